@@ -1,0 +1,126 @@
+"""CloudEvents 1.0 in Kafka's binary mode: attributes in `ce_` headers, the body alone as the value.
+
+Source: CloudEvents 1.0.2, and its Kafka protocol binding, section 3.2.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from pydantic import TypeAdapter, ValidationError
+
+from common.contracts.base import EVENT_TYPES, EventBody, UtcDatetime
+
+B_co = TypeVar("B_co", bound=EventBody, covariant=True)
+
+Headers = tuple[tuple[str, bytes], ...]
+
+SPEC_VERSION = "1.0"
+CONTENT_TYPE = "application/json"
+
+_time = TypeAdapter(UtcDatetime)
+
+
+class InvalidEvent(ValueError):
+    """A record that is not an event we can read: it never will be, so it is put aside with this reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event(Generic[B_co]):
+    """One event as it travels: the body and the attributes of its envelope."""
+
+    id: UUID
+    time: datetime
+    source: str
+    body: B_co
+    traceparent: str | None = None
+
+    @property
+    def type(self) -> str:
+        return self.body.TYPE
+
+    @property
+    def topic(self) -> str:
+        return self.body.TOPIC
+
+
+def encode_headers(event: Event[EventBody]) -> Headers:
+    """The `ce_` attributes of an event as Kafka headers."""
+    headers: list[tuple[str, bytes]] = [
+        ("ce_specversion", SPEC_VERSION.encode()),
+        ("ce_id", str(event.id).encode()),
+        ("ce_source", event.source.encode()),
+        ("ce_type", event.type.encode()),
+        ("ce_time", event.time.isoformat().encode()),
+        ("ce_subject", event.body.subject().encode()),
+        ("content-type", CONTENT_TYPE.encode()),
+    ]
+    if event.traceparent is not None:
+        headers.append(("traceparent", event.traceparent.encode()))
+    return tuple(headers)
+
+
+def encode_body(body: EventBody) -> bytes:
+    """The body as JSON bytes, by its names on the wire."""
+    return body.model_dump_json(by_alias=True).encode()
+
+
+def decode(value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> Event[EventBody]:
+    """Read one record.
+
+    Raises:
+        InvalidEvent: with the reason: a missing attribute, an unknown type or major version, a tombstone, or a
+            body that breaks its schema (the field and the rule are named).
+
+    """
+    attributes: dict[str, str] = {}
+    for name, raw in headers:
+        try:
+            attributes[name.lower()] = raw.decode()
+        except (UnicodeDecodeError, AttributeError) as error:
+            raise InvalidEvent(f"header {name}: not UTF-8 text") from error
+    type_name = _attribute(attributes, "ce_type")
+    model = EVENT_TYPES.get(type_name)
+    if model is None:
+        raise InvalidEvent(f"ce_type: {type_name!r} is not an event type that this version knows")
+    if attributes.get("ce_specversion", SPEC_VERSION).split(".")[0] != "1":
+        raise InvalidEvent(f"ce_specversion: {attributes['ce_specversion']!r} is not 1.x")
+    if value is None:
+        raise InvalidEvent("the record has no body (a tombstone)")
+    try:
+        event_id = UUID(_attribute(attributes, "ce_id"))
+        time = _time.validate_python(_attribute(attributes, "ce_time"))
+    except ValidationError as error:
+        raise InvalidEvent("ce_time: not an RFC 3339 time with an offset") from error
+    except ValueError as error:
+        if isinstance(error, InvalidEvent):
+            raise
+        raise InvalidEvent("ce_id: not a UUID") from error
+    try:
+        body = model.model_validate_json(value)
+    except ValidationError as error:
+        raise InvalidEvent(f"{type_name}: {explain(error)}") from error
+    return Event(
+        id=event_id,
+        time=time,
+        source=_attribute(attributes, "ce_source"),
+        body=body,
+        traceparent=attributes.get("traceparent"),
+    )
+
+
+def explain(error: ValidationError, limit: int = 5) -> str:
+    """Name each wrong field and the rule that it breaks, without the value (it could be a secret)."""
+    problems = error.errors(include_url=False, include_input=False, include_context=False)
+    said = [f"{'.'.join(str(part) for part in problem['loc']) or 'body'}: {problem['msg']}" for problem in problems]
+    more = f" (and {len(said) - limit} more)" if len(said) > limit else ""
+    return "; ".join(said[:limit]) + more
+
+
+def _attribute(attributes: dict[str, str], name: str) -> str:
+    value = attributes.get(name)
+    if not value:
+        raise InvalidEvent(f"{name}: missing")
+    return value
