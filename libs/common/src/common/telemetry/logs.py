@@ -1,0 +1,145 @@
+"""Structured logs: a stable `event` name, fields, the service and the trace. JSON, or text on a terminal.
+
+Library messages (aiohttp, aiokafka, faust) take the same road, as event `library_message`. Every field passes the
+redaction, whoever wrote it.
+"""
+
+import json
+import logging
+import sys
+import traceback
+from collections.abc import MutableMapping
+from typing import Any, Literal
+
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
+
+from common.runtime.clock import SystemClock
+from common.telemetry import tracing
+from common.telemetry.redaction import redact, redact_text
+from common.telemetry.sink import SINK
+
+Format = Literal["auto", "json", "console"]
+
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+# Chatty at INFO about every poll, rebalance and request; what they say at WARNING is worth reading.
+_QUIET_LIBRARIES = ("aiohttp", "aiokafka", "aiogram", "asyncio", "faust", "kafka", "mode")
+_UNTOUCHED = frozenset({"timestamp", "level", "event", "logger", "service", "trace_id"})
+
+_clock = SystemClock()
+_state: dict[str, Any] = {"service": "unknown", "json": True}
+
+
+def configure(service: str, fmt: Format = "auto", level: str = "info") -> None:
+    """Set up logging for the process. Calling it again replaces the set-up.
+
+    `auto` is text when standard error is a terminal, JSON otherwise. Raises ValueError for an unknown level.
+    """
+    threshold = _LEVELS.get(level.lower())
+    if threshold is None:
+        raise ValueError(f"unknown log level {level!r}; one of {', '.join(_LEVELS)}")
+    as_json = fmt == "json" or (fmt == "auto" and not sys.stderr.isatty())
+    _state.update(service=service, json=as_json)
+    renderer = (
+        _render_json
+        if as_json
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+    )
+    structlog.configure(
+        processors=[structlog.contextvars.merge_contextvars, _describe, _redact, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=_SinkLogger,
+        cache_logger_on_first_use=False,
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [_Bridge()]
+    root.setLevel(threshold)
+    for name in _QUIET_LIBRARIES:
+        library = logging.getLogger(name)
+        library.handlers[:] = []
+        library.propagate = True
+        library.setLevel(max(threshold, logging.WARNING))
+    logging.captureWarnings(capture=True)
+
+
+def get_logger(name: str) -> FilteringBoundLogger:
+    """A logger: `log.info("connection_refreshed", provider="meta")`. The first argument is the event's fixed name."""
+    logger: FilteringBoundLogger = structlog.get_logger(name)
+    return logger
+
+
+def write_access_line(fields: dict[str, Any]) -> None:
+    """The fast road for the one line per request, whose fields the web server knows to be clean."""
+    line = {"timestamp": _clock.now().isoformat(), "level": "info", "event": "http_request"}
+    line.update(fields)
+    line["service"] = _state["service"]
+    SINK.write_soon(json.dumps(line) if _state["json"] else _as_text(line))
+
+
+def _as_text(line: dict[str, Any]) -> str:
+    head = f"{line['timestamp']} [info     ] http_request   "
+    return head + " ".join(f"{key}={value}" for key, value in line.items() if key not in _UNTOUCHED)
+
+
+class _SinkLogger:
+    """What structlog writes to, at the end of its chain."""
+
+    def __init__(self, name: str = "") -> None:
+        self.name = name
+
+    def msg(self, message: str) -> None:
+        SINK.write(message)
+
+    log = debug = info = warn = warning = error = critical = exception = fatal = failure = err = msg
+
+
+def _describe(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    event["timestamp"] = _clock.now().isoformat()
+    event["level"] = "error" if method == "exception" else method
+    event["service"] = _state["service"]
+    if name := getattr(logger, "name", ""):
+        event["logger"] = name
+    trace_id = tracing.current_trace_id()
+    if trace_id is not None:
+        event["trace_id"] = trace_id
+    error = event.pop("exc_info", None)
+    if error:
+        event["exception"] = _stack(error)
+    return event
+
+
+def _redact(_: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    return {key: value if key in _UNTOUCHED else redact(value, key) for key, value in event.items()}
+
+
+def _render_json(_: WrappedLogger, _method: str, event: MutableMapping[str, Any]) -> str:
+    first = {key: event.pop(key) for key in ("timestamp", "level", "event") if key in event}
+    first["event"] = redact_text(str(first.get("event", "")))
+    return json.dumps(first | dict(event), default=str, ensure_ascii=False)
+
+
+def _stack(error: Any) -> str:
+    """The traceback without the frames' local variables: those hold what must not be written."""
+    if error is True:
+        error = sys.exc_info()[1]
+    elif isinstance(error, tuple):
+        error = error[1]
+    return "".join(traceback.format_exception(error)).rstrip() if isinstance(error, BaseException) else ""
+
+
+class _Bridge(logging.Handler):
+    """Hands a library's log record to our chain."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError):  # arguments that do not fit the format: say what there is
+            message = str(record.msg)
+        log = structlog.get_logger(record.name)
+        method = next((name for name, at in reversed(_LEVELS.items()) if record.levelno >= at), "debug")
+        try:
+            getattr(log, method)("library_message", message=message, exc_info=record.exc_info or None)
+        except Exception:  # noqa: BLE001  logging must not raise into the library that logs
+            self.handleError(record)

@@ -1,0 +1,132 @@
+"""W3C trace context (https://www.w3.org/TR/trace-context/) in and out of HTTP and Kafka headers.
+
+The context travels in a context variable. Where an OpenTelemetry SDK is set up, its current span wins, so that both
+tell the same story. Broken headers start a new trace; they are never an error.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar, Token
+from dataclasses import dataclass
+
+from opentelemetry import trace
+
+from common.runtime.ids import random_bytes
+
+TRACEPARENT = "traceparent"
+TRACESTATE = "tracestate"
+
+_SHAPE = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII)
+_NO_TRACE = "0" * 32
+_NO_SPAN = "0" * 16
+_LONGEST_STATE = 512  # characters; the recommendation asks to carry at least this much
+
+Carrier = Mapping[str, str] | Iterable[tuple[str, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class TraceContext:
+    """Where we are in a trace: its id and the present span, in lower-case hex as on the wire."""
+
+    trace_id: str
+    span_id: str
+    flags: str = "01"
+    state: str | None = None
+
+    @property
+    def traceparent(self) -> str:
+        """The header's value."""
+        return f"00-{self.trace_id}-{self.span_id}-{self.flags}"
+
+    def child(self) -> "TraceContext":
+        """A new span of the same trace."""
+        return TraceContext(self.trace_id, random_bytes(8).hex(), self.flags, self.state)
+
+
+_current: ContextVar[TraceContext | None] = ContextVar("trace_context", default=None)
+
+
+def new_root() -> TraceContext:
+    """The start of a trace."""
+    digits = random_bytes(24).hex()
+    return TraceContext(digits[:32], digits[32:])
+
+
+def parse(traceparent: str | None, state: str | None = None) -> TraceContext | None:
+    """The context of a `traceparent`, or None if there is none or it breaks the recommendation's rules."""
+    if traceparent is None:
+        return None
+    match = _SHAPE.fullmatch(traceparent)
+    if match is None:
+        return None
+    version, trace_id, span_id, flags, rest = match.groups()
+    # Version ff is forbidden; 00 has exactly four fields; later versions may add some, and are read as 00.
+    if version == "ff" or (version == "00" and rest) or trace_id == _NO_TRACE or span_id == _NO_SPAN:
+        return None
+    return TraceContext(trace_id, span_id, flags, state if state and len(state) <= _LONGEST_STATE else None)
+
+
+def extract(headers: Carrier) -> TraceContext | None:
+    """The context that HTTP headers (a mapping) or Kafka headers (pairs of name and bytes) carry, if any."""
+    if isinstance(headers, Mapping):
+        return parse(headers.get(TRACEPARENT), headers.get(TRACESTATE))
+    found = {name: value for name, value in headers if name in {TRACEPARENT, TRACESTATE}}
+    parent, state = found.get(TRACEPARENT), found.get(TRACESTATE)
+    return parse(
+        parent.decode("ascii", "replace") if parent else None, state.decode("ascii", "replace") if state else None
+    )
+
+
+def enter(parent: TraceContext | None) -> "Token[TraceContext | None]":
+    """Begin a span below `parent`, or a new trace; end it with `leave`."""
+    return _current.set(parent.child() if parent is not None else new_root())
+
+
+def leave(token: "Token[TraceContext | None]") -> None:
+    """End what `enter` began."""
+    _current.reset(token)
+
+
+@contextmanager
+def span(parent: TraceContext | str | None = None) -> Iterator[TraceContext]:
+    """A span below `parent` (a context or a traceparent); without one, below the present span or as a new trace."""
+    if isinstance(parent, str):
+        parent = parse(parent)
+    token = enter(parent or current())
+    try:
+        found = _current.get()
+        assert found is not None  # noqa: S101  just set
+        yield found
+    finally:
+        _current.reset(token)
+
+
+def current() -> TraceContext | None:
+    """The present context: OpenTelemetry's span if one is live, else ours."""
+    live = trace.get_current_span().get_span_context()
+    if live.is_valid:
+        state = live.trace_state.to_header() or None
+        return TraceContext(f"{live.trace_id:032x}", f"{live.span_id:016x}", f"{int(live.trace_flags):02x}", state)
+    return _current.get()
+
+
+def current_trace_id() -> str | None:
+    """The present trace's id, for logs and problem documents."""
+    context = current()
+    return context.trace_id if context is not None else None
+
+
+def current_traceparent() -> str | None:
+    """The header value for the next hop, or None outside of any trace."""
+    context = current()
+    return context.traceparent if context is not None else None
+
+
+def inject(headers: MutableMapping[str, str]) -> None:
+    """Add the present context to the headers of an outgoing HTTP call, unless they have one already."""
+    context = current()
+    if context is not None and TRACEPARENT not in headers:
+        headers[TRACEPARENT] = context.traceparent
+        if context.state:
+            headers[TRACESTATE] = context.state
