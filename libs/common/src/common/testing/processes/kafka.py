@@ -1,0 +1,217 @@
+"""A real Kafka broker: one node that is its own controller (KRaft)."""
+
+import asyncio
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from common.testing.processes.cache import cache_folder
+from common.testing.processes.child import Child, ChildFailed, end_leftover
+from common.testing.processes.java import find_java, kafka_jars
+from common.testing.processes.ports import LOOPBACK, choose_port
+
+#: Ports are chosen before the broker binds them; another program may be quicker. So often it is tried again.
+BIND_ATTEMPTS = 3
+#: No service waits for a tidy broker shutdown longer than this.
+STOP_GRACE_S = 15.0
+POLL_S = 0.05
+#: Any 16 bytes in base64: names the cluster in its own metadata, and nothing outside the folder knows it.
+CLUSTER_ID = "d2V2aW9uLWRldnN0YWNrMQ"
+
+# The session timeout is also how long a broker that was killed waits, at its next start, until the controller
+# lets go of its former self.
+PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@{host}:{controller_port}
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
+advertised.listeners=PLAINTEXT://{host}:{advertised_port}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+log.dirs={data}
+auto.create.topics.enable=false
+num.partitions=3
+default.replication.factor=1
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=3
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=3
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=2000
+num.network.threads=2
+num.io.threads=2
+num.recovery.threads.per.data.dir=1
+log.cleaner.dedupe.buffer.size=16777216
+log.segment.bytes=16777216
+log.index.size.max.bytes=1048576
+broker.heartbeat.interval.ms=500
+broker.session.timeout.ms=3000
+"""
+
+
+@dataclass(slots=True)
+class Kafka:
+    """A running broker. `start` makes one, `stop` ends it, its data stays in `folder`."""
+
+    folder: Path
+    port: int
+    child: Child
+
+    @property
+    def bootstrap(self) -> str:
+        return f"{LOOPBACK}:{self.port}"
+
+    @classmethod
+    def launch(
+        cls,
+        folder: Path,
+        *,
+        port: int = 0,
+        advertised_port: int | None = None,
+        heap_mb: int = 512,
+    ) -> "Kafka":
+        """Starts the process and does not wait; the first start in a folder also formats it (about a second).
+
+        `port` 0 takes a free one. `advertised_port` is what clients are sent to: a proxy's, in tests of faults.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        pid_file = folder / "kafka.pid"
+        end_leftover(pid_file, STOP_GRACE_S)
+        java, major = find_java()
+        jars = kafka_jars(cache_folder())
+        port = port or choose_port()
+        config = folder / "server.properties"
+        config.write_text(
+            PROPERTIES.format(
+                host=LOOPBACK,
+                port=port,
+                advertised_port=advertised_port or port,
+                controller_port=choose_port(),
+                data=folder / "data",
+            )
+        )
+        log = folder / "kafka.log"
+        if not (folder / "data" / "meta.properties").exists():
+            _format(java, jars, config)
+        native = ["--enable-native-access=ALL-UNNAMED"] if major > 17 else []  # noqa: PLR2004  # 17 does not warn
+        child = Child.start(
+            "Kafka",
+            [
+                java,
+                "-Xms128m",
+                f"-Xmx{heap_mb}m",
+                "-XX:+UseSerialGC",
+                "-XX:TieredStopAtLevel=1",
+                "-Xshare:auto",
+                "-Djava.awt.headless=true",
+                "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+                "-Dorg.slf4j.simpleLogger.showDateTime=true",
+                *native,
+                "-cp",
+                f"{jars}/*",
+                "kafka.Kafka",
+                config,
+            ],
+            log=log,
+            pid_file=pid_file,
+        )
+        return cls(folder=folder, port=port, child=child)
+
+    @classmethod
+    def start(
+        cls,
+        folder: Path,
+        *,
+        port: int = 0,
+        advertised_port: int | None = None,
+        heap_mb: int = 512,
+        timeout_s: float = 60.0,
+    ) -> "Kafka":
+        """`launch`, then `wait_ready`; a port that another program took in between is given up for another."""
+        for attempt in range(1, BIND_ATTEMPTS + 1):
+            kafka = cls.launch(folder, port=port, advertised_port=advertised_port, heap_mb=heap_mb)
+            try:
+                kafka.wait_ready(timeout_s)
+            except ChildFailed:
+                kafka.stop()
+                if attempt == BIND_ATTEMPTS or not _port_was_taken(kafka.child):
+                    raise
+            except BaseException:
+                kafka.stop()
+                raise
+            else:
+                return kafka
+        raise ChildFailed("unreachable: the last attempt returns or raises")
+
+    def wait_ready(self, timeout_s: float = 60.0) -> None:
+        """Returns when the broker lists itself in its metadata, which it does once it may host topics."""
+        failure: list[BaseException] = []
+
+        def wait() -> None:
+            try:
+                asyncio.run(self._answers(timeout_s))
+            except BaseException as exc:  # noqa: BLE001  # raised again in the caller's thread
+                failure.append(exc)
+
+        # a thread of its own: the caller may be inside an event loop, or a sync fixture beside one
+        thread = Thread(target=wait, name="kafka-wait", daemon=True)
+        thread.start()
+        thread.join()
+        if failure:
+            raise failure[0]
+
+    async def _answers(self, timeout_s: float) -> None:
+        deadline = time.monotonic() + timeout_s
+        while True:
+            self.child.require_running()
+            if await _lists_a_broker(self.bootstrap):
+                return
+            if time.monotonic() > deadline:
+                raise ChildFailed(f"Kafka did not answer within {timeout_s:g} s.\n{self.child.log_tail()}")
+            await asyncio.sleep(POLL_S)
+
+    def stop(self) -> None:
+        self.child.stop(STOP_GRACE_S)
+
+
+async def _lists_a_broker(bootstrap: str) -> bool:
+    host, _, port = bootstrap.rpartition(":")
+    try:
+        _, writer = await asyncio.open_connection(host, int(port))
+    except OSError:
+        return False  # cheaper than a client that logs its failure
+    writer.close()
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5000)
+    try:
+        await admin.start()
+        cluster = await admin.describe_cluster()
+        return bool(cluster["brokers"])
+    except (KafkaError, OSError):
+        return False
+    finally:
+        await admin.close()
+
+
+def _format(java: Path, jars: Path, config: Path) -> None:
+    done = subprocess.run(
+        [java, "-XX:TieredStopAtLevel=1", "-cp", f"{jars}/*", "kafka.tools.StorageTool"]
+        + ["format", "-t", CLUSTER_ID, "-c", str(config)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if done.returncode:
+        raise ChildFailed(f"Kafka's storage could not be formatted.\n{done.stdout}{done.stderr}")
+
+
+def _port_was_taken(child: Child) -> bool:
+    return "Address already in use" in child.log_tail(200)
