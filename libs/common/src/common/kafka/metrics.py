@@ -1,0 +1,11 @@
+"""What consumers count."""
+
+from common.telemetry import metrics
+
+CONSUMED = metrics.counter("wevion_kafka_consumed_total", "Events handled, by group and topic.", ("group", "topic"))
+DEAD_LETTERS = metrics.counter(
+    "wevion_kafka_dead_letters_total", "Records put aside on a dead-letter topic.", ("group", "topic")
+)
+LAG = metrics.gauge(
+    "wevion_kafka_lag_records", "Records on the topic that the group has not read.", ("group", "topic", "partition")
+)

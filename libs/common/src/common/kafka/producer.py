@@ -1,0 +1,137 @@
+"""The idempotent producer, supervised.
+
+aiokafka's idempotent producer never times out by itself, and one refused batch poisons its partition for good
+(aiokafka#1101, aiokafka#1017). So every wait has a limit, and after any error the producer is thrown away and a new
+one is built. A time-out is an unknown outcome: the record may be sent all the same, so readers must drop repeats.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from common.kafka.connection import KafkaSettings
+from common.runtime.errors import Permanent, Retryable
+from common.runtime.tasks import describe
+
+_log = structlog.get_logger("kafka.producer")
+
+MAX_RECORD_BYTES = 1 << 20
+SEND_TIMEOUT_S = 10.0
+START_TIMEOUT_S = 15.0
+STOP_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One record: the contract's topic name, key, value (None is a tombstone) and headers."""
+
+    topic: str
+    key: bytes
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+class EventProducer:
+    """Send batches of records; acknowledged by all in-sync replicas before `send_all` returns."""
+
+    def __init__(self, settings: KafkaSettings, *, linger_ms: int = 5, send_timeout_s: float = SEND_TIMEOUT_S) -> None:
+        self._settings = settings
+        self._linger_ms = linger_ms
+        self._send_timeout_s = send_timeout_s
+        self._producer: AIOKafkaProducer | None = None
+        self._lock = asyncio.Lock()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the last thing heard from the broker was good."""
+        return self._producer is not None
+
+    async def start(self) -> None:
+        """Connect. `send_all` does it too; call this to learn early.
+
+        Raises:
+            Retryable: no broker answers.
+
+        """
+        await self._connected_producer()
+
+    async def stop(self) -> None:
+        """Close, within a limit; records that are under way may or may not be sent."""
+        async with self._lock:
+            producer, self._producer = self._producer, None
+        if producer is not None:
+            await _stop(producer)
+
+    async def send_all(self, records: Sequence[Outgoing]) -> None:
+        """Send the records in order and wait until the broker has them all.
+
+        Raises:
+            Permanent: a record is too large; nothing was sent.
+            Retryable: not all were acknowledged in time. Some may be on the topic; send all again.
+
+        """
+        for record in records:
+            if len(record.value or b"") + len(record.key) > MAX_RECORD_BYTES:
+                raise Permanent(f"a record for {record.topic} is over {MAX_RECORD_BYTES} bytes")
+        producer = await self._connected_producer()
+        try:
+            async with asyncio.timeout(self._send_timeout_s):
+                sent = [
+                    await producer.send(
+                        self._settings.wire_name(record.topic), record.value, record.key, headers=list(record.headers)
+                    )
+                    for record in records
+                ]
+                await asyncio.gather(*sent)
+        except (KafkaError, TimeoutError, OSError) as error:
+            await self._discard(producer)
+            raise Retryable(f"Kafka did not take {len(records)} records") from error
+        except asyncio.CancelledError:
+            await asyncio.shield(self._discard(producer))
+            raise
+
+    async def _connected_producer(self) -> AIOKafkaProducer:
+        async with self._lock:
+            if self._producer is None:
+                self._producer = await self._build()
+            return self._producer
+
+    async def _build(self) -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(
+            **self._settings.client_arguments(),
+            enable_idempotence=True,
+            compression_type="zstd",
+            linger_ms=self._linger_ms,
+            max_batch_size=256 * 1024,
+            max_request_size=MAX_RECORD_BYTES + 64 * 1024,
+            request_timeout_ms=10_000,
+        )
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                await producer.start()
+        except (KafkaError, TimeoutError, OSError) as error:
+            await _stop(producer)
+            raise Retryable("Kafka does not answer") from error
+        except asyncio.CancelledError:
+            await asyncio.shield(_stop(producer))
+            raise
+        return producer
+
+    async def _discard(self, producer: AIOKafkaProducer) -> None:
+        async with self._lock:
+            if self._producer is producer:
+                self._producer = None
+        await _stop(producer)
+
+
+async def _stop(producer: AIOKafkaProducer) -> None:
+    try:
+        async with asyncio.timeout(STOP_TIMEOUT_S):
+            await producer.stop()
+    except (KafkaError, TimeoutError, OSError) as error:
+        # stop() of an idempotent producer can hang without a broker; the object is dropped and must not hold us up.
+        _log.warning("producer_stop_failed", error=describe(error))

@@ -1,0 +1,158 @@
+"""Read a whole topic, all partitions, without a group: for what every process must know (revocations, live updates)."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from common.kafka.connection import KafkaSettings
+from common.runtime.errors import Retryable
+from common.runtime.retry import Backoff
+from common.runtime.tasks import describe
+
+_log = structlog.get_logger("kafka.reader")
+
+START_TIMEOUT_S = 15.0
+STALE_AFTER_S = 15.0
+"""A reader whose broker has not answered for this long no longer claims to be up to date."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record; `topic` is the contract's name."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: str
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+    timestamp: datetime
+
+
+class TopicReader:
+    """Follow topics for ever, from the beginning or from now on.
+
+    `async for record in reader` never ends by itself; after broker trouble it reconnects and goes on from where it
+    was, so a record can come twice but none is missed. `caught_up` is set once everything that was there at the start
+    has been given out, and cleared while the broker is away for long.
+    """
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        *topics: str,
+        start: Literal["earliest", "latest"] = "earliest",
+        max_poll_records: int = 2000,
+    ) -> None:
+        if not topics:
+            raise ValueError("name at least one topic")
+        self.caught_up = asyncio.Event()
+        self._settings = settings
+        self._topics = topics
+        self._start = start
+        self._max_poll_records = max_poll_records
+        self._positions: dict[TopicPartition, int] = {}
+
+    def __aiter__(self) -> AsyncIterator[Record]:
+        return self._follow()
+
+    async def _follow(self) -> AsyncIterator[Record]:
+        waits, attempt = Backoff(base_s=0.2, cap_s=5), 0
+        while True:
+            try:
+                async with self._consumer() as consumer:
+                    attempt = 0
+                    async for record in self._read(consumer):
+                        yield record
+            except (KafkaError, TimeoutError, OSError, Retryable) as error:
+                attempt += 1
+                self.caught_up.clear()
+                _log.warning("reader_lost_broker", topics=self._topics, error=describe(error), attempt=attempt)
+                await asyncio.sleep(waits.delay(attempt, self._topics[0]))
+
+    async def _read(self, consumer: AIOKafkaConsumer) -> AsyncIterator[Record]:
+        goal = dict(await consumer.end_offsets(consumer.assignment()))
+        self._note_progress(consumer, goal)
+        loop = asyncio.get_running_loop()
+        last_answer = loop.time()
+        while True:
+            batches = await consumer.getmany(timeout_ms=500, max_records=self._max_poll_records)
+            for tp, records in batches.items():
+                for record in records:
+                    yield Record(
+                        topic=self._settings.contract_name(record.topic),
+                        partition=record.partition,
+                        offset=record.offset,
+                        key=(record.key or b"").decode(errors="replace"),
+                        value=record.value,
+                        headers=tuple(record.headers),
+                        timestamp=datetime.fromtimestamp(record.timestamp / 1000, UTC),
+                    )
+                    self._positions[tp] = record.offset + 1
+            if batches:
+                last_answer = loop.time()
+            elif loop.time() - last_answer > STALE_AFTER_S / 2:
+                # getmany() is silent both when there is nothing and when the broker is gone: ask.
+                async with asyncio.timeout(STALE_AFTER_S / 2):
+                    await consumer.end_offsets(list(goal or consumer.assignment()))
+                last_answer = loop.time()
+            if goal:
+                self._note_progress(consumer, goal)
+
+    def _note_progress(self, consumer: AIOKafkaConsumer, goal: dict[TopicPartition, int]) -> None:
+        for tp in list(goal):
+            position = self._positions.get(tp, 0)
+            if position >= goal[tp] or consumer.last_stable_offset(tp) == goal[tp] == position:
+                del goal[tp]
+        if not goal:
+            self.caught_up.set()
+
+    @asynccontextmanager
+    async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
+        consumer = AIOKafkaConsumer(
+            **self._settings.client_arguments(),
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=100,
+            metadata_max_age_ms=30_000,
+        )
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                await consumer.start()
+                partitions = await self._partitions(consumer)
+                consumer.assign(partitions)
+                await self._seek(consumer, partitions)
+            yield consumer
+        finally:
+            try:
+                async with asyncio.timeout(START_TIMEOUT_S):
+                    await consumer.stop()
+            except (KafkaError, TimeoutError, OSError) as error:
+                _log.warning("reader_stop_failed", error=describe(error))
+
+    async def _partitions(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
+        found = []
+        for topic in self._topics:
+            name = self._settings.wire_name(topic)
+            await consumer._client.add_topic(name)  # noqa: SLF001  assign() alone does not load a topic's metadata
+            partitions = consumer.partitions_for_topic(name)
+            if not partitions:
+                raise Retryable(f"topic {name} does not exist (yet); run `common topics`")
+            found += [TopicPartition(name, partition) for partition in sorted(partitions)]
+        return found
+
+    async def _seek(self, consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> None:
+        beginnings = await consumer.beginning_offsets(partitions)
+        ends = await consumer.end_offsets(partitions) if self._start == "latest" else beginnings
+        for tp in partitions:
+            known = self._positions.get(tp)
+            start = ends[tp] if known is None else max(known, beginnings[tp])
+            consumer.seek(tp, start)
+            self._positions[tp] = start

@@ -1,0 +1,59 @@
+"""Write events on the caller's connection, in the caller's transaction. Never commits."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+from zlib import crc32
+
+from common.contracts import Event, EventBody, encode_body, encode_headers
+from common.postgres import Connection
+from common.runtime.ids import new_id
+from common.telemetry.tracing import current_traceparent
+
+SHARDS: Final = 4
+"""How many relays can send at once. It is part of stored rows: a change needs an empty outbox."""
+
+_INSERT = """
+INSERT INTO outbox (shard, topic, key, event_id, aggregate_version, payload, headers)
+SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::uuid[], $5::bigint[], $6::bytea[], $7::jsonb[])
+"""
+
+
+def shard_of(key: str) -> int:
+    """The shard of a key; the same in every process."""
+    return crc32(key.encode()) % SHARDS
+
+
+async def enqueue(connection: Connection, bodies: Sequence[EventBody], *, source: str, now: datetime) -> None:
+    """Send `bodies` when, and only when, the caller's transaction commits.
+
+    The row of the aggregate that an event is about must already be locked by this transaction: then ids of one key
+    are drawn in the order of its commits, which is what keeps its events in order on the wire.
+
+    Args:
+        connection: inside the caller's transaction.
+        bodies: in the order they happened.
+        source: the service that writes them, as `ce_source`.
+        now: the time of the facts.
+
+    """
+    if not bodies:
+        return
+    traceparent = current_traceparent()
+    events = [Event(id=new_id(), time=now, source=source, body=body, traceparent=traceparent) for body in bodies]
+    keys = [event.body.subject() for event in events]
+    await connection.execute(
+        _INSERT,
+        [shard_of(key) for key in keys],
+        [event.topic for event in events],
+        keys,
+        [event.id for event in events],
+        [event.body.aggregate_version() for event in events],
+        [encode_body(event.body) for event in events],
+        [{name: value.decode() for name, value in encode_headers(event)} for event in events],
+    )
+
+
+async def enqueue_tombstone(connection: Connection, *, topic: str, key: str, version: int) -> None:
+    """Remove `key` from a compacted topic."""
+    await connection.execute(_INSERT, [shard_of(key)], [topic], [key], [new_id()], [version], [None], [{}])

@@ -1,0 +1,30 @@
+"""Accept each event once, in the transaction of its effect."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from common.postgres import Connection, Pool, translate_errors
+
+KEEP = timedelta(days=31)
+"""Longer than any topic keeps a record, dead-letter topics included, so that a replay is recognised."""
+
+
+async def accept(connection: Connection, consumer: str, event_id: UUID) -> bool:
+    """True the first time this consumer sees the event. False: its effect is already there."""
+    status = await connection.execute(
+        "INSERT INTO inbox (consumer, event_id) VALUES ($1, $2) ON CONFLICT DO NOTHING", consumer, event_id
+    )
+    return status == "INSERT 0 1"
+
+
+async def purge(pool: Pool, *, keep: timedelta = KEEP, batch: int = 5000) -> int:
+    """Forget events that can no longer come again; returns how many (at most `batch`)."""
+    with translate_errors():
+        status = await pool.execute(
+            """DELETE FROM inbox WHERE (consumer, event_id) IN (
+                 SELECT consumer, event_id FROM inbox WHERE accepted_at < now() - $1::interval
+                 ORDER BY accepted_at LIMIT $2)""",
+            keep,
+            batch,
+        )
+    return int(status.split()[-1])

@@ -1,0 +1,40 @@
+"""How long to wait before the next try. Pure: the same attempt of the same work always waits the same time."""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+
+_FULL = float(1 << 64)
+
+
+def fraction(seed: str) -> float:
+    """A number in [0, 1) that is the same for the same seed in every process, so replicas agree."""
+    return int.from_bytes(blake2b(seed.encode(), digest_size=8).digest(), "big") / _FULL
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Exponential waiting with a hashed jitter.
+
+    Attributes:
+        base_s: the wait after the first failure, in seconds.
+        cap_s: no wait is longer, in seconds.
+        factor: each wait is this many times the one before.
+        jitter: the share of the wait that the hash may take away (0 to 1), so that a crowd spreads out.
+
+    """
+
+    base_s: float = 0.5
+    cap_s: float = 60.0
+    factor: float = 2.0
+    jitter: float = 0.3
+
+    def __post_init__(self) -> None:
+        if not 0 < self.base_s <= self.cap_s:
+            raise ValueError(f"base_s ({self.base_s}) must be above 0 and at most cap_s ({self.cap_s})")
+        if not 0 <= self.jitter <= 1:
+            raise ValueError(f"jitter ({self.jitter}) must be between 0 and 1")
+
+    def delay(self, attempt: int, seed: str = "") -> float:
+        """Seconds to wait after failure number `attempt` (1 is the first)."""
+        grown = self.base_s * self.factor ** min(max(attempt, 1) - 1, 64)
+        return min(grown, self.cap_s) * (1 - self.jitter * fraction(f"{seed}:{attempt}"))

@@ -1,0 +1,48 @@
+"""Long-lived tasks that are watched: one that dies is started again, and says so."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from common.runtime.retry import Backoff
+
+_log = structlog.get_logger("runtime.tasks")
+
+
+async def supervise(name: str, work: Callable[[], Awaitable[None]], backoff: Backoff | None = None) -> None:
+    """Run `work` until it returns; when it raises, log the error, wait and run it again. Ends by cancellation."""
+    waits = backoff or Backoff(base_s=0.2, cap_s=10)
+    attempt = 0
+    loop = asyncio.get_running_loop()
+    while True:
+        started = loop.time()
+        try:
+            await work()
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001  whatever it was, the work has to go on
+            # A long healthy run earns a fresh start: only failures in a row make the waits grow.
+            attempt = 1 if loop.time() - started > waits.cap_s else attempt + 1
+            delay = waits.delay(attempt, name)
+            _log.warning("task_failed", task=name, error=describe(error), attempt=attempt, retry_in_s=round(delay, 2))
+            await asyncio.sleep(delay)
+        else:
+            return
+
+
+def describe(error: BaseException) -> str:
+    """The error's type and text, and those of its causes, in one line."""
+    said: list[str] = []
+    current: BaseException | None = error
+    while current is not None and len(said) < 4:  # noqa: PLR2004  deeper causes say nothing new
+        said.append(f"{type(current).__name__}: {current}" if str(current) else type(current).__name__)
+        current = current.__cause__
+    return " <- ".join(said)
+
+
+async def cancel(*tasks: "asyncio.Task[None]") -> None:
+    """Cancel and wait; an error that a task ends with is not ours to raise any more."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,232 @@
+"""Open what a service needs, watch it, and close it in reverse."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+from aiohttp import web
+
+from common.auth import JwksCache, RevocationFeed, RevocationSet, ServiceTokens, Verifier
+from common.kafka import EventConsumer, EventProducer, Handler, KafkaSettings
+from common.outbox import Relay, purge
+from common.postgres import Pool, open_pool
+from common.runtime import tasks
+from common.runtime.clock import SystemClock, monotonic
+from common.runtime.errors import Permanent, Retryable
+from common.runtime.lifecycle import stop_signals
+from common.runtime.periodic import Periodic
+from common.runtime.retry import Backoff
+from common.service import metrics
+from common.service.settings import ServiceSettings
+from common.telemetry import logs
+from common.web import Routes, create_app
+
+_log = logs.get_logger("service")
+
+START_WAIT_S = 120.0
+"""How long a start waits for the database before it gives up and lets the orchestrator decide."""
+INBOX_PURGE_EVERY_S = 600.0
+LOOP_PROBE_S = 1.0
+
+
+class Service:
+    """One running service: an asynchronous context that owns pool, clients, tasks and web server.
+
+    Opening order is the order of the calls; closing is the reverse. `run` waits for SIGTERM.
+    """
+
+    def __init__(self, settings: ServiceSettings, *, name: str, version: str = "0.1.0") -> None:
+        self.settings = settings
+        self.name = name
+        self.version = version
+        self.clock = SystemClock()
+        self.kafka: KafkaSettings = settings.kafka(name)
+        self.ready_checks: dict[str, Callable[[], Awaitable[bool]]] = {}
+        self._stack = AsyncExitStack()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._http: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        await self._stack.__aenter__()
+        self.task("event-loop-lag", _watch_loop)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # Tasks first: they use everything that the stack closes.
+        await tasks.cancel(*self._tasks)
+        await self._stack.__aexit__(kind, error, trace)
+
+    async def postgres(self) -> Pool:
+        """The service's database; waits for it at start, up to two minutes.
+
+        Raises:
+            Permanent: it never answered.
+
+        """
+        waits, attempt, deadline = Backoff(base_s=0.2, cap_s=5), 0, monotonic() + START_WAIT_S
+        while True:
+            attempt += 1
+            try:
+                pool = await open_pool(
+                    self.settings.database_url.get_secret_value(),
+                    application_name=self.name,
+                    max_size=self.settings.database_pool_size,
+                )
+                break
+            except Retryable as error:
+                if monotonic() > deadline:
+                    raise Permanent("the database of WEVION_DATABASE_URL does not answer") from error
+                _log.warning("waiting_for_database", attempt=attempt, error=tasks.describe(error))
+                await asyncio.sleep(waits.delay(attempt, self.name))
+        self._stack.push_async_callback(_close_pool, pool)
+        self.ready_checks["database"] = _database_check(pool)
+        return pool
+
+    def http(self) -> aiohttp.ClientSession:
+        """The client for calls to Wevion's own services (calls to platforms have connectors of their own)."""
+        if self._http is None:
+            self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10, connect=2))
+            self._stack.push_async_callback(self._http.close)
+        return self._http
+
+    async def producer(self) -> EventProducer:
+        """The Kafka producer. It connects when first used, so a start does not need the broker."""
+        producer = EventProducer(self.kafka)
+        self._stack.push_async_callback(producer.stop)
+        return producer
+
+    async def outbox(self, pool: Pool, producer: EventProducer) -> Relay:
+        """Relay the database's outbox, and forget inbox rows that can no longer matter."""
+        relay = Relay(pool, producer)
+        self.task("outbox-relay", relay.run)
+
+        async def forget() -> None:
+            while await purge(pool) > 0:
+                await asyncio.sleep(0)
+
+        self.periodic(Periodic("inbox-purge", forget, interval_s=INBOX_PURGE_EVERY_S))
+        return relay
+
+    async def verifier(self) -> Verifier:
+        """Verify JWTs here: keys from the JWKS, revocations from `token.state`. Not ready until caught up."""
+        jwks = JwksCache(self.http(), self.settings.jwks_url)
+        revocations = RevocationSet()
+        feed = RevocationFeed(self.kafka, revocations, clock=self.clock)
+        self.task("revocation-feed", feed.run)
+
+        async def caught_up() -> bool:
+            return feed.caught_up
+
+        self.ready_checks["revocations"] = caught_up
+        return Verifier(
+            jwks,
+            revocations,
+            issuer=self.settings.issuer,
+            audience=self.settings.audience,
+            public_url=self.settings.public_url,
+            clock=self.clock,
+        )
+
+    def service_tokens(self) -> ServiceTokens:
+        """This service's own JWT, for calls to the others.
+
+        Raises:
+            Permanent: the client id or secret is not set.
+
+        """
+        identity, secret = self.settings.service_client_id, self.settings.service_client_secret
+        if identity is None or secret is None:
+            raise Permanent("set WEVION_SERVICE_CLIENT_ID and WEVION_SERVICE_CLIENT_SECRET")
+        return ServiceTokens(
+            self.http(), self.settings.token_url, identity, secret.get_secret_value(), clock=self.clock
+        )
+
+    def consumer(self, group: str, topics: Sequence[str], handler: Handler, producer: EventProducer) -> EventConsumer:
+        """Hand the events of `topics` to `handler`, as one member of `group`."""
+        consumer = EventConsumer(
+            self.kafka, group, topics, handler, producer, session_timeout_s=self.settings.kafka_session_timeout_s
+        )
+        self.task(f"consumer-{group}", consumer.run)
+
+        async def progressing() -> bool:
+            return consumer.ready
+
+        self.ready_checks[f"consumer {group}"] = progressing
+        return consumer
+
+    def periodic(self, work: Periodic) -> Periodic:
+        """Run periodic work until the end."""
+        self.task(f"periodic-{work.name}", work.run)
+        return work
+
+    def task(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Run `work` for as long as the service lives; it is started again when it fails."""
+        self._tasks.append(asyncio.create_task(tasks.supervise(name, work), name=name))
+
+    async def serve(self, routes: Sequence[Routes], verifier: Verifier) -> web.Application:
+        """Serve the API and the operators' paths."""
+        app = create_app(
+            routes,
+            authenticate=verifier.authenticate,
+            title=self.name,
+            version=self.version,
+            ready_checks=self.ready_checks,
+        )
+        await self.serve_app(app)
+        return app
+
+    async def serve_app(self, app: web.Application) -> None:
+        """Serve an aiohttp application on the configured address.
+
+        Raises:
+            Permanent: the port is taken.
+
+        """
+        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=self.settings.drain_s)
+        await runner.setup()
+        self._stack.push_async_callback(runner.cleanup)
+        site = web.TCPSite(runner, self.settings.http_host, self.settings.http_port, backlog=1024)
+        try:
+            await site.start()
+        except OSError as error:
+            raise Permanent(
+                f"port {self.settings.http_port} on {self.settings.http_host} is taken; set WEVION_HTTP_PORT"
+            ) from error
+        host, port = runner.addresses[0][:2]
+        _log.info("listening", url=f"http://{host}:{port}")
+
+    async def run(self) -> None:
+        """Wait for SIGTERM (or Ctrl-C), then return, and the context closes everything."""
+        with stop_signals() as stop:
+            await stop.wait()
+        _log.info("stopping")
+
+
+async def _watch_loop() -> None:
+    """Measure how late the event loop is: everything in the process is at least that late."""
+    loop = asyncio.get_running_loop()
+    while True:
+        asked = loop.time()
+        await asyncio.sleep(LOOP_PROBE_S)
+        metrics.LOOP_LAG.set(max(loop.time() - asked - LOOP_PROBE_S, 0.0))
+
+
+async def _close_pool(pool: Pool) -> None:
+    try:
+        async with asyncio.timeout(5):
+            await pool.close()
+    except TimeoutError:
+        pool.terminate()
+
+
+def _database_check(pool: Pool) -> Callable[[], Awaitable[bool]]:
+    async def check() -> bool:
+        async with asyncio.timeout(2):
+            return bool(await pool.fetchval("SELECT true"))
+
+    return check
