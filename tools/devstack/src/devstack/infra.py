@@ -1,6 +1,5 @@
 """`devstack infra`: only Kafka and PostgreSQL, shared by several test runs of one machine."""
 
-import os
 import signal
 import threading
 from pathlib import Path
@@ -38,4 +37,4 @@ def _write(file: Path, settings: dict[str, str]) -> None:
     fresh = file.with_name(file.name + ".new")
     fresh.touch(mode=0o600)
     fresh.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
-    os.replace(fresh, file)
+    fresh.replace(file)

@@ -37,7 +37,7 @@ async def eventually(
             cause, last = exc, exc
         else:
             if value:
-                return value  # type: ignore[return-value]  # inspect.isawaitable() does not narrow the union
+                return value
             last = value
         if time.monotonic() >= deadline:
             headline = what or getattr(predicate, "__name__", "the condition")

@@ -85,8 +85,7 @@ def kafka_jars(cache: Path) -> Path:
 
 
 def _download(folder: Path) -> None:
-    from jgo import MavenContext  # noqa: PLC0415  # needed once per machine, and slow to import
-    from jgo.maven import PythonResolver  # noqa: PLC0415
+    from jgo.maven import MavenContext, PythonResolver  # noqa: PLC0415  # needed once, and slow to import
 
     context = MavenContext(repo_cache=folder / "repository", resolver=PythonResolver())
 
@@ -104,7 +103,9 @@ def _download(folder: Path) -> None:
         with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
             list(pool.map(fetch, lines))
     except (OSError, RuntimeError) as exc:  # requests' errors are OSErrors, jgo's are RuntimeErrors
-        raise ChildFailed(f"Kafka's jars could not be downloaded ({exc}). They are needed once; is there a network?") from exc
+        raise ChildFailed(
+            f"Kafka's jars could not be downloaded ({exc}). They are needed once; is there a network?"
+        ) from exc
     shutil.rmtree(folder / "repository")
 
 

@@ -201,9 +201,9 @@ async def _lists_a_broker(bootstrap: str) -> bool:
 
 
 def _format(java: Path, jars: Path, config: Path) -> None:
+    tool = [str(java), "-XX:TieredStopAtLevel=1", "-cp", f"{jars}/*", "kafka.tools.StorageTool"]
     done = subprocess.run(
-        [java, "-XX:TieredStopAtLevel=1", "-cp", f"{jars}/*", "kafka.tools.StorageTool"]
-        + ["format", "-t", CLUSTER_ID, "-c", str(config)],
+        [*tool, "format", "-t", CLUSTER_ID, "-c", str(config)],
         capture_output=True,
         text=True,
         timeout=60,

@@ -90,9 +90,7 @@ class Postgres:
         return cls(folder=folder, port=port, password=password, child=child)
 
     @classmethod
-    def start(
-        cls, folder: Path, *, port: int = 0, durable: bool = True, timeout_s: float = 60.0
-    ) -> "Postgres":
+    def start(cls, folder: Path, *, port: int = 0, durable: bool = True, timeout_s: float = 60.0) -> "Postgres":
         """`launch`, then `wait_ready`; a port that another program took in between is given up for another."""
         for attempt in range(1, BIND_ATTEMPTS + 1):
             server = cls.launch(folder, port=port, durable=durable)
@@ -111,7 +109,7 @@ class Postgres:
 
     def wait_ready(self, timeout_s: float = 60.0) -> None:
         """Returns when the server accepts connections (recovery after a crash included)."""
-        probe = [_binaries() / "pg_isready", "-q", "-h", LOOPBACK, "-p", str(self.port)]
+        probe = [str(_binaries() / "pg_isready"), "-q", "-h", LOOPBACK, "-p", str(self.port)]
         deadline = time.monotonic() + timeout_s
         while subprocess.run(probe, check=False).returncode != 0:
             self.child.require_running()
@@ -142,9 +140,7 @@ def _server_user() -> User:
         return "keep"
     for user in ("namespace", "nobody"):
         probe = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), "0", user, "--"]
-        done = subprocess.run(
-            [*probe, str(_binaries() / "postgres"), "--version"], capture_output=True, check=False
-        )
+        done = subprocess.run([*probe, str(_binaries() / "postgres"), "--version"], capture_output=True, check=False)
         if done.returncode == 0:
             return "namespace" if user == "namespace" else "nobody"
     raise ChildFailed(
@@ -197,4 +193,3 @@ def _hand_over(folder: Path, uid: int) -> None:
 def _open_path(folder: Path) -> None:
     """Lets others pass through the folder that was made for the server; what is in it keeps its own rights."""
     folder.chmod(folder.stat().st_mode | 0o011)
-
