@@ -1,0 +1,42 @@
+"""HTTP for services: a table of typed endpoints in, an aiohttp application out. Knows no domain and no keys."""
+
+from common.web.access import Access, Actor, Audience, Principal
+from common.web.app import HEALTH, MAX_BODY_BYTES, create_app
+from common.web.endpoint import PRINCIPAL, Authenticate
+from common.web.health import Health, ReadyCheck
+from common.web.pages import Page, PageQuery, decode_cursor, encode_cursor
+from common.web.problems import FieldError, Problem, ProblemDocument, invalid, invalid_field
+from common.web.responses import SECURITY_HEADERS, Reply, secured
+from common.web.routes import Form, Route, Routes
+from common.web.server import Server, serve
+
+__all__ = [
+    "HEALTH",
+    "MAX_BODY_BYTES",
+    "PRINCIPAL",
+    "SECURITY_HEADERS",
+    "Access",
+    "Actor",
+    "Audience",
+    "Authenticate",
+    "FieldError",
+    "Form",
+    "Health",
+    "Page",
+    "PageQuery",
+    "Principal",
+    "Problem",
+    "ProblemDocument",
+    "ReadyCheck",
+    "Reply",
+    "Route",
+    "Routes",
+    "Server",
+    "create_app",
+    "decode_cursor",
+    "encode_cursor",
+    "invalid",
+    "invalid_field",
+    "secured",
+    "serve",
+]

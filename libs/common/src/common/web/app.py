@@ -1,0 +1,112 @@
+"""The aiohttp application of a service."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from aiohttp import hdrs, web
+
+from common.web import endpoint, openapi
+from common.web.access import Access
+from common.web.endpoint import Authenticate, InFlight
+from common.web.health import Health, ReadyCheck
+from common.web.metrics import REQUESTS_IN_FLIGHT
+from common.web.problems import Problem
+from common.web.routes import Route, Routes
+
+HEALTH = web.AppKey("health", Health)
+"""Where a server finds what to tell when it stops."""
+
+MAX_BODY_BYTES = 64 * 1024
+MAX_HEADERS = 64
+MAX_HEADER_BYTES = 8_190
+TIMEOUT_S = 30.0
+_KEEPALIVE_S = 75.0  # longer than the usual proxy's, so that the proxy closes first and no request meets a closed door
+_LINGER_S = 1.0  # how long an unread body is drained after a refusal
+
+_FALLBACK = Route("*", "/{unknown:.*}", lambda _: _unreachable(), access=Access.public(), tag="", raw=True)
+
+
+def create_app(
+    routes: Routes | Iterable[Routes],
+    *,
+    authenticate: Authenticate | None = None,
+    title: str,
+    version: str,
+    ready_checks: Mapping[str, ReadyCheck] | None = None,
+    max_body_bytes: int = MAX_BODY_BYTES,
+    timeout_s: float | None = TIMEOUT_S,
+    access_log: bool = True,
+) -> web.Application:
+    """All routes with their checks, plus /livez, /readyz, /metrics and /openapi.json.
+
+    There are no middlewares: what an endpoint needs is built into its handler. Run it with `common.web.serve`.
+    Raises TypeError or ValueError for a table that cannot be served.
+    """
+    tables = [routes] if isinstance(routes, Routes) else list(routes)
+    health = Health(ready_checks or {})
+    table = [route for routes_ in tables for route in routes_]
+    document = Routes("openapi")
+    document.raw("GET", "/openapi.json", _document(table, title, version), quiet=True)
+    app = web.Application(
+        client_max_size=max_body_bytes,
+        handler_args={
+            "access_log": None,
+            "auto_decompress": False,
+            "keepalive_timeout": _KEEPALIVE_S,
+            "lingering_time": _LINGER_S,
+            "max_field_size": MAX_HEADER_BYTES,
+            "max_headers": MAX_HEADERS,
+            "max_line_size": MAX_HEADER_BYTES,
+        },
+    )
+    app[HEALTH] = health
+    REQUESTS_IN_FLIGHT.set_function(lambda: InFlight.count)
+
+    def add(route: Route) -> None:
+        handler = endpoint.build(
+            route,
+            authenticate=authenticate,
+            max_body_bytes=max_body_bytes,
+            timeout_s=timeout_s,
+            access_log=access_log,
+        )
+        if route.method == hdrs.METH_GET:
+            app.router.add_get(route.path, handler, allow_head=True)
+        else:
+            app.router.add_route(route.method, route.path, handler)
+
+    for route in [*health.routes(), *document, *table]:
+        add(route)
+    add(replace(_FALLBACK, handler=_not_found(app)))
+    return app
+
+
+def _document(table: list[Route], title: str, version: str) -> endpoint.Handler:
+    body = json.dumps(openapi.build(table, title=title, version=version)).encode()
+
+    async def document(_: web.Request) -> web.Response:
+        return web.Response(body=body, headers={"Content-Type": "application/json"})
+
+    return document
+
+
+def _not_found(app: web.Application) -> endpoint.Handler:
+    """What answers when no route matched: 405 with `Allow` where the path is known, else 404."""
+
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        allowed: set[str] = set()
+        for resource in app.router.resources():
+            _, methods = await resource.resolve(request)
+            allowed |= methods
+        allowed.discard(hdrs.METH_ANY)
+        if allowed:
+            allow = ", ".join(sorted(allowed))
+            raise Problem(405, "method_not_allowed", detail=f"this path answers to {allow}", headers={"Allow": allow})
+        raise Problem(404, "not_found", "There is nothing here")
+
+    return refuse
+
+
+async def _unreachable() -> web.StreamResponse:
+    raise RuntimeError("replaced when the app is built")

@@ -1,0 +1,234 @@
+"""A route as an aiohttp handler. Everything that can be decided is decided when it is built: this is the hot path."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+from typing import Any
+
+from aiohttp import web
+
+from common.runtime.errors import Retryable
+from common.telemetry import logs, tracing
+from common.telemetry.redaction import redact_text
+from common.web import binding
+from common.web.access import Access, Principal
+from common.web.metrics import REQUEST_DURATION
+from common.web.problems import Problem, from_http_exception
+from common.web.responses import secured, to_response
+from common.web.routes import Route
+
+Authenticate = Callable[[web.Request, Access], Awaitable[Principal]]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+PRINCIPAL = web.RequestKey("principal", Principal)
+"""Where an endpoint of the bare request finds who calls."""
+
+_ERROR = 500
+_GONE = 499  # in logs and metrics only: the client left before the answer
+_LONGEST_LOGGED_PATH = 200
+_log = logs.get_logger("http")
+
+
+class InFlight:
+    """How many requests are being answered; read by a gauge, so that counting costs an addition."""
+
+    count = 0
+
+
+def build(
+    route: Route,
+    *,
+    authenticate: Authenticate | None,
+    max_body_bytes: int,
+    timeout_s: float | None,
+    access_log: bool,
+) -> Handler:
+    """The handler for a route. Raises TypeError when the route needs an authenticator and there is none."""
+    answer = _answer(route, authenticate, max_body_bytes)
+    time_limit = None if route.raw else timeout_s
+    record = _Recorder(route, access_log=access_log)
+    refuse = _oauth_refusal if route.oauth_errors else _refusal
+
+    async def endpoint(request: web.Request) -> web.StreamResponse:
+        started = perf_counter()
+        headers = request.headers
+        trace = tracing.enter(tracing.parse(headers.get("traceparent"), headers.get("tracestate")))
+        InFlight.count += 1
+        status = _GONE
+        try:
+            response: web.StreamResponse
+            try:
+                if time_limit is None:
+                    response = await answer(request)
+                else:
+                    async with asyncio.timeout(time_limit):
+                        response = await answer(request)
+            except Problem as problem:
+                response = refuse(problem)
+            except web.HTTPException as error:
+                response = _from_aiohttp(error)
+            except (ConnectionResetError, asyncio.CancelledError):
+                raise
+            except Exception as error:  # noqa: BLE001  whatever it is, a stranger must not see it
+                response = refuse(_unexpected(error, route))
+            status = response.status
+            return response
+        finally:
+            InFlight.count -= 1
+            record(request, status, perf_counter() - started)
+            tracing.leave(trace)
+
+    return endpoint
+
+
+Call = Callable[[web.Request, Principal | None], Awaitable[web.StreamResponse]]
+
+
+def _answer(route: Route, authenticate: Authenticate | None, max_body_bytes: int) -> Handler:
+    access = route.access
+    call = _raw_call(route) if route.raw else _typed_call(route, max_body_bytes)
+    if access.is_public:
+        return lambda request: call(request, None)
+    if authenticate is None:
+        raise TypeError(f"{route.method} {route.path} needs a caller, and the app has no authenticator")
+    identify = authenticate
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        principal = request[PRINCIPAL] = await identify(request, access)
+        return await call(request, principal)
+
+    return answer
+
+
+def _raw_call(route: Route) -> Call:
+    handler = route.handler
+
+    async def call(request: web.Request, _: Principal | None) -> web.StreamResponse:
+        return secured(await handler(request))
+
+    return call
+
+
+def _typed_call(route: Route, max_body_bytes: int) -> Call:
+    handler, success = route.handler, route.status
+    arguments = _arguments(route, max_body_bytes)
+
+    async def call(request: web.Request, principal: Principal | None) -> web.StreamResponse:
+        return to_response(await handler(**await arguments(request, principal)), success)
+
+    return call
+
+
+def _arguments(
+    route: Route, max_body_bytes: int
+) -> Callable[[web.Request, Principal | None], Awaitable[dict[str, Any]]]:
+    wants = route.wants
+    path = binding.bind_path(route.path_model) if route.path_model else None
+    query = binding.bind_query(route.query_model) if route.query_model else None
+    body = binding.bind_body(route.body, route.max_body_bytes or max_body_bytes) if route.body else None
+    wants_principal, wants_request = "principal" in wants, "request" in wants
+    no_query = query is None and not wants_request
+
+    async def arguments(request: web.Request, principal: Principal | None) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        if wants_principal:
+            found["principal"] = principal
+        if wants_request:
+            found["request"] = request
+        if path is not None:
+            found["path"] = path(request)
+        if query is not None:
+            found["query"] = query(request)
+        elif no_query:
+            binding.refuse_query(request)
+        if body is not None:
+            found["body"] = await body(request)
+        return found
+
+    return arguments
+
+
+class _Recorder:
+    """One metric and one log line per request, by route template."""
+
+    def __init__(self, route: Route, *, access_log: bool) -> None:
+        self._route = route
+        self._logged = access_log
+        self._constant = "{" not in route.path
+        self._children: dict[tuple[str, int], Any] = {}
+
+    def __call__(self, request: web.Request, status: int, elapsed_s: float) -> None:
+        method = request.method
+        child = self._children.get((method, status))
+        if child is None:
+            label = method if method in _KNOWN_METHODS else "other"
+            child = REQUEST_DURATION.labels(label, self._route.path, str(status))
+            if label != "other":
+                self._children[(method, status)] = child
+        child.observe(elapsed_s)
+        if self._logged and (status >= _ERROR or not self._route.quiet):
+            path = self._route.path
+            line = {
+                "method": method if method in _KNOWN_METHODS else "other",
+                "route": path,
+                "status": status,
+                "duration_ms": round(elapsed_s * 1000, 3),
+                "trace_id": tracing.current_trace_id(),
+            }
+            if not self._constant:
+                line["path"] = redact_text(request.rel_url.raw_path[:_LONGEST_LOGGED_PATH])
+            logs.write_access_line(line)
+
+
+_KNOWN_METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+
+
+def _refusal(problem: Problem) -> web.StreamResponse:
+    return secured(problem.response())
+
+
+def _oauth_refusal(problem: Problem) -> web.StreamResponse:
+    """RFC 6749, section 5.2: `error` is from a closed list. The problem's members stay, for people."""
+    error = problem.code if problem.code in _OAUTH_ERRORS else _OAUTH_BY_STATUS.get(problem.status, "invalid_request")
+    problem.extra = {"error": error, "error_description": problem.detail or problem.title} | problem.extra
+    response = problem.response()
+    response.headers["Content-Type"] = "application/json"
+    response.headers["Pragma"] = "no-cache"
+    return secured(response)
+
+
+_OAUTH_ERRORS = frozenset(
+    {
+        "invalid_client",
+        "invalid_grant",
+        "invalid_request",
+        "invalid_scope",
+        "invalid_token",
+        "unauthorized_client",
+        "unsupported_grant_type",
+        "unsupported_token_type",
+    }
+)
+_OAUTH_BY_STATUS = {401: "invalid_client", 500: "server_error", 503: "temporarily_unavailable", 504: "server_error"}
+
+
+def _from_aiohttp(error: web.HTTPException) -> web.StreamResponse:
+    return secured(error) if error.status < 400 else _refusal(from_http_exception(error))  # noqa: PLR2004
+
+
+def _unexpected(error: Exception, route: Route) -> Problem:
+    """The detail stays in the log, under the trace id that the answer names."""
+    where = {"method": route.method, "route": route.path}
+    if isinstance(error, Retryable):
+        _log.warning("request_failed_for_now", error_type=type(error).__name__, error=str(error), **where)
+        return Problem(
+            503,
+            "temporarily_unavailable",
+            detail="Something this needs is away; try again.",
+            headers={"Retry-After": "1"},
+        )
+    if isinstance(error, TimeoutError):
+        _log.error("request_timed_out", exc_info=error, **where)
+        return Problem(504, "timeout", detail="It took too long; it may or may not have been done.")
+    _log.error("request_failed", exc_info=error, **where)
+    return Problem(500, "internal_error", "Something went wrong on our side", "It is logged under the trace id.")

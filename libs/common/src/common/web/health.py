@@ -1,0 +1,69 @@
+"""/livez, /readyz, /metrics."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+
+from aiohttp import web
+
+from common.telemetry import metrics
+from common.web.routes import Routes
+
+ReadyCheck = Callable[[], Awaitable[str | bool | None] | str | bool | None]
+"""Says None or True when ready; otherwise False or, better, why not in a few words. May be async; may raise."""
+
+CHECK_TIMEOUT_S = 2.0
+
+
+class Health:
+    """What the probes ask. `stopping` is set when the process winds down: not ready any more, still alive."""
+
+    def __init__(self, checks: Mapping[str, ReadyCheck]) -> None:
+        self._checks = dict(checks)
+        self.stopping = asyncio.Event()
+
+    def routes(self) -> Routes:
+        """The endpoints."""
+        routes = Routes("health")
+        routes.raw("GET", "/livez", self._livez, quiet=True)
+        routes.raw("GET", "/readyz", self._readyz, quiet=True)
+        routes.raw("GET", "/metrics", _metrics, quiet=True)
+        return routes
+
+    async def report(self) -> tuple[bool, dict[str, str]]:
+        """Whether all is ready, and what each named check says (`ok`, or why not)."""
+        names = list(self._checks)
+        said = dict(zip(names, await asyncio.gather(*(self._ask(name) for name in names)), strict=True))
+        if self.stopping.is_set():
+            said["process"] = "stopping"
+        return all(word == "ok" for word in said.values()), said
+
+    async def _ask(self, name: str) -> str:
+        try:
+            async with asyncio.timeout(CHECK_TIMEOUT_S):
+                found = self._checks[name]()
+                if isinstance(found, Awaitable):
+                    found = await found
+        except TimeoutError:
+            return f"no answer within {CHECK_TIMEOUT_S:g} s"
+        except Exception as error:  # noqa: BLE001  a check that fails is an answer
+            return f"failed: {type(error).__name__}"  # not its text: that may name hosts or hold a DSN
+        if found is None or found is True:
+            return "ok"
+        return str(found) if found else "not ready"
+
+    async def _livez(self, _: web.Request) -> web.Response:
+        return _json(200, {"status": "ok"})
+
+    async def _readyz(self, _: web.Request) -> web.Response:
+        ready, said = await self.report()
+        return _json(200 if ready else 503, {"status": "ready" if ready else "not ready", "checks": said})
+
+
+async def _metrics(request: web.Request) -> web.Response:
+    page, content_type = metrics.render(request.headers.get("Accept", ""))
+    return web.Response(body=page, headers={"Content-Type": content_type})
+
+
+def _json(status: int, document: object) -> web.Response:
+    return web.Response(status=status, body=json.dumps(document).encode(), headers={"Content-Type": "application/json"})

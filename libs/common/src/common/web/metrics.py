@@ -1,0 +1,10 @@
+"""What every HTTP server counts."""
+
+from common.telemetry import metrics
+
+REQUEST_DURATION = metrics.histogram(
+    "wevion_http_request_duration_seconds",
+    "Time from the parsed request to the finished answer, by route template; its count is the number of requests.",
+    ("method", "route", "status"),
+)
+REQUESTS_IN_FLIGHT = metrics.gauge("wevion_http_requests_in_flight", "Requests that are being answered now.")

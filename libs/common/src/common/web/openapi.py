@@ -1,0 +1,213 @@
+"""The OpenAPI 3.1 document, from the same models that validate the requests."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+from pydantic_core import core_schema
+
+from common.web.access import Access, Audience
+from common.web.problems import PROBLEM_JSON, Problem, ProblemDocument
+from common.web.routes import Documented, Route
+
+Document = dict[str, Any]
+_Mode = Literal["validation", "serialization"]
+
+_PATH_VARIABLE = re.compile(r"\{([^}:]+)(?::[^}]*)?\}")
+_PROBLEM_REF = {"$ref": "#/components/responses/Problem"}
+_BODY_STATUSES = {400: "invalid_request", 408: "request_timeout", 413: "body_too_large", 415: "unsupported_media_type"}
+
+
+class _Strict(GenerateJsonSchema):
+    """Says what the server does: unknown fields of a request are refused unless the model allows them."""
+
+    def model_schema(self, schema: core_schema.ModelSchema) -> dict[str, Any]:
+        made = super().model_schema(schema)
+        if self.mode == "validation" and "extra" not in schema["cls"].model_config and "properties" in made:
+            made.setdefault("additionalProperties", False)
+        return made
+
+
+def build(routes: Iterable[Route], *, title: str, version: str) -> Document:
+    """The document of every route that is not raw."""
+    documented = [route for route in routes if not route.raw]
+    schemas = _Schemas(documented)
+    paths: dict[str, dict[str, Any]] = {}
+    for route in documented:
+        template = _PATH_VARIABLE.sub(r"{\1}", route.path)
+        paths.setdefault(template, {})[route.method.lower()] = _operation(route, schemas)
+    scopes = sorted({route.access.scope for route in documented if route.access.scope})
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": title, "version": version},
+        "tags": [{"name": tag} for tag in dict.fromkeys(route.tag for route in documented)],
+        "paths": paths,
+        "components": {
+            "schemas": schemas.components(),
+            "responses": {
+                "Problem": {
+                    "description": "A refusal (RFC 9457)",
+                    "content": {PROBLEM_JSON: {"schema": schemas.ref(ProblemDocument, "serialization")}},
+                }
+            },
+            "securitySchemes": {
+                "user": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "A user's JWT, as the gateway adds it in place of the session cookie.",
+                },
+                "service": {
+                    "type": "oauth2",
+                    "description": "A service client's JWT.",
+                    "flows": {
+                        "clientCredentials": {"tokenUrl": "/oauth2/token", "scopes": {scope: scope for scope in scopes}}
+                    },
+                },
+            },
+        },
+    }
+
+
+class _Schemas:
+    """All JSON schemas of the document, made in one go so that names are settled once."""
+
+    def __init__(self, routes: list[Route]) -> None:
+        wanted: dict[tuple[type[BaseModel], _Mode], None] = {(ProblemDocument, "serialization"): None}
+        self._parameters: set[str] = set()
+        for route in routes:
+            for model in (route.path_model, route.query_model, route.body.model if route.body else None):
+                if model is not None:
+                    wanted[(model, "validation")] = None
+            if route.result is not None:
+                wanted[(route.result, "serialization")] = None
+        self._refs, document = models_json_schema(
+            list(wanted), ref_template="#/components/schemas/{model}", schema_generator=_Strict
+        )
+        self._definitions: dict[str, Any] = document.get("$defs", {})
+
+    def ref(self, model: type[BaseModel], mode: _Mode) -> dict[str, Any]:
+        return dict(self._refs[(model, mode)])
+
+    def parameters(self, model: type[BaseModel], place: str) -> list[dict[str, Any]]:
+        """The model's fields as parameters; the model itself is then not a component."""
+        name = self.ref(model, "validation")["$ref"].rpartition("/")[2]
+        self._parameters.add(name)
+        schema = self._definitions[name]
+        required = schema.get("required", [])
+        found = []
+        for field, rule in schema.get("properties", {}).items():
+            described = {
+                key: value for key, value in _without_null(rule).items() if key not in {"title", "description"}
+            }
+            parameter = {
+                "name": field,
+                "in": place,
+                "required": place == "path" or field in required,
+                "schema": described,
+            }
+            if "description" in rule:
+                parameter["description"] = rule["description"]
+            found.append(parameter)
+        return found
+
+    def components(self) -> dict[str, Any]:
+        return {name: schema for name, schema in sorted(self._definitions.items()) if name not in self._parameters}
+
+
+def _without_null(rule: Mapping[str, Any]) -> dict[str, Any]:
+    """A parameter that may be absent is not one that may be null."""
+    found = dict(rule)
+    choices = [choice for choice in found.get("anyOf", []) if choice != {"type": "null"}]
+    if len(choices) == 1:
+        del found["anyOf"]
+        found = {**choices[0], **found}
+    elif choices:
+        found["anyOf"] = choices
+    if found.get("default", 0) is None:
+        del found["default"]
+    return found
+
+
+def _operation(route: Route, schemas: _Schemas) -> dict[str, Any]:
+    operation: dict[str, Any] = {"tags": [route.tag], "summary": route.summary, "operationId": _operation_id(route)}
+    if route.description:
+        operation["description"] = route.description
+    parameters = schemas.parameters(route.path_model, "path") if route.path_model else []
+    described = {parameter["name"] for parameter in parameters}
+    parameters += [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in _PATH_VARIABLE.findall(route.path)
+        if name not in described
+    ]
+    parameters += schemas.parameters(route.query_model, "query") if route.query_model else []
+    if parameters:
+        operation["parameters"] = parameters
+    if route.body is not None:
+        operation["requestBody"] = _request_body(route, schemas)
+    operation["responses"] = _responses(route, schemas)
+    if not route.access.is_public:
+        operation["security"] = _security(route.access)
+    return operation
+
+
+def _operation_id(route: Route) -> str:
+    return f"{route.tag}_{route.handler.__name__}".replace("-", "_")
+
+
+def _request_body(route: Route, schemas: _Schemas) -> dict[str, Any]:
+    assert route.body is not None  # noqa: S101  asked for by the caller
+    if route.body.model is None:
+        return {"required": True, "content": {"*/*": {}}}
+    media_type = "application/x-www-form-urlencoded" if route.body.form else "application/json"
+    content = {media_type: {"schema": schemas.ref(route.body.model, "validation")}}
+    return {"required": not route.body.optional, "content": content}
+
+
+def _responses(route: Route, schemas: _Schemas) -> dict[str, Any]:
+    responses: dict[str, Any] = {}
+    if route.result is not None:
+        content = {"application/json": {"schema": schemas.ref(route.result, "serialization")}}
+        responses[str(route.status)] = {"description": "Done", "content": content}
+    elif route.returns_response:
+        responses[str(route.status)] = {"description": "Done"}
+    else:
+        responses["204"] = {"description": "Done"}
+    codes: dict[int, list[str]] = {400: ["invalid_request"]}
+    if not route.access.is_public:
+        codes |= {401: ["token_missing", "token_invalid", "token_expired", "session_revoked"], 403: ["forbidden"]}
+    if route.body is not None:
+        codes |= {status: [code] for status, code in _BODY_STATUSES.items()}
+    for problem in route.problems:
+        status, code = _status_and_code(problem)
+        known = codes.setdefault(status, [])
+        if code and code not in known:
+            known.append(code)
+    for status, known in sorted(codes.items()):
+        if str(status) not in responses:
+            responses[str(status)] = (
+                _PROBLEM_REF
+                if not known
+                else {
+                    "description": "Refused: " + ", ".join(f"`{code}`" for code in known),
+                    "content": {PROBLEM_JSON: {"schema": schemas.ref(ProblemDocument, "serialization")}},
+                }
+            )
+    responses["default"] = _PROBLEM_REF
+    return responses
+
+
+def _status_and_code(problem: Documented) -> tuple[int, str]:
+    if isinstance(problem, Problem):
+        return problem.status, problem.code
+    return problem if isinstance(problem, tuple) else (problem, "")
+
+
+def _security(access: Access) -> list[dict[str, list[str]]]:
+    user: dict[str, list[str]] = {"user": []}
+    service = {"service": [access.scope] if access.scope else []}
+    return {Audience.USER: [user], Audience.SERVICE: [service], Audience.USER_OR_SERVICE: [user, service]}[
+        access.audience
+    ]

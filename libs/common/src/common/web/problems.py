@@ -1,0 +1,169 @@
+"""Errors as RFC 9457 problem documents. What is not a Problem loses its detail on the way out."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Literal
+from uuid import UUID
+
+from aiohttp import web
+from multidict import CIMultiDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from common.telemetry import tracing
+
+PROBLEM_JSON = "application/problem+json"
+TYPE_PREFIX = "urn:wevion:problem:"
+
+Place = Literal["path", "query", "header", "body"]
+
+_MOST_FIELD_ERRORS = 20
+_POSITION = re.compile(r"at line (\d+) column (\d+)")
+
+
+class FieldError(BaseModel):
+    """One thing that is wrong with one field. Never repeats the value: it may be a secret."""
+
+    model_config = ConfigDict(frozen=True)
+
+    field: str = Field(description="where, as a dotted path; empty for the whole")
+    rule: str = Field(description="the broken rule, stable for programs")
+    message: str = Field(description="the same for people")
+    place: Place = Field(default="body", serialization_alias="in", description="the part of the request")
+
+
+class ProblemDocument(BaseModel):
+    """An error, as RFC 9457 describes it.
+
+    `code` is stable and tells programs what happened; where a token is the reason, `token_kind`, `cause`, `fix` and
+    `fix_url` tell people what to do.
+    """
+
+    model_config = ConfigDict(extra="allow", title="Problem")
+
+    type: str = Field(description="`urn:wevion:problem:` and the code")
+    title: str
+    status: int
+    code: str
+    detail: str | None = None
+    fix: str | None = Field(default=None, description="what to do about it, in words")
+    fix_url: str | None = Field(default=None, description="where to do it")
+    token_kind: str | None = None
+    token_id: UUID | None = None
+    cause: str | None = None
+    errors: list[FieldError] | None = Field(default=None, description="the fields that are wrong, and the broken rules")
+    trace_id: str | None = Field(default=None, description="quote it to support: it finds the logs")
+
+
+class Problem(Exception):
+    """Raise it anywhere below an endpoint; it becomes the answer.
+
+    `code` is a stable word in snake_case. `title` says it in a few words that are the same each time (by default made
+    from the code), `detail` says what is special this time. Neither may hold a secret or an internal.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        title: str = "",
+        detail: str = "",
+        *,
+        fix: str = "",
+        fix_url: str = "",
+        token_kind: str | None = None,
+        token_id: UUID | str | None = None,
+        cause: str | None = None,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(f"{status} {code}: {detail or title}")
+        self.status = status
+        self.code = code
+        self.title = title or code.replace("_", " ").capitalize()
+        self.detail = detail
+        self.fix = fix
+        self.fix_url = fix_url
+        self.token_kind = token_kind
+        self.token_id = token_id
+        self.cause = cause
+        self.errors = tuple(errors)
+        self.headers = dict(headers or {})
+        self.extra = dict(extra or {})
+
+    def document(self) -> dict[str, Any]:
+        """The members of the problem document; those without a value are left out."""
+        members: dict[str, Any] = {
+            "type": TYPE_PREFIX + self.code,
+            "title": self.title,
+            "status": self.status,
+            "code": self.code,
+            "detail": self.detail,
+            "fix": self.fix,
+            "fix_url": self.fix_url,
+            "token_kind": self.token_kind,
+            "token_id": str(self.token_id) if self.token_id else None,
+            "cause": self.cause,
+            "errors": [error.model_dump(by_alias=True) for error in self.errors[:_MOST_FIELD_ERRORS]],
+            "trace_id": tracing.current_trace_id(),
+        }
+        return {name: value for name, value in members.items() if value} | self.extra
+
+    def response(self) -> web.Response:
+        """The answer."""
+        headers: CIMultiDict[str] = CIMultiDict(self.headers)
+        headers["Content-Type"] = PROBLEM_JSON
+        return web.Response(status=self.status, body=json.dumps(self.document(), default=str).encode(), headers=headers)
+
+
+def invalid(errors: Sequence[FieldError], *, code: str = "invalid_request") -> Problem:
+    """The request breaks rules, field by field."""
+    first = errors[0]
+    where = f"{first.place}.{first.field}" if first.field else first.place
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return Problem(400, code, "The request is not valid", f"{where}: {first.message}{more}", errors=errors)
+
+
+def invalid_field(field: str, rule: str, message: str, *, place: Place = "body") -> Problem:
+    """One field breaks a rule that only the operation could check."""
+    return invalid([FieldError(field=field, rule=rule, message=message, place=place)])
+
+
+def from_validation(error: ValidationError, place: Place) -> Problem:
+    """What pydantic found, without the values it found."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    if found and found[0]["type"] == "json_invalid":
+        return _malformed_json(found[0]["msg"])
+    return invalid(
+        [
+            FieldError(
+                field=".".join(str(part) for part in problem["loc"]),
+                rule=_RULES.get(problem["type"], problem["type"]),
+                message=_MESSAGES.get(problem["type"], problem["msg"].removeprefix("Value error, ")),
+                place=place,
+            )
+            for problem in found
+        ]
+    )
+
+
+def from_http_exception(error: web.HTTPException) -> Problem:
+    """The refusals of aiohttp itself, in our form."""
+    phrase = HTTPStatus(error.status).phrase
+    kept = {name: value for name, value in error.headers.items() if name.lower() in {"allow", "retry-after"}}
+    return Problem(error.status, phrase.lower().replace(" ", "_").replace("-", "_"), phrase, headers=kept)
+
+
+_RULES = {"extra_forbidden": "unknown", "missing": "required"}
+_MESSAGES = {"extra_forbidden": "there is no such field", "missing": "is required"}
+
+
+def _malformed_json(message: str) -> Problem:
+    reason = message.removeprefix("Invalid JSON: ")
+    code = "json_too_deep" if "recursion limit" in reason else "malformed_json"
+    position = _POSITION.search(reason)
+    extra = {"position": {"line": int(position[1]), "column": int(position[2])}} if position else {}
+    error = FieldError(field="", rule=code, message=reason)
+    return Problem(400, code, "The body is not usable JSON", reason, errors=[error], extra=extra)
