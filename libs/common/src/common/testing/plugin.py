@@ -69,7 +69,7 @@ def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 async def database(postgres_server: str) -> "AsyncIterator[DatabaseFactory]":
-    """Gives a database of this test's own with a package's tables: `dsn = await database("oauth_svc")`."""
+    """Databases of this test's own, each with the tables of the package that is named: see `DatabaseFactory`."""
     from common.testing import stack  # noqa: PLC0415  # as above
 
     made: list[str] = []

@@ -13,7 +13,7 @@ from common.kafka import KafkaSettings, create_topics
 from common.postgres import migrate
 from common.postgres.migrate import collect
 
-#: Gives the address of a new database with the package's tables, which goes away after the test.
+#: `dsn = await database("oauth_svc")`: a new database with that package's tables, which goes away after the test.
 DatabaseFactory = Callable[[str], Awaitable[str]]
 
 CONNECT_TIMEOUT_S = 10

