@@ -54,11 +54,14 @@ async def dead_letters(settings: KafkaSettings, topic: str) -> AsyncIterator[Dea
             await consumer.start()
         try:
             consumer.assign([partition])
+            position = (await consumer.beginning_offsets([partition]))[partition]
             end = (await consumer.end_offsets([partition]))[partition]
-            await consumer.seek_to_beginning(partition)
-            while await consumer.position(partition) < end:
+            # Not seek_to_beginning() and position(): the fetcher's own first reset may still be under way.
+            consumer.seek(partition, position)
+            while position < end:
                 async with asyncio.timeout(READ_TIMEOUT_S):
                     record = await consumer.getone(partition)
+                position = record.offset + 1
                 yield DeadLetter(
                     topic=topic,
                     offset=record.offset,

@@ -1,5 +1,6 @@
 """Accept each event once, in the transaction of its effect."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
@@ -17,8 +18,16 @@ async def accept(connection: Connection, consumer: str, event_id: UUID) -> bool:
     return status == "INSERT 0 1"
 
 
-async def purge(pool: Pool, *, keep: timedelta = KEEP, batch: int = 5000) -> int:
-    """Forget events that can no longer come again; returns how many (at most `batch`)."""
+@dataclass(frozen=True, slots=True)
+class PurgeStatus:
+    """How many rows one round forgot, and whether there are more."""
+
+    forgotten: int
+    more: bool
+
+
+async def purge(pool: Pool, *, keep: timedelta = KEEP, batch: int = 5000) -> PurgeStatus:
+    """Forget events that can no longer come again, at most `batch` of them."""
     with translate_errors():
         status = await pool.execute(
             """DELETE FROM inbox WHERE (consumer, event_id) IN (
@@ -27,4 +36,5 @@ async def purge(pool: Pool, *, keep: timedelta = KEEP, batch: int = 5000) -> int
             keep,
             batch,
         )
-    return int(status.split()[-1])
+    forgotten = int(status.split()[-1])
+    return PurgeStatus(forgotten, more=forgotten == batch)

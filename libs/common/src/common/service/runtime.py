@@ -22,7 +22,7 @@ from common.runtime.retry import Backoff
 from common.service import metrics
 from common.service.settings import ServiceSettings
 from common.telemetry import logs
-from common.web import Routes, create_app
+from common.web import ReadyCheck, Routes, Server, create_app, serve
 
 _log = logs.get_logger("service")
 
@@ -44,7 +44,7 @@ class Service:
         self.version = version
         self.clock = SystemClock()
         self.kafka: KafkaSettings = settings.kafka(name)
-        self.ready_checks: dict[str, Callable[[], Awaitable[bool]]] = {}
+        self.ready_checks: dict[str, ReadyCheck] = {}
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
         self._http: aiohttp.ClientSession | None = None
@@ -104,12 +104,7 @@ class Service:
         """Relay the database's outbox, and forget inbox rows that can no longer matter."""
         relay = Relay(pool, producer)
         self.task("outbox-relay", relay.run)
-
-        async def forget() -> None:
-            while await purge(pool) > 0:
-                await asyncio.sleep(0)
-
-        self.periodic(Periodic("inbox-purge", forget, interval_s=INBOX_PURGE_EVERY_S))
+        self.periodic(Periodic("inbox-purge", lambda: purge(pool), interval_s=INBOX_PURGE_EVERY_S))
         return relay
 
     async def verifier(self) -> Verifier:
@@ -118,11 +113,7 @@ class Service:
         revocations = RevocationSet()
         feed = RevocationFeed(self.kafka, revocations, clock=self.clock)
         self.task("revocation-feed", feed.run)
-
-        async def caught_up() -> bool:
-            return feed.caught_up
-
-        self.ready_checks["revocations"] = caught_up
+        self.ready_checks["revocations"] = lambda: feed.caught_up or "reading token.state"
         return Verifier(
             jwks,
             revocations,
@@ -133,7 +124,7 @@ class Service:
         )
 
     def service_tokens(self) -> ServiceTokens:
-        """This service's own JWT, for calls to the others.
+        """The JWT of the service itself, for calls to the others.
 
         Raises:
             Permanent: the client id or secret is not set.
@@ -152,11 +143,7 @@ class Service:
             self.kafka, group, topics, handler, producer, session_timeout_s=self.settings.kafka_session_timeout_s
         )
         self.task(f"consumer-{group}", consumer.run)
-
-        async def progressing() -> bool:
-            return consumer.ready
-
-        self.ready_checks[f"consumer {group}"] = progressing
+        self.ready_checks[f"consumer {group}"] = lambda: consumer.ready or "no partitions yet, or no progress"
         return consumer
 
     def periodic(self, work: Periodic) -> Periodic:
@@ -168,37 +155,32 @@ class Service:
         """Run `work` for as long as the service lives; it is started again when it fails."""
         self._tasks.append(asyncio.create_task(tasks.supervise(name, work), name=name))
 
-    async def serve(self, routes: Sequence[Routes], verifier: Verifier) -> web.Application:
-        """Serve the API and the operators' paths."""
-        app = create_app(
-            routes,
-            authenticate=verifier.authenticate,
-            title=self.name,
-            version=self.version,
-            ready_checks=self.ready_checks,
+    async def serve(self, routes: Sequence[Routes], verifier: Verifier) -> Server:
+        """Serve the API and the operators' paths. Call it last: readiness has the checks that exist by now."""
+        return await self.serve_app(
+            create_app(
+                routes,
+                authenticate=verifier.authenticate,
+                title=self.name,
+                version=self.version,
+                ready_checks=self.ready_checks,
+            )
         )
-        await self.serve_app(app)
-        return app
 
-    async def serve_app(self, app: web.Application) -> None:
+    async def serve_app(self, app: web.Application) -> Server:
         """Serve an aiohttp application on the configured address.
 
         Raises:
             Permanent: the port is taken.
 
         """
-        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=self.settings.drain_s)
-        await runner.setup()
-        self._stack.push_async_callback(runner.cleanup)
-        site = web.TCPSite(runner, self.settings.http_host, self.settings.http_port, backlog=1024)
+        host, port = self.settings.http_host, self.settings.http_port
         try:
-            await site.start()
+            return await self._stack.enter_async_context(
+                serve(app, host=host, port=port, shutdown_timeout_s=self.settings.drain_s)
+            )
         except OSError as error:
-            raise Permanent(
-                f"port {self.settings.http_port} on {self.settings.http_host} is taken; set WEVION_HTTP_PORT"
-            ) from error
-        host, port = runner.addresses[0][:2]
-        _log.info("listening", url=f"http://{host}:{port}")
+            raise Permanent(f"port {port} on {host} is taken; set WEVION_HTTP_PORT") from error
 
     async def run(self) -> None:
         """Wait for SIGTERM (or Ctrl-C), then return, and the context closes everything."""
@@ -226,7 +208,7 @@ async def _close_pool(pool: Pool) -> None:
 
 def _database_check(pool: Pool) -> Callable[[], Awaitable[bool]]:
     async def check() -> bool:
-        async with asyncio.timeout(2):
-            return bool(await pool.fetchval("SELECT true"))
+        answer: bool = await pool.fetchval("SELECT true")
+        return answer
 
     return check

@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
@@ -14,12 +14,11 @@ FIRST_PAUSE_S = 0.005
 MAX_PAUSE_S = 0.1
 
 
-async def eventually(
-    predicate: Callable[[], Awaitable[T]] | Callable[[], T],
-    timeout_s: float = 10.0,
-    *,
-    what: str = "",
-) -> T:
+@overload
+async def eventually(predicate: Callable[[], Awaitable[T]], timeout_s: float = ..., *, what: str = ...) -> T: ...
+@overload
+async def eventually(predicate: Callable[[], T], timeout_s: float = ..., *, what: str = ...) -> T: ...
+async def eventually(predicate: Callable[[], Any], timeout_s: float = 10.0, *, what: str = "") -> Any:
     """Returns the predicate's first truthy value.
 
     The predicate may be plain or async, and may assert: an `AssertionError` means "not yet". When the time
