@@ -1,0 +1,22 @@
+"""What every verifier counts."""
+
+from common.telemetry import metrics
+
+VERIFICATIONS = metrics.counter(
+    "wevion_auth_verifications_total",
+    "Tokens verified, by outcome: cached, verified, or the reason of the refusal.",
+    ("outcome",),
+)
+JWKS_FETCHES = metrics.counter("wevion_auth_jwks_fetches_total", "Fetches of the key set, by outcome.", ("outcome",))
+UNKNOWN_KEYS = metrics.counter(
+    "wevion_auth_unknown_keys_total", "Tokens that named a key which the key set does not have, also after a refetch."
+)
+REVOKED_SESSIONS = metrics.gauge("wevion_auth_revoked_sessions", "Sessions in the revocation set.")
+FEED_RECORDS = metrics.counter(
+    "wevion_auth_revocation_records_total", "Records read from token.state, by what they did.", ("effect",)
+)
+FEED_DELAY = metrics.histogram(
+    "wevion_auth_revocation_delay_seconds",
+    "From the revocation's event time to its being in force here; live records only.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0),
+)
