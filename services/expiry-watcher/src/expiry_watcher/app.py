@@ -1,0 +1,56 @@
+"""How expiry-watcher is put together. The only file that knows all the others."""
+
+from datetime import datetime
+from typing import Final
+
+from common.runtime.periodic import Periodic
+from common.service import Service
+from expiry_watcher.agents import Feed, Streams
+from expiry_watcher.http import ladder_routes, token_routes
+from expiry_watcher.operations import Deps, measure_backlog
+from expiry_watcher.settings import WatcherSettings
+from expiry_watcher.sweep import Sweep
+
+NAME: Final = "expiry-watcher"
+MEASURE_EVERY_S: Final = 15.0
+
+
+async def run(settings: WatcherSettings) -> None:
+    """Run until SIGTERM."""
+    async with Service(settings, name=NAME) as service:
+        pool = await service.postgres()
+        producer = await service.producer()
+        relay = await service.outbox(pool, producer)
+        verifier = await service.verifier()
+
+        def wake_sweep(due_at: datetime) -> None:
+            if sweep.sleeps_past(due_at):
+                sweeping.poke()
+
+        deps = Deps(
+            pool=pool,
+            ladder=settings.ladder,
+            public_url=settings.public_url,
+            wake_sweep=wake_sweep,
+            wake_relay=relay.poke,
+        )
+        sweep = Sweep(deps, service.clock, rate_per_s=settings.ladder_rate_per_s)
+        sweeping = service.periodic(
+            Periodic("sweep", sweep.run_once, interval_s=settings.sweep_max_wait_s, next_delay=sweep.next_delay)
+        )
+        feed = Feed(deps, producer, service.clock)
+        streams = Streams(service.kafka, feed, producer, session_timeout_s=settings.kafka_session_timeout_s)
+        service.task("feed", feed.run)
+        service.task("streams", streams.run)
+
+        async def following() -> bool:
+            return streams.ready
+
+        service.ready_checks["streams"] = following
+
+        async def measure() -> None:
+            await measure_backlog(deps, service.clock.now())
+
+        service.periodic(Periodic("backlog", measure, interval_s=MEASURE_EVERY_S))
+        await service.serve([ladder_routes(deps, service.clock), token_routes(deps, service.clock)], verifier)
+        await service.run()

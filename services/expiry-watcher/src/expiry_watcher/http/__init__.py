@@ -1,0 +1,6 @@
+"""The API: parse, one operation, encode. Who may see what is decided in one place, `callers`."""
+
+from expiry_watcher.http.ladder import ladder_routes
+from expiry_watcher.http.tokens import token_routes
+
+__all__ = ["ladder_routes", "token_routes"]

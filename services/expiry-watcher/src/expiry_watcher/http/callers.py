@@ -1,0 +1,39 @@
+"""What a caller may see and change."""
+
+from typing import Final
+from uuid import UUID
+
+from common.web import Principal, Problem, invalid_field
+from expiry_watcher.store.queries import Scope
+
+WORKSPACE_ADMINS: Final = frozenset({"owner", "admin"})
+SUPPORT: Final = "support_admin"
+
+
+def scope_of(principal: Principal, workspace_id: UUID | None) -> Scope:
+    """The tokens that a caller may see.
+
+    A person sees their workspace: a member all of its connections and integrations but only their own sessions and
+    Telegram links, an admin or owner everybody's. Services and support admins name the workspace.
+    """
+    if principal.kind == "service":
+        if workspace_id is None:
+            raise invalid_field(
+                "workspace_id", "required", "a service names the workspace that it asks about", place="query"
+            )
+        return Scope(workspace_id, None)
+    if principal.role == SUPPORT:
+        return Scope(workspace_id or principal.workspace_id, None)
+    if workspace_id is not None and workspace_id != principal.workspace_id:
+        raise Problem(403, "forbidden", detail="this workspace is not yours")
+    if principal.workspace_id is None:
+        raise Problem(403, "forbidden", detail="this session has no workspace")
+    everybody = principal.role in WORKSPACE_ADMINS
+    return Scope(principal.workspace_id, None if everybody else principal.user_id)
+
+
+def scope_of_one(principal: Principal) -> Scope:
+    """As `scope_of`, for a token that is asked for by its id: services and support admins may see any."""
+    if principal.kind == "service" or principal.role == SUPPORT:
+        return Scope(None, None)
+    return scope_of(principal, None)

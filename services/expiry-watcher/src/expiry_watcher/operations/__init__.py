@@ -1,0 +1,18 @@
+"""What the service can do: one transaction per verb. Decisions are core's, statements are the store's."""
+
+from expiry_watcher.operations.announce import SweepStatus, announce_due, measure_backlog
+from expiry_watcher.operations.deps import Deps
+from expiry_watcher.operations.ladders import choose_ladder, read_ladder
+from expiry_watcher.operations.track import TrackResult, forget, track
+
+__all__ = [
+    "Deps",
+    "SweepStatus",
+    "TrackResult",
+    "announce_due",
+    "choose_ladder",
+    "forget",
+    "measure_backlog",
+    "read_ladder",
+    "track",
+]

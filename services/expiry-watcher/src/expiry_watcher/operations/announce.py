@@ -1,0 +1,69 @@
+"""Say what is due: claim deadlines, decide, mark, enqueue, all in one transaction."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from common.contracts import Event
+from common.outbox import enqueue
+from common.postgres import transaction
+from common.runtime.ids import new_id
+from expiry_watcher import metrics
+from expiry_watcher.core.history import line_of
+from expiry_watcher.core.plan import Plan, plan
+from expiry_watcher.operations.deps import SOURCE, Deps
+from expiry_watcher.store import deadlines, history
+
+_BACKLOG_LIMIT: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class SweepStatus:
+    """What one sweep did."""
+
+    claimed: int
+    said: int
+    more: bool
+
+
+async def announce_due(deps: Deps, now: datetime, limit: int) -> SweepStatus:
+    """Announce up to `limit` of the steps that are due at `now`.
+
+    A token that was renewed or revoked meanwhile is not announced: the claim holds its deadline's lock, and the
+    token's row is read after the lock was granted.
+    """
+    async with transaction(deps.pool) as connection:
+        claimed = await deadlines.claim(connection, now, limit)
+        if not claimed:
+            return SweepStatus(0, 0, more=False)
+        decided = plan(await deadlines.read_claimed(connection, claimed), deps.ladder, now)
+        await deadlines.mark(connection, decided.marks, now)
+        await deadlines.advance(connection, decided.next_due, decided.finished)
+        await deadlines.put(
+            connection, [deadlines.Deadline(token_id, at, now) for token_id, at in decided.replanned.items()], []
+        )
+        events = [Event(id=new_id(), time=now, source=SOURCE, body=body) for body in decided.bodies]
+        await history.record(connection, [line for event in events if (line := line_of(event)) is not None])
+        await enqueue(connection, decided.bodies, source=SOURCE, now=now)
+    if decided.bodies:
+        deps.wake_relay()
+    _count(decided)
+    return SweepStatus(claimed=len(claimed), said=len(decided.bodies), more=len(claimed) == limit)
+
+
+def _count(decided: Plan) -> None:
+    for said in decided.said:
+        label = metrics.stage_label(said.stage)
+        metrics.ANNOUNCED.labels(label).inc()
+        metrics.NOTICE_DELAY.labels(label).observe(max(said.delay.total_seconds(), 0.0))
+    for reason, count in decided.suppressed.items():
+        metrics.SUPPRESSED.labels(reason).inc(count)
+
+
+async def measure_backlog(deps: Deps, now: datetime) -> None:
+    """Set the backlog gauges. Costs what is due, up to a cap."""
+    counts = dict.fromkeys(metrics.LATENESS, 0)
+    for late in await deadlines.backlog(deps.pool, now, _BACKLOG_LIMIT):
+        counts[metrics.lateness_label(late.total_seconds())] += 1
+    for name, count in counts.items():
+        metrics.BACKLOG.labels(name).set(count)

@@ -1,0 +1,136 @@
+"""Reading the inventory. Whose tokens a caller may see is part of every statement, not of the code around it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from common.contracts import AccountRef, DetectedBy, RevocationCause, TokenKind, TokenStatus
+from common.postgres import Pool, Record, translate_errors
+
+_COLUMNS = """token_id, kind, provider, workspace_id, owner_user_id, version, status, since, expires_at,
+ access_expires_at, cause, detected_by, missing_scopes, accounts"""
+
+# $1: workspace (null: any, for support and unfiltered look-ups), $2: the person whose personal tokens may be seen
+# (null: everybody's). Sessions and Telegram links are personal.
+_VISIBLE = """purged_at IS NULL AND ($1::uuid IS NULL OR workspace_id = $1)
+ AND ($2::uuid IS NULL OR owner_user_id = $2 OR kind NOT IN ('session', 'telegram_link'))"""
+
+# A full expiry that has passed is an expiry, even before the token's owner says so.
+_PRESENT = "CASE WHEN status <> 'revoked' AND expires_at <= $3::timestamptz THEN 'expired' ELSE status END"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a caller may see: one workspace (None: any) and, of personal tokens, one person's (None: everybody's)."""
+
+    workspace_id: UUID | None
+    person: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One row of the inventory. `status` is as of the moment that the query was given."""
+
+    token_id: UUID
+    kind: TokenKind
+    provider: str
+    workspace_id: UUID
+    owner_user_id: UUID
+    version: int
+    status: TokenStatus
+    since: datetime
+    expires_at: datetime | None
+    access_expires_at: datetime | None
+    cause: RevocationCause | None
+    detected_by: DetectedBy | None
+    missing_scopes: tuple[str, ...]
+    accounts: tuple[AccountRef, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which tokens to list; None does not filter."""
+
+    kind: TokenKind | None = None
+    provider: str | None = None
+    status: TokenStatus | None = None
+    account_id: UUID | None = None
+    expires_before: datetime | None = None
+    token_ids: Sequence[UUID] | None = None
+
+
+async def page(
+    pool: Pool, scope: Scope, filters: Filters, *, now: datetime, after: UUID | None, limit: int
+) -> list[Token]:
+    """Tokens in the order of their ids (which is the order they came into being), at most `limit`."""
+    with translate_errors():
+        rows = await pool.fetch(
+            f"""SELECT {_COLUMNS}, {_PRESENT} AS present FROM token
+                 WHERE {_VISIBLE}
+                   AND ($4::text IS NULL OR kind = $4)
+                   AND ($5::text IS NULL OR provider = $5)
+                   AND ($6::text IS NULL OR {_PRESENT} = $6)
+                   AND ($7::jsonb IS NULL OR accounts @> $7)
+                   AND ($8::timestamptz IS NULL OR (status <> 'revoked' AND expires_at > $3 AND expires_at <= $8))
+                   AND ($9::uuid[] IS NULL OR token_id = ANY($9))
+                   AND ($10::uuid IS NULL OR token_id > $10)
+                 ORDER BY token_id LIMIT $11""",
+            scope.workspace_id,
+            scope.person,
+            now,
+            filters.kind,
+            filters.provider,
+            filters.status,
+            None if filters.account_id is None else [{"account_id": str(filters.account_id)}],
+            filters.expires_before,
+            filters.token_ids,
+            after,
+            limit,
+        )
+    return [_token(row) for row in rows]
+
+
+async def one(pool: Pool, scope: Scope, token_id: UUID, *, now: datetime) -> Token | None:
+    """One token, if the caller may see it."""
+    with translate_errors():
+        row = await pool.fetchrow(
+            f"SELECT {_COLUMNS}, {_PRESENT} AS present FROM token WHERE {_VISIBLE} AND token_id = $4",
+            scope.workspace_id,
+            scope.person,
+            now,
+            token_id,
+        )
+    return None if row is None else _token(row)
+
+
+async def counts(pool: Pool, scope: Scope, *, now: datetime) -> dict[tuple[TokenKind, TokenStatus], int]:
+    """How many tokens the caller can see, by kind and present status."""
+    with translate_errors():
+        rows = await pool.fetch(
+            f"""SELECT kind, {_PRESENT} AS present, count(*) AS number FROM token
+                 WHERE {_VISIBLE} GROUP BY kind, present""",
+            scope.workspace_id,
+            scope.person,
+            now,
+        )
+    return {(TokenKind(row["kind"]), TokenStatus(row["present"])): row["number"] for row in rows}
+
+
+def _token(row: Record) -> Token:
+    return Token(
+        token_id=row["token_id"],
+        kind=TokenKind(row["kind"]),
+        provider=row["provider"],
+        workspace_id=row["workspace_id"],
+        owner_user_id=row["owner_user_id"],
+        version=row["version"],
+        status=TokenStatus(row["present"]),
+        since=row["since"],
+        expires_at=row["expires_at"],
+        access_expires_at=row["access_expires_at"],
+        cause=None if row["cause"] is None else RevocationCause(row["cause"]),
+        detected_by=None if row["detected_by"] is None else DetectedBy(row["detected_by"]),
+        missing_scopes=tuple(row["missing_scopes"]),
+        accounts=tuple(AccountRef.model_validate(account) for account in row["accounts"]),
+    )
