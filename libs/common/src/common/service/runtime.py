@@ -113,7 +113,7 @@ class Service:
         revocations = RevocationSet()
         feed = RevocationFeed(self.kafka, revocations, clock=self.clock)
         self.task("revocation-feed", feed.run)
-        self.ready_checks["revocations"] = lambda: feed.caught_up or "reading token.state"
+        self.ready_checks["revocations"] = feed.ready
         return Verifier(
             jwks,
             revocations,
@@ -133,9 +133,7 @@ class Service:
         identity, secret = self.settings.service_client_id, self.settings.service_client_secret
         if identity is None or secret is None:
             raise Permanent("set WEVION_SERVICE_CLIENT_ID and WEVION_SERVICE_CLIENT_SECRET")
-        return ServiceTokens(
-            self.http(), self.settings.token_url, identity, secret.get_secret_value(), clock=self.clock
-        )
+        return ServiceTokens(self.http(), self.settings.token_url, identity, secret)
 
     def consumer(self, group: str, topics: Sequence[str], handler: Handler, producer: EventProducer) -> EventConsumer:
         """Hand the events of `topics` to `handler`, as one member of `group`."""
