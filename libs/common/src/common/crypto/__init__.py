@@ -1,0 +1,24 @@
+"""Sealing values, keeping keys. Knows AES-256-GCM and nothing about what is sealed."""
+
+from common.crypto.data_keys import DataKey, DataKeys, associated_data, create, data_key_id, rewrap
+from common.crypto.encryption import KeyEncryption, KeyringEncryption, TransitEncryption
+from common.crypto.keyring import Keyring, KeyringError
+from common.crypto.sealed import SealingKey, Unsealable
+from common.crypto.secret import Secret
+
+__all__ = [
+    "DataKey",
+    "DataKeys",
+    "KeyEncryption",
+    "Keyring",
+    "KeyringEncryption",
+    "KeyringError",
+    "SealingKey",
+    "Secret",
+    "TransitEncryption",
+    "Unsealable",
+    "associated_data",
+    "create",
+    "data_key_id",
+    "rewrap",
+]

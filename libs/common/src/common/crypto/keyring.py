@@ -1,0 +1,131 @@
+"""Key-encryption keys in a file: for development, for small installations, and for tests of rotation.
+
+    {"active": "2026-11", "keys": {"2026-11": "<32 bytes, base64>", "2026-05": "<32 bytes, base64>"}}
+
+as JSON, or the same as TOML (`active = "…"` and a table `[keys]`). New values are sealed by the active key; all keys
+open. To rotate: add a key and make it active, re-wrap what names the old key, remove the old key.
+"""
+
+import base64
+import binascii
+import json
+import os
+import re
+import stat
+import tempfile
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from common.crypto.sealed import KEY_BYTES, SealingKey, Unsealable, read_head
+from common.runtime.ids import random_bytes
+
+_KEY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+class KeyringError(Exception):
+    """The keyring cannot be used; says why, without any key material."""
+
+
+class Keyring:
+    """Keys by id, of which one is active."""
+
+    def __init__(self, keys: Mapping[str, bytes], active: str) -> None:
+        if active not in keys:
+            raise KeyringError(f"the active key {active!r} is not among the keys")
+        for key_id, key in keys.items():
+            if not _KEY_ID.fullmatch(key_id):
+                raise KeyringError(f"key id {key_id!r}: letters, digits, '.', '_' and '-' only, at most 64")
+            if len(key) != KEY_BYTES:
+                raise KeyringError(f"key {key_id!r} has {len(key)} bytes instead of {KEY_BYTES}")
+        if len(set(keys.values())) != len(keys):
+            raise KeyringError("two ids have the same key")
+        self.active = active
+        self._material = dict(keys)
+        self._keys = {key_id: SealingKey(key_id.encode(), key) for key_id, key in keys.items()}
+
+    def __repr__(self) -> str:
+        return f"Keyring(active={self.active!r}, ids={self.ids})"
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of all keys."""
+        return tuple(self._keys)
+
+    @classmethod
+    def generate(cls, key_id: str = "k1") -> "Keyring":
+        """A new keyring with one new key."""
+        return cls({key_id: random_bytes(KEY_BYTES)}, key_id)
+
+    @classmethod
+    def from_file(cls, path: Path | str) -> "Keyring":
+        """Read a keyring. Raises KeyringError: unreadable, open to other users, or not a keyring."""
+        path = Path(path)
+        try:
+            mode = path.stat().st_mode
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise KeyringError(f"{path}: cannot be read ({type(error).__name__})") from None
+        if mode & _OTHERS:
+            raise KeyringError(f"{path}: mode is {stat.S_IMODE(mode):04o}; it must be 0600, for its owner only")
+        try:
+            document = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+            return cls(_material(document), document["active"])
+        except KeyringError as error:
+            raise KeyringError(f"{path}: {error}") from None
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise KeyringError(f"{path}: is not a keyring") from None
+
+    def write(self, path: Path | str) -> None:
+        """Write it as JSON, for its owner only, in one step: a crash leaves the old file or the new one."""
+        path = Path(path)
+        keys = {key_id: base64.b64encode(key).decode() for key_id, key in self._material.items()}
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # made with mode 0600
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump({"active": self.active, "keys": keys}, file, indent=2)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+    def rotated(self, key_id: str) -> "Keyring":
+        """The same keys and a new active one."""
+        if key_id in self._material:
+            raise KeyringError(f"there is a key {key_id!r} already")
+        return Keyring({**self._material, key_id: random_bytes(KEY_BYTES)}, key_id)
+
+    def without(self, key_id: str) -> "Keyring":
+        """Without a key that nothing names any more."""
+        if key_id == self.active:
+            raise KeyringError(f"key {key_id!r} is active")
+        return Keyring({name: key for name, key in self._material.items() if name != key_id}, self.active)
+
+    def seal(self, plaintext: bytes, aad: bytes) -> bytes:
+        """The blob under the active key."""
+        return self._keys[self.active].seal(plaintext, aad)
+
+    def open_(self, blob: bytes, aad: bytes) -> bytes:
+        """The plaintext, with whichever key the blob names. Raises Unsealable."""
+        key = self._keys.get(read_head(blob).key_id.decode("ascii", "replace"))
+        if key is None:
+            raise Unsealable
+        return key.open_(blob, aad)
+
+    def key_id_of(self, blob: bytes) -> str:
+        """The key that a blob names; for finding what is left to re-wrap."""
+        return read_head(blob).key_id.decode("ascii", "replace")
+
+
+def _material(document: Any) -> dict[str, bytes]:
+    found = {}
+    for key_id, text in document["keys"].items():
+        try:
+            found[key_id] = base64.b64decode(text, validate=True)
+        except (binascii.Error, ValueError, TypeError):
+            raise KeyringError(f"key {key_id!r} is not base64") from None
+    return found
