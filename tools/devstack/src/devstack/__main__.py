@@ -1,25 +1,54 @@
-"""`devstack infra`."""
+"""`devstack up | demo | test | …`: what the Makefile's verbs call."""
 
 import argparse
+import asyncio
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from common.testing.processes import ChildFailed
-from devstack import infra
+from devstack import infra, suite
+from devstack.layout import Layout, StackBusy
+from devstack.terminal import say
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="devstack", description="Kafka, PostgreSQL and all services, without Docker")
-    verbs = parser.add_subparsers(dest="verb", required=True)
-    shared = verbs.add_parser("infra", help="only Kafka and PostgreSQL, for the tests of several people")
+    args = _parser().parse_args()
+    work: Callable[[argparse.Namespace], int] = args.work
+    try:
+        return work(args)
+    except (ChildFailed, StackBusy, ValueError) as exc:
+        print(f"\n{exc}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="devstack", description="The whole product on one machine, without Docker")
+    verbs = parser.add_subparsers(required=True)
+
+    shared = verbs.add_parser("infra", help="only Kafka and PostgreSQL, for several test runs")
     shared.add_argument("--dir", type=Path, default=Path(".local/infra"))
     shared.add_argument("--env", type=Path, default=None, help="where to write the WEVION_TEST_* settings")
-    args = parser.parse_args()
-    try:
-        return infra.run(args.dir.resolve(), args.env or args.dir.with_name(args.dir.name + ".env"))
-    except ChildFailed as exc:
-        print(exc, file=sys.stderr)
-        return 1
+    shared.set_defaults(work=_infra)
+
+    tests = verbs.add_parser("test", help="the members' tests on real servers")
+    tests.add_argument("--tier", choices=sorted(suite.TIERS), help="default: all")
+    tests.add_argument("--service", help="one member, such as notifier")
+    tests.add_argument("--path", help="one file or test")
+    tests.set_defaults(work=_test)
+    return parser
+
+
+def _infra(args: argparse.Namespace) -> int:
+    return infra.run(args.dir.resolve(), args.env or args.dir.with_name(args.dir.name + ".env"))
+
+
+def _test(args: argparse.Namespace) -> int:
+    tiers = [args.tier] if args.tier else list(suite.TIERS)
+    runs = suite.plan(Path.cwd(), tiers, args.service, args.path)
+    return asyncio.run(suite.run_all(runs, servers=tiers != ["unit"] and tiers != ["e2e"], out=say))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """A real Kafka broker: one node that is its own controller (KRaft)."""
 
 import asyncio
+import base64
+import os
 import subprocess
 import time
 from dataclasses import dataclass
@@ -20,8 +22,6 @@ BIND_ATTEMPTS = 3
 #: No service waits for a tidy broker shutdown longer than this.
 STOP_GRACE_S = 15.0
 POLL_S = 0.05
-#: Any 16 bytes in base64: names the cluster in its own metadata, and nothing outside the folder knows it.
-CLUSTER_ID = "d2V2aW9uLWRldnN0YWNrMQ"
 
 # The session timeout is also how long a broker that was killed waits, at its next start, until the controller
 # lets go of its former self.
@@ -63,6 +63,8 @@ class Kafka:
 
     folder: Path
     port: int
+    #: Random, made when the folder was formatted: tells this broker from another one on the same port.
+    cluster_id: str
     child: Child
 
     @property
@@ -101,6 +103,7 @@ class Kafka:
         log = folder / "kafka.log"
         if not (folder / "data" / "meta.properties").exists():
             _format(java, jars, config)
+        cluster_id = _cluster_id(folder)
         native = ["--enable-native-access=ALL-UNNAMED"] if major > 17 else []  # noqa: PLR2004  # 17 does not warn
         child = Child.start(
             "Kafka",
@@ -123,7 +126,7 @@ class Kafka:
             log=log,
             pid_file=pid_file,
         )
-        return cls(folder=folder, port=port, child=child)
+        return cls(folder=folder, port=port, cluster_id=cluster_id, child=child)
 
     @classmethod
     def start(
@@ -172,7 +175,7 @@ class Kafka:
         deadline = time.monotonic() + timeout_s
         while True:
             self.child.require_running()
-            if await _lists_a_broker(self.bootstrap):
+            if await _lists_itself(self.bootstrap, self.cluster_id):
                 return
             if time.monotonic() > deadline:
                 raise ChildFailed(f"Kafka did not answer within {timeout_s:g} s.\n{self.child.log_tail()}")
@@ -182,7 +185,7 @@ class Kafka:
         self.child.stop(STOP_GRACE_S)
 
 
-async def _lists_a_broker(bootstrap: str) -> bool:
+async def _lists_itself(bootstrap: str, cluster_id: str) -> bool:
     host, _, port = bootstrap.rpartition(":")
     try:
         _, writer = await asyncio.open_connection(host, int(port))
@@ -193,7 +196,7 @@ async def _lists_a_broker(bootstrap: str) -> bool:
     try:
         await admin.start()
         cluster = await admin.describe_cluster()
-        return bool(cluster["brokers"])
+        return bool(cluster["brokers"]) and cluster["cluster_id"] == cluster_id
     except (KafkaError, OSError):
         return False
     finally:
@@ -203,7 +206,7 @@ async def _lists_a_broker(bootstrap: str) -> bool:
 def _format(java: Path, jars: Path, config: Path) -> None:
     tool = [str(java), "-XX:TieredStopAtLevel=1", "-cp", f"{jars}/*", "kafka.tools.StorageTool"]
     done = subprocess.run(
-        [*tool, "format", "-t", CLUSTER_ID, "-c", str(config)],
+        [*tool, "format", "-t", _new_cluster_id(), "-c", str(config)],
         capture_output=True,
         text=True,
         timeout=60,
@@ -211,6 +214,16 @@ def _format(java: Path, jars: Path, config: Path) -> None:
     )
     if done.returncode:
         raise ChildFailed(f"Kafka's storage could not be formatted.\n{done.stdout}{done.stderr}")
+
+
+def _new_cluster_id() -> str:
+    # the first byte keeps a dash, which the tool would take for an option, from the front
+    return base64.urlsafe_b64encode(b"W" + os.urandom(15)).decode().rstrip("=")
+
+
+def _cluster_id(folder: Path) -> str:
+    lines = (folder / "data" / "meta.properties").read_text().splitlines()
+    return next(line.partition("=")[2].replace("\\", "") for line in lines if line.startswith("cluster.id="))
 
 
 def _port_was_taken(child: Child) -> bool:
