@@ -1,0 +1,130 @@
+"""The Faust agents on a real Kafka: what arrives, what is put aside, what a restart repeats."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from common.contracts import Event, EventBody, TokenStatus, encode_body, encode_headers
+from common.kafka import EventProducer, Outgoing, TopicReader
+from common.postgres import Pool, open_pool
+from common.runtime.clock import SystemClock
+from common.runtime.tasks import cancel
+from common.testing.eventually import eventually
+from common.testing.stack import DatabaseFactory, KafkaForTest
+from expiry_watcher.agents import Feed, Streams
+from expiry_watcher.core.ladder import Ladder
+from expiry_watcher.operations import Deps
+from expiry_watcher.store import queries
+from expiry_watcher.store.queries import Scope
+
+Stories = Callable[..., Any]
+PATIENCE_S = 40
+
+
+@pytest.fixture
+async def deps(database: DatabaseFactory) -> AsyncIterator[Deps]:
+    pool = await open_pool(await database("expiry_watcher"), application_name="test")
+    yield Deps(pool=pool, ladder=Ladder.parse(("14d", "7d")))
+    await pool.close()
+
+
+@pytest.fixture
+async def producer(kafka: KafkaForTest) -> AsyncIterator[EventProducer]:
+    producer = EventProducer(kafka.settings)
+    yield producer
+    await producer.stop()
+
+
+@asynccontextmanager
+async def running(deps: Deps, kafka: KafkaForTest, producer: EventProducer) -> AsyncIterator[Streams]:
+    feed = Feed(deps, producer, SystemClock())
+    streams = Streams(kafka.settings, feed, producer, session_timeout_s=6)
+    tasks = asyncio.create_task(feed.run()), asyncio.create_task(streams.run())
+    try:
+        await eventually(lambda: streams.ready, PATIENCE_S, what="the agents have partitions")
+        yield streams
+    finally:
+        await cancel(tasks[1])
+        await cancel(tasks[0])
+
+
+def record(event: Event[EventBody]) -> Outgoing:
+    return Outgoing(event.topic, event.body.subject().encode(), encode_body(event.body), encode_headers(event))
+
+
+async def version_of(pool: Pool, token: Any) -> int:
+    found = await queries.one(pool, Scope(None, None), token.token_id, now=datetime.now(UTC))
+    return 0 if found is None else found.version
+
+
+async def test_events_of_all_topics_feed_the_inventory_and_bad_ones_are_put_aside(
+    deps: Deps, kafka: KafkaForTest, producer: EventProducer, story: Stories
+) -> None:
+    token, purged = story(), story()
+    expires_at = datetime.now(UTC) + timedelta(days=30)
+    good = [token.issued(expires_at), token.refreshed(expires_at + timedelta(days=1)), token.revoked()]
+    unknown = token.issued(expires_at)
+    async with running(deps, kafka, producer) as streams:
+        await producer.send_all(
+            [
+                Outgoing("token.issued", b"key", b"\xff\xfe not json", encode_headers(good[0])),
+                Outgoing("token.issued", b"key", b"{}", ()),
+                Outgoing(
+                    "token.issued",
+                    b"key",
+                    encode_body(unknown.body),
+                    tuple(
+                        (name, b"wevion.token.issued.v2" if name == "ce_type" else value)
+                        for name, value in encode_headers(unknown)
+                    ),
+                ),
+                *(record(event) for event in good),
+                record(purged.issued(expires_at)),
+                Outgoing("token.state", b"not a token id", None),
+            ]
+        )
+        await eventually(lambda: _at_version(deps.pool, token, 3), PATIENCE_S, what="the revocation has arrived")
+        await eventually(lambda: _at_version(deps.pool, purged, 1), PATIENCE_S)
+        await producer.send_all([Outgoing("token.state", str(purged.token_id).encode(), None)])
+        await eventually(lambda: _at_version(deps.pool, purged, 0), PATIENCE_S, what="the tombstone has arrived")
+        assert streams.ready
+    reasons = await dead_letters(kafka, 4)
+    assert any("ce_type" in reason for reason in reasons)
+    assert any("wevion.token.issued.v2" in reason for reason in reasons)
+    assert any("Invalid JSON" in reason for reason in reasons)
+    assert any("tombstone" in reason for reason in reasons)
+
+
+async def test_a_restart_goes_on_where_the_commit_was(
+    deps: Deps, kafka: KafkaForTest, producer: EventProducer, story: Stories
+) -> None:
+    token = story()
+    expires_at = datetime.now(UTC) + timedelta(days=30)
+    async with running(deps, kafka, producer):
+        await producer.send_all([record(token.issued(expires_at))])
+        await eventually(lambda: _at_version(deps.pool, token, 1), PATIENCE_S)
+    while_away = [token.refreshed(expires_at + timedelta(days=day)) for day in range(1, 4)]
+    await producer.send_all([record(event) for event in while_away] * 3)
+    async with running(deps, kafka, producer):
+        await eventually(lambda: _at_version(deps.pool, token, 4), PATIENCE_S)
+    found = await queries.one(deps.pool, Scope(None, None), token.token_id, now=datetime.now(UTC))
+    assert found is not None
+    assert found.status is TokenStatus.ACTIVE
+
+
+async def _at_version(pool: Pool, token: Any, version: int) -> bool:
+    return await version_of(pool, token) == version
+
+
+async def dead_letters(kafka: KafkaForTest, count: int) -> list[str]:
+    found: list[str] = []
+    async with asyncio.timeout(PATIENCE_S):
+        async for letter in TopicReader(kafka.settings, "token.issued.dlq", "token.state.dlq"):
+            found.append(dict(letter.headers)["dlq_reason"].decode())
+            if len(found) == count:
+                break
+    return found
