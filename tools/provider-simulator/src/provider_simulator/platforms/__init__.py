@@ -1,0 +1,1 @@
+"""The simulated platforms, one module each, modelled after providers.md."""

@@ -1,0 +1,21 @@
+"""Which platforms there are."""
+
+from __future__ import annotations
+
+from provider_simulator.platforms.base import Platform
+from provider_simulator.platforms.meta import Meta
+from provider_simulator.platforms.rfc6749 import Rfc6749
+from provider_simulator.wire import Routes
+from provider_simulator.world import World
+
+PLATFORMS: tuple[type[Platform], ...] = (Meta, Rfc6749)
+
+
+def install(world: World) -> Routes:
+    """Every platform into the world; their routes."""
+    routes = Routes()
+    for made in PLATFORMS:
+        platform = made(world)
+        world.platforms |= dict.fromkeys(made.providers, platform)
+        platform.routes(routes)
+    return routes
