@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from common.testing.processes import ChildFailed
-from devstack import infra, suite
+from devstack import infra, services, suite, up
 from devstack.layout import Layout, StackBusy
 from devstack.terminal import say
 
@@ -33,6 +33,13 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_argument("--env", type=Path, default=None, help="where to write the WEVION_TEST_* settings")
     shared.set_defaults(work=_infra)
 
+    up_ = verbs.add_parser("up", help="everything, with a demo workspace, until Ctrl-C")
+    up_.add_argument("--replicas", default="", help="more of some: oauth-svc=3,notifier=2")
+    up_.add_argument("--without", default="", help="leave services out, to run them yourself: notifier,rule-pauser")
+    up_.set_defaults(work=_up)
+    for verb in (up_,):
+        verb.add_argument("--dir", type=Path, default=Path(".local"), help="where the stack keeps its data")
+
     tests = verbs.add_parser("test", help="the members' tests on real servers")
     tests.add_argument("--tier", choices=sorted(suite.TIERS), help="default: all")
     tests.add_argument("--service", help="one member, such as notifier")
@@ -45,10 +52,16 @@ def _infra(args: argparse.Namespace) -> int:
     return infra.run(args.dir.resolve(), args.env or args.dir.with_name(args.dir.name + ".env"))
 
 
+def _up(args: argparse.Namespace) -> int:
+    return asyncio.run(
+        up.run(Layout(args.dir.resolve()), services.replicas(args.replicas), services.names(args.without))
+    )
+
+
 def _test(args: argparse.Namespace) -> int:
     tiers = [args.tier] if args.tier else list(suite.TIERS)
     runs = suite.plan(Path.cwd(), tiers, args.service, args.path)
-    return asyncio.run(suite.run_all(runs, servers=tiers != ["unit"] and tiers != ["e2e"], out=say))
+    return asyncio.run(suite.run_all(runs, servers="integration" in tiers, out=say))
 
 
 if __name__ == "__main__":

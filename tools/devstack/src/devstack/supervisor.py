@@ -51,8 +51,9 @@ class Supervisor:
     """Owns every child of a stack. All methods belong to one event loop, and to the thread that it runs in."""
 
     say: Say
-    on_change: Callable[[], None]
     http: aiohttp.ClientSession
+    #: Called whenever `pids` has changed.
+    on_change: Callable[[], None] = lambda: None
     _running: dict[str, _Running] = field(default_factory=dict)
     _watcher: asyncio.Task[None] | None = None
 
@@ -103,7 +104,7 @@ class Supervisor:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._watcher
             self._watcher = None
-        for wave in (*waves, lambda _name: True):
+        for wave in (*waves, _everything):
             names = [name for name in self._running if wave(name)]
             leaving = [self._running.pop(name) for name in names]
             for running in leaving:
@@ -149,7 +150,7 @@ class Supervisor:
     async def _announce(self, running: _Running) -> None:
         began = time.monotonic()
         url = running.part.ready_url
-        while url is not None and not (await self._probe(url))[0]:
+        while url is not None and not (await self._probe(url))[0]:  # noqa: ASYNC110  # another process's state
             await asyncio.sleep(PROBE_EVERY_S)
         self.say(f"  ✓ {running.part.name} is back after {time.monotonic() - began:.1f} s")
 
@@ -159,6 +160,10 @@ class Supervisor:
                 return response.status == 200, f"{response.status} {(await response.text())[:300]}"  # noqa: PLR2004
         except (aiohttp.ClientError, TimeoutError) as exc:
             return False, str(exc) or type(exc).__name__
+
+
+def _everything(_name: str) -> bool:
+    return True
 
 
 async def each(*work: Awaitable[None]) -> None:

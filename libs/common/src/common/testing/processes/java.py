@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from common.testing.processes.cache import cache_folder
 from common.testing.processes.child import ChildFailed
 
 KAFKA_VERSION = "4.3.1"
@@ -64,6 +65,11 @@ def _java_major(java: Path) -> int:
         return 0
     version = re.search(r'(?:JAVA_VERSION=|version )"(?:1\.)?(\d+)', text)
     return int(version[1]) if version else 0
+
+
+def jars_present() -> bool:
+    """True if nothing has to be downloaded any more."""
+    return (cache_folder() / f"kafka-{KAFKA_VERSION}").exists()
 
 
 def kafka_jars(cache: Path) -> Path:

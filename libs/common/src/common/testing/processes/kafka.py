@@ -72,6 +72,16 @@ class Kafka:
         return f"{LOOPBACK}:{self.port}"
 
     @classmethod
+    def prepare(cls, folder: Path) -> None:
+        """What only the first start does: fetches the jars (44 MB, once per machine) and formats the storage."""
+        folder.mkdir(parents=True, exist_ok=True)
+        java, _ = find_java()
+        jars = kafka_jars(cache_folder())
+        if not (folder / "data" / "meta.properties").exists():
+            port = choose_port()
+            _format(java, jars, _configure(folder, port=port, advertised_port=port))
+
+    @classmethod
     def launch(
         cls,
         folder: Path,
@@ -80,30 +90,16 @@ class Kafka:
         advertised_port: int | None = None,
         heap_mb: int = 512,
     ) -> "Kafka":
-        """Starts the process and does not wait; the first start in a folder also formats it (about a second).
+        """Starts the process and does not wait; prepares the folder if that was not done.
 
         `port` 0 takes a free one. `advertised_port` is what clients are sent to: a proxy's, in tests of faults.
         """
-        folder.mkdir(parents=True, exist_ok=True)
+        cls.prepare(folder)
+        java, major = find_java()
         pid_file = folder / "kafka.pid"
         end_leftover(pid_file, STOP_GRACE_S)
-        java, major = find_java()
-        jars = kafka_jars(cache_folder())
         port = port or choose_port()
-        config = folder / "server.properties"
-        config.write_text(
-            PROPERTIES.format(
-                host=LOOPBACK,
-                port=port,
-                advertised_port=advertised_port or port,
-                controller_port=choose_port(),
-                data=folder / "data",
-            )
-        )
-        log = folder / "kafka.log"
-        if not (folder / "data" / "meta.properties").exists():
-            _format(java, jars, config)
-        cluster_id = _cluster_id(folder)
+        config = _configure(folder, port=port, advertised_port=advertised_port or port)
         native = ["--enable-native-access=ALL-UNNAMED"] if major > 17 else []  # noqa: PLR2004  # 17 does not warn
         child = Child.start(
             "Kafka",
@@ -119,14 +115,14 @@ class Kafka:
                 "-Dorg.slf4j.simpleLogger.showDateTime=true",
                 *native,
                 "-cp",
-                f"{jars}/*",
+                f"{kafka_jars(cache_folder())}/*",
                 "kafka.Kafka",
                 config,
             ],
-            log=log,
+            log=folder / "kafka.log",
             pid_file=pid_file,
         )
-        return cls(folder=folder, port=port, cluster_id=cluster_id, child=child)
+        return cls(folder=folder, port=port, cluster_id=_cluster_id(folder), child=child)
 
     @classmethod
     def start(
@@ -201,6 +197,20 @@ async def _lists_itself(bootstrap: str, cluster_id: str) -> bool:
         return False
     finally:
         await admin.close()
+
+
+def _configure(folder: Path, *, port: int, advertised_port: int) -> Path:
+    config = folder / "server.properties"
+    config.write_text(
+        PROPERTIES.format(
+            host=LOOPBACK,
+            port=port,
+            advertised_port=advertised_port,
+            controller_port=choose_port(),
+            data=folder / "data",
+        )
+    )
+    return config
 
 
 def _format(java: Path, jars: Path, config: Path) -> None:

@@ -53,20 +53,14 @@ class Postgres:
         return f"postgresql://{SUPERUSER}:{self.password}@{LOOPBACK}:{self.port}/{database}"
 
     @classmethod
-    def launch(cls, folder: Path, *, port: int = 0, durable: bool = True) -> "Postgres":
-        """Starts the process and does not wait; the first start in a folder also creates the cluster.
-
-        `port` 0 takes a free one. `durable=False` trades the data's safety in a crash of the machine for speed.
-        """
-        binaries = _binaries()
+    def prepare(cls, folder: Path) -> None:
+        """What only the first start in a folder does, about a second: creates the cluster. Nothing, if it is there."""
         user = _server_user()
         folder.mkdir(parents=True, exist_ok=True)
-        pid_file = folder / "postgres.pid"
-        end_leftover(pid_file, STOP_GRACE_S)
-        password = _password(folder / "password")
+        _password(folder / "password")
         data = folder / "data"
         if not data.exists():
-            _create_cluster(binaries, data, folder / "password", user)
+            _create_cluster(_binaries(), data, folder / "password", user)
         if os.geteuid() == 0:
             _hand_over(data, NOBODY if user == "nobody" else 0)
         elif data.stat().st_uid != os.geteuid():
@@ -74,6 +68,17 @@ class Postgres:
                 f"PostgreSQL's data in {data} belongs to another user (uid {data.stat().st_uid}): "
                 "start it as that user, or remove the folder."
             )
+
+    @classmethod
+    def launch(cls, folder: Path, *, port: int = 0, durable: bool = True) -> "Postgres":
+        """Starts the process and does not wait; prepares the folder if that was not done.
+
+        `port` 0 takes a free one. `durable=False` trades the data's safety in a crash of the machine for speed.
+        """
+        cls.prepare(folder)
+        binaries, data = _binaries(), folder / "data"
+        pid_file = folder / "postgres.pid"
+        end_leftover(pid_file, STOP_GRACE_S)
         port = port or choose_port()
         settings = SETTINGS | {"port": str(port)} | ({} if durable else FAST_AND_LOOSE)
         child = Child.start(
@@ -86,10 +91,10 @@ class Postgres:
             ],
             log=folder / "postgres.log",
             stop_signal=signal.SIGINT,  # "fast": ends sessions, then stops; SIGTERM would wait for the clients
-            user=user,
+            user=_server_user(),
             pid_file=pid_file,
         )
-        return cls(folder=folder, port=port, password=password, child=child)
+        return cls(folder=folder, port=port, password=_password(folder / "password"), child=child)
 
     @classmethod
     def start(cls, folder: Path, *, port: int = 0, durable: bool = True, timeout_s: float = 60.0) -> "Postgres":

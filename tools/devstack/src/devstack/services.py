@@ -1,0 +1,138 @@
+"""What each service of the stack is told: its settings, its secrets, and how it says that it is ready."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from devstack.ports import Ports
+from devstack.vault import Vault
+
+LOOPBACK = "127.0.0.1"
+
+#: In the order in which they are shown; `gateway` is a second process of session-svc's distribution.
+SERVICES = ("session-svc", "oauth-svc", "expiry-watcher", "rule-pauser", "notifier", "gateway")
+#: Those that keep a database, and its name.
+DATABASES = {
+    "session-svc": "session_svc",
+    "oauth-svc": "oauth_svc",
+    "expiry-watcher": "expiry_watcher",
+    "rule-pauser": "rule_pauser",
+    "notifier": "notifier",
+}
+#: Service clients (OAuth client_credentials at session-svc) and the scopes that they need.
+CLIENTS = {
+    "oauth-svc": ("users:read",),
+    "expiry-watcher": ("users:read",),
+    "rule-pauser": ("tokens:read", "users:read"),
+    "notifier": ("users:read", "tokens:read"),
+    "demo-backend": ("tokens:read", "users:read", "rules:write"),
+}
+#: More than that is no use on one machine.
+MAX_REPLICAS = 9
+#: The client whose secret is in demo.json, for people and programs to try.
+DEMO_CLIENT = "demo-backend"
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where everything is, once the ports are chosen."""
+
+    ports: Ports
+    #: Superuser-free addresses, one per service database.
+    database_urls: Mapping[str, str] = field(default_factory=dict)
+
+    def url(self, name: str) -> str:
+        return f"http://{LOOPBACK}:{self.ports[name]}"
+
+    @property
+    def kafka(self) -> str:
+        return f"{LOOPBACK}:{self.ports['kafka']}"
+
+    @property
+    def public_url(self) -> str:
+        return self.url("gateway")
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """How one service process is started."""
+
+    argv: tuple[str, ...]
+    env: dict[str, str]
+    ready_url: str
+
+
+def program(name: str) -> str:
+    """The member's command in this environment."""
+    return str(Path(sys.executable).with_name(name))
+
+
+def process(service: str, addresses: Addresses, vault: Vault, *, port: int, providers_file: Path) -> Process:
+    """The command and the environment of one process of a service, listening on `port`."""
+    settings = {
+        "HTTP_HOST": LOOPBACK,
+        "HTTP_PORT": str(port),
+        "KAFKA_BOOTSTRAP_SERVERS": addresses.kafka,
+        "PUBLIC_URL": addresses.public_url,
+        "ISSUER": addresses.public_url,
+        "JWKS_URL": f"{addresses.url('session-svc')}/.well-known/jwks.json",
+        "TOKEN_URL": f"{addresses.url('session-svc')}/oauth2/token",
+        "SESSION_SVC_URL": addresses.url("session-svc"),
+        "OAUTH_SVC_URL": addresses.url("oauth-svc"),
+        "EXPIRY_WATCHER_URL": addresses.url("expiry-watcher"),
+        "RULE_PAUSER_URL": addresses.url("rule-pauser"),
+        "NOTIFIER_URL": addresses.url("notifier"),
+        "LOG_FORMAT": "json",
+    }
+    secrets: dict[str, str] = {}
+    if service in addresses.database_urls:
+        secrets["WEVION_DATABASE_URL"] = addresses.database_urls[service]
+    if service in CLIENTS:
+        settings["SERVICE_CLIENT_ID"] = service
+        secrets["WEVION_SERVICE_CLIENT_SECRET"] = vault.secret(f"client-{service}")
+    if service == "oauth-svc":
+        settings["PROVIDERS_FILE"] = str(providers_file)
+    if service == "notifier":
+        settings |= {"SMTP_HOST": LOOPBACK, "SMTP_PORT": str(addresses.ports["mailbox-smtp"])}
+    env = _inherited() | {f"WEVION_{name}": value for name, value in settings.items()}
+    env["WEVION_SECRETS_DIR"] = str(vault.service_folder(service, secrets))
+    verb = ("session-svc", "gateway") if service == "gateway" else (service, "run")
+    return Process(
+        argv=(program(verb[0]), verb[1]),
+        env=env,
+        ready_url=f"http://{LOOPBACK}:{port}/readyz",
+    )
+
+
+def _inherited() -> dict[str, str]:
+    """The environment of this process without settings that were meant for something else."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("WEVION_")}
+    return kept | {"PYTHONUNBUFFERED": "1", "PROMETHEUS_DISABLE_CREATED_SERIES": "True"}
+
+
+def names(text: str) -> frozenset[str]:
+    """`notifier,rule-pauser` as a set.
+
+    Raises `ValueError` naming the one that does not exist.
+    """
+    found = frozenset(name.strip() for name in text.split(",") if name.strip())
+    if unknown := sorted(found - set(SERVICES)):
+        raise ValueError(f"no service is called {unknown[0]}; there are {', '.join(SERVICES)}")
+    return found
+
+
+def replicas(text: str) -> dict[str, int]:
+    """`oauth-svc=3,notifier=2` as numbers.
+
+    Raises `ValueError` naming what is wrong with it.
+    """
+    found: dict[str, int] = {}
+    for item in (item.strip() for item in text.split(",") if item.strip()):
+        name, _, count = item.partition("=")
+        names(name)
+        if not count.isdigit() or not 1 <= int(count) <= MAX_REPLICAS:
+            raise ValueError(f"REPLICAS={item}: write a number from 1 to {MAX_REPLICAS}, as in oauth-svc=3")
+        found[name] = int(count)
+    return found

@@ -1,0 +1,195 @@
+"""The whole product on one machine: starts it step by step, keeps it running, stops it in order."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+
+from common.kafka import KafkaSettings, create_topics
+from common.testing.processes import Child, Kafka, Postgres, cache_folder, choose_port
+from common.testing.processes.java import KAFKA_VERSION, jars_present, kafka_jars
+from common.testing.stack import with_database
+from devstack import databases, ports, services
+from devstack.layout import Layout
+from devstack.services import DATABASES, SERVICES, Addresses
+from devstack.supervisor import Part, Supervisor, each
+from devstack.terminal import Say, Steps, say
+from devstack.vault import Vault
+
+READY_TIMEOUT_S = 90.0
+#: Recovery after a crash is inside.
+SERVER_TIMEOUT_S = 60.0
+SERVER_GRACE_S = 15.0
+
+
+@dataclass(slots=True)
+class Stack:
+    """A running stack. Made by `running`."""
+
+    layout: Layout
+    addresses: Addresses
+    vault: Vault
+    supervisor: Supervisor
+    http: aiohttp.ClientSession
+    steps: Steps
+    replicas: Mapping[str, int]
+    #: What else demo.json tells: filled by the seed.
+    facts: dict[str, object] = field(default_factory=dict)
+
+    def write_demo_file(self) -> None:
+        """Tells programs what people were told; called at every change, so `processes` is current."""
+        address = self.addresses
+        told = {
+            "gateway_url": address.public_url,
+            "services": {name: address.url(name) for name in SERVICES if name != "gateway"},
+            "simulator_url": address.url("simulator"),
+            "simulator_control_url": address.url("simulator-control"),
+            "mailbox_url": f"{address.url('simulator-control')}/mailbox",
+            "kafka_bootstrap": address.kafka,
+            "database_urls": dict(address.database_urls),
+            **self.facts,
+            "processes": self.supervisor.pids(),
+        }
+        fresh = self.layout.demo_file.with_suffix(".new")
+        fresh.touch(mode=0o600)
+        fresh.write_text(json.dumps(told, indent=2) + "\n")
+        fresh.replace(self.layout.demo_file)
+
+
+@asynccontextmanager
+async def running(
+    layout: Layout, *, replicas: Mapping[str, int], out: Say = say, without: frozenset[str] = frozenset()
+) -> AsyncIterator[Stack]:
+    """The stack inside the block, everything ready; all of it ended after the block, however that ends.
+
+    Raises `ChildFailed` with the reason if a part does not come up, `StackBusy` if the folder is in use.
+    """
+    with layout.locked():
+        layout.logs.mkdir(parents=True, exist_ok=True)
+        chosen = ports.choose()
+        for name, default, port in chosen.moved:
+            out(f"  ! port {default} is taken, so {name} listens on {port}")
+        vault = Vault(layout.secrets)
+        passwords = {name: vault.secret(f"database-{name}") for name in DATABASES.values()}
+        async with aiohttp.ClientSession() as http:
+            supervisor = Supervisor(say=out, http=http)
+            stack = Stack(
+                layout=layout,
+                addresses=Addresses(chosen),
+                vault=vault,
+                supervisor=supervisor,
+                http=http,
+                steps=Steps(out),
+                replicas=replicas,
+            )
+            supervisor.on_change = stack.write_demo_file
+            try:
+                await _start(stack, passwords, without)
+                yield stack
+            finally:
+                await supervisor.stop(
+                    lambda name: name.partition("#")[0] in SERVICES,
+                    lambda name: name == "simulator",
+                )
+                layout.demo_file.unlink(missing_ok=True)
+
+
+async def _start(stack: Stack, passwords: Mapping[str, str], without: frozenset[str]) -> None:
+    layout, steps, chosen = stack.layout, stack.steps, stack.addresses.ports
+    postgres: Postgres | None = None
+
+    def launch_postgres() -> Child:
+        nonlocal postgres
+        postgres = Postgres.launch(layout.postgres, port=chosen["postgres"])
+        return postgres.child
+
+    kafka: Kafka | None = None
+
+    def launch_kafka() -> Child:
+        nonlocal kafka
+        kafka = Kafka.launch(layout.kafka, port=chosen["kafka"])
+        return kafka.child
+
+    async def databases_up() -> None:
+        with steps.step("PostgreSQL 18", f"127.0.0.1:{chosen['postgres']}"):
+            await asyncio.to_thread(Postgres.prepare, layout.postgres)
+            stack.supervisor.start(Part("postgres", launch_postgres, grace_s=SERVER_GRACE_S))
+            assert postgres is not None  # noqa: S101  # just launched
+            await asyncio.to_thread(postgres.wait_ready, SERVER_TIMEOUT_S)
+        with steps.step("databases and their tables") as detail:
+            await databases.provision(postgres.dsn(), passwords)
+            urls = {
+                service: with_database(postgres.dsn(), name).replace(
+                    f"postgres:{postgres.password}@", f"{name}:{passwords[name]}@"
+                )
+                for service, name in DATABASES.items()
+            }
+            stack.addresses = Addresses(chosen, urls)
+            applied = await databases.migrate_all(
+                {DATABASES[service]: url for service, url in urls.items() if service not in without}
+            )
+            detail.text = f"{len(applied)} migrations applied" if applied else "up to date"
+
+    async def topics_up() -> None:
+        if not jars_present():
+            with steps.step("Kafka's jars", "44 MB, once per machine"):
+                await asyncio.to_thread(kafka_jars, cache_folder())
+        with steps.step(f"Kafka {KAFKA_VERSION}", stack.addresses.kafka):
+            await asyncio.to_thread(Kafka.prepare, layout.kafka)
+            stack.supervisor.start(Part("kafka", launch_kafka, grace_s=SERVER_GRACE_S))
+            assert kafka is not None  # noqa: S101  # just launched
+            await asyncio.to_thread(kafka.wait_ready, SERVER_TIMEOUT_S)
+        with steps.step("topics") as detail:
+            new = await create_topics(KafkaSettings(bootstrap_servers=stack.addresses.kafka, client_id="devstack"))
+            detail.text = f"{len(new)} created" if new else "up to date"
+
+    async def simulator_up() -> None:
+        with steps.step("provider simulator and mailbox", stack.addresses.url("simulator")):
+            stack.supervisor.start(_simulator(stack))
+            await stack.supervisor.wait_ready("simulator", READY_TIMEOUT_S)
+
+    await each(databases_up(), topics_up(), simulator_up())
+    await _start_services(stack, without)
+
+
+async def _start_services(stack: Stack, without: frozenset[str]) -> None:
+    async def up(service: str, name: str, port: int) -> None:
+        with stack.steps.step(name, f"http://127.0.0.1:{port}"):
+            process = services.process(
+                service, stack.addresses, stack.vault, port=port, providers_file=stack.layout.providers_file
+            )
+            log = stack.layout.logs / f"{name}.log"
+            stack.supervisor.start(Part(name, _launcher(name, process, log), ready_url=process.ready_url))
+            await stack.supervisor.wait_ready(name, READY_TIMEOUT_S)
+
+    wanted: list[tuple[str, str, int]] = []
+    for service in SERVICES:
+        if service in without:
+            continue
+        for index in range(stack.replicas.get(service, 1)):
+            # the first has the port that others were told; the rest share its work over Kafka and the database
+            port = stack.addresses.ports[service] if index == 0 else choose_port()
+            wanted.append((service, service if index == 0 else f"{service}#{index + 1}", port))
+    await each(*(up(*one) for one in wanted))
+
+
+def _launcher(name: str, process: services.Process, log: Path) -> Callable[[], Child]:
+    return lambda: Child.start(name, process.argv, env=process.env, log=log)
+
+
+def _simulator(stack: Stack) -> Part:
+    chosen = stack.addresses.ports
+    argv = [services.program("provider-simulator"), "run"]
+    argv += ["--port", str(chosen["simulator"]), "--control-port", str(chosen["simulator-control"])]
+    argv += ["--smtp-port", str(chosen["mailbox-smtp"]), "--public-url", stack.addresses.public_url]
+    argv += ["--state-file", str(stack.layout.simulator_state)]
+    log = stack.layout.logs / "simulator.log"
+    return Part(
+        "simulator",
+        lambda: Child.start("simulator", argv, log=log),
+        ready_url=f"{stack.addresses.url('simulator-control')}/livez",
+    )
