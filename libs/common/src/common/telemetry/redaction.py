@@ -15,8 +15,8 @@ REDACTED = "***"
 _SECRET_WORDS = frozenset(
     {
         "apikey", "assertion", "authorization", "bearer", "code", "cookie", "cookies", "credential", "credentials",
-        "dek", "jwt", "kek", "passphrase", "passwd", "password", "pwd", "secret", "secrets", "signature", "token", "tokens",
-        "verifier",
+        "dek", "jwt", "kek", "passphrase", "passwd", "password", "pwd", "secret", "secrets", "signature", "token",
+        "tokens", "verifier",
     }
 )  # fmt: skip
 # A name that ends in one of these speaks about a secret without holding it: token_id, token_kind, secret_count.

@@ -14,6 +14,7 @@ class Sink:
     def __init__(self) -> None:
         self._waiting: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def write(self, line: str) -> None:
         """Write now, after whatever waits."""
@@ -28,8 +29,10 @@ class Sink:
         self._waiting.append(line)
         if len(self._waiting) >= _FLUSH_AT_LINES:
             self.flush()
-        elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_FLUSH_AFTER_S, self.flush)
+            return
+        loop = asyncio.get_running_loop()
+        if self._timer is None or self._loop is not loop:  # a timer of a loop that has ended never fires
+            self._loop, self._timer = loop, loop.call_later(_FLUSH_AFTER_S, self.flush)
 
     def flush(self) -> None:
         """Write what waits."""

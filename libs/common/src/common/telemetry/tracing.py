@@ -7,7 +7,7 @@ tell the same story. Broken headers start a new trace; they are never an error.
 import re
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from opentelemetry import trace
@@ -78,14 +78,11 @@ def extract(headers: Carrier) -> TraceContext | None:
     )
 
 
-def enter(parent: TraceContext | None) -> "Token[TraceContext | None]":
-    """Begin a span below `parent`, or a new trace; end it with `leave`."""
-    return _current.set(parent.child() if parent is not None else new_root())
-
-
-def leave(token: "Token[TraceContext | None]") -> None:
-    """End what `enter` began."""
-    _current.reset(token)
+def begin(parent: TraceContext | None) -> TraceContext:
+    """Enter a span below `parent`, or a new trace, for the rest of this task (such as one request)."""
+    context = parent.child() if parent is not None else new_root()
+    _current.set(context)
+    return context
 
 
 @contextmanager
@@ -93,11 +90,11 @@ def span(parent: TraceContext | str | None = None) -> Iterator[TraceContext]:
     """A span below `parent` (a context or a traceparent); without one, below the present span or as a new trace."""
     if isinstance(parent, str):
         parent = parse(parent)
-    token = enter(parent or current())
+    above = parent or current()
+    context = above.child() if above is not None else new_root()
+    token = _current.set(context)
     try:
-        found = _current.get()
-        assert found is not None  # noqa: S101  just set
-        yield found
+        yield context
     finally:
         _current.reset(token)
 

@@ -8,11 +8,12 @@ from aiohttp import hdrs, web
 
 from common.web import endpoint, openapi
 from common.web.access import Access
-from common.web.endpoint import Authenticate, InFlight
+from common.web.endpoint import Authenticate
 from common.web.health import Health, ReadyCheck
 from common.web.metrics import REQUESTS_IN_FLIGHT
 from common.web.problems import Problem
 from common.web.routes import Route, Routes
+from common.web.watch import Watch
 
 HEALTH = web.AppKey("health", Health)
 """Where a server finds what to tell when it stops."""
@@ -61,14 +62,16 @@ def create_app(
         },
     )
     app[HEALTH] = health
-    REQUESTS_IN_FLIGHT.set_function(lambda: InFlight.count)
+    watch = Watch(timeout_s)
+    app.cleanup_ctx.append(watch.run)
+    REQUESTS_IN_FLIGHT.set_function(lambda: len(watch))
 
     def add(route: Route) -> None:
         handler = endpoint.build(
             route,
             authenticate=authenticate,
             max_body_bytes=max_body_bytes,
-            timeout_s=timeout_s,
+            watch=watch,
             access_log=access_log,
         )
         if route.method == hdrs.METH_GET:

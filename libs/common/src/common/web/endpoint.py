@@ -1,6 +1,9 @@
 """A route as an aiohttp handler. Everything that can be decided is decided when it is built: this is the hot path."""
 
 import asyncio
+import json
+import math
+from asyncio import current_task
 from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import Any
@@ -10,12 +13,14 @@ from aiohttp import web
 from common.runtime.errors import Retryable
 from common.telemetry import logs, tracing
 from common.telemetry.redaction import redact_text
+from common.telemetry.sink import SINK
 from common.web import binding
 from common.web.access import Access, Principal
 from common.web.metrics import REQUEST_DURATION
 from common.web.problems import Problem, from_http_exception
 from common.web.responses import secured, to_response
 from common.web.routes import Route
+from common.web.watch import Watch
 
 Authenticate = Callable[[web.Request, Access], Awaitable[Principal]]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -26,13 +31,8 @@ PRINCIPAL = web.RequestKey("principal", Principal)
 _ERROR = 500
 _GONE = 499  # in logs and metrics only: the client left before the answer
 _LONGEST_LOGGED_PATH = 200
+_UNKNOWN_OUTCOME = "It took too long; it may or may not have been done."
 _log = logs.get_logger("http")
-
-
-class InFlight:
-    """How many requests are being answered; read by a gauge, so that counting costs an addition."""
-
-    count = 0
 
 
 def build(
@@ -40,43 +40,43 @@ def build(
     *,
     authenticate: Authenticate | None,
     max_body_bytes: int,
-    timeout_s: float | None,
+    watch: Watch,
     access_log: bool,
 ) -> Handler:
     """The handler for a route. Raises TypeError when the route needs an authenticator and there is none."""
     answer = _answer(route, authenticate, max_body_bytes)
-    time_limit = None if route.raw else timeout_s
+    limited = not route.raw
     record = _Recorder(route, access_log=access_log)
     refuse = _oauth_refusal if route.oauth_errors else _refusal
 
     async def endpoint(request: web.Request) -> web.StreamResponse:
         started = perf_counter()
         headers = request.headers
-        trace = tracing.enter(tracing.parse(headers.get("traceparent"), headers.get("tracestate")))
-        InFlight.count += 1
+        trace = tracing.begin(tracing.parse(headers.get("traceparent"), headers.get("tracestate")))
+        task = current_task()
+        assert task is not None  # noqa: S101  aiohttp runs each request in a task
+        watch.enter(task, started if limited else math.inf)
         status = _GONE
         try:
-            response: web.StreamResponse
             try:
-                if time_limit is None:
-                    response = await answer(request)
-                else:
-                    async with asyncio.timeout(time_limit):
-                        response = await answer(request)
+                response = await answer(request)
             except Problem as problem:
                 response = refuse(problem)
             except web.HTTPException as error:
                 response = _from_aiohttp(error)
-            except (ConnectionResetError, asyncio.CancelledError):
+            except asyncio.CancelledError:
+                if not watch.timed_out(task):
+                    raise
+                response = refuse(_timed_out(route))
+            except ConnectionResetError:
                 raise
             except Exception as error:  # noqa: BLE001  whatever it is, a stranger must not see it
                 response = refuse(_unexpected(error, route))
             status = response.status
             return response
         finally:
-            InFlight.count -= 1
-            record(request, status, perf_counter() - started)
-            tracing.leave(trace)
+            watch.leave(task)
+            record(request, status, perf_counter() - started, trace.trace_id)
 
     return endpoint
 
@@ -149,35 +149,33 @@ def _arguments(
 
 
 class _Recorder:
-    """One metric and one log line per request, by route template."""
+    """One metric and one log line per request, by route template. What is constant is made once per status."""
 
     def __init__(self, route: Route, *, access_log: bool) -> None:
         self._route = route
         self._logged = access_log
         self._constant = "{" not in route.path
-        self._children: dict[tuple[str, int], Any] = {}
+        self._known: dict[tuple[str, int], tuple[Callable[[float], None], Callable[[str], str] | None]] = {}
 
-    def __call__(self, request: web.Request, status: int, elapsed_s: float) -> None:
-        method = request.method
-        child = self._children.get((method, status))
-        if child is None:
-            label = method if method in _KNOWN_METHODS else "other"
-            child = REQUEST_DURATION.labels(label, self._route.path, str(status))
-            if label != "other":
-                self._children[(method, status)] = child
-        child.observe(elapsed_s)
-        if self._logged and (status >= _ERROR or not self._route.quiet):
-            path = self._route.path
-            line = {
-                "method": method if method in _KNOWN_METHODS else "other",
-                "route": path,
-                "status": status,
-                "duration_ms": round(elapsed_s * 1000, 3),
-                "trace_id": tracing.current_trace_id(),
-            }
+    def __call__(self, request: web.Request, status: int, elapsed_s: float, trace_id: str) -> None:
+        method = request.method if request.method in _KNOWN_METHODS else "other"
+        known = self._known.get((method, status))
+        if known is None:
+            known = self._known[(method, status)] = self._make(method, status)
+        observe, line = known
+        observe(elapsed_s)
+        if line is not None:
+            members = f', "duration_ms": {elapsed_s * 1000:.3f}, "trace_id": "{trace_id}"'
             if not self._constant:
-                line["path"] = redact_text(request.rel_url.raw_path[:_LONGEST_LOGGED_PATH])
-            logs.write_access_line(line)
+                members += f', "path": {json.dumps(redact_text(request.rel_url.raw_path[:_LONGEST_LOGGED_PATH]))}'
+            SINK.write_soon(line(members))
+
+    def _make(self, method: str, status: int) -> tuple[Callable[[float], None], Callable[[str], str] | None]:
+        observe = REQUEST_DURATION.labels(method, self._route.path, str(status)).observe
+        if not self._logged or (self._route.quiet and status < _ERROR):
+            return observe, None
+        fields = {"method": method, "route": self._route.path, "status": status}
+        return observe, logs.line_format("http_request", fields)
 
 
 _KNOWN_METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
@@ -216,6 +214,11 @@ def _from_aiohttp(error: web.HTTPException) -> web.StreamResponse:
     return secured(error) if error.status < 400 else _refusal(from_http_exception(error))  # noqa: PLR2004
 
 
+def _timed_out(route: Route) -> Problem:
+    _log.error("request_timed_out", method=route.method, route=route.path)
+    return Problem(504, "timeout", detail=_UNKNOWN_OUTCOME)
+
+
 def _unexpected(error: Exception, route: Route) -> Problem:
     """The detail stays in the log, under the trace id that the answer names."""
     where = {"method": route.method, "route": route.path}
@@ -229,6 +232,6 @@ def _unexpected(error: Exception, route: Route) -> Problem:
         )
     if isinstance(error, TimeoutError):
         _log.error("request_timed_out", exc_info=error, **where)
-        return Problem(504, "timeout", detail="It took too long; it may or may not have been done.")
+        return Problem(504, "timeout", detail=_UNKNOWN_OUTCOME)
     _log.error("request_failed", exc_info=error, **where)
     return Problem(500, "internal_error", "Something went wrong on our side", "It is logged under the trace id.")

@@ -8,3 +8,6 @@ REQUEST_DURATION = metrics.histogram(
     ("method", "route", "status"),
 )
 REQUESTS_IN_FLIGHT = metrics.gauge("wevion_http_requests_in_flight", "Requests that are being answered now.")
+UNREADABLE_REQUESTS = metrics.counter(
+    "wevion_http_unreadable_requests_total", "What arrived and is not HTTP, or has a head beyond the limits."
+)

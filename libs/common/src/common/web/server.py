@@ -5,9 +5,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
+from aiohttp.web_protocol import RequestHandler
 
 from common.telemetry import logs
 from common.web.app import HEALTH
+from common.web.metrics import UNREADABLE_REQUESTS
+from common.web.problems import Problem
+from common.web.responses import secured
 
 SHUTDOWN_TIMEOUT_S = 10.0
 
@@ -28,6 +33,43 @@ class Server:
         return f"http://{host}:{self.port}"
 
 
+class _Connection(RequestHandler):
+    """A connection whose unreadable requests get a problem document, and one counted line instead of a traceback."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        if not isinstance(exc, BadHttpMessage):
+            return super().handle_error(request, status, exc, message)
+        UNREADABLE_REQUESTS.inc()
+        problem = Problem(status, "malformed_request", "This is not a request that HTTP allows")
+        if isinstance(exc, LineTooLong) or "many headers" in str(message).lower():
+            problem = Problem(431, "request_header_too_large", "The head of the request is too large")
+        response = problem.response()
+        response.force_close()
+        return secured(response)
+
+
+class _Listener(web.Server):
+    """Makes our connections."""
+
+    def __call__(self) -> RequestHandler:
+        return _Connection(self, loop=self._loop, **self._kwargs)
+
+
+class _Runner(web.AppRunner):
+    async def _make_server(self) -> web.Server:
+        server = await super()._make_server()
+        server.__class__ = _Listener  # aiohttp has no setting for the connection's class
+        return server
+
+
 @asynccontextmanager
 async def serve(
     app: web.Application, *, host: str = "127.0.0.1", port: int = 0, shutdown_timeout_s: float = SHUTDOWN_TIMEOUT_S
@@ -36,7 +78,7 @@ async def serve(
 
     Port 0 takes a free one. Raises OSError when the port is taken.
     """
-    runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=shutdown_timeout_s)
+    runner = _Runner(app, handle_signals=False, shutdown_timeout=shutdown_timeout_s)
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port, reuse_address=True)
