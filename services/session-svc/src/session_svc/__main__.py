@@ -1,0 +1,210 @@
+"""`session-svc run | gateway | migrate | settings`, and the commands that make the first people and clients."""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, NoReturn
+from uuid import UUID
+
+from common.runtime import settings as runtime_settings
+from common.runtime.clock import SystemClock
+from common.runtime.errors import Permanent
+from common.runtime.ids import random_token
+from common.service import Verb, command
+from common.telemetry import logs
+from session_svc import app
+from session_svc.core import people
+from session_svc.core.errors import Invalid, NotFound
+from session_svc.core.people import Role
+from session_svc.operations import setup
+from session_svc.operations.keys import SigningKeys
+from session_svc.settings import GatewaySettings, SessionSettings
+
+Run = Callable[[SessionSettings, argparse.Namespace], Coroutine[Any, Any, dict[str, Any]]]
+
+
+def main() -> NoReturn:
+    """Do what the command line says."""
+    if sys.argv[1:2] == ["gateway"]:
+        sys.exit(_gateway(sys.argv[2:]))
+    sys.exit(command("session-svc", SessionSettings, package="session_svc", run=app.run, verbs=_VERBS))
+
+
+def _gateway(arguments: list[str]) -> int:
+    """The gateway has settings of its own: no database, no keys."""
+    parser = argparse.ArgumentParser(prog="session-svc gateway", description="run the public origin until SIGTERM")
+    parser.add_argument("--settings", action="store_true", help="print every setting instead")
+    wanted = parser.parse_args(arguments)
+    loaded = runtime_settings.load(GatewaySettings)
+    logs.configure(app.GATEWAY, loaded.log_format, loaded.log_level)
+    if wanted.settings:
+        print(runtime_settings.describe(loaded))
+        return 0
+    try:
+        asyncio.run(app.run_gateway(loaded))
+    except Permanent as error:
+        print(f"session-svc gateway: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 1
+    return 0
+
+
+async def _create_workspace(settings: SessionSettings, arguments: argparse.Namespace) -> dict[str, Any]:
+    async with app.database(settings) as pool:
+        workspace_id, created = await setup.create_workspace(
+            pool, name=arguments.name, workspace_id=arguments.id, now=SystemClock().now()
+        )
+    return {"workspace_id": str(workspace_id), "created": created}
+
+
+async def _create_user(settings: SessionSettings, arguments: argparse.Namespace) -> dict[str, Any]:
+    return await _person(settings, arguments, Role(arguments.role), support_admin=False)
+
+
+async def _create_admin(settings: SessionSettings, arguments: argparse.Namespace) -> dict[str, Any]:
+    return await _person(settings, arguments, Role.ADMIN, support_admin=True)
+
+
+async def _person(
+    settings: SessionSettings, arguments: argparse.Namespace, role: Role, *, support_admin: bool
+) -> dict[str, Any]:
+    if not people.is_email(arguments.email):
+        raise Invalid("email", "is not an email address", "Write it as name@example.com.")
+    given = _secret(arguments.password_file)
+    password = given or random_token(18)
+    hasher = app.password_hasher(settings)
+    try:
+        async with app.database(settings) as pool:
+            made = await setup.create_user(
+                pool,
+                hasher,
+                email=arguments.email,
+                name=arguments.name or arguments.email.partition("@")[0],
+                password=password,
+                workspace_id=arguments.workspace_id,
+                role=role,
+                time_zone=arguments.time_zone,
+                locale=arguments.locale,
+                support_admin=support_admin,
+                now=SystemClock().now(),
+            )
+    finally:
+        hasher.close()
+    shown = {"password": password} if made.created and given is None else {}
+    return {
+        "user_id": str(made.user_id),
+        "workspace_id": str(made.workspace_id),
+        "created": made.created,
+        **shown,
+    }
+
+
+async def _create_client(settings: SessionSettings, arguments: argparse.Namespace) -> dict[str, Any]:
+    async with app.database(settings) as pool:
+        secret = await setup.create_client(
+            pool,
+            client_id=arguments.id,
+            name=arguments.name or arguments.id,
+            scopes=arguments.scope,
+            secret=_secret(arguments.secret_file),
+            now=SystemClock().now(),
+        )
+    return {"client_id": arguments.id, "scopes": arguments.scope} | ({"client_secret": secret} if secret else {})
+
+
+async def _rotate_keys(settings: SessionSettings, arguments: argparse.Namespace) -> dict[str, Any]:
+    now = SystemClock().now()
+    async with app.database(settings) as pool:
+        keys = SigningKeys(pool, app.keyring(settings), settings.schedule())
+        if arguments.reseal:
+            return {"resealed": await keys.reseal(now)}
+        made = await keys.ensure(now, rotate=True)
+        return {"created": made, "keys": {kid: state.value for kid, state in keys.states(now).items()}}
+
+
+def _secret(path: Path | None) -> str | None:
+    """The content of a file that holds a secret, without the line's end."""
+    if path is None:
+        return None
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise Permanent(f"{path}: cannot be read ({type(error).__name__})") from None
+
+
+def _verb(text: str, run: Run, arguments: Callable[[argparse.ArgumentParser], None]) -> Verb:
+    async def report(settings: SessionSettings, parsed: argparse.Namespace) -> int:
+        try:
+            result = await run(settings, parsed)
+        except Invalid as error:
+            raise Permanent(f"{error} {error.fix}") from None
+        except NotFound as error:
+            raise Permanent(f"there is no such {error.what}") from None
+        if parsed.json:
+            print(json.dumps(result))
+        else:
+            for name, value in result.items():
+                print(f"{name}: {value}")
+        return 0
+
+    def add(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--json", action="store_true", help="print the result as one line of JSON")
+        arguments(parser)
+
+    return Verb(text, report, add)
+
+
+def _workspace_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--name", required=True, help="a workspace of this name is made once")
+    parser.add_argument("--id", type=UUID, help="its id; default: a new one")
+
+
+def _person_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--email", required=True)
+    parser.add_argument("--name", help="default: the part of the address before the @")
+    parser.add_argument("--password-file", type=Path, help="default: a password is made, and shown once")
+    parser.add_argument("--time-zone", default="UTC")
+    parser.add_argument("--locale", default="en")
+
+
+def _user_arguments(parser: argparse.ArgumentParser) -> None:
+    _person_arguments(parser)
+    parser.add_argument("--workspace-id", type=UUID, required=True)
+    parser.add_argument("--role", choices=["owner", "admin", "member"], default="member")
+
+
+def _admin_arguments(parser: argparse.ArgumentParser) -> None:
+    _person_arguments(parser)
+    parser.add_argument("--workspace-id", type=UUID, help="default: the workspace of Wevion's support")
+
+
+def _client_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--id", required=True, help="the client id")
+    parser.add_argument("--name")
+    parser.add_argument("--scope", action="append", default=[], help="may be given several times")
+    parser.add_argument("--secret-file", type=Path, help="default: a secret is made the first time, and shown once")
+
+
+def _rotate_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--reseal", action="store_true", help="seal the keys anew under the keyring's active key")
+
+
+async def _never(_: SessionSettings, __: argparse.Namespace) -> int:
+    raise Permanent("give `gateway` as the first argument")
+
+
+_VERBS = {
+    "gateway": Verb("run the public origin until SIGTERM", _never),
+    "create-admin": _verb("make a support admin", _create_admin, _admin_arguments),
+    "create-user": _verb("make a user in a workspace", _create_user, _user_arguments),
+    "create-workspace": _verb("make a workspace", _create_workspace, _workspace_arguments),
+    "create-client": _verb("make a service client, or give it a new secret", _create_client, _client_arguments),
+    "rotate-keys": _verb("make the next signing key now", _rotate_keys, _rotate_arguments),
+}
+
+if __name__ == "__main__":
+    main()

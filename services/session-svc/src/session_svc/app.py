@@ -1,0 +1,179 @@
+"""How session-svc is put together: the identity API, the gateway, and what the commands need."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+from aiohttp import web
+
+from common.auth import RevocationFeed, RevocationSet, Verifier
+from common.crypto import Keyring, KeyringError
+from common.postgres import Pool, open_pool
+from common.runtime.clock import SystemClock
+from common.runtime.errors import Permanent, Retryable
+from common.service import Service
+from common.web import create_app
+from session_svc import gateway, http, sweep
+from session_svc.channels.notifier import NotifierChannel
+from session_svc.core import edge
+from session_svc.gateway.headers import security_headers
+from session_svc.operations.deps import Deps
+from session_svc.operations.hashing import PasswordHasher
+from session_svc.operations.keys import SigningKeys
+from session_svc.settings import GatewaySettings, SessionSettings
+
+IDENTITY = "session-svc"
+GATEWAY = "session-gateway"
+
+
+async def run(settings: SessionSettings) -> None:
+    """The identity API, until SIGTERM."""
+    async with Service(settings, name=IDENTITY) as svc:
+        pool = await svc.postgres()
+        relay = await svc.outbox(pool, await svc.producer())
+        keys = SigningKeys(pool, keyring(settings), settings.schedule())
+        key_work = sweep.keys(keys, svc.clock)
+        await _first_keys(keys, svc.clock)
+        channel = NotifierChannel(svc.http(), settings.notifier_url)
+        mails = sweep.mails(lambda: deps, channel, svc.clock)
+        hasher = password_hasher(settings)
+        deps = Deps(
+            pool=pool,
+            keys=keys,
+            hasher=hasher,
+            issuer=settings.issuer,
+            audience=settings.audience,
+            public_url=settings.public_url,
+            poke_relay=relay.poke,
+            poke_mail=mails.poke,
+        )
+        for work in (key_work, sweep.expiry(deps, svc.clock), sweep.forgetting(deps, svc.clock), mails):
+            svc.periodic(work)
+        revocations = RevocationSet()
+        feed = RevocationFeed(svc.kafka, revocations, clock=svc.clock)
+        svc.task("revocation-feed", feed.run)
+
+        async def revocations_known() -> bool:
+            return feed.caught_up.is_set()
+
+        async def can_sign() -> bool:
+            return keys.ready(svc.clock.now())
+
+        svc.ready_checks |= {"revocations": revocations_known, "signing key": can_sign}
+        verifier = Verifier(
+            keys,
+            revocations,
+            issuer=settings.issuer,
+            audience=settings.audience,
+            public_url=settings.public_url,
+            clock=svc.clock,
+        )
+        trusted = edge.networks(settings.trusted_proxies.split(","))
+        api = http.routes(deps, http.Edge(secure=settings.secure_cookie, trusted=trusted), svc.clock)
+        try:
+            await svc.serve(api, verifier)
+            await svc.run()
+        finally:
+            hasher.close()
+
+
+async def run_gateway(settings: GatewaySettings) -> None:
+    """The public origin, until SIGTERM."""
+    async with Service(settings, name=GATEWAY) as svc, upstream_client() as client:
+        verifier = await svc.verifier()
+        upstreams = gateway.Upstreams(client, settings.upstreams(), first_byte_s=settings.upstream_timeout_s)
+        exchange = gateway.Exchange(upstreams, verifier, svc.clock)
+        hub = gateway.LiveHub(svc.kafka, exchange, svc.clock, heartbeat_s=settings.heartbeat_s)
+        door = gateway.Gateway(
+            upstreams=upstreams,
+            exchange=exchange,
+            allowed_origins=settings.origins(),
+            trusted=edge.networks(settings.trusted_proxies.split(",")),
+            security=security_headers(https=settings.https),
+            max_body_bytes=settings.max_body_bytes,
+        )
+        svc.task("live-updates", hub.run)
+
+        async def follows() -> bool:
+            return await hub.ready() is None
+
+        svc.ready_checks["live updates"] = follows
+        app = create_app(
+            [hub.routes(door.client_address), door.routes()],
+            authenticate=verifier.authenticate,
+            title=GATEWAY,
+            version=svc.version,
+            ready_checks=svc.ready_checks,
+            max_body_bytes=settings.max_body_bytes,
+        )
+
+        async def end_streams(_: web.Application) -> None:
+            hub.stop()
+
+        app.on_shutdown.append(end_streams)
+        await svc.serve_app(app)
+        await svc.run()
+
+
+def keyring(settings: SessionSettings) -> Keyring:
+    """The key-encryption keys.
+
+    Raises:
+        Permanent: the setting is missing, or the file cannot be used.
+
+    """
+    if settings.keyring_file is None:
+        raise Permanent("set WEVION_KEYRING_FILE: signing keys are stored sealed")
+    try:
+        return Keyring.from_file(settings.keyring_file)
+    except KeyringError as error:
+        raise Permanent(f"WEVION_KEYRING_FILE: {error}") from None
+
+
+def password_hasher(settings: SessionSettings) -> PasswordHasher:
+    """argon2id as configured."""
+    return PasswordHasher(
+        threads=settings.password_threads,
+        waiting=settings.password_queue,
+        memory_kib=settings.password_memory_kib,
+        passes=settings.password_passes,
+    )
+
+
+@asynccontextmanager
+async def database(settings: SessionSettings) -> AsyncIterator[Pool]:
+    """The database, for a command."""
+    pool = await open_pool(settings.database_url.get_secret_value(), application_name=IDENTITY, max_size=2)
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+@asynccontextmanager
+async def upstream_client() -> AsyncIterator[aiohttp.ClientSession]:
+    """The client of the proxy: it passes on what it gets, keeps no cookies, and limits no number of connections.
+
+    Keep-alive is shorter than the services' own (75 s), so that no request meets a door that is just closing.
+    """
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
+    async with aiohttp.ClientSession(
+        connector=connector,
+        auto_decompress=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+    ) as client:
+        yield client
+
+
+async def _first_keys(keys: SigningKeys, clock: SystemClock) -> None:
+    """There is a key to sign with before the first request is taken."""
+    for _ in range(30):
+        try:
+            await keys.ensure(clock.now())
+        except Retryable:
+            await asyncio.sleep(1)
+        else:
+            return
+    await keys.ensure(clock.now())

@@ -1,0 +1,1 @@
+"""Whom session-svc calls: the notifier, to have a mail sent."""

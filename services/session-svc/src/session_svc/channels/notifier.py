@@ -1,0 +1,51 @@
+"""The notifier's service API."""
+
+from uuid import UUID
+
+import aiohttp
+
+from common.runtime.errors import Permanent, Retryable
+
+TIMEOUT_S = 5.0
+_OK = range(200, 300)
+_GIVE_UP = frozenset({400, 404, 422})
+
+
+class NotifierChannel:
+    """Has messages sent to people. It knows their addresses; we name the person."""
+
+    def __init__(self, http: aiohttp.ClientSession, base_url: str) -> None:
+        self._http = http
+        self._url = base_url.rstrip("/") + "/api/v1/messages"
+
+    async def send_password_reset(self, *, token: str, user_id: UUID, link: str, message_id: UUID) -> None:
+        """Hand over a reset link. The notifier answers when it has the message, not when it was delivered.
+
+        Args:
+            token: a service JWT with the scope `messages:send`.
+            user_id: who gets it.
+            link: the one-time link.
+            message_id: the same for each try, so that a repeated call sends one mail.
+
+        Raises:
+            Retryable: the notifier is away or busy.
+            Permanent: it refuses the message.
+
+        """
+        body = {"template": "password_reset", "user_id": str(user_id), "link": link}
+        headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": str(message_id)}
+        try:
+            async with self._http.post(
+                self._url,
+                json=body,
+                headers=headers,
+                timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
+                allow_redirects=False,
+            ) as answer:
+                status = answer.status
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Retryable(f"the notifier does not answer ({type(error).__name__})") from error
+        if status in _GIVE_UP:
+            raise Permanent(f"the notifier refuses the message ({status})")
+        if status not in _OK:
+            raise Retryable(f"the notifier answers {status}")

@@ -1,0 +1,90 @@
+"""The rules of the public edge: where a browser may be sent, who may call, and whose address counts."""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from urllib.parse import urlsplit
+
+Network = IPv4Network | IPv6Network
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+MAX_RETURN_TO = 2048
+
+
+def safe_return_to(value: str | None, default: str = "/") -> str:
+    """`value` if it is a path on this origin, else `default`.
+
+    Refused: other origins, `//host`, a backslash (browsers read it as a slash), control characters (browsers drop
+    them before they read the URL, so slash, tab, slash, host would leave too), and more than 2048 characters.
+    """
+    if not value or len(value) > MAX_RETURN_TO or not value.startswith("/"):
+        return default
+    if value.startswith("//") or "\\" in value or any(ord(c) <= 0x20 or ord(c) == 0x7F for c in value):  # noqa: PLR2004
+        return default
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return default
+    return default if parts.scheme or parts.netloc else value
+
+
+def origin_of(url: str) -> str:
+    """The origin of a URL as browsers write it in `Origin`: scheme, host, and the port unless it is the default."""
+    parts = urlsplit(url)
+    default = {"http": 80, "https": 443}.get(parts.scheme)
+    host = parts.hostname or ""
+    if ":" in host:
+        host = f"[{host}]"
+    port = "" if parts.port in (None, default) else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}".lower()
+
+
+def networks(values: Sequence[str]) -> tuple[Network, ...]:
+    """Addresses and CIDR ranges, parsed.
+
+    Raises:
+        ValueError: naming the one that is neither.
+
+    """
+    return tuple(ip_network(value.strip(), strict=False) for value in values if value.strip())
+
+
+def client_address(peer: str | None, forwarded_for: Sequence[str], trusted: Sequence[Network]) -> str:
+    """Whose request it is: the peer, or, where the peer is a trusted proxy, the last address that is not one.
+
+    Reading from the right is what makes it safe: whatever a stranger wrote stands to the left of the first
+    address that a trusted proxy added.
+    """
+    current = _parse(peer)
+    if current is None:
+        return "unknown"
+    hops = [hop.strip() for line in forwarded_for for hop in line.split(",")]
+    while hops and any(current in network for network in trusted):
+        claimed = _parse(hops.pop())
+        if claimed is None:
+            break
+        current = claimed
+    return str(current)
+
+
+def limit_key(address: str) -> str:
+    """The part of an address that one household or server has: all of IPv4, the first 64 bits of IPv6."""
+    parsed = _parse(address)
+    if isinstance(parsed, IPv6Address):
+        return str(ip_network((int(parsed) >> 64 << 64, 64)))
+    return str(parsed)
+
+
+def _parse(text: str | None) -> IPv4Address | IPv6Address | None:
+    if not text:
+        return None
+    host = text.strip()
+    if host.startswith("["):
+        host = host[1:].partition("]")[0]
+    elif host.count(":") == 1:
+        host = host.partition(":")[0]
+    try:
+        parsed = ip_address(host)
+    except ValueError:
+        return None
+    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
+    return mapped or parsed

@@ -1,0 +1,86 @@
+"""Who there is: people, workspaces, and what a person may be in one."""
+
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+
+class Role(StrEnum):
+    """What a person is in a workspace. `support_admin` comes from a flag on the user, not from a membership."""
+
+    OWNER = "owner"
+    ADMIN = "admin"
+    MEMBER = "member"
+    SUPPORT_ADMIN = "support_admin"
+
+
+MEMBERSHIP_ROLES = frozenset({Role.OWNER, Role.ADMIN, Role.MEMBER})
+WORKSPACE_ADMINS = frozenset({Role.OWNER, Role.ADMIN})
+
+MAX_EMAIL_LENGTH = 254  # RFC 5321, with erratum 1690
+
+_RANK = {Role.MEMBER: 0, Role.ADMIN: 1, Role.OWNER: 2, Role.SUPPORT_ADMIN: 3}
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person, without the secret part."""
+
+    user_id: UUID
+    email: str
+    name: str
+    support_admin: bool
+    epoch: int
+    time_zone: str
+    locale: str
+    disabled_at: datetime | None
+
+    @property
+    def disabled(self) -> bool:
+        return self.disabled_at is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A person's place in one workspace."""
+
+    workspace_id: UUID
+    workspace_name: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A person as others in the workspace, and the notifier, see them."""
+
+    user: User
+    workspace_id: UUID
+    role: Role
+
+
+def email_key(email: str) -> str:
+    """The form in which addresses are compared, so that one person cannot have two accounts by writing differently."""
+    return unicodedata.normalize("NFKC", email.strip()).casefold()
+
+
+def effective_role(*, support_admin: bool, membership: Role) -> Role:
+    """The role of a session: a support admin is one wherever they are, and nothing else."""
+    return Role.SUPPORT_ADMIN if support_admin else membership
+
+
+def may_manage(actor: Role, target: Role) -> bool:
+    """Whether `actor` may change or sign out `target`: never somebody of a higher rank."""
+    return actor in {*WORKSPACE_ADMINS, Role.SUPPORT_ADMIN} and _RANK[actor] >= _RANK[target]
+
+
+def is_email(text: str) -> bool:
+    """Whether it could be an email address. Whether it is one, only a mail to it shows."""
+    local, at, domain = text.rpartition("@")
+    return (
+        bool(local and at)
+        and "." in domain.strip(".")
+        and len(text) <= MAX_EMAIL_LENGTH
+        and not any(c.isspace() or ord(c) < 0x20 or c in '<>"' for c in text)  # noqa: PLR2004
+    )

@@ -1,0 +1,68 @@
+"""What a request says about where it comes from, and the session cookie."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from aiohttp import web
+
+from common.web import Principal
+from session_svc.core import device, edge
+from session_svc.core.people import Role
+from session_svc.operations.deps import Caller
+from session_svc.operations.sign_in import Place
+
+COOKIE = "wevion_session"
+COOKIE_MAX_AGE_S = 400 * 24 * 60 * 60
+"""Browsers allow no more (RFC 6265bis, section 5.5). Longer than any session, on purpose: a browser that still shows
+the cookie of an ended session can be told why it ended. Whether a session lives is never decided by the cookie."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """How this service sees its callers.
+
+    Attributes:
+        secure: whether browsers may send the cookie over TLS only; false on loopback alone.
+        trusted: proxies whose `X-Forwarded-For` is believed.
+
+    """
+
+    secure: bool
+    trusted: Sequence[edge.Network] = field(default=())
+
+    def place(self, request: web.Request) -> Place:
+        """Device and address of the browser."""
+        address = edge.client_address(request.remote, request.headers.getall("X-Forwarded-For", []), self.trusted)
+        return Place(device=device.describe(request.headers.get("User-Agent")), address=address)
+
+    def set_cookie(self, value: str) -> dict[str, str]:
+        """The header that hands the browser its session."""
+        secure = "; Secure" if self.secure else ""
+        cookie = f"{COOKIE}={value}; Path=/; Max-Age={COOKIE_MAX_AGE_S}; HttpOnly; SameSite=Lax{secure}"
+        return {"Set-Cookie": cookie}
+
+    def caller(self, principal: Principal, request: web.Request) -> Caller:
+        """The verified user who calls."""
+        if principal.session_id is None or principal.workspace_id is None:
+            raise ValueError("only a user's JWT has a session and a workspace")
+        return Caller(
+            user_id=principal.user_id,
+            session_id=principal.session_id,
+            workspace_id=principal.workspace_id,
+            role=Role(principal.role or Role.MEMBER),
+            actor_user_id=UUID(principal.act.subject) if principal.act else None,
+            address=self.place(request).address,
+        )
+
+
+def session_cookie(request: web.Request) -> str | None:
+    """The cookie's value, if the browser sent one."""
+    header = request.headers.get("Cookie")
+    if header is None:
+        return None
+    for part in header.split(";"):
+        name, _, value = part.strip().partition("=")
+        if name == COOKIE:
+            return value
+    return None

@@ -1,0 +1,37 @@
+"""What session-svc and its gateway count."""
+
+from common.telemetry import metrics
+
+SIGN_INS = metrics.counter("wevion_session_sign_ins_total", "Sign-in attempts by outcome.", ("outcome",))
+MINTS = metrics.counter("wevion_session_jwts_minted_total", "JWTs handed out, by kind of caller.", ("kind",))
+MINT_REFUSALS = metrics.counter(
+    "wevion_session_mint_refusals_total", "Cookies for which no JWT was minted, by reason.", ("reason",)
+)
+ENDED = metrics.counter("wevion_session_ended_total", "Sessions that ended, by cause.", ("cause",))
+EXTENDED = metrics.counter("wevion_session_extended_total", "Sessions whose use gave them seven days again.")
+PASSWORD_QUEUE = metrics.gauge("wevion_session_password_checks_waiting", "Passwords waiting to be hashed or checked.")
+SIGNING_KEY_AGE = metrics.gauge("wevion_session_signing_key_age_seconds", "How long the active key has been signing.")
+SIGNING_KEYS = metrics.gauge("wevion_session_signing_keys", "Published signing keys by state.", ("state",))
+KEYS_STALE = metrics.gauge(
+    "wevion_session_signing_keys_stale_seconds", "Since when the keys in memory were not compared with the database."
+)
+RESET_MAILS = metrics.counter("wevion_session_reset_mails_total", "Password reset mails by outcome.", ("outcome",))
+
+PROXIED = metrics.counter(
+    "wevion_gateway_requests_total", "Requests forwarded, by service and class of answer.", ("service", "outcome")
+)
+PROXY_SECONDS = metrics.histogram(
+    "wevion_gateway_upstream_seconds", "Time to the first byte of a service's answer.", ("service",)
+)
+UPSTREAM_FAILURES = metrics.counter(
+    "wevion_gateway_upstream_failures_total", "Calls of a service's URL that failed, by kind.", ("service", "kind")
+)
+REFUSED = metrics.counter("wevion_gateway_refused_total", "Requests refused at the edge, by code.", ("code",))
+EXCHANGES = metrics.counter(
+    "wevion_gateway_exchanges_total", "Cookies turned into a JWT, by where it came from.", ("outcome",)
+)
+CACHED_JWTS = metrics.gauge("wevion_gateway_cached_jwts", "JWTs held for cookies in use.")
+LIVE_STREAMS = metrics.gauge("wevion_gateway_live_streams", "Browsers that follow the live updates.")
+LIVE_EVENTS = metrics.counter(
+    "wevion_gateway_live_events_total", "Events read for the live updates, by what became of them.", ("outcome",)
+)

@@ -1,0 +1,1 @@
+"""What session-svc can do: one function per verb, one transaction each. Load, decide in core, save and enqueue."""

@@ -1,0 +1,104 @@
+"""What every operation is given."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from common.postgres import Connection, Pool
+from common.runtime.ids import new_id
+from session_svc.core.audit import Action, Entry
+from session_svc.core.limits import Limit
+from session_svc.core.people import Role
+from session_svc.core.session import Lifetimes
+from session_svc.operations.hashing import PasswordHasher
+from session_svc.operations.keys import SigningKeys
+from session_svc.store import audit
+
+SOURCE = "session-svc"
+
+
+PER_ACCOUNT_AND_ADDRESS = Limit(burst=8, every=timedelta(seconds=60))
+"""The same person from the same place: enough for honest mistakes."""
+PER_ACCOUNT = Limit(burst=50, every=timedelta(seconds=30))
+"""The same account from everywhere. Wide, because a stranger can use it up to lock somebody out."""
+PER_ADDRESS = Limit(burst=100, every=timedelta(seconds=1))
+"""Everybody behind one address: an office signs in at nine."""
+RESETS_PER_ACCOUNT = Limit(burst=3, every=timedelta(minutes=10))
+RESETS_PER_ADDRESS = Limit(burst=20, every=timedelta(seconds=30))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How often what may be tried, and how long what is kept."""
+
+    per_account_and_address: Limit = PER_ACCOUNT_AND_ADDRESS
+    per_account: Limit = PER_ACCOUNT
+    per_address: Limit = PER_ADDRESS
+    resets_per_account: Limit = RESETS_PER_ACCOUNT
+    resets_per_address: Limit = RESETS_PER_ADDRESS
+    reset_link_life: timedelta = timedelta(minutes=30)
+    service_jwt_life: timedelta = timedelta(minutes=15)
+    """A service's JWT cannot be taken back (it has no session), so it lives shortly."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deps:
+    """The parts that operations work with, built in `app`."""
+
+    pool: Pool
+    keys: SigningKeys
+    hasher: PasswordHasher
+    issuer: str
+    audience: str
+    public_url: str
+    lifetimes: Lifetimes = field(default_factory=Lifetimes)
+    limits: Limits = field(default_factory=Limits)
+    poke_relay: Callable[[], None] = lambda: None
+    """Events leave at once instead of at the relay's next look."""
+    poke_mail: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who calls: a verified user, perhaps with the support admin behind them."""
+
+    user_id: UUID
+    session_id: UUID
+    workspace_id: UUID
+    role: Role
+    actor_user_id: UUID | None
+    address: str
+
+    @property
+    def support(self) -> bool:
+        return self.role is Role.SUPPORT_ADMIN
+
+
+async def record_act(
+    connection: Connection,
+    caller: Caller,
+    action: Action,
+    now: datetime,
+    *,
+    workspace_id: UUID | None = None,
+    target: tuple[str, str] | None = None,
+    reason: str | None = None,
+    details: dict[str, str] | None = None,
+) -> None:
+    """One line of the audit trail about what `caller` does. Both names are in it when somebody acts as another."""
+    entry = Entry(
+        audit_id=new_id(),
+        at=now,
+        action=action,
+        workspace_id=workspace_id or caller.workspace_id,
+        actor_user_id=caller.actor_user_id or caller.user_id,
+        as_user_id=caller.user_id if caller.actor_user_id else None,
+        session_id=caller.session_id,
+        target_kind=target[0] if target else None,
+        target_id=target[1] if target else None,
+        address=caller.address,
+        reason=reason,
+        details=details or {},
+    )
+    await audit.add(connection, [entry])

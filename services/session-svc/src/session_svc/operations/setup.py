@@ -1,0 +1,144 @@
+"""What the commands do: people, workspaces and service clients, made once however often a command is run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from common.postgres import Connection, Pool, transaction
+from common.runtime.ids import new_id, random_token
+from session_svc.core import clients, passwords
+from session_svc.core.audit import Action, Entry
+from session_svc.core.errors import Invalid, NotFound
+from session_svc.core.people import Role, User
+from session_svc.operations.hashing import PasswordHasher
+from session_svc.operations.tokens import hash_secret
+from session_svc.store import audit
+from session_svc.store import clients as stored_clients
+from session_svc.store import people as stored
+
+SUPPORT_WORKSPACE = "Wevion support"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A user as a command reports it."""
+
+    user_id: UUID
+    workspace_id: UUID
+    created: bool
+
+
+async def create_workspace(pool: Pool, *, name: str, workspace_id: UUID | None, now: datetime) -> tuple[UUID, bool]:
+    """A workspace of this name (or id); returns its id and whether it is new."""
+    async with transaction(pool) as connection:
+        return await _workspace(connection, name=name, workspace_id=workspace_id, now=now)
+
+
+async def create_user(
+    pool: Pool,
+    hasher: PasswordHasher,
+    *,
+    email: str,
+    name: str,
+    password: str,
+    workspace_id: UUID | None,
+    role: Role,
+    time_zone: str,
+    locale: str,
+    support_admin: bool,
+    now: datetime,
+) -> Made:
+    """A user with a place in a workspace. Somebody who is there already keeps their password and gets the place.
+
+    Support admins without a workspace get the one of support.
+
+    Raises:
+        Invalid: the password breaks a rule.
+        NotFound: there is no such workspace.
+
+    """
+    password_hash = await hasher.hash(passwords.check_new(password, email=email, field="password"))
+    async with transaction(pool) as connection:
+        if workspace_id is None:
+            workspace_id, _ = await _workspace(connection, name=SUPPORT_WORKSPACE, workspace_id=None, now=now)
+        elif not await stored.workspace_exists(connection, workspace_id):
+            raise NotFound("workspace")
+        user = User(
+            user_id=new_id(),
+            email=email,
+            name=name,
+            support_admin=support_admin,
+            epoch=0,
+            time_zone=time_zone,
+            locale=locale,
+            disabled_at=None,
+        )
+        created = await stored.insert_user(connection, user, password_hash, now)
+        if not created:
+            known = await stored.credentials_by_email(connection, email)
+            if known is None:
+                raise NotFound("user")
+            user = known.user
+            if support_admin and not user.support_admin:
+                await stored.set_support_admin(connection, user.user_id)
+        await stored.put_membership(connection, user.user_id, workspace_id, role, now)
+        await _note(connection, Action.USER_CREATED, ("user", str(user.user_id)), now, workspace_id)
+    return Made(user.user_id, workspace_id, created)
+
+
+async def create_client(
+    pool: Pool, *, client_id: str, name: str, scopes: Sequence[str], secret: str | None, now: datetime
+) -> str | None:
+    """A service client with these scopes. Returns its secret if one was made here: it is never shown again.
+
+    A given secret becomes its newest one; the one before stays good, older ones end. A client that has a secret keeps
+    it when none is given.
+
+    Raises:
+        Invalid: an unknown scope, or a secret that is too short.
+
+    """
+    unknown = clients.unknown_scopes(scopes)
+    if unknown:
+        raise Invalid("scope", f"{unknown[0]} does not exist", f"Use some of: {', '.join(clients.SCOPES)}.")
+    if secret is not None and len(secret) < clients.MIN_SECRET_LENGTH:
+        raise Invalid("secret", f"has fewer than {clients.MIN_SECRET_LENGTH} characters", "Use a random one.")
+    shown: str | None = None
+    async with transaction(pool) as connection:
+        await stored_clients.put(connection, client_id, name, scopes, now)
+        live = await stored_clients.lock_secrets(connection, client_id)
+        if secret is None and not live:
+            secret = shown = random_token()
+        if secret is not None and hash_secret(secret) not in live:
+            for old in live[: len(live) - clients.MAX_LIVE_SECRETS + 1]:
+                await stored_clients.delete_secret(connection, client_id, old)
+            await stored_clients.add_secret(connection, client_id, hash_secret(secret), now)
+        await _note(connection, Action.CLIENT_CREATED, ("client", client_id), now, None)
+    return shown
+
+
+async def _workspace(
+    connection: Connection, *, name: str, workspace_id: UUID | None, now: datetime
+) -> tuple[UUID, bool]:
+    known = workspace_id or await stored.workspace_named(connection, name)
+    made = known or new_id()
+    created = await stored.insert_workspace(connection, made, name, now)
+    if created:
+        await _note(connection, Action.WORKSPACE_CREATED, ("workspace", str(made)), now, made)
+    return made, created
+
+
+async def _note(
+    connection: Connection, action: Action, target: tuple[str, str], now: datetime, workspace_id: UUID | None
+) -> None:
+    entry = Entry(
+        audit_id=new_id(),
+        at=now,
+        action=action,
+        workspace_id=workspace_id,
+        target_kind=target[0],
+        target_id=target[1],
+        details={"by": "command"},
+    )
+    await audit.add(connection, [entry])

@@ -1,0 +1,311 @@
+"""Signing in, signing out, and what a person sees of their own sessions."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from common.contracts import DetectedBy
+from common.postgres import Connection, transaction, translate_errors
+from common.runtime.ids import new_id, random_token
+from session_svc import metrics
+from session_svc.core import edge, people
+from session_svc.core import session as life
+from session_svc.core.audit import Action, Entry
+from session_svc.core.errors import NotAllowed, NotFound, Refused, WrongCredentials
+from session_svc.core.passwords import normalise
+from session_svc.core.people import Membership, User
+from session_svc.core.session import Change, EndCause, Session, Status
+from session_svc.operations import limiting, state
+from session_svc.operations.deps import Caller, Deps, record_act
+from session_svc.operations.tokens import hash_secret
+from session_svc.store import audit, limits, sessions
+from session_svc.store import people as stored_people
+
+SHOW_SUPPORT_ACCESS_FOR = timedelta(days=90)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a request comes from."""
+
+    device: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SignedIn:
+    """A new session, the cookie that stands for it (the only time it is seen), and the person."""
+
+    session: Session
+    cookie: str
+    user: User
+    memberships: tuple[Membership, ...]
+
+
+async def sign_in(
+    deps: Deps,
+    *,
+    email: str,
+    password: str,
+    workspace_id: UUID | None,
+    previous_cookie: str | None,
+    place: Place,
+    now: datetime,
+) -> SignedIn:
+    """Address and password make a session.
+
+    An unknown address, a wrong password and a person without a password are one refusal, after the same work.
+
+    Raises:
+        WrongCredentials: they do not belong together.
+        TooManyAttempts: for this account or address, with the time to wait.
+        Busy: too many are signing in at once.
+        NotAllowed: the account is disabled, or belongs to no (such) workspace. Said only to who knows the password.
+
+    """
+    try:
+        signed_in = await _sign_in(
+            deps,
+            email=email,
+            password=password,
+            workspace_id=workspace_id,
+            previous_cookie=previous_cookie,
+            place=place,
+            now=now,
+        )
+    except Refused as refusal:
+        metrics.SIGN_INS.labels(type(refusal).__name__).inc()
+        raise
+    metrics.SIGN_INS.labels("signed_in").inc()
+    deps.poke_relay()
+    return signed_in
+
+
+async def _sign_in(
+    deps: Deps,
+    *,
+    email: str,
+    password: str,
+    workspace_id: UUID | None,
+    previous_cookie: str | None,
+    place: Place,
+    now: datetime,
+) -> SignedIn:
+    account = hash_secret(people.email_key(email)).hex()[:32]
+    by_pair = f"sign_in:pair:{account}:{edge.limit_key(place.address)}"
+    by_account = f"sign_in:account:{account}"
+    wanted = {
+        by_pair: deps.limits.per_account_and_address,
+        by_account: deps.limits.per_account,
+        f"sign_in:address:{edge.limit_key(place.address)}": deps.limits.per_address,
+    }
+    await limiting.spend(deps.pool, wanted, now)
+    with translate_errors():
+        known = await stored_people.credentials_by_email(deps.pool, email)
+    known_hash = known.password_hash if known else None
+    if not await deps.hasher.check(known_hash, normalise(password)) or known is None or known_hash is None:
+        await _record_refusal(deps, known.user if known else None, place, now)
+        raise WrongCredentials
+    async with transaction(deps.pool) as connection:
+        await stored_people.lock_user(connection, known.user.user_id)
+        # Read again under the lock: the password or the account may have changed while this one was checked.
+        current = await stored_people.credentials(connection, known.user.user_id)
+        if current is None or current.password_hash != known_hash:
+            raise WrongCredentials
+        user = current.user
+        memberships = await stored_people.memberships(connection, user.user_id)
+        chosen = _choose_workspace(user, memberships, workspace_id)
+        await _supersede(connection, previous_cookie, now)
+        cookie = random_token()
+        change = life.opened(
+            session_id=new_id(),
+            user_id=user.user_id,
+            workspace_id=chosen.workspace_id,
+            role=people.effective_role(support_admin=user.support_admin, membership=chosen.role),
+            epoch=user.epoch,
+            device=place.device,
+            address=place.address,
+            now=now,
+            lifetimes=deps.lifetimes,
+        )
+        await state.open_session(connection, change, hash_secret(cookie), now)
+        await record_act(connection, caller_of(change.session, place.address), Action.SIGNED_IN, now)
+        await limits.forget(connection, [by_pair, by_account])
+    if deps.hasher.outdated(known_hash):
+        new_hash = await deps.hasher.hash(normalise(password))
+        with translate_errors():
+            await stored_people.replace_hash(deps.pool, user.user_id, known_hash, new_hash)
+    return SignedIn(change.session, cookie, user, memberships)
+
+
+def _choose_workspace(user: User, memberships: tuple[Membership, ...], wanted: UUID | None) -> Membership:
+    if user.disabled:
+        raise NotAllowed(
+            "user_disabled", "This account has been disabled.", "Ask your workspace's administrator to enable it."
+        )
+    for membership in memberships:
+        if wanted is None or membership.workspace_id == wanted:
+            return membership
+    raise NotAllowed(
+        "no_workspace",
+        "This account does not belong to the workspace." if wanted else "This account belongs to no workspace.",
+        "Ask an administrator of the workspace to add you.",
+    )
+
+
+async def _supersede(connection: Connection, cookie: str | None, now: datetime) -> None:
+    """The session that this browser had is not left behind where nobody can sign it out."""
+    if not cookie:
+        return
+    old = await sessions.lock_by_secret(connection, hash_secret(cookie))
+    if old is not None:
+        await state.end(connection, [old], _own_end(old, EndCause.SUPERSEDED), DetectedBy.USER, now)
+
+
+async def _record_refusal(deps: Deps, user: User | None, place: Place, now: datetime) -> None:
+    # Written for unknown addresses too, so that the answer takes as long.
+    async with transaction(deps.pool) as connection:
+        memberships = await stored_people.memberships(connection, user.user_id if user else new_id())
+        entry = Entry(
+            audit_id=new_id(),
+            at=now,
+            action=Action.SIGN_IN_REFUSED,
+            workspace_id=memberships[0].workspace_id if memberships else None,
+            target_kind="user",
+            target_id=str(user.user_id) if user else None,
+            address=place.address,
+        )
+        await audit.add(connection, [entry])
+
+
+async def sign_out(deps: Deps, cookie: str | None, *, everywhere: bool, place: Place, now: datetime) -> None:
+    """End the session behind the cookie; with `everywhere`, all of its user's. Nothing to end is fine.
+
+    A support admin who acts as somebody only ends that: signing the person out elsewhere is not theirs to do.
+    """
+    if not cookie:
+        return
+    async with transaction(deps.pool) as connection:
+        found = await sessions.find_by_secret(connection, hash_secret(cookie))
+        if found is None:
+            return
+        # The user before the session, as everywhere: two orders would deadlock.
+        await stored_people.lock_user(connection, found.user_id)
+        session = await sessions.lock(connection, found.session_id)
+        if session is None or session.status is not Status.ACTIVE:
+            return
+        caller = caller_of(session, place.address)
+        if everywhere and not session.impersonated:
+            await state.end_all_of_user(connection, session.user_id, EndCause.SIGNED_OUT, DetectedBy.USER, now)
+            await record_act(connection, caller, Action.SIGNED_OUT_EVERYWHERE, now)
+        else:
+            await state.end(connection, [session], _own_end(session, EndCause.SIGNED_OUT), DetectedBy.USER, now)
+            action = Action.IMPERSONATION_ENDED if session.impersonated else Action.SIGNED_OUT
+            await record_act(connection, caller, action, now)
+    deps.poke_relay()
+
+
+async def who(deps: Deps, user_id: UUID) -> tuple[User, tuple[Membership, ...]]:
+    """A user and their workspaces.
+
+    Raises:
+        NotFound: there is no such user.
+
+    """
+    with translate_errors():
+        user = await stored_people.user(deps.pool, user_id)
+        memberships = await stored_people.memberships(deps.pool, user_id)
+    if user is None:
+        raise NotFound("user")
+    return user, memberships
+
+
+def _own_end(session: Session, cause: EndCause) -> EndCause:
+    return EndCause.IMPERSONATION_ENDED if session.impersonated else cause
+
+
+def caller_of(session: Session, address: str) -> Caller:
+    """A session's user as the one who acts."""
+    return Caller(
+        user_id=session.user_id,
+        session_id=session.session_id,
+        workspace_id=session.workspace_id,
+        role=session.role,
+        actor_user_id=session.actor_user_id,
+        address=address,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSessions:
+    """What a person is signed in with, and when support acted as them."""
+
+    live: tuple[Session, ...]
+    support_access: tuple[sessions.Impersonation, ...]
+
+
+async def own_sessions(deps: Deps, user_id: UUID, now: datetime) -> OwnSessions:
+    """The live sessions of a user and the support sessions of the last 90 days."""
+    with translate_errors():
+        live = await sessions.live_of_user(deps.pool, user_id, now)
+        support = await sessions.impersonations_of(deps.pool, user_id, now - SHOW_SUPPORT_ACCESS_FOR)
+    return OwnSessions(live, support)
+
+
+async def end_own_session(deps: Deps, caller: Caller, session_id: UUID, now: datetime) -> None:
+    """A person ends one of their sessions, on this or another device, or support's session as them.
+
+    Raises:
+        NotFound: it is not theirs, or is over.
+
+    """
+    async with transaction(deps.pool) as connection:
+        await stored_people.lock_user(connection, caller.user_id)
+        session = await sessions.lock(connection, session_id)
+        if session is None or session.user_id != caller.user_id or not session.live(now):
+            raise NotFound("session")
+        await state.end(connection, [session], _own_end(session, EndCause.SIGNED_OUT), DetectedBy.USER, now)
+        await record_act(connection, caller, Action.SESSION_ENDED, now, target=("session", str(session_id)))
+    deps.poke_relay()
+
+
+async def end_other_sessions(deps: Deps, caller: Caller, now: datetime) -> int:
+    """A person ends all of their sessions but the present one; returns how many."""
+    async with transaction(deps.pool) as connection:
+        await stored_people.lock_user(connection, caller.user_id)
+        live = await sessions.lock_live_of_user(connection, caller.user_id)
+        others = [one for one in live if one.session_id != caller.session_id]
+        changes: list[Change] = [
+            life.ended(one, _own_end(one, EndCause.SIGNED_OUT), DetectedBy.USER, now) for one in others
+        ]
+        await state.record(connection, changes, now)
+        await record_act(
+            connection, caller, Action.SIGNED_OUT_EVERYWHERE, now, details={"ended": str(len(changes)), "kept": "this"}
+        )
+    deps.poke_relay()
+    return len(changes)
+
+
+async def switch_workspace(deps: Deps, caller: Caller, workspace_id: UUID, now: datetime) -> Session:
+    """The caller's session goes on in another of their workspaces.
+
+    Raises:
+        NotAllowed: they do not belong to it, or the session is an impersonation.
+
+    """
+    async with transaction(deps.pool) as connection:
+        user = await stored_people.lock_user(connection, caller.user_id)
+        session = await sessions.lock(connection, caller.session_id)
+        if user is None or session is None or not session.live(now):
+            raise NotFound("session")
+        membership = await stored_people.membership(connection, caller.user_id, workspace_id)
+        if membership is None or session.impersonated:
+            raise NotAllowed(
+                "not_a_member", "You do not belong to this workspace.", "Ask one of its administrators to add you."
+            )
+        role = people.effective_role(support_admin=user.support_admin, membership=membership.role)
+        change = life.switched(session, workspace_id, role, now)
+        await state.record(connection, [change], now)
+        await record_act(connection, caller, Action.WORKSPACE_SWITCHED, now, target=("workspace", str(workspace_id)))
+    deps.poke_relay()
+    return change.session

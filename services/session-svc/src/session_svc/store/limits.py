@@ -1,0 +1,41 @@
+"""The times of rate limits, shared by all replicas."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from common.postgres import Connection, Pool
+
+
+async def lock(connection: Connection, keys: list[str], now: datetime) -> Mapping[str, datetime]:
+    """The present times of the keys, locked. A key that is new begins at `now`."""
+    await connection.execute(
+        """INSERT INTO rate_limits (key, tat) SELECT key, $2 FROM unnest($1::text[]) AS key ORDER BY key
+           ON CONFLICT DO NOTHING""",
+        keys,
+        now,
+    )
+    rows = await connection.fetch(
+        "SELECT key, tat FROM rate_limits WHERE key = ANY($1::text[]) ORDER BY key FOR UPDATE", keys
+    )
+    return {row["key"]: row["tat"] for row in rows}
+
+
+async def save(connection: Connection, times: Mapping[str, datetime]) -> None:
+    """New times of locked keys."""
+    await connection.execute(
+        """UPDATE rate_limits AS r SET tat = c.tat FROM unnest($1::text[], $2::timestamptz[]) AS c (key, tat)
+           WHERE r.key = c.key""",
+        list(times),
+        list(times.values()),
+    )
+
+
+async def forget(connection: Connection | Pool, keys: list[str]) -> None:
+    """These keys start anew."""
+    await connection.execute("DELETE FROM rate_limits WHERE key = ANY($1::text[])", keys)
+
+
+async def purge(pool: Pool, now: datetime) -> int:
+    """Forget keys that limit nothing any more; returns how many."""
+    status = await pool.execute("DELETE FROM rate_limits WHERE tat < $1", now)
+    return int(status.split()[-1])

@@ -1,0 +1,207 @@
+"""Users, workspaces, memberships."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from common.postgres import Connection, Pool, Record
+from session_svc.core.people import Member, Membership, Role, User, email_key
+
+_USER = "u.user_id, u.email, u.name, u.support_admin, u.epoch, u.time_zone, u.locale, u.disabled_at"
+
+
+def _user(row: Record) -> User:
+    return User(
+        user_id=row["user_id"],
+        email=row["email"],
+        name=row["name"],
+        support_admin=row["support_admin"],
+        epoch=row["epoch"],
+        time_zone=row["time_zone"],
+        locale=row["locale"],
+        disabled_at=row["disabled_at"],
+    )
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Credentials:
+    """A user and the hash of their password."""
+
+    user: User
+    password_hash: str | None
+
+
+async def credentials_by_email(connection: Connection | Pool, email: str) -> Credentials | None:
+    """Who has this address."""
+    row = await connection.fetchrow(
+        f"SELECT {_USER}, u.password_hash FROM users AS u WHERE u.email_key = $1", email_key(email)
+    )
+    return None if row is None else Credentials(_user(row), row["password_hash"])
+
+
+async def credentials(connection: Connection | Pool, user_id: UUID) -> Credentials | None:
+    """A user with their password's hash."""
+    row = await connection.fetchrow(f"SELECT {_USER}, u.password_hash FROM users AS u WHERE u.user_id = $1", user_id)
+    return None if row is None else Credentials(_user(row), row["password_hash"])
+
+
+async def user(connection: Connection | Pool, user_id: UUID) -> User | None:
+    """One user."""
+    row = await connection.fetchrow(f"SELECT {_USER} FROM users AS u WHERE u.user_id = $1", user_id)
+    return None if row is None else _user(row)
+
+
+async def lock_user(connection: Connection, user_id: UUID) -> User | None:
+    """One user, locked.
+
+    Whoever makes or ends sessions of a user locks the user first: a sign-in beside a forced logout is then either
+    ended by it, or comes after it with the new epoch.
+    """
+    row = await connection.fetchrow(f"SELECT {_USER} FROM users AS u WHERE u.user_id = $1 FOR UPDATE", user_id)
+    return None if row is None else _user(row)
+
+
+async def raise_epoch(connection: Connection, user_id: UUID) -> int:
+    """JWTs of a lower epoch are dead; returns the new one."""
+    epoch: int = await connection.fetchval(
+        "UPDATE users SET epoch = epoch + 1 WHERE user_id = $1 RETURNING epoch", user_id
+    )
+    return epoch
+
+
+async def insert_user(connection: Connection, new: User, password_hash: str | None, now: datetime) -> bool:
+    """A new user; False when the address is taken."""
+    status = await connection.execute(
+        """INSERT INTO users (user_id, email, email_key, name, password_hash, support_admin, epoch, time_zone, locale,
+                              disabled_at, password_changed_at, created_at)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11) ON CONFLICT (email_key) DO NOTHING""",
+        new.user_id,
+        new.email,
+        email_key(new.email),
+        new.name,
+        password_hash,
+        new.support_admin,
+        new.epoch,
+        new.time_zone,
+        new.locale,
+        new.disabled_at,
+        now,
+    )
+    return status == "INSERT 0 1"
+
+
+async def set_password(connection: Connection, user_id: UUID, password_hash: str, now: datetime) -> None:
+    """A new password."""
+    await connection.execute(
+        "UPDATE users SET password_hash = $2, password_changed_at = $3 WHERE user_id = $1", user_id, password_hash, now
+    )
+
+
+async def replace_hash(pool: Pool, user_id: UUID, old_hash: str, new_hash: str) -> None:
+    """The same password under newer parameters, unless it was changed meanwhile."""
+    await pool.execute(
+        "UPDATE users SET password_hash = $3 WHERE user_id = $1 AND password_hash = $2", user_id, old_hash, new_hash
+    )
+
+
+async def set_disabled(connection: Connection, user_id: UUID, at: datetime | None) -> None:
+    """Disabled since `at`; None enables."""
+    await connection.execute("UPDATE users SET disabled_at = $2 WHERE user_id = $1", user_id, at)
+
+
+async def set_support_admin(connection: Connection, user_id: UUID) -> None:
+    """From now on a support admin."""
+    await connection.execute("UPDATE users SET support_admin = true WHERE user_id = $1", user_id)
+
+
+async def memberships(connection: Connection | Pool, user_id: UUID) -> tuple[Membership, ...]:
+    """The workspaces of a user, oldest membership first."""
+    rows = await connection.fetch(
+        """SELECT m.workspace_id, w.name, m.role FROM memberships AS m
+           JOIN workspaces AS w ON w.workspace_id = m.workspace_id
+           WHERE m.user_id = $1 ORDER BY m.created_at, m.workspace_id""",
+        user_id,
+    )
+    return tuple(Membership(row["workspace_id"], row["name"], Role(row["role"])) for row in rows)
+
+
+async def membership(connection: Connection | Pool, user_id: UUID, workspace_id: UUID) -> Membership | None:
+    """A user's place in one workspace."""
+    row = await connection.fetchrow(
+        """SELECT m.workspace_id, w.name, m.role FROM memberships AS m
+           JOIN workspaces AS w ON w.workspace_id = m.workspace_id
+           WHERE m.user_id = $1 AND m.workspace_id = $2""",
+        user_id,
+        workspace_id,
+    )
+    return None if row is None else Membership(row["workspace_id"], row["name"], Role(row["role"]))
+
+
+async def put_membership(connection: Connection, user_id: UUID, workspace_id: UUID, role: Role, now: datetime) -> None:
+    """A user's role in a workspace."""
+    await connection.execute(
+        """INSERT INTO memberships (user_id, workspace_id, role, created_at) VALUES ($1, $2, $3, $4)
+           ON CONFLICT (user_id, workspace_id) DO UPDATE SET role = excluded.role""",
+        user_id,
+        workspace_id,
+        role,
+        now,
+    )
+
+
+async def delete_membership(connection: Connection, user_id: UUID, workspace_id: UUID) -> None:
+    """The user is no longer part of the workspace."""
+    await connection.execute("DELETE FROM memberships WHERE user_id = $1 AND workspace_id = $2", user_id, workspace_id)
+
+
+async def lock_owners(connection: Connection, workspace_id: UUID) -> tuple[UUID, ...]:
+    """The owners of a workspace, locked, so that the last one cannot be removed twice at once."""
+    rows = await connection.fetch(
+        """SELECT user_id FROM memberships WHERE workspace_id = $1 AND role = 'owner'
+           ORDER BY user_id FOR UPDATE""",
+        workspace_id,
+    )
+    return tuple(row["user_id"] for row in rows)
+
+
+async def insert_workspace(connection: Connection, workspace_id: UUID, name: str, now: datetime) -> bool:
+    """A new workspace; False when the id is known."""
+    status = await connection.execute(
+        "INSERT INTO workspaces (workspace_id, name, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        workspace_id,
+        name,
+        now,
+    )
+    return status == "INSERT 0 1"
+
+
+async def workspace_named(connection: Connection, name: str) -> UUID | None:
+    """The oldest workspace of this name: how a command that is run twice finds what it made."""
+    found: UUID | None = await connection.fetchval(
+        "SELECT workspace_id FROM workspaces WHERE name = $1 ORDER BY created_at, workspace_id LIMIT 1", name
+    )
+    return found
+
+
+async def workspace_exists(connection: Connection | Pool, workspace_id: UUID) -> bool:
+    """Whether there is such a workspace."""
+    row = await connection.fetchrow("SELECT workspace_id FROM workspaces WHERE workspace_id = $1", workspace_id)
+    return row is not None
+
+
+async def members(
+    pool: Pool, *, workspace_id: UUID | None, user_id: UUID | None, after: tuple[UUID, UUID] | None, limit: int
+) -> tuple[Member, ...]:
+    """People with their places, in the order of (user, workspace); one line per membership."""
+    rows = await pool.fetch(
+        f"""SELECT {_USER}, m.workspace_id, m.role FROM memberships AS m JOIN users AS u ON u.user_id = m.user_id
+            WHERE ($1::uuid IS NULL OR m.workspace_id = $1) AND ($2::uuid IS NULL OR m.user_id = $2)
+              AND ($3::uuid IS NULL OR (m.user_id, m.workspace_id) > ($3, $4))
+            ORDER BY m.user_id, m.workspace_id LIMIT $5""",
+        workspace_id,
+        user_id,
+        after[0] if after else None,
+        after[1] if after else None,
+        limit,
+    )
+    return tuple(Member(_user(row), row["workspace_id"], Role(row["role"])) for row in rows)

@@ -1,0 +1,100 @@
+"""Password resets: asked for by address, mailed by the sweep, used once."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from common.postgres import Connection, Pool
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """One reset."""
+
+    reset_id: UUID
+    email_key: str
+    user_id: UUID | None
+    state: str
+    expires_at: datetime | None
+    attempt: int
+
+
+async def insert(connection: Connection, reset_id: UUID, email_key: str, now: datetime) -> None:
+    """Somebody asked for a link to this address."""
+    await connection.execute(
+        """INSERT INTO password_resets (reset_id, email_key, state, requested_at, next_attempt_at)
+           VALUES ($1, $2, 'requested', $3, $3)""",
+        reset_id,
+        email_key,
+        now,
+    )
+
+
+async def claim_due(pool: Pool, now: datetime, until: datetime, limit: int) -> tuple[Reset, ...]:
+    """Take requests whose mail is due; other replicas leave them alone until `until`."""
+    rows = await pool.fetch(
+        """UPDATE password_resets AS r SET next_attempt_at = $2, attempt = r.attempt + 1
+           FROM (SELECT reset_id FROM password_resets WHERE state = 'requested' AND next_attempt_at <= $1
+                 ORDER BY next_attempt_at LIMIT $3 FOR UPDATE SKIP LOCKED) AS due
+           WHERE r.reset_id = due.reset_id
+           RETURNING r.reset_id, r.email_key, r.user_id, r.state, r.expires_at, r.attempt""",
+        now,
+        until,
+        limit,
+    )
+    return tuple(Reset(**dict(row.items())) for row in rows)
+
+
+async def drop(pool: Pool, reset_id: UUID) -> None:
+    """Nobody has that address, or the mail cannot be sent."""
+    await pool.execute("UPDATE password_resets SET state = 'dropped' WHERE reset_id = $1", reset_id)
+
+
+async def retry_at(pool: Pool, reset_id: UUID, at: datetime) -> None:
+    """The mail could not be sent now."""
+    await pool.execute("UPDATE password_resets SET next_attempt_at = $2 WHERE reset_id = $1", reset_id, at)
+
+
+async def prepare(pool: Pool, reset_id: UUID, *, user_id: UUID, secret_hash: bytes, expires_at: datetime) -> None:
+    """The link that is about to be mailed; an earlier one of the same request works no more."""
+    await pool.execute(
+        "UPDATE password_resets SET user_id = $2, secret_hash = $3, expires_at = $4 WHERE reset_id = $1",
+        reset_id,
+        user_id,
+        secret_hash,
+        expires_at,
+    )
+
+
+async def mailed(pool: Pool, reset_id: UUID) -> None:
+    """The notifier has the message."""
+    await pool.execute(
+        "UPDATE password_resets SET state = 'mailed' WHERE reset_id = $1 AND state = 'requested'", reset_id
+    )
+
+
+async def lock_by_secret(connection: Connection, secret_hash: bytes) -> Reset | None:
+    """The reset behind a link, locked."""
+    row = await connection.fetchrow(
+        """SELECT reset_id, email_key, user_id, state, expires_at, attempt FROM password_resets
+           WHERE secret_hash = $1 FOR UPDATE""",
+        secret_hash,
+    )
+    return None if row is None else Reset(**dict(row.items()))
+
+
+async def use(connection: Connection, reset_id: UUID, user_id: UUID, now: datetime) -> None:
+    """The link did its work; the user's other links work no more."""
+    await connection.execute(
+        """UPDATE password_resets SET state = CASE WHEN reset_id = $1 THEN 'used' ELSE 'replaced' END, used_at = $3
+           WHERE reset_id = $1 OR (user_id = $2 AND state IN ('requested', 'mailed'))""",
+        reset_id,
+        user_id,
+        now,
+    )
+
+
+async def purge(pool: Pool, requested_before: datetime) -> int:
+    """Forget old requests; returns how many."""
+    status = await pool.execute("DELETE FROM password_resets WHERE requested_at < $1", requested_before)
+    return int(status.split()[-1])

@@ -1,0 +1,271 @@
+"""Sessions and impersonations."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from common.postgres import Connection, Pool, Record
+from session_svc.core.people import Role
+from session_svc.core.session import EndCause, Session, Status
+
+_NAMES = (
+    "session_id",
+    "user_id",
+    "workspace_id",
+    "role",
+    "epoch",
+    "version",
+    "status",
+    "created_at",
+    "extended_at",
+    "expires_at",
+    "switched_at",
+    "ended_at",
+    "end_cause",
+    "actor_user_id",
+    "device",
+    "address",
+)
+_COLUMNS = ", ".join(_NAMES)
+
+_BY_SECRET = f"SELECT {_COLUMNS} FROM sessions WHERE secret_hash = $1"
+
+_ROLES = {role.value: role for role in Role}
+_STATUSES = {status.value: status for status in Status}
+_CAUSES: dict[str | None, EndCause | None] = {cause.value: cause for cause in EndCause} | {None: None}
+
+
+def _session(row: Record) -> Session:
+    # By position and through dictionaries: this is done for every JWT, and an enum's constructor is slow.
+    return Session(
+        session_id=row[0],
+        user_id=row[1],
+        workspace_id=row[2],
+        role=_ROLES[row[3]],
+        epoch=row[4],
+        version=row[5],
+        status=_STATUSES[row[6]],
+        created_at=row[7],
+        extended_at=row[8],
+        expires_at=row[9],
+        switched_at=row[10],
+        ended_at=row[11],
+        end_cause=_CAUSES[row[12]],
+        actor_user_id=row[13],
+        device=row[14],
+        address=row[15],
+    )
+
+
+async def by_secret(pool: Pool, secret_hash: bytes) -> Session | None:
+    """The session behind a cookie, live or not: the one read of a mint."""
+    row = await pool.fetchrow(_BY_SECRET, secret_hash)
+    return None if row is None else _session(row)
+
+
+async def find_by_secret(connection: Connection, secret_hash: bytes) -> Session | None:
+    """As `by_secret`, inside a transaction."""
+    row = await connection.fetchrow(_BY_SECRET, secret_hash)
+    return None if row is None else _session(row)
+
+
+async def lock_by_secret(connection: Connection, secret_hash: bytes) -> Session | None:
+    """The session behind a cookie, locked."""
+    row = await connection.fetchrow(f"{_BY_SECRET} FOR UPDATE", secret_hash)
+    return None if row is None else _session(row)
+
+
+async def by_id(connection: Connection | Pool, session_id: UUID) -> Session | None:
+    """One session."""
+    row = await connection.fetchrow(f"SELECT {_COLUMNS} FROM sessions WHERE session_id = $1", session_id)
+    return None if row is None else _session(row)
+
+
+async def lock(connection: Connection, session_id: UUID) -> Session | None:
+    """One session, locked until the transaction ends."""
+    row = await connection.fetchrow(f"SELECT {_COLUMNS} FROM sessions WHERE session_id = $1 FOR UPDATE", session_id)
+    return None if row is None else _session(row)
+
+
+async def lock_live_of_user(
+    connection: Connection, user_id: UUID, *, also_as_actor: bool = False
+) -> tuple[Session, ...]:
+    """All live sessions of a user, locked; with `also_as_actor`, those in which they act as somebody else too."""
+    rows = await connection.fetch(
+        f"""SELECT {_COLUMNS} FROM sessions
+            WHERE status = 'active' AND (user_id = $1 OR ($2 AND actor_user_id = $1))
+            ORDER BY session_id FOR UPDATE""",
+        user_id,
+        also_as_actor,
+    )
+    return tuple(_session(row) for row in rows)
+
+
+async def lock_live_in_workspace(
+    connection: Connection, workspace_id: UUID, *, switched_after: datetime, user_id: UUID | None = None
+) -> tuple[Session, ...]:
+    """The live sessions (of one user, or of all) that hold a JWT for the workspace, locked.
+
+    A session that has moved on to another workspace since `switched_after` may still have one in somebody's hands.
+    """
+    rows = await connection.fetch(
+        f"""SELECT {_COLUMNS} FROM sessions
+            WHERE status = 'active' AND ($3::uuid IS NULL OR user_id = $3)
+              AND (workspace_id = $1 OR (switched_at > $2 AND user_id IN (
+                     SELECT m.user_id FROM memberships AS m WHERE m.workspace_id = $1)))
+            ORDER BY session_id FOR UPDATE""",
+        workspace_id,
+        switched_after,
+        user_id,
+    )
+    return tuple(_session(row) for row in rows)
+
+
+async def lock_overdue(connection: Connection, now: datetime, limit: int) -> tuple[Session, ...]:
+    """Live sessions whose time has run out; rows that another replica is working on are left to it."""
+    rows = await connection.fetch(
+        f"""SELECT {_COLUMNS} FROM sessions WHERE status = 'active' AND expires_at <= $1
+            ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED""",
+        now,
+        limit,
+    )
+    return tuple(_session(row) for row in rows)
+
+
+async def insert(connection: Connection, session: Session, secret_hash: bytes) -> None:
+    """A new session."""
+    await connection.execute(
+        f"""INSERT INTO sessions ({_COLUMNS}, secret_hash)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)""",
+        *(getattr(session, name) for name in _NAMES),
+        secret_hash,
+    )
+
+
+async def save(connection: Connection, sessions: Sequence[Session]) -> None:
+    """Changed sessions, in one statement. Their rows are locked already."""
+    await connection.execute(
+        """UPDATE sessions AS s
+           SET workspace_id = c.workspace_id, role = c.role, epoch = c.epoch, version = c.version, status = c.status,
+               extended_at = c.extended_at, expires_at = c.expires_at, switched_at = c.switched_at,
+               ended_at = c.ended_at, end_cause = c.end_cause
+           FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::int[], $6::text[], $7::timestamptz[],
+                       $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::text[])
+                AS c (session_id, workspace_id, role, epoch, version, status, extended_at, expires_at, switched_at,
+                      ended_at, end_cause)
+           WHERE s.session_id = c.session_id""",
+        [s.session_id for s in sessions],
+        [s.workspace_id for s in sessions],
+        [s.role for s in sessions],
+        [s.epoch for s in sessions],
+        [s.version for s in sessions],
+        [s.status for s in sessions],
+        [s.extended_at for s in sessions],
+        [s.expires_at for s in sessions],
+        [s.switched_at for s in sessions],
+        [s.ended_at for s in sessions],
+        [s.end_cause for s in sessions],
+    )
+
+
+async def replace_secret(connection: Connection, session_id: UUID, secret_hash: bytes) -> None:
+    """Another cookie for the same session; the old one is worth nothing from the commit on."""
+    await connection.execute("UPDATE sessions SET secret_hash = $2 WHERE session_id = $1", session_id, secret_hash)
+
+
+async def live_of_user(pool: Pool, user_id: UUID, now: datetime) -> tuple[Session, ...]:
+    """What a user is signed in with, newest use first."""
+    rows = await pool.fetch(
+        f"""SELECT {_COLUMNS} FROM sessions WHERE user_id = $1 AND status = 'active' AND expires_at > $2
+            ORDER BY extended_at DESC, session_id""",
+        user_id,
+        now,
+    )
+    return tuple(_session(row) for row in rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A session that is over, as the compacted topic knows it."""
+
+    session_id: UUID
+    version: int
+
+
+async def lock_unpurged(connection: Connection, ended_before: datetime, limit: int) -> tuple[Ended, ...]:
+    """Ended sessions whose last JWT is dead, so that verifiers may forget them."""
+    rows = await connection.fetch(
+        """SELECT session_id, version FROM sessions
+           WHERE status <> 'active' AND purged_at IS NULL AND ended_at < $1
+           ORDER BY ended_at LIMIT $2 FOR UPDATE SKIP LOCKED""",
+        ended_before,
+        limit,
+    )
+    return tuple(Ended(row["session_id"], row["version"]) for row in rows)
+
+
+async def mark_purged(connection: Connection, session_ids: Sequence[UUID], now: datetime) -> None:
+    """Their tombstones are in the outbox."""
+    await connection.execute(
+        "UPDATE sessions SET purged_at = $2 WHERE session_id = ANY($1::uuid[])", list(session_ids), now
+    )
+
+
+async def delete_old(pool: Pool, purged_before: datetime, limit: int) -> int:
+    """Forget sessions whose end nobody will ask about; returns how many."""
+    status = await pool.execute(
+        """WITH old AS (
+             SELECT session_id FROM sessions WHERE purged_at < $1 AND status <> 'active'
+               AND session_id NOT IN (SELECT i.session_id FROM impersonations AS i)
+             ORDER BY purged_at LIMIT $2)
+           DELETE FROM sessions AS s USING old WHERE s.session_id = old.session_id""",
+        purged_before,
+        limit,
+    )
+    return int(status.split()[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class Impersonation:
+    """A support admin's time as somebody else."""
+
+    session_id: UUID
+    actor_user_id: UUID
+    actor_name: str
+    user_id: UUID
+    reason: str
+    ticket: str | None
+    started_at: datetime
+    ended_at: datetime
+
+
+async def insert_impersonation(
+    connection: Connection, session: Session, *, reason: str, ticket: str | None, now: datetime
+) -> None:
+    """Why this session acts as somebody else."""
+    await connection.execute(
+        """INSERT INTO impersonations (session_id, actor_user_id, user_id, reason, ticket, started_at)
+           VALUES ($1, $2, $3, $4, $5, $6)""",
+        session.session_id,
+        session.actor_user_id,
+        session.user_id,
+        reason,
+        ticket,
+        now,
+    )
+
+
+async def impersonations_of(pool: Pool, user_id: UUID, since: datetime) -> tuple[Impersonation, ...]:
+    """When support acted as this user, newest first. `ended_at` may lie ahead: it is still going on."""
+    rows = await pool.fetch(
+        """SELECT i.session_id, i.actor_user_id, u.name AS actor_name, i.user_id, i.reason, i.ticket, i.started_at,
+                  coalesce(s.ended_at, s.expires_at) AS ended_at
+           FROM impersonations AS i
+           JOIN users AS u ON u.user_id = i.actor_user_id
+           JOIN sessions AS s ON s.session_id = i.session_id
+           WHERE i.user_id = $1 AND i.started_at > $2 ORDER BY i.started_at DESC LIMIT 100""",
+        user_id,
+        since,
+    )
+    return tuple(Impersonation(**dict(row.items())) for row in rows)
