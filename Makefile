@@ -55,10 +55,13 @@ fmt-check: setup
 lint: setup ## ruff, all rules
 	@$(BIN)/ruff check --quiet .
 
-types: $(addprefix types/,$(MEMBERS)) ## mypy --strict, each member from inside it
+types: $(addprefix types/,$(MEMBERS)) types-repository ## mypy --strict, each member from inside it
 
 types/%: setup
 	@cd $* && $(ROOT)/$(BIN)/mypy --config-file $(ROOT)/pyproject.toml --no-error-summary src $(if $(wildcard $*/tests),tests)
+
+types-repository: setup
+	@$(BIN)/mypy --no-error-summary $(wildcard tests)
 
 arch: setup ## the import contracts of pyproject.toml
 	@$(BIN)/lint-imports --no-cache | tail -n 4
@@ -110,4 +113,4 @@ image: ## a container image of one service, where Docker runs: make image S=noti
 	@touch $@
 
 .PHONY: help run demo logs clean test test-unit test-integration test-e2e check fmt fmt-check lint types arch \
-  setup lock snapshots migrate topics replay bench image $(addprefix types/,$(MEMBERS))
+  setup lock snapshots migrate topics replay bench image types-repository $(addprefix types/,$(MEMBERS))

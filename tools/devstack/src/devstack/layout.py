@@ -45,6 +45,10 @@ class Layout:
         return self.secrets / "providers.toml"
 
     @property
+    def identities_file(self) -> Path:
+        return self.secrets / "identities.json"
+
+    @property
     def demo_file(self) -> Path:
         return self.root / "demo.json"
 

@@ -37,10 +37,10 @@ class Ports:
         ]
 
 
-def choose(names: Iterable[str] = DEFAULTS) -> Ports:
-    """A port for each name; no two the same."""
+def choose(extra: Iterable[str] = ()) -> Ports:
+    """A port for each part, and a free one for each extra name (a replica); no two the same."""
     chosen: dict[str, int] = {}
-    for name in names:
+    for name in (*DEFAULTS, *extra):
         port = choose_port(DEFAULTS.get(name, 0))
         while port in chosen.values():
             port = choose_port()

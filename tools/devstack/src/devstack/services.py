@@ -40,11 +40,16 @@ class Addresses:
     """Where everything is, once the ports are chosen."""
 
     ports: Ports
+    replicas: Mapping[str, int] = field(default_factory=dict)
     #: Superuser-free addresses, one per service database.
     database_urls: Mapping[str, str] = field(default_factory=dict)
 
     def url(self, name: str) -> str:
         return f"http://{LOOPBACK}:{self.ports[name]}"
+
+    def urls(self, service: str) -> str:
+        """Every replica's, as the gateway's settings want them."""
+        return ",".join(self.url(name) for name in replica_names(service, self.replicas))
 
     @property
     def kafka(self) -> str:
@@ -79,11 +84,6 @@ def process(service: str, addresses: Addresses, vault: Vault, *, port: int, prov
         "ISSUER": addresses.public_url,
         "JWKS_URL": f"{addresses.url('session-svc')}/.well-known/jwks.json",
         "TOKEN_URL": f"{addresses.url('session-svc')}/oauth2/token",
-        "SESSION_SVC_URL": addresses.url("session-svc"),
-        "OAUTH_SVC_URL": addresses.url("oauth-svc"),
-        "EXPIRY_WATCHER_URL": addresses.url("expiry-watcher"),
-        "RULE_PAUSER_URL": addresses.url("rule-pauser"),
-        "NOTIFIER_URL": addresses.url("notifier"),
         "LOG_FORMAT": "json",
     }
     secrets: dict[str, str] = {}
@@ -92,8 +92,20 @@ def process(service: str, addresses: Addresses, vault: Vault, *, port: int, prov
     if service in CLIENTS:
         settings["SERVICE_CLIENT_ID"] = service
         secrets["WEVION_SERVICE_CLIENT_SECRET"] = vault.secret(f"client-{service}")
+    if service in {"session-svc", "oauth-svc", "notifier"}:
+        settings["KEYRING_FILE"] = str(vault.keyring(service))
     if service == "oauth-svc":
         settings["PROVIDERS_FILE"] = str(providers_file)
+    if service == "session-svc":
+        settings["NOTIFIER_URL"] = addresses.url("notifier")
+    if service == "gateway":
+        settings |= {
+            "SESSION_URL": addresses.urls("session-svc"),
+            "OAUTH_URL": addresses.urls("oauth-svc"),
+            "WATCHER_URL": addresses.urls("expiry-watcher"),
+            "PAUSER_URL": addresses.urls("rule-pauser"),
+            "NOTIFIER_URL": addresses.urls("notifier"),
+        }
     if service == "notifier":
         settings |= {"SMTP_HOST": LOOPBACK, "SMTP_PORT": str(addresses.ports["mailbox-smtp"])}
     env = _inherited() | {f"WEVION_{name}": value for name, value in settings.items()}
@@ -104,6 +116,11 @@ def process(service: str, addresses: Addresses, vault: Vault, *, port: int, prov
         env=env,
         ready_url=f"http://{LOOPBACK}:{port}/readyz",
     )
+
+
+def replica_names(service: str, replicas: Mapping[str, int]) -> list[str]:
+    """`oauth-svc`, `oauth-svc#2`, …: the first has the port that everybody knows."""
+    return [service, *(f"{service}#{number}" for number in range(2, replicas.get(service, 1) + 1))]
 
 
 def _inherited() -> dict[str, str]:

@@ -4,17 +4,19 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
 
 from common.kafka import KafkaSettings, create_topics
-from common.testing.processes import Child, Kafka, Postgres, cache_folder, choose_port
+from common.testing.processes import Child, Kafka, Postgres, cache_folder
 from common.testing.processes.java import KAFKA_VERSION, jars_present, kafka_jars
 from common.testing.stack import with_database
-from devstack import databases, ports, services
+from devstack import databases, identities, ports, services
+from devstack.identities import Identities
 from devstack.layout import Layout
+from devstack.platforms import Platforms, providers_toml
 from devstack.services import DATABASES, SERVICES, Addresses
 from devstack.supervisor import Part, Supervisor, each
 from devstack.terminal import Say, Steps, say
@@ -36,9 +38,18 @@ class Stack:
     supervisor: Supervisor
     http: aiohttp.ClientSession
     steps: Steps
-    replicas: Mapping[str, int]
-    #: What else demo.json tells: filled by the seed.
-    facts: dict[str, object] = field(default_factory=dict)
+    platforms: Platforms
+    identities: Identities | None = None
+
+    def process(self, service: str, name: str | None = None) -> services.Process:
+        """How the service (or the replica called `name`) is started."""
+        return services.process(
+            service,
+            self.addresses,
+            self.vault,
+            port=self.addresses.ports[name or service],
+            providers_file=self.layout.providers_file,
+        )
 
     def write_demo_file(self) -> None:
         """Tells programs what people were told; called at every change, so `processes` is current."""
@@ -51,7 +62,12 @@ class Stack:
             "mailbox_url": f"{address.url('simulator-control')}/mailbox",
             "kafka_bootstrap": address.kafka,
             "database_urls": dict(address.database_urls),
-            **self.facts,
+            "users": list(self.identities.users) if self.identities else [],
+            "service_client": {
+                "id": services.DEMO_CLIENT,
+                "secret": self.vault.secret(f"client-{services.DEMO_CLIENT}"),
+                "token_url": f"{address.url('session-svc')}/oauth2/token",
+            },
             "processes": self.supervisor.pids(),
         }
         fresh = self.layout.demo_file.with_suffix(".new")
@@ -70,7 +86,8 @@ async def running(
     """
     with layout.locked():
         layout.logs.mkdir(parents=True, exist_ok=True)
-        chosen = ports.choose()
+        extra = [name for service in replicas for name in services.replica_names(service, replicas)[1:]]
+        chosen = ports.choose(extra)
         for name, default, port in chosen.moved:
             out(f"  ! port {default} is taken, so {name} listens on {port}")
         vault = Vault(layout.secrets)
@@ -79,12 +96,12 @@ async def running(
             supervisor = Supervisor(say=out, http=http)
             stack = Stack(
                 layout=layout,
-                addresses=Addresses(chosen),
+                addresses=Addresses(chosen, replicas),
                 vault=vault,
                 supervisor=supervisor,
                 http=http,
                 steps=Steps(out),
-                replicas=replicas,
+                platforms=Platforms(http, f"http://127.0.0.1:{chosen['simulator-control']}"),
             )
             supervisor.on_change = stack.write_demo_file
             try:
@@ -128,7 +145,7 @@ async def _start(stack: Stack, passwords: Mapping[str, str], without: frozenset[
                 )
                 for service, name in DATABASES.items()
             }
-            stack.addresses = Addresses(chosen, urls)
+            stack.addresses = Addresses(chosen, stack.addresses.replicas, urls)
             applied = await databases.migrate_all(
                 {DATABASES[service]: url for service, url in urls.items() if service not in without}
             )
@@ -151,30 +168,35 @@ async def _start(stack: Stack, passwords: Mapping[str, str], without: frozenset[
         with steps.step("provider simulator and mailbox", stack.addresses.url("simulator")):
             stack.supervisor.start(_simulator(stack))
             await stack.supervisor.wait_ready("simulator", READY_TIMEOUT_S)
+            apps = await stack.platforms.set_up_apps(stack.addresses.public_url)
+            told = providers_toml(stack.addresses.url("simulator"), apps)
+            stack.vault.write(layout.providers_file.name, told)
 
     await each(databases_up(), topics_up(), simulator_up())
+    if "session-svc" not in without:
+        with steps.step("people and service clients") as detail:
+            process = stack.process("session-svc")
+            stack.identities = await identities.ensure(process, stack.vault, layout.identities_file)
+            detail.text = f"{len(stack.identities.users)} people, {len(services.CLIENTS)} clients"
     await _start_services(stack, without)
 
 
 async def _start_services(stack: Stack, without: frozenset[str]) -> None:
-    async def up(service: str, name: str, port: int) -> None:
+    async def up(service: str, name: str) -> None:
+        port = stack.addresses.ports[name]
         with stack.steps.step(name, f"http://127.0.0.1:{port}"):
-            process = services.process(
-                service, stack.addresses, stack.vault, port=port, providers_file=stack.layout.providers_file
-            )
+            process = stack.process(service, name)
             log = stack.layout.logs / f"{name}.log"
             stack.supervisor.start(Part(name, _launcher(name, process, log), ready_url=process.ready_url))
             await stack.supervisor.wait_ready(name, READY_TIMEOUT_S)
 
-    wanted: list[tuple[str, str, int]] = []
-    for service in SERVICES:
-        if service in without:
-            continue
-        for index in range(stack.replicas.get(service, 1)):
-            # the first has the port that others were told; the rest share its work over Kafka and the database
-            port = stack.addresses.ports[service] if index == 0 else choose_port()
-            wanted.append((service, service if index == 0 else f"{service}#{index + 1}", port))
-    await each(*(up(*one) for one in wanted))
+    wanted = [
+        (service, name)
+        for service in SERVICES
+        if service not in without
+        for name in services.replica_names(service, stack.addresses.replicas)
+    ]
+    await each(*(up(service, name) for service, name in wanted))
 
 
 def _launcher(name: str, process: services.Process, log: Path) -> Callable[[], Child]:

@@ -22,7 +22,7 @@ from devstack.terminal import Say, paint
 
 #: Folders below a member's (or the repository's) `tests`, per tier.
 TIERS: dict[str, tuple[str, ...]] = {
-    "unit": ("unit", "contract"),
+    "unit": ("unit", "contract", "architecture", "deploy", "docs"),
     "integration": ("integration",),
     "e2e": ("e2e", "chaos"),
 }

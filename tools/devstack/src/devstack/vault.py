@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.crypto import Keyring
 from common.runtime.ids import random_token
 
 
@@ -28,6 +29,14 @@ class Vault:
         fresh.touch(mode=0o600)
         fresh.write_text(text)
         fresh.replace(file)
+        return file
+
+    def keyring(self, service: str) -> Path:
+        """The file with the service's key-encryption keys; made on first use."""
+        file = self.folder / f"keyring-{service}.json"
+        if not file.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            Keyring.generate().write(file)
         return file
 
     def service_folder(self, service: str, settings: dict[str, str]) -> Path:

@@ -1,0 +1,108 @@
+"""The simulated platforms, as the stack sets them up and as the demo gives orders to them."""
+
+import json
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+#: Which app at the simulator each of oauth-svc's providers signs in with.
+PROVIDERS = ("meta", "google-ads", "tiktok", "taboola", "snapchat", "outbrain", "stripe", "google-drive")
+#: A provider that oauth-svc knows by settings alone.
+GENERIC = "acme"
+GENERIC_HOST = "rfc6749.example"
+
+
+class Platforms:
+    """The simulator's control API."""
+
+    def __init__(self, http: aiohttp.ClientSession, control_url: str) -> None:
+        self._http = http
+        self._control = URL(control_url)
+
+    async def order(self, method: str, path: str, body: Any = None) -> Any:
+        """One order. Raises `RuntimeError` with the simulator's words if it refuses."""
+        async with self._http.request(method, self._control.join(URL(path)), json=body) as response:
+            text = await response.text()
+            if not response.ok:
+                raise RuntimeError(f"simulator: {method} {path}: {response.status} {text[:300]}")
+            return json.loads(text) if text else None
+
+    async def set_up_apps(self, public_url: str) -> dict[str, dict[str, Any]]:
+        """Points every app's redirect and webhook addresses at this start's gateway; returns the apps by provider."""
+        known = (await self.order("GET", "/livez"))["providers"]
+        listed = (await self.order("GET", "/_sim/apps"))["apps"]
+        apps = {app["provider"]: app for app in listed if app["provider"] in known}
+        for provider, app in apps.items():
+            name = GENERIC if provider == "rfc6749" else provider
+            change: dict[str, Any] = {"redirect_uris": [f"{public_url}/connect/{name}/callback"]}
+            if app["webhook_url"]:
+                change["webhook_url"] = f"{public_url}/webhooks/{name}"
+            await self.order("PUT", f"/_sim/apps/{provider}/{app['client_id']}", change)
+        return apps
+
+    async def lifetimes(self, provider: str, **seconds: float | None) -> None:
+        await self.order("PUT", f"/_sim/lifetimes/{provider}", seconds)
+
+    async def revoke(self, provider: str, grant: str, **order: Any) -> Any:
+        """As the platform's user, or the platform itself; `grant` is a grant's id or a person's key."""
+        return await self.order("POST", f"/_sim/grants/{provider}/{grant}/revoke", order)
+
+    async def outage(self, provider: str) -> None:
+        """Every request to the platform fails until `restore`. Forgotten when the simulator restarts."""
+        await self.order("POST", f"/_sim/events/{provider}", {"kind": "outage"})
+
+    async def restore(self, provider: str) -> None:
+        await self.order("POST", f"/_sim/events/{provider}", {"kind": "restored"})
+
+    async def mail(self, **query: str) -> list[dict[str, Any]]:
+        """Messages in the mailbox, newest first; `to`, `subject`, `text`, `after`, `wait_s` narrow them."""
+        async with self._http.get(self._control.join(URL("/mailbox")), params=query) as response:
+            response.raise_for_status()
+            messages: list[dict[str, Any]] = (await response.json())["messages"]
+            return messages
+
+
+def providers_toml(simulator_url: str, apps: dict[str, dict[str, Any]]) -> str:
+    """The `WEVION_PROVIDERS_FILE` that points oauth-svc at the simulator.
+
+    It holds the simulator's client secrets, which are as secret as the simulator is real, and is 0600 all the same.
+    """
+    host = URL(simulator_url).authority
+    lines = [
+        "# written by devstack at every start",
+        f"via = {_quoted(simulator_url)}",
+        f"browser_via = {_quoted(simulator_url)}",
+        f"allow_private_hosts = [{_quoted(host)}]",
+    ]
+    for provider in PROVIDERS:
+        app = apps.get(provider)
+        if app is None:
+            continue
+        lines += ["", f"[providers.{provider}]", f"client_id = {_quoted(app['client_id'])}"]
+        lines.append(f"client_secret = {_quoted(app['client_secret'])}")
+        if app["webhook_secret"]:
+            lines.append(f"webhook_secret = {_quoted(app['webhook_secret'])}")
+    if generic := apps.get("rfc6749"):
+        base = f"{simulator_url}/{GENERIC_HOST}"
+        lines += [
+            "",
+            f"[providers.{GENERIC}]",
+            'title = "Acme Ads"',
+            'kind = "platform_oauth"',
+            f"client_id = {_quoted(generic['client_id'])}",
+            f"client_secret = {_quoted(generic['client_secret'])}",
+            f"authorize_url = {_quoted(base + '/authorize')}",
+            f"token_url = {_quoted(base + '/token')}",
+            f"revocation_url = {_quoted(base + '/revoke')}",
+            f"introspection_url = {_quoted(base + '/introspect')}",
+            f"accounts_url = {_quoted(base + '/api/accounts')}",
+            "pkce = true",
+            'rotation = "single_use"',
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    # a JSON string without control characters is a TOML basic string
+    return json.dumps(text)
