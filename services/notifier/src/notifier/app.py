@@ -1,0 +1,109 @@
+"""How the notifier is put together. The only file that knows every other."""
+
+from datetime import timedelta
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+from common.contracts import NoticeChannel
+from common.crypto import Keyring
+from common.runtime.clock import Clock
+from common.runtime.periodic import Periodic
+from common.service import Service
+from notifier import consumers, sweep
+from notifier.channels.base import Channel
+from notifier.channels.mail import MailChannel, MailServer
+from notifier.channels.throttle import Throttle
+from notifier.core.rendering import Texts
+from notifier.core.routing import Pace
+from notifier.http import messages, notices, preferences
+from notifier.operations.deps import CONSUMER, SOURCE, Deps
+from notifier.providers.people import SessionService
+from notifier.settings import NotifierSettings
+
+
+async def run(settings: NotifierSettings) -> None:
+    """Run until SIGTERM."""
+    async with Service(settings, name=SOURCE) as service:
+        pool = await service.postgres()
+        producer = await service.producer()
+        relay = await service.outbox(pool, producer)
+        verifier = await service.verifier()
+        work: list[Periodic] = []
+
+        def committed() -> None:
+            relay.poke()
+            for periodic in work:
+                periodic.poke()
+
+        channels = open_channels(settings, service.clock)
+        deps = Deps(
+            pool=pool,
+            texts=load_texts(settings.public_url),
+            channels=channels,
+            people=SessionService(service.http(), settings.session_url, service.service_tokens()),
+            vault=Keyring.from_file(settings.keyring_file) if settings.keyring_file else None,
+            pace=Pace(
+                settle=timedelta(seconds=settings.settle_s),
+                cooldown=timedelta(seconds=settings.cooldown_s),
+                digest_after=settings.digest_after,
+                digest_window=timedelta(seconds=settings.digest_window_s),
+            ),
+            lease=timedelta(seconds=settings.lease_s),
+            parallel=settings.smtp_connections,
+            directory_fresh=timedelta(seconds=settings.people_fresh_s),
+            committed=committed,
+        )
+        work += [sweep.sender(deps, channel, service.clock) for channel in channels.values()]
+        work.append(sweep.people_refresher(deps, service.clock))
+        for periodic in work:
+            service.periodic(periodic)
+        service.consumer(CONSUMER, consumers.TOPICS, consumers.handler(deps, service.clock), producer)
+        await service.serve(
+            [
+                notices.routes(deps, service.clock),
+                preferences.routes(deps, service.clock),
+                messages.routes(deps, service.clock, public_url=settings.public_url),
+            ],
+            verifier,
+        )
+        try:
+            await service.run()
+        finally:
+            for channel in channels.values():
+                await channel.close()
+
+
+def open_channels(settings: NotifierSettings, clock: Clock) -> dict[NoticeChannel, Channel]:
+    """The push channels that are set up."""
+    channels: dict[NoticeChannel, Channel] = {}
+    if settings.smtp_host is not None:
+        channels[NoticeChannel.EMAIL] = MailChannel(
+            MailServer(
+                host=settings.smtp_host,
+                port=settings.smtp_port,
+                sender=settings.mail_from,
+                username=settings.smtp_username,
+                password=settings.smtp_password,
+                tls=settings.smtp_tls,
+                connections=settings.smtp_connections,
+                settings_url=f"{settings.public_url}/settings/notifications",
+            ),
+            throttle=Throttle(rate=settings.smtp_rate_per_s, burst=max(int(settings.smtp_rate_per_s), 1), clock=clock),
+            clock=clock,
+        )
+    return channels
+
+
+def load_texts(public_url: str) -> Texts:
+    """Every text in `templates/`, compiled. A text with a mistake stops the start."""
+    sources: dict[str, str] = {}
+
+    def read(folder: Traversable, prefix: str) -> None:
+        for entry in folder.iterdir():
+            if entry.is_dir():
+                read(entry, f"{prefix}{entry.name}/")
+            elif entry.name.endswith((".txt", ".html")):
+                sources[prefix + entry.name] = entry.read_text(encoding="utf-8")
+
+    read(files("notifier") / "templates", "")
+    return Texts(sources, public_url=public_url)

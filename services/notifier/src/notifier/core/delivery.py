@@ -1,0 +1,94 @@
+"""What an attempt to deliver came to, and what follows from it."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+GIVE_UP_AFTER: Final = timedelta(hours=24)
+"""A warning that could not be delivered for a day is old; the app has it anyway."""
+
+
+class Answer(StrEnum):
+    """What the channel's other end said."""
+
+    ACCEPTED = "accepted"
+    TRY_LATER = "try_later"
+    ADDRESS_DEAD = "address_dead"
+    MESSAGE_REFUSED = "message_refused"
+    CHANNEL_DOWN = "channel_down"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of one attempt.
+
+    Attributes:
+        answer: in one word.
+        reference: the channel's own id of the message, for a later edit.
+        retry_after_s: seconds the other end asked us to wait.
+        new_address: where the chat moved to (Telegram's `migrate_to_chat_id`).
+        detail: a code or class of error for the log; never an address, never a text of ours.
+
+    """
+
+    answer: Answer
+    reference: str = ""
+    retry_after_s: float | None = None
+    new_address: str = ""
+    detail: str = ""
+
+
+class State(StrEnum):
+    """Where a delivery is."""
+
+    OPEN = "open"
+    RETRY = "retry"
+    SENDING = "sending"
+    CALLING = "calling"
+    SENT = "sent"
+    DROPPED = "dropped"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The delivery's next state."""
+
+    state: State
+    due_at: datetime | None = None
+    reason: str = ""
+    address_dead: bool = False
+    pause_channel_s: float | None = None
+
+
+def decide(outcome: Outcome, *, wait_s: float, first_tried_at: datetime, now: datetime) -> Verdict:
+    """What follows from an attempt.
+
+    Args:
+        outcome: of the attempt.
+        wait_s: the backoff's wait after this many failures.
+        first_tried_at: of this delivery.
+        now: the present.
+
+    """
+    match outcome.answer:
+        case Answer.ACCEPTED:
+            return Verdict(State.SENT)
+        case Answer.ADDRESS_DEAD:
+            return Verdict(State.FAILED, reason="address_dead", address_dead=True)
+        case Answer.MESSAGE_REFUSED:
+            return Verdict(State.FAILED, reason="refused")
+        case Answer.UNKNOWN:
+            return Verdict(State.UNKNOWN, reason="unknown_outcome")
+        case Answer.CHANNEL_DOWN:
+            # Nothing is wrong with this message: the whole channel waits, and no attempt is counted against it.
+            pause = max(outcome.retry_after_s or 0.0, wait_s)
+            return Verdict(State.RETRY, now + timedelta(seconds=pause), "channel_down", pause_channel_s=pause)
+        case Answer.TRY_LATER:
+            if now - first_tried_at > GIVE_UP_AFTER:
+                return Verdict(State.FAILED, reason="gave_up")
+            wait = max(outcome.retry_after_s or 0.0, wait_s)
+            return Verdict(State.RETRY, now + timedelta(seconds=wait), "try_later")

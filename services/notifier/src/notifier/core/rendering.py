@@ -1,0 +1,220 @@
+"""A notice and the texts make words, and words make messages. The texts are handed in; nothing is read here.
+
+Each notice has a folder with one file per language, in which every phrase is a block. The layouts turn the phrases of
+one or several notices into a mail (HTML and text), a Telegram message, or the app's answer.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+from urllib.parse import quote
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from jinja2 import DictLoader, Environment, StrictUndefined, Template
+
+from common.contracts import DetectedBy, NoticeCode, RevocationCause, TokenKind
+from notifier.core.conditions import DEAD_CODES
+from notifier.core.words import listed, moment, platform_name, time_left
+
+LANGUAGE: Final = "en"
+PHRASES: Final = ("title", "what", "stops", "fix", "button", "solved", "recovered")
+
+
+class Severity(StrEnum):
+    """How a notice looks, and whether it passes quiet hours."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+    INFO = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Data of one account that was never synced."""
+
+    account_name: str
+    from_at: datetime
+    to_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeView:
+    """All that the words of one notice depend on."""
+
+    notice_id: UUID
+    code: NoticeCode
+    provider: str
+    kind: TokenKind
+    token_id: UUID | None = None
+    stage: str = ""
+    expires_at: datetime | None = None
+    cause: RevocationCause | None = None
+    detected_by: DetectedBy | None = None
+    account_names: tuple[str, ...] = ()
+    rules_paused: int = 0
+    gaps: tuple[Gap, ...] = field(default=())
+    tokens_affected: int = 0
+    raised_at: datetime
+    resolved_at: datetime | None = None
+    resolution: str | None = None
+    critical: bool = False
+    can_fix: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """What a person reads of one notice."""
+
+    title: str
+    what: str
+    stops: str
+    fix: str
+    button: str
+    solved: str
+    recovered: str
+    fix_url: str
+    severity: Severity
+    accounts: str
+    left: str
+    when: str
+    resolved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A mail's content; the envelope is the channel's business."""
+
+    subject: str
+    text: str
+    html: str
+
+
+class Texts:
+    """Every text there is, compiled once."""
+
+    def __init__(self, sources: Mapping[str, str], *, public_url: str) -> None:
+        self._public_url = public_url.rstrip("/")
+        self._environment = Environment(
+            loader=DictLoader(dict(sources)),
+            autoescape=lambda name: name is not None and name.endswith(".html"),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        for name in sources:  # a text with a mistake stops the start, not the first notice
+            self._environment.get_template(name)
+
+    def words(self, view: NoticeView, *, zone: ZoneInfo, now: datetime) -> Words:
+        """The phrases of one notice for a reader in `zone` at `now`."""
+        left = time_left(view.expires_at - now) if view.expires_at is not None else ""
+        when = moment(view.expires_at, zone) if view.expires_at is not None else ""
+        facts: dict[str, Any] = {
+            "platform": platform_name(view.provider),
+            "provider": view.provider,
+            "integration": view.kind is TokenKind.INTEGRATION,
+            "accounts": listed(view.account_names),
+            "account_count": len(view.account_names),
+            "left": left,
+            "when": when,
+            "since": moment(view.raised_at, zone),
+            "cause": view.cause.value if view.cause else "",
+            "rules": view.rules_paused,
+            "gaps": [
+                {"account": gap.account_name, "from": moment(gap.from_at, zone), "to": moment(gap.to_at, zone)}
+                for gap in view.gaps
+            ],
+            "tokens_affected": view.tokens_affected,
+            "can_fix": view.can_fix,
+        }
+        template = self._environment.get_template(f"{view.code.value.lower()}/{LANGUAGE}.txt")
+        said = {phrase: _phrase(template, phrase, facts) for phrase in PHRASES}
+        return Words(
+            **said,
+            fix_url=self.fix_url(view),
+            severity=_severity(view),
+            accounts=facts["accounts"],
+            left=left,
+            when=when,
+            resolved=view.resolved_at is not None,
+        )
+
+    def mail(self, items: Sequence[Words], *, reader: str, follow_up: bool) -> Mail:
+        """One mail about one or several notices."""
+        facts = self._layout_facts(items, reader, follow_up=follow_up)
+        subject = self._render(f"layout/{LANGUAGE}/subject.txt", facts)
+        facts["subject"] = subject
+        return Mail(
+            subject=subject,
+            text=self._environment.get_template(f"layout/{LANGUAGE}/mail.txt").render(facts).strip() + "\n",
+            html=self._environment.get_template(f"layout/{LANGUAGE}/mail.html").render(facts),
+        )
+
+    def chat(self, items: Sequence[Words], *, reader: str, follow_up: bool = False) -> str:
+        """One Telegram message in its HTML subset."""
+        facts = self._layout_facts(items, reader, follow_up=follow_up)
+        return self._environment.get_template(f"layout/{LANGUAGE}/chat.html").render(facts).strip()
+
+    def direct(self, template: str, *, reader: str, link: str) -> Mail:
+        """A one-off mail, such as a password reset. `link` is a secret: it goes into the mail and nowhere else."""
+        facts = {"reader": reader, "link": link, "public_url": self._public_url}
+        source = self._environment.get_template(f"{template}/{LANGUAGE}.txt")
+        facts |= {phrase: _phrase(source, phrase, facts) for phrase in ("subject", "what", "button", "note")}
+        return Mail(
+            subject=facts["subject"],
+            text=self._environment.get_template(f"layout/{LANGUAGE}/direct.txt").render(facts).strip() + "\n",
+            html=self._environment.get_template(f"layout/{LANGUAGE}/direct.html").render(facts),
+        )
+
+    def say(self, name: str, **facts: Any) -> str:
+        """One answer of the bot in a chat."""
+        return self._render(f"telegram/{LANGUAGE}/{name}.html", facts)
+
+    def fix_url(self, view: NoticeView) -> str:
+        """The link that fixes it, opening the platform's consent screen directly where there is one."""
+        match view.code:
+            case NoticeCode.PLATFORM_INCIDENT:
+                path = "/connections"
+            case NoticeCode.DATA_GAP:
+                path = "/notices"
+            case NoticeCode.TELEGRAM_BROKEN:
+                path = "/settings/notifications"
+            case _ if view.kind is TokenKind.INTEGRATION:
+                path = "/settings/integrations"
+            case _ if view.token_id is None:
+                path = "/connections"
+            case _:
+                path = f"/connect/{quote(view.provider, safe='')}?connection_id={view.token_id}"
+        return self._public_url + path
+
+    def _layout_facts(self, items: Sequence[Words], reader: str, *, follow_up: bool) -> dict[str, Any]:
+        return {
+            "items": list(items),
+            "reader": reader,
+            "follow_up": follow_up,
+            "settings_url": f"{self._public_url}/settings/notifications",
+            "notices_url": f"{self._public_url}/notices",
+        }
+
+    def _render(self, name: str, facts: Mapping[str, Any]) -> str:
+        return (
+            _one_line(self._environment.get_template(name).render(facts))
+            if name.endswith(".txt")
+            else (self._environment.get_template(name).render(facts).strip())
+        )
+
+
+def _severity(view: NoticeView) -> Severity:
+    if view.resolved_at is not None or view.code is NoticeCode.DATA_GAP:
+        return Severity.INFO
+    return Severity.CRITICAL if view.critical or view.code in DEAD_CODES else Severity.WARNING
+
+
+def _phrase(template: Template, block: str, facts: Mapping[str, Any]) -> str:
+    return _one_line("".join(template.blocks[block](template.new_context(dict(facts)))))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,145 @@
+"""`/api/v1/notification-preferences`: what a person wants to be told, where, and when not to be disturbed."""
+
+from datetime import time
+from enum import StrEnum
+from typing import Annotated, Self
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, BaseModel, Field, model_validator
+
+from common.contracts import NoticeChannel, NoticeCode
+from common.runtime.clock import Clock
+from common.web import Access, Principal, Problem, Routes
+from notifier.core.preferences import PUSH_CHANNELS, Preferences, QuietHours
+from notifier.core.routing import ADMIN_ROLES
+from notifier.http.reader import reader_of
+from notifier.operations import wishes as operations
+from notifier.operations.deps import Deps
+
+
+class Scope(StrEnum):
+    """Whose preferences: one's own, or the workspace's, which are the default of everybody in it."""
+
+    USER = "user"
+    WORKSPACE = "workspace"
+
+
+def _known_zone(name: str | None) -> str | None:
+    if name is not None and name not in available_timezones():
+        raise ValueError("is not an IANA time zone, such as Europe/Berlin")
+    return name
+
+
+def _to_the_minute(value: time) -> time:
+    if value.second or value.microsecond or value.tzinfo is not None:
+        raise ValueError("give it as HH:MM, on the reader's own clock")
+    return value
+
+
+Clocktime = Annotated[time, AfterValidator(_to_the_minute)]
+
+
+class Quiet(BaseModel):
+    """Hours without messages, on the reader's clock. Critical notices pass."""
+
+    start: Clocktime
+    end: Clocktime
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if self.start == self.end:
+            raise ValueError("start and end must differ; leave quiet_hours out for none")
+        return self
+
+
+class Wishes(BaseModel):
+    """One layer of preferences. What is left out is decided by the layer below."""
+
+    email: dict[NoticeCode, bool] = Field(default_factory=dict, description="by notice code: whether to send a mail")
+    telegram: dict[NoticeCode, bool] = Field(default_factory=dict, description="by notice code: whether to message")
+    quiet_hours: Quiet | None = None
+    time_zone: Annotated[str | None, AfterValidator(_known_zone)] = Field(
+        default=None, max_length=64, description="IANA name; without it, the one of the person's profile"
+    )
+
+    @classmethod
+    def of(cls, held: Preferences) -> Self:
+        """As the API shows it."""
+        quiet = held.quiet_hours
+        return cls(
+            email={code: on for (channel, code), on in held.channels.items() if channel is NoticeChannel.EMAIL},
+            telegram={code: on for (channel, code), on in held.channels.items() if channel is NoticeChannel.TELEGRAM},
+            quiet_hours=Quiet(start=quiet.start, end=quiet.end) if quiet else None,
+            time_zone=held.time_zone,
+        )
+
+    def preferences(self) -> Preferences:
+        """As the rules want it."""
+        return Preferences(
+            channels={(NoticeChannel.EMAIL, code): on for code, on in self.email.items()}
+            | {(NoticeChannel.TELEGRAM, code): on for code, on in self.telegram.items()},
+            quiet_hours=QuietHours(self.quiet_hours.start, self.quiet_hours.end) if self.quiet_hours else None,
+            time_zone=self.time_zone,
+        )
+
+
+class PreferencesView(BaseModel):
+    """A person's wishes, their workspace's, and what follows from both."""
+
+    own: Wishes
+    workspace: Wishes
+    effective: dict[NoticeChannel, dict[NoticeCode, bool]] = Field(description="what happens now; in_app is always on")
+    may_change_workspace: bool
+
+
+class PreferencesQuery(BaseModel):
+    """Whose to replace."""
+
+    scope: Scope = Scope.USER
+
+
+def routes(deps: Deps, clock: Clock) -> Routes:
+    """The endpoints."""
+    r = Routes("preferences")
+    path = "/api/v1/notification-preferences"
+
+    async def shown(principal: Principal) -> PreferencesView:
+        reader = reader_of(principal)
+        own, shared = await operations.read(deps, reader.workspace_id, reader.user_id)
+        both = own.over(shared)
+        return PreferencesView(
+            own=Wishes.of(own),
+            workspace=Wishes.of(shared),
+            effective={
+                channel: {code: both.wants(channel, code) for code in NoticeCode}
+                for channel in (NoticeChannel.IN_APP, *PUSH_CHANNELS)
+            },
+            may_change_workspace=reader.role in ADMIN_ROLES,
+        )
+
+    @r.get(path, access=Access.user(), summary="What the caller is told, and where")
+    async def preferences(principal: Principal) -> PreferencesView:
+        """Own wishes, the workspace's, and what follows from both."""
+        return await shown(principal)
+
+    @r.put(
+        path,
+        access=Access.user(refuse_act=True),
+        summary="Replace the caller's wishes, or (as an admin) the workspace's",
+        problems=[(403, "admins_only")],
+    )
+    async def replace(query: PreferencesQuery, body: Wishes, principal: Principal) -> PreferencesView:
+        """What is left out of the body is forgotten, and the layer below decides it."""
+        reader = reader_of(principal)
+        if query.scope is Scope.WORKSPACE and reader.role not in ADMIN_ROLES:
+            raise Problem(
+                403,
+                "admins_only",
+                "Only an admin or the owner changes the workspace's preferences",
+                fix="Ask an admin or the owner, or change your own preferences.",
+            )
+        user_id = reader.user_id if query.scope is Scope.USER else None
+        await operations.write(deps, reader.workspace_id, user_id, body.preferences(), clock.now())
+        return await shown(principal)
+
+    return r

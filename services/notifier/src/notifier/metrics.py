@@ -1,0 +1,26 @@
+"""What the notifier counts. Labels come from closed lists: codes, channels, reasons, outcomes."""
+
+from common.telemetry import metrics
+
+NOTICES = metrics.counter("wevion_notifier_notices_total", "Notices made, one per person and fact.", ("code",))
+SUPPRESSED = metrics.counter(
+    "wevion_notifier_notices_suppressed_total", "Messages or facts that were not sent, by reason.", ("reason",)
+)
+RESOLVED = metrics.counter("wevion_notifier_conditions_resolved_total", "Facts that are over.", ("code", "resolution"))
+DELIVERIES = metrics.counter(
+    "wevion_notifier_deliveries_total", "Ends of attempts to deliver a message.", ("channel", "outcome")
+)
+DELAY = metrics.histogram(
+    "wevion_notifier_notice_delay_seconds",
+    "From the moment a message was due to the moment it was accepted.",
+    ("channel",),
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600),
+)
+BACKLOG = metrics.gauge("wevion_notifier_backlog_messages", "Messages that are due and not sent.", ("channel",))
+PEOPLE_FAILURES = metrics.counter(
+    "wevion_notifier_people_fetch_failures_total", "Fetches of a workspace's people that failed."
+)
+EVENTS = metrics.counter("wevion_notifier_facts_total", "What events amounted to.", ("result",))
+TELEGRAM_ANSWERS = metrics.counter(
+    "wevion_notifier_telegram_answers_total", "What people who opened a link were answered.", ("answer",)
+)

@@ -1,0 +1,104 @@
+"""What a person reads in the app."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from common.postgres import Connection, transaction
+from notifier.core.errors import UnknownNotice
+from notifier.core.notices import Notice, view
+from notifier.core.preferences import zone_of
+from notifier.core.rendering import NoticeView, Words
+from notifier.core.routing import Person
+from notifier.operations import wishes
+from notifier.operations.deps import Deps
+from notifier.operations.surroundings import surroundings_of
+from notifier.store import notices, people
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One notice with its words."""
+
+    notice: Notice
+    view: NoticeView
+    words: Words
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who reads, as their JWT says."""
+
+    user_id: UUID
+    workspace_id: UUID
+    role: str
+
+
+async def page(
+    deps: Deps, reader: Reader, *, before: UUID | None, state: str | None, limit: int, now: datetime
+) -> tuple[list[Shown], int]:
+    """The reader's notices, the newest first, and how many open ones are unread."""
+    async with transaction(deps.pool) as connection:
+        found = await notices.page(
+            connection,
+            user_id=reader.user_id,
+            workspace_id=reader.workspace_id,
+            before=before,
+            state=state,
+            limit=limit,
+        )
+        unread = await notices.unread(connection, user_id=reader.user_id, workspace_id=reader.workspace_id)
+        return await _shown(connection, deps, reader, found, now), unread
+
+
+async def one(deps: Deps, reader: Reader, notice_id: UUID, now: datetime) -> Shown:
+    """One notice of the reader.
+
+    Raises:
+        UnknownNotice: the reader has no such notice.
+
+    """
+    async with transaction(deps.pool) as connection:
+        found = await notices.get(connection, notice_id, user_id=reader.user_id, workspace_id=reader.workspace_id)
+        if found is None:
+            raise UnknownNotice
+        return (await _shown(connection, deps, reader, [found], now))[0]
+
+
+async def mark_read(deps: Deps, reader: Reader, notice_id: UUID, now: datetime) -> None:
+    """The reader has seen it.
+
+    Raises:
+        UnknownNotice: the reader has no such notice.
+
+    """
+    async with transaction(deps.pool) as connection:
+        if not await notices.mark_read(
+            connection, notice_id, user_id=reader.user_id, workspace_id=reader.workspace_id, now=now
+        ):
+            raise UnknownNotice
+
+
+async def _shown(
+    connection: Connection, deps: Deps, reader: Reader, found: Sequence[Notice], now: datetime
+) -> list[Shown]:
+    known = (await people.of_pairs(connection, [(reader.workspace_id, reader.user_id)])).values()
+    person = next(iter(known), None) or Person(
+        user_id=reader.user_id, workspace_id=reader.workspace_id, name="", email="", role=reader.role
+    )
+    preferences = (await wishes.of(connection, [person]))[reader.user_id]
+    zone = zone_of(preferences.time_zone or person.time_zone)
+    around = await surroundings_of(connection, found)
+    shown = []
+    for notice in found:
+        seen = view(
+            notice,
+            token=around.token(notice),
+            role=reader.role,
+            rules_paused=around.rules_paused(notice),
+            gaps=around.gaps(notice),
+            now=now,
+        )
+        shown.append(Shown(notice, seen, deps.texts.words(seen, zone=zone, now=now)))
+    return shown

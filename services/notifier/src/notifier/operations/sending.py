@@ -1,0 +1,225 @@
+"""Send what is due on one channel: claim by lease, judge and write, present, note behind the fence.
+
+Killed anywhere, it goes on: a claimed message that was not presented is claimed again; a mail that may have been
+presented goes out again under the same Message-ID, so it is the same mail; a chat message that may have been
+presented is not repeated, because nothing could tell the copy.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from common.contracts import EventBody, NoticeChannel
+from common.outbox import enqueue
+from common.postgres import Connection, transaction
+from common.runtime.errors import Retryable
+from common.runtime.tasks import describe
+from common.telemetry import logs
+from notifier import metrics
+from notifier.channels.base import Channel
+from notifier.core.deliveries import Claimed, Finished, Kind
+from notifier.core.delivery import Answer, Outcome, State, Verdict, decide
+from notifier.operations import messages, telling, wishes
+from notifier.operations.composing import Batch, Composed, compose
+from notifier.operations.deps import SOURCE, Deps
+from notifier.store import deliveries, notices, people, telegram
+
+_log = logs.get_logger("operations.sending")
+
+NOTE_TRIES: Final = 8
+NOTE_WAIT_S: Final = 1.0
+_COUNTED: Final = frozenset({Answer.TRY_LATER})
+
+
+@dataclass(frozen=True, slots=True)
+class SendStatus:
+    """What one round did."""
+
+    sent: int
+    dropped: int
+    failed: int
+    more: bool
+
+
+async def send_due(deps: Deps, channel: Channel, now: datetime) -> SendStatus:
+    """Send one batch of what is due on `channel`."""
+    async with transaction(deps.pool) as connection:
+        lost = await deliveries.give_up_presented(connection, channel.name, now)
+        claimed = await deliveries.claim(connection, channel.name, now, lease=deps.lease, limit=deps.batch)
+    if lost:
+        metrics.DELIVERIES.labels(channel.name.value, "unknown").inc(lost)
+    if not claimed:
+        return SendStatus(0, 0, 0, more=False)
+    async with transaction(deps.pool) as connection:
+        batch = await compose(connection, deps, claimed, now)
+        batch.ready += await messages.compose_direct(connection, deps, claimed, batch.empty, now)
+        await _note_empty(connection, batch, now)
+    sent = await _present_all(deps, channel, batch.ready, now)
+    deps.committed()
+    return SendStatus(sent, len(batch.empty), len(batch.ready) - sent, more=len(claimed) >= deps.batch)
+
+
+async def _note_empty(connection: Connection, batch: Batch, now: datetime) -> None:
+    ends = [
+        Finished(
+            delivery_id=item.delivery_id,
+            epoch=item.epoch,
+            state=State.DROPPED,
+            due_at=None,
+            attempts=item.attempts,
+            reason=reason,
+            reference="",
+        )
+        for item, reason in batch.empty
+    ]
+    await deliveries.finish(connection, ends, now)
+    for item, _ in batch.empty:
+        metrics.DELIVERIES.labels(item.channel.value, "dropped").inc()
+
+
+async def _present_all(deps: Deps, channel: Channel, ready: Sequence[Composed], now: datetime) -> int:
+    """Present side by side; note the ends as they come, several in one transaction when they come fast."""
+    slots = asyncio.Semaphore(deps.parallel)
+    ends: asyncio.Queue[tuple[Composed, Outcome]] = asyncio.Queue()
+
+    async def present(item: Composed) -> None:
+        async with slots:
+            if channel.repeat_is_recognised or await _intend(deps, item.claimed):
+                outcome = await channel.send(item.parcel)
+            else:
+                outcome = Outcome(Answer.UNKNOWN, detail="lease_lost")
+        ends.put_nowait((item, outcome))
+
+    async def note() -> int:
+        left, sent = len(ready), 0
+        while left:
+            some = [await ends.get()]
+            while not ends.empty():
+                some.append(ends.get_nowait())
+            left -= len(some)
+            sent += await _note_surely(deps, channel.name, some, now)
+        return sent
+
+    async with asyncio.TaskGroup() as group:
+        noting = group.create_task(note())
+        for item in ready:
+            group.create_task(present(item))
+    return noting.result()
+
+
+async def _intend(deps: Deps, claimed: Claimed) -> bool:
+    async with transaction(deps.pool) as connection:
+        return await deliveries.mark_calling(connection, claimed.delivery_id, claimed.epoch, deps.lease)
+
+
+async def _note_surely(
+    deps: Deps, channel: NoticeChannel, ends: Sequence[tuple[Composed, Outcome]], now: datetime
+) -> int:
+    """Note the ends; a database that is away for a moment must not make us send again."""
+    for attempt in range(1, NOTE_TRIES + 1):
+        try:
+            async with transaction(deps.pool) as connection:
+                return await _note(connection, deps, channel, ends, now)
+        except Retryable as error:
+            if attempt == NOTE_TRIES:
+                raise
+            _log.warning("ends_not_noted", channel=channel.value, error=describe(error), attempt=attempt)
+            await asyncio.sleep(NOTE_WAIT_S)
+    return 0
+
+
+async def _note(
+    connection: Connection,
+    deps: Deps,
+    channel: NoticeChannel,
+    ends: Sequence[tuple[Composed, Outcome]],
+    now: datetime,
+) -> int:
+    verdicts = [(item, outcome, _verdict(deps, item.claimed, outcome, now)) for item, outcome in ends]
+    written = await deliveries.finish(
+        connection, [_finished(item.claimed, outcome, verdict) for item, outcome, verdict in verdicts], now
+    )
+    mine = [end for end in verdicts if end[0].claimed.delivery_id in written]
+    for item, outcome, verdict in mine:
+        metrics.DELIVERIES.labels(channel.value, verdict.state.value).inc()
+        if verdict.address_dead:
+            await _bury(connection, item, now)
+        if outcome.new_address:
+            await telegram.move_chat(connection, int(item.parcel.address), int(outcome.new_address))
+        if verdict.state is State.SENT:
+            metrics.DELAY.labels(channel.value).observe(max((now - item.claimed.due_at).total_seconds(), 0))
+        else:
+            _log.warning(
+                "message_not_sent",
+                channel=channel.value,
+                delivery_id=str(item.claimed.delivery_id),
+                state=verdict.state.value,
+                reason=verdict.reason,
+                detail=outcome.detail,
+                attempts=item.claimed.attempts + 1,
+            )
+    await _close_lines(connection, deps, channel, mine, now)
+    return sum(verdict.state is State.SENT for _, _, verdict in mine)
+
+
+async def _close_lines(
+    connection: Connection,
+    deps: Deps,
+    channel: NoticeChannel,
+    ends: Sequence[tuple[Composed, Outcome, Verdict]],
+    now: datetime,
+) -> None:
+    sent = [item for item, _, verdict in ends if verdict.state is State.SENT]
+    await deliveries.finish_lines(connection, _keys(sent), state="sent", reason="", now=now)
+    for item, _, verdict in ends:
+        if verdict.state in (State.FAILED, State.UNKNOWN):
+            await deliveries.finish_lines(connection, _keys([item]), state="failed", reason=verdict.reason, now=now)
+    told = {line.notice.notice_id: line.notice for item in sent for line in item.lines if line.purpose is Kind.ALERT}
+    versions = await notices.bump(connection, list(told))
+    events: list[EventBody] = [
+        telling.sent_event(notice, channel, versions[notice_id])
+        for notice_id, notice in told.items()
+        if notice_id in versions
+    ]
+    await enqueue(connection, events, source=SOURCE, now=now)
+    # A recovery that came while the message was on its way found nothing sent: it is followed up here.
+    over = await notices.followed_conditions(connection, list(told))
+    await telling.follow_up(connection, deps, over, now)
+
+
+def _keys(items: Sequence[Composed]) -> list[tuple[UUID, UUID, str]]:
+    return [(item.claimed.delivery_id, line.notice.notice_id, line.stage) for item in items for line in item.lines]
+
+
+def _verdict(deps: Deps, claimed: Claimed, outcome: Outcome, now: datetime) -> Verdict:
+    wait_s = deps.retry.delay(claimed.attempts + 1, str(claimed.delivery_id))
+    return decide(outcome, wait_s=wait_s, first_tried_at=claimed.first_tried_at, now=now)
+
+
+def _finished(claimed: Claimed, outcome: Outcome, verdict: Verdict) -> Finished:
+    return Finished(
+        delivery_id=claimed.delivery_id,
+        epoch=claimed.epoch,
+        state=verdict.state,
+        due_at=verdict.due_at,
+        attempts=claimed.attempts + (1 if outcome.answer in _COUNTED else 0),
+        reason=verdict.reason,
+        reference=outcome.reference,
+    )
+
+
+async def _bury(connection: Connection, item: Composed, now: datetime) -> None:
+    if item.claimed.channel is NoticeChannel.EMAIL:
+        digest = wishes.address_digest(item.parcel.address)
+        await people.bury_address(connection, NoticeChannel.EMAIL, item.claimed.user_id, digest, now)
+
+
+async def next_delay(deps: Deps, channel: Channel, now: datetime) -> float | None:
+    """Seconds until something is due on the channel; None when nothing waits."""
+    async with transaction(deps.pool) as connection:
+        due = await deliveries.next_due(connection, channel.name)
+        metrics.BACKLOG.labels(channel.name.value).set(await deliveries.backlog(connection, channel.name, now))
+    return None if due is None else max((due - now) / timedelta(seconds=1), 0.0)

@@ -1,0 +1,102 @@
+"""Preferences and reachability of people, in bulk."""
+
+from collections.abc import Sequence
+from datetime import datetime, time
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+from common.contracts import NoticeChannel, NoticeCode
+from common.postgres import Connection, transaction
+from notifier.core.preferences import PUSH_CHANNELS, Preferences, QuietHours
+from notifier.core.routing import Person
+from notifier.operations.deps import Deps
+from notifier.store import people, telegram
+
+Document = dict[str, Any]
+
+
+async def of(connection: Connection, told: Sequence[Person]) -> dict[UUID, Preferences]:
+    """What each of these people wants: their own wishes over their workspace's."""
+    pairs = {(person.workspace_id, person.user_id) for person in told}
+    pairs |= {(person.workspace_id, people.WORKSPACE_ITSELF) for person in told}
+    stored = await people.wishes(connection, pairs)
+    parsed = {pair: parse(document) for pair, document in stored.items()}
+    nothing = Preferences()
+    return {
+        person.user_id: parsed.get((person.workspace_id, person.user_id), nothing).over(
+            parsed.get((person.workspace_id, people.WORKSPACE_ITSELF), nothing)
+        )
+        for person in told
+    }
+
+
+async def reachable(
+    connection: Connection, told: Sequence[Person], channels: Sequence[NoticeChannel]
+) -> dict[UUID, tuple[NoticeChannel, ...]]:
+    """The push channels that can reach each of these people now."""
+    user_ids = [person.user_id for person in told]
+    dead = await people.dead_digests(connection, NoticeChannel.EMAIL, user_ids)
+    chats = await telegram.chats(connection, user_ids) if NoticeChannel.TELEGRAM in channels else {}
+    found = {}
+    for person in told:
+        ways = []
+        if (
+            NoticeChannel.EMAIL in channels
+            and person.email
+            and (person.user_id, address_digest(person.email)) not in dead
+        ):
+            ways.append(NoticeChannel.EMAIL)
+        if person.user_id in chats:
+            ways.append(NoticeChannel.TELEGRAM)
+        found[person.user_id] = tuple(ways)
+    return found
+
+
+async def read(deps: Deps, workspace_id: UUID, user_id: UUID) -> tuple[Preferences, Preferences]:
+    """A person's own wishes, and their workspace's."""
+    async with transaction(deps.pool) as connection:
+        stored = await people.wishes(connection, [(workspace_id, user_id), (workspace_id, people.WORKSPACE_ITSELF)])
+    own = stored.get((workspace_id, user_id), {})
+    shared = stored.get((workspace_id, people.WORKSPACE_ITSELF), {})
+    return parse(own), parse(shared)
+
+
+async def write(deps: Deps, workspace_id: UUID, user_id: UUID | None, wanted: Preferences, now: datetime) -> None:
+    """Replace the wishes of a person, or (None) of the workspace."""
+    async with transaction(deps.pool) as connection:
+        await people.save_wishes(connection, workspace_id, user_id or people.WORKSPACE_ITSELF, document(wanted), now)
+
+
+def address_digest(address: str) -> bytes:
+    """What is kept of an address that a server refused for good."""
+    return sha256(address.strip().lower().encode()).digest()
+
+
+def document(wanted: Preferences) -> Document:
+    """As it is stored."""
+    channels: dict[str, dict[str, bool]] = {}
+    for (channel, code), on in wanted.channels.items():
+        channels.setdefault(channel.value, {})[code.value] = on
+    quiet = wanted.quiet_hours
+    return {
+        "channels": channels,
+        "quiet_hours": {"start": quiet.start.isoformat(), "end": quiet.end.isoformat()} if quiet else None,
+        "time_zone": wanted.time_zone,
+    }
+
+
+def parse(stored: Document) -> Preferences:
+    """As it was stored; codes that this version does not know are left alone."""
+    channels = {
+        (channel, code): bool(on)
+        for channel in PUSH_CHANNELS
+        for code in NoticeCode
+        if (on := stored.get("channels", {}).get(channel.value, {}).get(code.value)) is not None
+    }
+    quiet = stored.get("quiet_hours")
+    return Preferences(
+        channels=channels,
+        quiet_hours=QuietHours(time.fromisoformat(quiet["start"]), time.fromisoformat(quiet["end"])) if quiet else None,
+        time_zone=stored.get("time_zone"),
+    )

@@ -1,0 +1,1 @@
+"""Wevion's other services, as the notifier calls them."""

@@ -1,0 +1,66 @@
+"""The notifier's settings, and what must hold between them."""
+
+from email.utils import parseaddr
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from common.service import ServiceSettings
+
+
+class NotifierSettings(ServiceSettings):
+    """Everything that can be configured."""
+
+    http_port: int = Field(default=8085, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    session_url: str = Field(
+        default="http://127.0.0.1:8081", pattern=r"^https?://", description="session-svc: who the people are"
+    )
+    keyring_file: Path | None = Field(
+        default=None, description="key-encryption keys; without it one-off mails (password reset) are not offered"
+    )
+    smtp_host: str | None = Field(default=None, description="mail server; without it nothing is mailed")
+    smtp_port: int = Field(default=587, ge=1, le=65535, description="the mail server's port")
+    smtp_username: str | None = Field(default=None, description="sign-in name at the mail server, if it wants one")
+    smtp_password: SecretStr | None = Field(default=None, description="its password")
+    smtp_tls: Literal["none", "starttls", "implicit"] = Field(
+        default="starttls", description="none only for a server on this machine"
+    )
+    smtp_connections: int = Field(
+        default=8, ge=1, le=64, description="mails handed in side by side; more is faster, and a server may refuse it"
+    )
+    smtp_rate_per_s: float = Field(
+        default=200, gt=0, le=10_000, description="mails per second of this process; keep it below the server's limit"
+    )
+    mail_from: str = Field(default="Wevion <notices@wevion.example>", description="sender, as `Name <address>`")
+    settle_s: float = Field(
+        default=3,
+        ge=0,
+        le=600,
+        description="seconds to gather what belongs together before a message leaves; longer groups more, warns later",
+    )
+    cooldown_s: float = Field(
+        default=1800, ge=0, le=86_400, description="seconds between messages about the same token that keeps dying"
+    )
+    digest_after: int = Field(
+        default=5, ge=1, le=1000, description="messages to a person per digest window before the rest is gathered"
+    )
+    digest_window_s: float = Field(default=3600, ge=1, le=86_400, description="length of the digest window, seconds")
+    people_fresh_s: float = Field(
+        default=300, ge=5, le=86_400, description="seconds before a workspace's people are asked for again"
+    )
+    lease_s: float = Field(
+        default=90,
+        ge=45,
+        le=900,
+        description="seconds a claimed message is its claimer's; shorter recovers sooner from a crash, and must stay "
+        "above the slowest send",
+    )
+
+    @model_validator(mode="after")
+    def _check_mail(self) -> Self:
+        if "@" not in parseaddr(self.mail_from)[1]:
+            raise ValueError("WEVION_MAIL_FROM must be an address, such as `Wevion <notices@example.com>`")
+        if (self.smtp_username is None) != (self.smtp_password is None):
+            raise ValueError("WEVION_SMTP_USERNAME and WEVION_SMTP_PASSWORD go together")
+        return self

@@ -1,0 +1,1 @@
+"""Every SQL statement of this service. It remembers; it does not decide."""

@@ -1,0 +1,351 @@
+"""Messages on their way: gathered while open, claimed by lease, finished behind a fence."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from common.contracts import NoticeChannel
+from common.postgres import Connection, Record
+from notifier.core.deliveries import Claimed, Finished, Kind, Line, Reached, Wanted
+from notifier.core.routing import History
+from notifier.store.notices import COLUMNS as NOTICE_COLUMNS
+from notifier.store.notices import notice_of
+
+_CLAIMED = """d.delivery_id, d.epoch, d.user_id, d.workspace_id, d.channel, d.kind, d.edits, d.attempts,
+d.first_tried_at, d.due_at, d.template, d.sealed"""
+
+
+async def gather(connection: Connection, wanted: Sequence[Wanted], ids: Sequence[UUID], now: datetime) -> None:
+    """Put each wanted line into the person's open message of its channel, or open one.
+
+    A line that is there already (same notice, channel, purpose and stage) stays as it is: that is how a repeated
+    event sends nothing twice. A message that is being claimed at this moment no longer takes lines.
+    """
+    if not wanted:
+        return
+    await connection.execute(
+        """WITH wanted AS MATERIALIZED (
+             SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[],
+                                  $7::timestamptz[], $8::text[], $9::uuid[])
+               AS w (delivery_id, notice_id, user_id, workspace_id, channel, kind, due_at, stage, edits)
+              WHERE NOT EXISTS (SELECT 1 FROM delivery_line l WHERE l.notice_id = w.notice_id
+                                   AND l.channel = w.channel AND l.purpose = w.kind AND l.stage = w.stage)),
+           opened AS (
+             INSERT INTO delivery (delivery_id, user_id, workspace_id, channel, kind, edits, due_at, created_at)
+             SELECT DISTINCT ON (user_id, workspace_id, channel, kind, edits)
+                    delivery_id, user_id, workspace_id, channel, kind, edits, due_at, $10::timestamptz
+               FROM wanted ORDER BY user_id, workspace_id, channel, kind, edits, due_at
+             ON CONFLICT (user_id, workspace_id, channel, kind, edits) WHERE state = 'open' AND kind <> 'direct'
+             DO UPDATE SET due_at = least(delivery.due_at, excluded.due_at)
+             RETURNING delivery_id, user_id, workspace_id, channel, kind, edits)
+           INSERT INTO delivery_line (delivery_id, notice_id, channel, purpose, stage)
+           SELECT o.delivery_id, w.notice_id, w.channel, w.kind, w.stage
+             FROM wanted w JOIN opened o USING (user_id, workspace_id, channel, kind, edits)
+           ON CONFLICT DO NOTHING""",
+        list(ids),
+        [item.notice_id for item in wanted],
+        [item.user_id for item in wanted],
+        [item.workspace_id for item in wanted],
+        [item.channel.value for item in wanted],
+        [item.kind.value for item in wanted],
+        [item.due_at for item in wanted],
+        [item.stage for item in wanted],
+        [item.edits for item in wanted],
+        now,
+    )
+
+
+async def add_direct(
+    connection: Connection,
+    delivery_id: UUID,
+    *,
+    user_id: UUID,
+    workspace_id: UUID,
+    template: str,
+    sealed: bytes,
+    now: datetime,
+) -> None:
+    await connection.execute(
+        """INSERT INTO delivery (delivery_id, user_id, workspace_id, channel, kind, due_at, template, sealed,
+                                 created_at)
+           VALUES ($1, $2, $3, 'email', 'direct', $6, $4, $5, $6)""",
+        delivery_id,
+        user_id,
+        workspace_id,
+        template,
+        sealed,
+        now,
+    )
+
+
+async def claim(
+    connection: Connection, channel: NoticeChannel, now: datetime, *, lease: timedelta, limit: int
+) -> list[Claimed]:
+    """Take what is due, and what a process that died had taken (but not yet presented)."""
+    rows = await connection.fetch(
+        f"""WITH due AS MATERIALIZED (
+              SELECT delivery_id FROM delivery
+               WHERE channel = $1 AND state IN ('open', 'retry') AND due_at <= $2
+               ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED),
+            lost AS MATERIALIZED (
+              SELECT delivery_id FROM delivery
+               WHERE channel = $1 AND state = 'sending' AND lease_until < now()
+               ORDER BY lease_until LIMIT $4 FOR UPDATE SKIP LOCKED),
+            picked AS (SELECT delivery_id FROM due UNION ALL SELECT delivery_id FROM lost)
+            UPDATE delivery d
+               SET state = 'sending', epoch = d.epoch + 1, lease_until = now() + $3::interval,
+                   first_tried_at = coalesce(d.first_tried_at, $2)
+              FROM picked WHERE d.delivery_id = picked.delivery_id
+            RETURNING {_CLAIMED}""",
+        channel.value,
+        now,
+        lease,
+        limit,
+    )
+    return sorted((_claimed(row) for row in rows), key=lambda claimed: claimed.due_at)
+
+
+async def give_up_presented(connection: Connection, channel: NoticeChannel, now: datetime) -> int:
+    """Messages that a process presented and then died over: whether they arrived is unknown, and stays so."""
+    rows = await connection.fetch(
+        """WITH lost AS MATERIALIZED (
+             SELECT delivery_id FROM delivery
+              WHERE channel = $1 AND state = 'calling' AND lease_until < now() FOR UPDATE SKIP LOCKED)
+           UPDATE delivery d SET state = 'unknown', reason = 'unknown_outcome', finished_at = $2, epoch = d.epoch + 1
+             FROM lost WHERE d.delivery_id = lost.delivery_id RETURNING d.delivery_id""",
+        channel.value,
+        now,
+    )
+    await connection.execute(
+        "UPDATE delivery_line SET state = 'failed', reason = 'unknown_outcome', finished_at = $2 "
+        "WHERE delivery_id = ANY($1::uuid[]) AND state = 'waiting'",
+        [row["delivery_id"] for row in rows],
+        now,
+    )
+    return len(rows)
+
+
+async def mark_calling(connection: Connection, delivery_id: UUID, epoch: int, lease: timedelta) -> bool:
+    """The intent to present a message whose repeat could not be recognised. False: the lease is lost."""
+    status = await connection.execute(
+        """UPDATE delivery SET state = 'calling', lease_until = now() + $3::interval
+            WHERE delivery_id = $1 AND epoch = $2 AND state = 'sending'""",
+        delivery_id,
+        epoch,
+        lease,
+    )
+    return status == "UPDATE 1"
+
+
+async def lines(connection: Connection, delivery_ids: Collection[UUID]) -> list[Line]:
+    """The lines that still wait, in the order of their notices."""
+    rows = await connection.fetch(
+        f"""SELECT l.delivery_id, l.purpose, l.stage AS line_stage, {NOTICE_COLUMNS}
+              FROM delivery_line l JOIN notice n USING (notice_id) JOIN condition c USING (condition_id)
+             WHERE l.delivery_id = ANY($1::uuid[]) AND l.state = 'waiting' ORDER BY n.notice_id""",
+        list(delivery_ids),
+    )
+    return [_line(row) for row in rows]
+
+
+async def sent_lines(connection: Connection, delivery_ids: Collection[UUID]) -> list[Line]:
+    """The lines of messages that are out: an edit says all of them again, as they are now."""
+    rows = await connection.fetch(
+        f"""SELECT l.delivery_id, l.purpose, l.stage AS line_stage, {NOTICE_COLUMNS}
+              FROM delivery_line l JOIN notice n USING (notice_id) JOIN condition c USING (condition_id)
+             WHERE l.delivery_id = ANY($1::uuid[]) AND l.state = 'sent' ORDER BY n.notice_id""",
+        list(delivery_ids),
+    )
+    return [_line(row) for row in rows]
+
+
+async def references(connection: Connection, delivery_ids: Collection[UUID]) -> dict[UUID, str]:
+    rows = await connection.fetch(
+        "SELECT delivery_id, reference FROM delivery WHERE delivery_id = ANY($1::uuid[])", list(delivery_ids)
+    )
+    return {row["delivery_id"]: row["reference"] for row in rows}
+
+
+async def drop_lines(connection: Connection, drops: Sequence[tuple[UUID, UUID, Kind, str]], now: datetime) -> None:
+    """Drop (delivery, notice, purpose, reason) lines."""
+    if not drops:
+        return
+    await connection.execute(
+        """UPDATE delivery_line l SET state = 'dropped', reason = d.reason, finished_at = $5
+             FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[])
+               AS d (delivery_id, notice_id, purpose, reason)
+            WHERE l.delivery_id = d.delivery_id AND l.notice_id = d.notice_id AND l.purpose = d.purpose
+              AND l.state = 'waiting'""",
+        [drop[0] for drop in drops],
+        [drop[1] for drop in drops],
+        [drop[2].value for drop in drops],
+        [drop[3] for drop in drops],
+        now,
+    )
+
+
+async def drop_waiting_of(
+    connection: Connection, condition_id: UUID, reason: str, now: datetime, *, keep_stage: str | None = None
+) -> None:
+    """Nothing that still waits to say this condition will say it (except the line of `keep_stage`)."""
+    await connection.execute(
+        """UPDATE delivery_line l SET state = 'dropped', reason = $2, finished_at = $3
+             FROM notice n WHERE n.condition_id = $1 AND l.notice_id = n.notice_id AND l.state = 'waiting'
+              AND l.purpose = 'alert' AND ($4::text IS NULL OR l.stage <> $4)""",
+        condition_id,
+        reason,
+        now,
+        keep_stage,
+    )
+
+
+async def finish(connection: Connection, ends: Sequence[Finished], now: datetime) -> frozenset[UUID]:
+    """Write the ends of attempts whose lease is still held; returns the deliveries written.
+
+    Lines follow: sent with a sent message, failed with a failed one, still waiting when there will be another try.
+    """
+    rows = await connection.fetch(
+        """WITH ended AS MATERIALIZED (
+             SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::integer[], $6::text[],
+                                  $7::text[]) AS e (delivery_id, epoch, state, due_at, attempts, reason, reference))
+           UPDATE delivery d
+              SET state = e.state, due_at = coalesce(e.due_at, d.due_at), attempts = e.attempts, reason = e.reason,
+                  reference = CASE WHEN e.reference = '' THEN d.reference ELSE e.reference END, lease_until = NULL,
+                  sealed = CASE WHEN e.state = 'retry' THEN d.sealed END,
+                  finished_at = CASE WHEN e.state = 'retry' THEN NULL ELSE $8::timestamptz END
+             FROM ended e
+            WHERE d.delivery_id = e.delivery_id AND d.epoch = e.epoch AND d.state IN ('sending', 'calling')
+        RETURNING d.delivery_id""",
+        [end.delivery_id for end in ends],
+        [end.epoch for end in ends],
+        [end.state.value for end in ends],
+        [end.due_at for end in ends],
+        [end.attempts for end in ends],
+        [end.reason for end in ends],
+        [end.reference for end in ends],
+        now,
+    )
+    return frozenset(row["delivery_id"] for row in rows)
+
+
+async def finish_lines(
+    connection: Connection,
+    keys: Sequence[tuple[UUID, UUID, str]],
+    *,
+    state: str,
+    reason: str,
+    now: datetime,
+) -> None:
+    """Close (delivery, notice, stage) lines: those that were really in the message, dropped meanwhile or not."""
+    await connection.execute(
+        """UPDATE delivery_line l SET state = $4, reason = $5, finished_at = $6
+             FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS k (delivery_id, notice_id, stage)
+            WHERE l.delivery_id = k.delivery_id AND l.notice_id = k.notice_id AND l.stage = k.stage""",
+        [key[0] for key in keys],
+        [key[1] for key in keys],
+        [key[2] for key in keys],
+        state,
+        reason,
+        now,
+    )
+
+
+async def unanswered(connection: Connection, condition_ids: Collection[UUID]) -> list[Reached]:
+    """Whom a message about these conditions reached, where no follow-up is planned yet; the last one per channel."""
+    rows = await connection.fetch(
+        """SELECT DISTINCT ON (n.notice_id, l.channel)
+                  n.notice_id, n.user_id, n.workspace_id, l.channel, l.delivery_id
+             FROM notice n JOIN delivery_line l ON l.notice_id = n.notice_id
+            WHERE n.condition_id = ANY($1::uuid[]) AND l.purpose = 'alert' AND l.state = 'sent'
+              AND NOT EXISTS (SELECT 1 FROM delivery_line f WHERE f.notice_id = n.notice_id
+                                 AND f.channel = l.channel AND f.purpose = 'follow_up')
+            ORDER BY n.notice_id, l.channel, l.finished_at DESC""",
+        list(condition_ids),
+    )
+    return [
+        Reached(
+            notice_id=row["notice_id"],
+            user_id=row["user_id"],
+            workspace_id=row["workspace_id"],
+            channel=NoticeChannel(row["channel"]),
+            delivery_id=row["delivery_id"],
+        )
+        for row in rows
+    ]
+
+
+async def forget_waiting_of(connection: Connection, condition_ids: Collection[UUID]) -> None:
+    """Take back the lines that a hold stopped, so that they can be planned again when it ends."""
+    await connection.execute(
+        """DELETE FROM delivery_line l USING notice n
+            WHERE n.condition_id = ANY($1::uuid[]) AND l.notice_id = n.notice_id AND l.purpose = 'alert'
+              AND (l.state = 'waiting' OR (l.state = 'dropped' AND l.reason = 'held'))""",
+        list(condition_ids),
+    )
+
+
+async def history(
+    connection: Connection,
+    user_ids: Collection[UUID],
+    *,
+    subject_id: UUID,
+    code: str,
+    since: datetime,
+) -> dict[tuple[UUID, NoticeChannel], History]:
+    """What these people were sent lately, per channel, and when last about the same fact of the same subject."""
+    rows = await connection.fetch(
+        """SELECT d.user_id, d.channel, count(DISTINCT d.delivery_id) AS sent,
+                  max(d.finished_at) FILTER (WHERE c.subject_id = $3 AND c.code = $4) AS last
+             FROM delivery d
+             JOIN delivery_line l ON l.delivery_id = d.delivery_id AND l.purpose = 'alert' AND l.state = 'sent'
+             JOIN notice n ON n.notice_id = l.notice_id JOIN condition c ON c.condition_id = n.condition_id
+            WHERE d.user_id = ANY($1::uuid[]) AND d.state = 'sent' AND d.finished_at > $2 AND d.kind = 'alert'
+            GROUP BY d.user_id, d.channel""",
+        list(user_ids),
+        since,
+        subject_id,
+        code,
+    )
+    return {(row["user_id"], NoticeChannel(row["channel"])): History(row["last"], row["sent"]) for row in rows}
+
+
+async def next_due(connection: Connection, channel: NoticeChannel) -> datetime | None:
+    found: datetime | None = await connection.fetchval(
+        "SELECT min(due_at) FROM delivery WHERE channel = $1 AND state IN ('open', 'retry')", channel.value
+    )
+    return found
+
+
+async def backlog(connection: Connection, channel: NoticeChannel, now: datetime) -> int:
+    count: int = await connection.fetchval(
+        "SELECT count(*) FROM delivery WHERE channel = $1 AND state IN ('open', 'retry') AND due_at <= $2",
+        channel.value,
+        now,
+    )
+    return count
+
+
+def _claimed(row: Record) -> Claimed:
+    return Claimed(
+        delivery_id=row["delivery_id"],
+        epoch=row["epoch"],
+        user_id=row["user_id"],
+        workspace_id=row["workspace_id"],
+        channel=NoticeChannel(row["channel"]),
+        kind=Kind(row["kind"]),
+        edits=row["edits"],
+        attempts=row["attempts"],
+        first_tried_at=row["first_tried_at"],
+        due_at=row["due_at"],
+        template=row["template"],
+        sealed=row["sealed"],
+    )
+
+
+def _line(row: Record) -> Line:
+    return Line(
+        delivery_id=row["delivery_id"],
+        purpose=Kind(row["purpose"]),
+        stage=row["line_stage"],
+        notice=notice_of(row),
+    )

@@ -1,0 +1,169 @@
+"""Our copy of the tokens, and what dead ones took with them."""
+
+from collections import defaultdict
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from common.contracts import DataGapClosedV1, DetectedBy, RevocationCause, TokenKind, TokenStatus
+from common.postgres import Connection, Record
+from notifier.core.rendering import Gap
+from notifier.core.tokens import Account, Token
+
+_COLUMNS = """token_id, kind, provider, workspace_id, owner_user_id, version, status, expires_at, cause, detected_by,
+accounts, outage"""
+
+
+async def lock(connection: Connection, token_id: UUID) -> None:
+    """One event of a token at a time, over all topics and replicas, until the transaction ends."""
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", str(token_id))
+
+
+async def get(connection: Connection, token_id: UUID) -> Token | None:
+    row = await connection.fetchrow(f"SELECT {_COLUMNS} FROM token WHERE token_id = $1", token_id)
+    return None if row is None else token_of(row)
+
+
+async def get_many(connection: Connection, token_ids: Collection[UUID]) -> dict[UUID, Token]:
+    rows = await connection.fetch(f"SELECT {_COLUMNS} FROM token WHERE token_id = ANY($1::uuid[])", list(token_ids))
+    return {row["token_id"]: token_of(row) for row in rows}
+
+
+async def save(connection: Connection, token: Token, now: datetime) -> None:
+    await connection.execute(
+        """INSERT INTO token (token_id, kind, provider, workspace_id, owner_user_id, version, status, expires_at,
+                              cause, detected_by, accounts, outage, updated_at)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+           ON CONFLICT (token_id) DO UPDATE
+              SET kind = $2, provider = $3, workspace_id = $4, owner_user_id = $5, version = $6, status = $7,
+                  expires_at = $8, cause = $9, detected_by = $10, accounts = $11, outage = $12, updated_at = $13""",
+        token.token_id,
+        token.kind.value,
+        token.provider,
+        token.workspace_id,
+        token.owner_user_id,
+        token.version,
+        token.status.value,
+        token.expires_at,
+        token.cause.value if token.cause else None,
+        token.detected_by.value if token.detected_by else None,
+        accounts_json(token.accounts),
+        token.outage,
+        now,
+    )
+
+
+async def makers_by_workspace(
+    connection: Connection, provider: str, workspace_ids: Collection[UUID]
+) -> dict[UUID, frozenset[UUID]]:
+    """Who made the living connections to a platform, per workspace; of those workspaces, or of all."""
+    rows = await connection.fetch(
+        """SELECT workspace_id, array_agg(DISTINCT owner_user_id) AS makers FROM token
+            WHERE provider = $1 AND status IN ('active', 'expiring', 'degraded')
+              AND kind IN ('platform_oauth', 'integration')
+              AND (cardinality($2::uuid[]) = 0 OR workspace_id = ANY($2::uuid[]))
+            GROUP BY workspace_id""",
+        provider,
+        list(workspace_ids),
+    )
+    return {row["workspace_id"]: frozenset(row["makers"]) for row in rows}
+
+
+async def save_rule(
+    connection: Connection, rule_id: UUID, token_id: UUID, *, name: str, paused: bool, version: int
+) -> bool:
+    """Note a rule's pause or return; False when something newer is known."""
+    status = await connection.execute(
+        """INSERT INTO paused_rule AS held (rule_id, token_id, name, paused, version) VALUES ($1, $2, $3, $4, $5)
+           ON CONFLICT (rule_id) DO UPDATE SET token_id = $2, name = $3, paused = $4, version = $5
+            WHERE held.version < $5""",
+        rule_id,
+        token_id,
+        name,
+        paused,
+        version,
+    )
+    return status == "INSERT 0 1"
+
+
+async def paused_rules(connection: Connection, token_ids: Collection[UUID]) -> dict[UUID, int]:
+    rows = await connection.fetch(
+        "SELECT token_id, count(*) AS rules FROM paused_rule WHERE paused AND token_id = ANY($1::uuid[]) GROUP BY 1",
+        list(token_ids),
+    )
+    return {row["token_id"]: row["rules"] for row in rows}
+
+
+async def save_gap(connection: Connection, condition_id: UUID, gap: DataGapClosedV1) -> bool:
+    status = await connection.execute(
+        """INSERT INTO data_gap (gap_id, condition_id, account_id, account_name, from_at, to_at)
+           VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING""",
+        gap.gap_id,
+        condition_id,
+        gap.account_id,
+        gap.account_name,
+        gap.from_,
+        gap.to,
+    )
+    return status == "INSERT 0 1"
+
+
+async def gaps_of_tokens(connection: Connection, token_ids: Collection[UUID]) -> dict[UUID, tuple[Gap, ...]]:
+    """The gaps of each token, the latest first."""
+    rows = await connection.fetch(
+        """SELECT c.token_id, g.account_name, g.from_at, g.to_at
+             FROM data_gap g JOIN condition c USING (condition_id)
+            WHERE c.token_id = ANY($1::uuid[]) ORDER BY g.to_at DESC, g.account_name""",
+        list(token_ids),
+    )
+    return _by_key(rows, "token_id")
+
+
+async def gaps_of_conditions(connection: Connection, condition_ids: Collection[UUID]) -> dict[UUID, tuple[Gap, ...]]:
+    rows = await connection.fetch(
+        """SELECT condition_id, account_name, from_at, to_at FROM data_gap
+            WHERE condition_id = ANY($1::uuid[]) ORDER BY account_name, from_at""",
+        list(condition_ids),
+    )
+    return _by_key(rows, "condition_id")
+
+
+def token_of(row: Record, prefix: str = "") -> Token:
+    """The copy in a row whose columns may carry a prefix."""
+
+    def column(name: str) -> Any:
+        return row[prefix + name]
+
+    return Token(
+        token_id=column("token_id"),
+        kind=TokenKind(column("kind")),
+        provider=column("provider"),
+        workspace_id=column("workspace_id"),
+        owner_user_id=column("owner_user_id"),
+        version=column("version"),
+        status=TokenStatus(column("status")),
+        expires_at=column("expires_at"),
+        cause=RevocationCause(column("cause")) if column("cause") else None,
+        detected_by=DetectedBy(column("detected_by")) if column("detected_by") else None,
+        accounts=accounts_of(column("accounts")),
+        outage=column("outage"),
+    )
+
+
+def accounts_json(accounts: Collection[Account]) -> list[dict[str, str]]:
+    return [
+        {"account_id": str(account.account_id), "external_id": account.external_id, "name": account.name}
+        for account in accounts
+    ]
+
+
+def accounts_of(stored: list[dict[str, str]]) -> tuple[Account, ...]:
+    return tuple(Account(UUID(item["account_id"]), item["external_id"], item["name"]) for item in stored)
+
+
+def _by_key(rows: list[Record], key: str) -> dict[UUID, tuple[Gap, ...]]:
+    found: defaultdict[UUID, list[Gap]] = defaultdict(list)
+    for row in rows:
+        found[row[key]].append(Gap(row["account_name"], row["from_at"], row["to_at"]))
+    return {owner: tuple(gaps) for owner, gaps in found.items()}
