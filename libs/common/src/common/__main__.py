@@ -48,7 +48,9 @@ def main(argv: list[str] | None = None) -> int:
     replay.add_argument("topic", nargs="?", help="the topic that the records came from, such as token.revoked")
     replay.add_argument("offset", nargs="?", help="which record; `all` with send")
     snapshots = verbs.add_parser("snapshots", help="rewrite the stored schemas and the AsyncAPI document")
-    snapshots.add_argument("--asyncapi", type=Path, required=True, help="where the AsyncAPI document goes")
+    snapshots.add_argument(
+        "--asyncapi", type=Path, default=Path("docs/asyncapi.yaml"), help="where the AsyncAPI document goes"
+    )
     arguments = parser.parse_args(argv)
     if arguments.verb == "snapshots":
         write_snapshots(arguments.asyncapi)

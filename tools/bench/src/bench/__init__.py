@@ -1,0 +1,1 @@
+"""Benchmarks, each beside its bare ceiling in one run. Speeds are ratios: machines differ, and are noisy."""
