@@ -1,0 +1,33 @@
+"""How rule-pauser is put together. The only file that knows all the others."""
+
+from typing import Final
+
+from common.runtime.periodic import Periodic
+from common.service import Service
+from rule_pauser.consumers import GROUP, TOPICS, handler
+from rule_pauser.http import person_routes, rule_routes, settings_routes
+from rule_pauser.operations import Deps, SettleStatus, settle_some
+from rule_pauser.settings import PauserSettings
+
+NAME: Final = "rule-pauser"
+
+
+async def run(settings: PauserSettings) -> None:
+    """Run until SIGTERM."""
+    async with Service(settings, name=NAME) as service:
+        pool = await service.postgres()
+        producer = await service.producer()
+        relay = await service.outbox(pool, producer)
+        verifier = await service.verifier()
+
+        async def settle() -> SettleStatus:
+            return await settle_some(deps, service.clock.now())
+
+        settling = Periodic("settling", settle, interval_s=settings.settle_max_wait_s)
+        deps = Deps(pool=pool, public_url=settings.public_url, wake_settling=settling.poke, wake_relay=relay.poke)
+        service.periodic(settling)
+        service.consumer(GROUP, TOPICS, handler(deps, service.clock), producer)
+        # The fixed paths first: `settings` is not a rule's id.
+        routes = [build(deps, service.clock) for build in (settings_routes, rule_routes, person_routes)]
+        await service.serve(routes, verifier)
+        await service.run()

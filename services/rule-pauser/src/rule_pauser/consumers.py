@@ -1,0 +1,26 @@
+"""Inbound Kafka: event to operation."""
+
+from typing import Final
+
+from common.contracts import Event, EventBody
+from common.kafka import Handler
+from common.runtime.clock import Clock
+from rule_pauser.operations import Deps, hear
+
+GROUP: Final = "rule-pauser"
+TOPICS: Final = (
+    "token.issued",
+    "token.refreshed",
+    "token.expired",
+    "token.revoked",
+    "account.access_changed",
+)
+
+
+def handler(deps: Deps, clock: Clock) -> Handler:
+    """What the consumer calls for each event."""
+
+    async def handle(event: Event[EventBody]) -> None:
+        await hear(deps, event, clock.now())
+
+    return handle

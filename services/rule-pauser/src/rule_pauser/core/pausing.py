@@ -1,0 +1,191 @@
+"""When a rule is paused and resumed: a function of what is true now, never of attempts.
+
+A pause is a set of reasons, one per account that does not work. It begins with the first and ends with the last. A
+person always wins: what they paused, switched off or changed meanwhile is not resumed for them.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from common.contracts import TokenKind
+from rule_pauser.core.words import reason_words
+
+
+class Mode(StrEnum):
+    """What a workspace wants of the automatic pause."""
+
+    ON = "on"
+    OFF = "off"
+    DRY_RUN = "dry_run"
+
+
+class Why(StrEnum):
+    """What is wrong with an account that a rule needs."""
+
+    TOKEN_EXPIRED = "token_expired"  # noqa: S105  a reason, not a token
+    TOKEN_REVOKED = "token_revoked"  # noqa: S105
+    ACCESS_LOST = "access_lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One account that does not work, why, and since which version of its grant."""
+
+    account_id: UUID
+    account_name: str
+    token_id: UUID
+    provider: str
+    kind: TokenKind
+    why: Why
+    cause: str | None
+    version: int
+    since: datetime
+
+    @property
+    def words(self) -> str:
+        return reason_words(self.why, self.provider, self.account_name, self.cause)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule as it is stored, with the reasons that hold it."""
+
+    rule_id: UUID
+    workspace_id: UUID
+    name: str
+    enabled: bool
+    revision: int
+    version: int
+    person_paused_at: datetime | None = None
+    person_paused_by: UUID | None = None
+    auto_paused_at: datetime | None = None
+    auto_paused_revision: int | None = None
+    auto_paused_account: UUID | None = None
+    auto_paused_token: UUID | None = None
+    reasons: tuple[Reason, ...] = ()
+
+    @property
+    def wanted(self) -> bool:
+        """Whether its author and the people around want it to run."""
+        return self.enabled and self.person_paused_at is None
+
+    @property
+    def running(self) -> bool:
+        return self.wanted and self.auto_paused_at is None
+
+    @property
+    def changed_while_paused(self) -> bool:
+        """Whether it was edited after it had been paused automatically."""
+        return self.auto_paused_revision is not None and self.auto_paused_revision != self.revision
+
+    @property
+    def held(self) -> bool:
+        """Whether every account works again and only a person's look is missing."""
+        return self.auto_paused_at is not None and not self.reasons
+
+
+class Outcome(StrEnum):
+    """What settling did to a rule."""
+
+    NONE = "none"
+    REASONS_CHANGED = "reasons_changed"
+    PAUSED = "paused"
+    WOULD_PAUSE = "would_pause"
+    RESUMED = "resumed"
+    RELEASED = "released"
+    HELD = "held"
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """What an automatic pause was announced for; its end names the same account and grant."""
+
+    account_id: UUID
+    token_id: UUID
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The rule after settling, what happened, and why, in words; `pause` is what began or ended."""
+
+    rule: Rule
+    outcome: Outcome
+    words: str = ""
+    pause: Pause | None = None
+
+
+def settle(rule: Rule, blocked: tuple[Reason, ...], mode: Mode, now: datetime) -> Settled:
+    """Bring a rule in line with the accounts that do not work at `now`."""
+    reasons = () if mode is Mode.OFF else tuple(sorted(blocked, key=lambda reason: (reason.since, reason.account_id)))
+    after = replace(rule, reasons=reasons)
+    if reasons and mode is Mode.ON:
+        if rule.auto_paused_at is None and rule.wanted:
+            return _pause(after, now)
+    elif rule.auto_paused_at is not None:
+        return _end(rule, after, mode)
+    elif reasons and not rule.reasons and rule.wanted:
+        words = f"Would have been paused (dry run): {reasons[0].words}"
+        return Settled(_raised(after), Outcome.WOULD_PAUSE, words)
+    if reasons != rule.reasons:
+        return Settled(_raised(after), Outcome.REASONS_CHANGED)
+    return Settled(rule, Outcome.NONE)
+
+
+def resume_by_hand(rule: Rule, blocked: tuple[Reason, ...]) -> Settled:
+    """A person's resume, which ends their own pause and whatever is left of ours."""
+    if rule.person_paused_at is None and rule.auto_paused_at is None:
+        return Settled(rule, Outcome.NONE)
+    free = replace(_freed(rule), person_paused_at=None, person_paused_by=None, reasons=blocked)
+    return Settled(free, Outcome.RESUMED, "Resumed by a person.", pause_of(rule) if rule.enabled else None)
+
+
+def pause_of(rule: Rule) -> Pause | None:
+    """The automatic pause that a rule is in."""
+    if rule.auto_paused_at is None or rule.auto_paused_account is None or rule.auto_paused_token is None:
+        return None
+    return Pause(rule.auto_paused_account, rule.auto_paused_token, rule.auto_paused_at)
+
+
+def _pause(after: Rule, now: datetime) -> Settled:
+    first = after.reasons[0]
+    paused = replace(
+        _raised(after),
+        auto_paused_at=now,
+        auto_paused_revision=after.revision,
+        auto_paused_account=first.account_id,
+        auto_paused_token=first.token_id,
+    )
+    return Settled(paused, Outcome.PAUSED, f"Paused automatically: {first.words}", pause_of(paused))
+
+
+def _end(before: Rule, after: Rule, mode: Mode) -> Settled:
+    ended = pause_of(before)
+    if not before.wanted:
+        words = "Every account works again; the rule stays paused, because a person paused it or switched it off."
+        return Settled(_freed(after), Outcome.RELEASED, words, ended)
+    if mode is not Mode.ON:
+        words = "Resumed: automatic pausing was turned off for the workspace."
+        return Settled(_freed(after), Outcome.RESUMED, words, ended)
+    if not before.changed_while_paused:
+        return Settled(_freed(after), Outcome.RESUMED, "Resumed: every account works again.", ended)
+    if not before.reasons:
+        return Settled(before, Outcome.NONE)
+    words = "Every account works again, but the rule was changed meanwhile: resume it by hand after a look at it."
+    return Settled(_raised(after), Outcome.HELD, words, ended)
+
+
+def _freed(rule: Rule) -> Rule:
+    return replace(
+        _raised(rule),
+        auto_paused_at=None,
+        auto_paused_revision=None,
+        auto_paused_account=None,
+        auto_paused_token=None,
+    )
+
+
+def _raised(rule: Rule) -> Rule:
+    return replace(rule, version=rule.version + 1)

@@ -1,0 +1,49 @@
+"""Reasons as people read them."""
+
+from typing import Final
+
+PROVIDER_TITLES: Final = {
+    "meta": "Meta",
+    "google-ads": "Google Ads",
+    "tiktok": "TikTok",
+    "taboola": "Taboola",
+    "snapchat": "Snapchat",
+    "outbrain": "Outbrain",
+    "stripe": "Stripe",
+    "google-drive": "Google Drive",
+}
+
+CAUSE_WORDS: Final = {
+    "user_revoked": "the user removed Wevion at {provider}",
+    "permission_changed": "permissions at {provider} were changed",
+    "platform_enforced": "{provider} requires a new consent",
+    "compromise": "{provider} ended the connection after a compromise",
+    "disconnected": "it was disconnected in Wevion",
+    "superseded": "a newer connection took its place",
+    "admin_forced": "an admin ended it",
+}
+
+
+def title(provider: str) -> str:
+    """The name that people know a provider by."""
+    return PROVIDER_TITLES.get(provider, provider.replace("-", " ").title())
+
+
+def reason_words(why: str, provider: str, account_name: str, cause: str | None) -> str:
+    """Why a rule cannot run on an account, as a sentence."""
+    name = title(provider)
+    if why == "token_expired":
+        return f"the {name} connection of {account_name} has reached full expiry."
+    known = CAUSE_WORDS.get(cause or "")
+    because = f": {known.format(provider=name)}" if known else ""
+    if why == "access_lost":
+        return f"access to the {name} account {account_name} was lost{because}."
+    return f"the {name} connection of {account_name} has ended{because}."
+
+
+def fix_words(why: str, provider: str, account_name: str) -> str:
+    """What a person does about it."""
+    name = title(provider)
+    if why == "access_lost":
+        return f"Get access to {account_name} back at {name}, then re-authorise the connection."
+    return f"Re-authorise {name}; its rules resume by themselves."

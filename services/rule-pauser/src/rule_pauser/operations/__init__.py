@@ -1,0 +1,22 @@
+"""What the service can do: one transaction per verb. Decisions are core's, statements are the store's."""
+
+from rule_pauser.operations.author import RuleDefinition, delete_rule, put_rule
+from rule_pauser.operations.deps import Deps
+from rule_pauser.operations.hear import hear
+from rule_pauser.operations.person import Blocked, pause_rule, resume_rule
+from rule_pauser.operations.settle import SettleStatus, settle_some
+from rule_pauser.operations.workspace import choose_mode
+
+__all__ = [
+    "Blocked",
+    "Deps",
+    "RuleDefinition",
+    "SettleStatus",
+    "choose_mode",
+    "delete_rule",
+    "hear",
+    "pause_rule",
+    "put_rule",
+    "resume_rule",
+    "settle_some",
+]

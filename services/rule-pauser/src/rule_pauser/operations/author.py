@@ -1,0 +1,108 @@
+"""What the author of rules does: define, redefine, delete. Versioned by the author's revision, so repeats are safe."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from common.postgres import Connection, transaction
+from rule_pauser.core.errors import AccountsForbidden, RevisionConflict, RuleForbidden, RuleUnknown
+from rule_pauser.core.pausing import Rule
+from rule_pauser.operations.deps import Deps
+from rule_pauser.operations.settle import settle_rules
+from rule_pauser.store import grants, rules
+
+
+@dataclass(frozen=True, slots=True)
+class RuleDefinition:
+    """A rule as its author wants it."""
+
+    rule_id: UUID
+    workspace_id: UUID
+    name: str
+    account_ids: tuple[UUID, ...]
+    enabled: bool
+    revision: int
+
+
+async def put_rule(deps: Deps, wanted: RuleDefinition, actor: str, now: datetime) -> bool:
+    """Store a definition; True if the rule is new. A rule on an account that does not work is paused at once.
+
+    Raises:
+        RuleForbidden: another workspace has a rule with this id.
+        RevisionConflict: a newer definition is held, or another one with this revision.
+        AccountsForbidden: an account belongs to another workspace.
+
+    """
+    async with transaction(deps.pool) as connection:
+        # Held before anything is decided: whoever brings news of these accounts waits for us, or we for them.
+        await grants.hold_accounts(connection, wanted.account_ids)
+        if strangers := await grants.foreign(connection, wanted.account_ids, wanted.workspace_id):
+            raise AccountsForbidden(strangers)
+        found = await rules.lock(connection, wanted.rule_id)
+        if found is None:
+            rule = Rule(wanted.rule_id, wanted.workspace_id, wanted.name, wanted.enabled, wanted.revision, version=1)
+        else:
+            held, deleted = found
+            if held.workspace_id != wanted.workspace_id:
+                raise RuleForbidden
+            if not await _newer(connection, held, wanted, deleted=deleted):
+                return False
+            rule = replace(
+                held,
+                name=wanted.name,
+                enabled=wanted.enabled,
+                revision=wanted.revision,
+                version=held.version + 1,
+                person_paused_at=None if deleted else held.person_paused_at,
+                person_paused_by=None if deleted else held.person_paused_by,
+            )
+        await rules.put(connection, rule, wanted.account_ids, now)
+        what, words = ("created", "Created.") if found is None else ("changed", f"Changed: {_state(wanted)}.")
+        await rules.tell(connection, rule, what, words, actor=actor, now=now)
+        if rule.reasons and not (await rules.blocked(connection, [rule.rule_id])).get(rule.rule_id):
+            # The edit itself took the dead accounts out of the rule: its author decided, so nothing is held back.
+            rule = replace(rule, auto_paused_revision=rule.revision if rule.auto_paused_at else None)
+        settled = await settle_rules(connection, [rule], now)
+    if any(item.pause for item in settled):
+        deps.wake_relay()
+    return found is None
+
+
+async def delete_rule(deps: Deps, rule_id: UUID, workspace_id: UUID | None, actor: str, now: datetime) -> None:
+    """Delete a rule; deleting it again changes nothing.
+
+    Raises:
+        RuleUnknown: there is no such rule in the workspace (None: in any).
+
+    """
+    async with transaction(deps.pool) as connection:
+        found = await rules.lock(connection, rule_id)
+        if found is None or workspace_id not in (None, found[0].workspace_id):
+            raise RuleUnknown
+        rule, deleted = found
+        if deleted:
+            return
+        rule = replace(rule, version=rule.version + 1)
+        await rules.delete(connection, rule, now)
+        await rules.tell(connection, rule, "deleted", "Deleted.", actor=actor, now=now)
+
+
+async def _newer(connection: Connection, held: Rule, wanted: RuleDefinition, *, deleted: bool) -> bool:
+    """Whether the definition has to be stored; False if it is the one held. Raises RevisionConflict."""
+    if wanted.revision > held.revision:
+        return True
+    same = (
+        not deleted
+        and wanted.revision == held.revision
+        and (wanted.name, wanted.enabled) == (held.name, held.enabled)
+        and await rules.accounts_of(connection, held.rule_id) == wanted.account_ids
+    )
+    if not same:
+        raise RevisionConflict(held.revision)
+    return False
+
+
+def _state(wanted: RuleDefinition) -> str:
+    switch = "switched on" if wanted.enabled else "switched off"
+    count = len(wanted.account_ids)
+    return f"revision {wanted.revision}, {switch}, {count} account{'' if count == 1 else 's'}"

@@ -1,0 +1,31 @@
+"""What the operations work with; built once, in `app`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from common.postgres import Pool
+
+SOURCE: Final = "rule-pauser"
+
+
+def _nobody() -> None:
+    return
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    """Resources and hints.
+
+    Attributes:
+        pool: this service's database.
+        public_url: the gateway's origin, for links that fix things.
+        wake_settling: told after a commit that asked for rules to be settled.
+        wake_relay: told after a commit that wrote events.
+
+    """
+
+    pool: Pool
+    public_url: str = "http://127.0.0.1:8080"
+    wake_settling: Callable[[], None] = _nobody
+    wake_relay: Callable[[], None] = _nobody

@@ -1,0 +1,55 @@
+"""Hear of grants and accounts: store what is true now, and ask for their rules to be settled."""
+
+from datetime import datetime
+
+from common.contracts import AccountAccessChangedV1, Event, EventBody, TokenEvent
+from common.postgres import Connection, transaction
+from common.runtime.ids import new_id
+from rule_pauser import metrics
+from rule_pauser.core.grants import RELEVANT_KINDS, judge
+from rule_pauser.operations.deps import Deps
+from rule_pauser.store import grants, settlements
+from rule_pauser.store.rules import Scope
+
+
+async def hear(deps: Deps, event: Event[EventBody], now: datetime) -> bool:
+    """Apply one event; False if it is old news or none of our business.
+
+    The settling of rules is only asked for here, in the same transaction: it happens in batches of its own, so a
+    grant with 5,000 rules neither holds a lock for long nor the events behind it.
+    """
+    async with transaction(deps.pool) as connection:
+        match event.body:
+            case AccountAccessChangedV1() as body:
+                heard = await _hear_access(connection, body, event.time, now)
+            case TokenEvent() as body if body.token.kind in RELEVANT_KINDS:
+                heard = await _hear_grant(connection, event, body, now)
+            case _:
+                heard = False
+    metrics.EVENTS.labels("applied" if heard else "stale").inc()
+    if heard:
+        deps.wake_settling()
+    return heard
+
+
+async def _hear_grant(connection: Connection, event: Event[EventBody], body: TokenEvent, now: datetime) -> bool:
+    held = await grants.lock_grant(connection, body.token, event.time)
+    grant = judge(held, event)
+    if grant is None:
+        return False
+    await grants.put_grant(connection, body.token, grant)
+    await grants.put_accounts(connection, body.token, grant)
+    if held is None or held.life is not grant.life or held.cause != grant.cause or body.token.accounts:
+        scope = Scope(body.token.workspace_id, token_id=body.token.token_id)
+        why = f"{body.token.provider}: {grant.life}"
+        await settlements.open_(connection, new_id(), scope, why=why, fact_at=event.time, now=now)
+    return True
+
+
+async def _hear_access(connection: Connection, body: AccountAccessChangedV1, at: datetime, now: datetime) -> bool:
+    if not await grants.put_access(connection, body, at):
+        return False
+    scope = Scope(body.workspace_id, account_id=body.account.account_id)
+    why = f"{body.provider}: access {body.access}"
+    await settlements.open_(connection, new_id(), scope, why=why, fact_at=at, now=now)
+    return True

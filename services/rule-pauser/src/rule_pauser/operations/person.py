@@ -1,0 +1,76 @@
+"""What a person does with one rule: pause it, resume it. A person always wins, except against a dead token."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from common.outbox import enqueue
+from common.postgres import Connection, transaction
+from rule_pauser.core.errors import RuleUnknown
+from rule_pauser.core.pausing import Mode, Outcome, Reason, Rule, resume_by_hand
+from rule_pauser.operations.deps import SOURCE, Deps
+from rule_pauser.operations.settle import event_of
+from rule_pauser.store import rules
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """Why a rule cannot be resumed now."""
+
+    reason: Reason
+
+
+async def pause_rule(deps: Deps, rule_id: UUID, workspace_id: UUID | None, actor: UUID | None, now: datetime) -> None:
+    """Pause a rule for a person; only a person resumes it. Pausing it again changes nothing.
+
+    Raises:
+        RuleUnknown: there is no such rule in the workspace (None: in any).
+
+    """
+    async with transaction(deps.pool) as connection:
+        rule = await _lock(connection, rule_id, workspace_id)
+        if rule.person_paused_at is not None:
+            return
+        rule = replace(rule, person_paused_at=now, person_paused_by=actor, version=rule.version + 1)
+        await rules.put(connection, rule, await rules.accounts_of(connection, rule_id), now)
+        await rules.tell(connection, rule, "paused_by_person", "Paused by a person.", actor=_text(actor), now=now)
+
+
+async def resume_rule(
+    deps: Deps, rule_id: UUID, workspace_id: UUID | None, actor: UUID | None, now: datetime
+) -> Blocked | None:
+    """Resume a rule for a person; None when it runs.
+
+    While an account that it needs does not work, nothing changes and the reason is returned: a resumed rule would only
+    fail, or be paused again a second later.
+
+    Raises:
+        RuleUnknown: there is no such rule in the workspace (None: in any).
+
+    """
+    async with transaction(deps.pool) as connection:
+        rule = await _lock(connection, rule_id, workspace_id)
+        mode = (await rules.modes(connection, [rule.workspace_id])).get(rule.workspace_id, Mode.ON)
+        blocked = (await rules.blocked(connection, [rule_id])).get(rule_id, ())
+        if blocked and mode is Mode.ON:
+            return Blocked(blocked[0])
+        item = resume_by_hand(rule, blocked)
+        if item.outcome is Outcome.NONE:
+            return None
+        await rules.put(connection, item.rule, await rules.accounts_of(connection, rule_id), now)
+        await rules.save(connection, [item], now, _text(actor))
+        body = event_of(item)
+        await enqueue(connection, [] if body is None else [body], source=SOURCE, now=now)
+    deps.wake_relay()
+    return None
+
+
+async def _lock(connection: Connection, rule_id: UUID, workspace_id: UUID | None) -> Rule:
+    found = await rules.lock(connection, rule_id)
+    if found is None or found[1] or workspace_id not in (None, found[0].workspace_id):
+        raise RuleUnknown
+    return found[0]
+
+
+def _text(actor: UUID | None) -> str | None:
+    return None if actor is None else str(actor)

@@ -1,0 +1,99 @@
+"""Settle rules in batches: what they depend on has changed, so bring them in line with it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from common.contracts import EventBody, RulePausedV1, RuleResumedV1
+from common.outbox import enqueue
+from common.postgres import Connection, transaction
+from common.runtime.clock import monotonic
+from rule_pauser import metrics
+from rule_pauser.core.pausing import Mode, Outcome, Rule, Settled, settle
+from rule_pauser.operations.deps import SOURCE, Deps
+from rule_pauser.store import rules, settlements
+
+BATCH: Final = 500
+"""Rules per transaction: larger batches hold the rules' locks longer and gain little."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettleStatus:
+    """What one batch did."""
+
+    seen: int
+    paused: int
+    resumed: int
+    more: bool
+
+
+async def settle_some(deps: Deps, now: datetime) -> SettleStatus:
+    """Do one batch of the oldest open settlement. Idempotent: rules follow what is true when they are looked at."""
+    started = monotonic()
+    async with transaction(deps.pool) as connection:
+        work = await settlements.take(connection)
+        if work is None:
+            metrics.OPEN.set(0)
+            return SettleStatus(0, 0, 0, more=False)
+        found = await rules.lock_scope(connection, work.scope, work.after_rule, BATCH)
+        settled = await settle_rules(connection, found, now)
+        paused = sum(item.outcome is Outcome.PAUSED for item in settled)
+        resumed = sum(item.outcome is Outcome.RESUMED for item in settled)
+        done = len(found) < BATCH
+        await settlements.advance(
+            connection,
+            work.settlement_id,
+            after_rule=found[-1].rule_id if found else None,
+            seen=len(found),
+            paused=paused,
+            resumed=resumed,
+            finished_at=now if done else None,
+        )
+    if paused or resumed:
+        deps.wake_relay()
+    for item in settled:
+        metrics.OUTCOMES.labels(item.outcome).inc()
+    metrics.BATCH_SECONDS.observe(monotonic() - started)
+    if done:
+        metrics.SETTLEMENT_SECONDS.observe(max((now - work.fact_at).total_seconds(), 0.0))
+    return SettleStatus(len(found), paused, resumed, more=True)
+
+
+async def settle_rules(
+    connection: Connection, found: Sequence[Rule], now: datetime, actor: str | None = None
+) -> list[Settled]:
+    """Settle locked rules in the caller's transaction: decide, store, enqueue their events."""
+    if not found:
+        return []
+    blocked = await rules.blocked(connection, [rule.rule_id for rule in found])
+    modes = await rules.modes(connection, sorted({rule.workspace_id for rule in found}))
+    settled = [
+        settle(rule, blocked.get(rule.rule_id, ()), modes.get(rule.workspace_id, Mode.ON), now) for rule in found
+    ]
+    await rules.save(connection, settled, now, actor)
+    await enqueue(connection, [body for item in settled if (body := event_of(item))], source=SOURCE, now=now)
+    return settled
+
+
+def event_of(item: Settled) -> EventBody | None:
+    """The event that an outcome causes."""
+    kind = _EVENTS.get(item.outcome)
+    if kind is None or item.pause is None:
+        return None
+    return kind(
+        rule_id=item.rule.rule_id,
+        rule_name=item.rule.name,
+        workspace_id=item.rule.workspace_id,
+        account_id=item.pause.account_id,
+        token_id=item.pause.token_id,
+        reason=item.words,
+        auto_paused_at=item.pause.since,
+        version=item.rule.version,
+    )
+
+
+_EVENTS: Final[dict[Outcome, type[RulePausedV1 | RuleResumedV1]]] = {
+    Outcome.PAUSED: RulePausedV1,
+    Outcome.RESUMED: RuleResumedV1,
+}

@@ -1,0 +1,125 @@
+"""Settlements: bulk operations that are visible while they run and go on after a crash."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from common.postgres import Connection, Pool, Record, translate_errors
+from rule_pauser.core.pausing import Mode
+from rule_pauser.store.rules import Scope
+
+_COLUMNS: Final = """settlement_id, workspace_id, token_id, account_id, why, fact_at, started_at, finished_at,
+ after_rule, seen, paused, resumed"""
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """One bulk operation."""
+
+    settlement_id: UUID
+    scope: Scope
+    why: str
+    fact_at: datetime
+    started_at: datetime
+    finished_at: datetime | None
+    after_rule: UUID | None
+    seen: int
+    paused: int
+    resumed: int
+
+
+async def open_(
+    connection: Connection, settlement_id: UUID, scope: Scope, *, why: str, fact_at: datetime, now: datetime
+) -> None:
+    """Ask for the rules of a scope to be settled, in the transaction that changed what they depend on."""
+    await connection.execute(
+        """INSERT INTO settlement (settlement_id, workspace_id, token_id, account_id, why, fact_at, started_at)
+           VALUES ($1, $2, $3, $4, $5, $6, $7)""",
+        settlement_id,
+        scope.workspace_id,
+        scope.token_id,
+        scope.account_id,
+        why,
+        fact_at,
+        now,
+    )
+
+
+async def take(connection: Connection) -> Settlement | None:
+    """The oldest open settlement that nobody works on, locked."""
+    row = await connection.fetchrow(
+        f"""SELECT {_COLUMNS} FROM settlement WHERE finished_at IS NULL
+            ORDER BY started_at, settlement_id LIMIT 1 FOR UPDATE SKIP LOCKED"""
+    )
+    return None if row is None else _settlement(row)
+
+
+async def advance(
+    connection: Connection,
+    settlement_id: UUID,
+    *,
+    after_rule: UUID | None,
+    seen: int,
+    paused: int,
+    resumed: int,
+    finished_at: datetime | None,
+) -> None:
+    """Note a batch that was done."""
+    await connection.execute(
+        """UPDATE settlement SET after_rule = coalesce($2, after_rule), seen = seen + $3, paused = paused + $4,
+                                 resumed = resumed + $5, finished_at = $6
+            WHERE settlement_id = $1""",
+        settlement_id,
+        after_rule,
+        seen,
+        paused,
+        resumed,
+        finished_at,
+    )
+
+
+async def recent(pool: Pool, workspace_id: UUID, limit: int) -> list[Settlement]:
+    """The latest operations of a workspace."""
+    with translate_errors():
+        rows = await pool.fetch(
+            f"SELECT {_COLUMNS} FROM settlement WHERE workspace_id = $1 ORDER BY settlement_id DESC LIMIT $2",
+            workspace_id,
+            limit,
+        )
+    return [_settlement(row) for row in rows]
+
+
+async def mode_of(pool: Pool, workspace_id: UUID) -> Mode:
+    """What a workspace wants of the automatic pause."""
+    with translate_errors():
+        mode = await pool.fetchval("SELECT mode FROM workspace_mode WHERE workspace_id = $1", workspace_id)
+    return Mode.ON if mode is None else Mode(mode)
+
+
+async def put_mode(connection: Connection, workspace_id: UUID, mode: Mode, set_by: UUID, now: datetime) -> None:
+    """Store what a workspace wants."""
+    await connection.execute(
+        """INSERT INTO workspace_mode (workspace_id, mode, set_at, set_by) VALUES ($1, $2, $3, $4)
+           ON CONFLICT (workspace_id) DO UPDATE SET mode = excluded.mode, set_at = excluded.set_at,
+                                                    set_by = excluded.set_by""",
+        workspace_id,
+        mode,
+        now,
+        set_by,
+    )
+
+
+def _settlement(row: Record) -> Settlement:
+    return Settlement(
+        settlement_id=row["settlement_id"],
+        scope=Scope(row["workspace_id"], row["token_id"], row["account_id"]),
+        why=row["why"],
+        fact_at=row["fact_at"],
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+        after_rule=row["after_rule"],
+        seen=row["seen"],
+        paused=row["paused"],
+        resumed=row["resumed"],
+    )
