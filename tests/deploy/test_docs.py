@@ -1,0 +1,40 @@
+"""What the pages claim about files and commands is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(
+    path
+    for folder in (".", "docs", "docs/adr", "docs/architecture", "docs/runbooks", "libs/*", "services/*", "tools/*")
+    for path in ROOT.glob(f"{folder}/*.md")
+)
+_LINK = re.compile(r"\]\(([^)#\s]+)(#[^)]*)?\)")
+_MAKE = re.compile(r"`make ([a-z-]+)|^make ([a-z-]+)", re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target, _ in _LINK.findall(page.read_text()):
+        if "://" not in target and not target.startswith("mailto:"):
+            assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} links to {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_make_verb_exists(page: Path) -> None:
+    verbs = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for quoted, plain in _MAKE.findall(page.read_text()):
+        assert (quoted or plain) in verbs, f"{page.relative_to(ROOT)} names `make {quoted or plain}`"
+
+
+def test_every_member_says_what_it_is() -> None:
+    for member in (*ROOT.glob("libs/*"), *ROOT.glob("services/*"), *ROOT.glob("tools/*")):
+        if (member / "pyproject.toml").exists():
+            assert (member / "README.md").exists(), f"{member.name} has no README.md"
+
+
+def test_no_page_names_this_machine() -> None:
+    for page in PAGES:
+        assert not re.search(r"/(work|root|home)/", page.read_text()), page
