@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from common.testing.processes import ChildFailed
-from devstack import infra, services, suite, up
+from devstack import demo, infra, services, suite, up
 from devstack.layout import Layout, StackBusy
 from devstack.terminal import say
 
@@ -37,7 +37,9 @@ def _parser() -> argparse.ArgumentParser:
     up_.add_argument("--replicas", default="", help="more of some: oauth-svc=3,notifier=2")
     up_.add_argument("--without", default="", help="leave services out, to run them yourself: notifier,rule-pauser")
     up_.set_defaults(work=_up)
-    for verb in (up_,):
+    demo_ = verbs.add_parser("demo", help="the whole story as a timeline; fails if a step is not observed")
+    demo_.set_defaults(work=_demo)
+    for verb in (up_, demo_):
         verb.add_argument("--dir", type=Path, default=Path(".local"), help="where the stack keeps its data")
 
     tests = verbs.add_parser("test", help="the members' tests on real servers")
@@ -56,6 +58,10 @@ def _up(args: argparse.Namespace) -> int:
     return asyncio.run(
         up.run(Layout(args.dir.resolve()), services.replicas(args.replicas), services.names(args.without))
     )
+
+
+def _demo(args: argparse.Namespace) -> int:
+    return asyncio.run(demo.run(Layout(args.dir.resolve())))
 
 
 def _test(args: argparse.Namespace) -> int:
