@@ -1,0 +1,73 @@
+"""How oauth-svc is put together: the only file that knows every other file."""
+
+from collections.abc import Callable
+
+import aiohttp
+
+from common.crypto import KeyEncryption, Keyring, KeyringEncryption, KeyringError, TransitEncryption
+from common.runtime.errors import Permanent
+from common.service import Service
+from oauth_svc import http
+from oauth_svc.operations.access import Access
+from oauth_svc.operations.breaker import Breakers
+from oauth_svc.operations.deps import Deps
+from oauth_svc.operations.refresh import Engine
+from oauth_svc.operations.shield import Shield
+from oauth_svc.operations.vault import Vault
+from oauth_svc.providers.registry import Providers, ProvidersFileError, build_providers, read_providers_file
+from oauth_svc.settings import OauthSettings
+from oauth_svc.sweep import periodic_work
+
+DRAIN_S = 12.0
+"""Longer than any provider's deadline, so that a plain stop leaves no refresh with an unknown outcome."""
+
+
+async def run(settings: OauthSettings) -> None:
+    """Run until SIGTERM."""
+    providers = open_providers(settings)
+    async with Service(settings, name="oauth-svc") as service:
+        pool = await service.postgres()
+        producer = await service.producer()
+        relay = await service.outbox(pool, producer)
+        verifier = await service.verifier()
+        deps = Deps(
+            pool=pool,
+            providers=providers,
+            vault=Vault(open_keys(settings, service.http)),
+            clock=service.clock,
+            public_url=settings.public_url.rstrip("/"),
+            limits=settings.limits,
+            poke_relay=relay.poke,
+        )
+        engine, shield = Engine(deps, Breakers(deps)), Shield()
+        for work in periodic_work(deps, engine, poll_s=settings.poll_s):
+            service.periodic(work)
+        routes = http.routes(deps, engine, Access(deps, engine), shield, verifier.authenticate)
+        await service.serve(routes, verifier)
+        try:
+            await service.run()
+        finally:
+            engine.stop()
+            await engine.drain(DRAIN_S)
+            await shield.drain(DRAIN_S)
+            await providers.close()
+
+
+def open_providers(settings: OauthSettings) -> Providers:
+    """The providers of the file. Raises `Permanent` with the place and the rule."""
+    try:
+        return build_providers(read_providers_file(settings.providers_file), in_flight=settings.in_flight * 2)
+    except (ProvidersFileError, OSError) as error:
+        raise Permanent(f"WEVION_PROVIDERS_FILE: {error}") from error
+
+
+def open_keys(settings: OauthSettings, client: Callable[[], aiohttp.ClientSession]) -> KeyEncryption:
+    """The key-encryption keys. Raises `Permanent` when they cannot be used."""
+    if settings.key_encryption == "transit" and settings.vault_address and settings.vault_token:
+        return TransitEncryption(
+            client(), settings.vault_address, settings.vault_token, settings.vault_key, mount=settings.vault_mount
+        )
+    try:
+        return KeyringEncryption(Keyring.from_file(settings.keyring_file or ""))
+    except KeyringError as error:
+        raise Permanent(f"WEVION_KEYRING_FILE: {error}") from error

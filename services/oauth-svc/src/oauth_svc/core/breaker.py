@@ -1,0 +1,63 @@
+"""Evidence over unrelated grants tells a dead grant from a platform in trouble and from our own client.
+
+A window of recent outcomes, one vote per grant. Pure: the shell feeds it times and acts on what it says.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from .failure import Verdict
+
+
+class Trouble(StrEnum):
+    """Why a breaker opens."""
+
+    OUTAGE = "outage"
+    RATE_LIMIT = "rate_limit"
+    CLIENT = "client"  # our own client is refused: operators, never users
+    CONSENT = "consent"  # many grants end at once: a platform-wide event, or an error of the platform
+
+
+_TROUBLE = {
+    Verdict.RETRY_LATER: Trouble.OUTAGE,
+    Verdict.UNKNOWN_OUTCOME: Trouble.OUTAGE,
+    Verdict.RATE_LIMITED: Trouble.RATE_LIMIT,
+    Verdict.OUR_BUG: Trouble.CLIENT,
+    Verdict.REAUTHORIZE: Trouble.CONSENT,
+}
+
+
+@dataclass(slots=True)
+class Evidence:
+    """Recent outcomes of one provider. `grants` unrelated ones failing alike, and nearly nothing else, convict it."""
+
+    window: timedelta
+    grants: int
+    share: float = 0.8
+    _seen: deque[tuple[datetime, UUID, Trouble | None]] = field(default_factory=deque)
+
+    def note(self, connection_id: UUID, verdict: Verdict | None, now: datetime) -> None:
+        """One outcome; None is a success."""
+        self._seen.append((now, connection_id, None if verdict is None else _TROUBLE.get(verdict)))
+        while self._seen and now - self._seen[0][0] > self.window:
+            self._seen.popleft()
+        while len(self._seen) > 4 * self.grants + 256:  # bounded: the newest tell best
+            self._seen.popleft()
+
+    def verdict(self, now: datetime) -> Trouble | None:
+        """The trouble that the window proves, if any. A grant counts once, with its latest outcome."""
+        latest = {grant: trouble for at, grant, trouble in self._seen if now - at <= self.window}
+        failing = [trouble for trouble in latest.values() if trouble is not None]
+        if len(failing) < self.grants or len(failing) < self.share * len(latest):
+            return None
+        counts = {trouble: failing.count(trouble) for trouble in Trouble}
+        return max(counts, key=lambda trouble: counts[trouble])
+
+    def affected(self) -> int:
+        return len({connection_id for _, connection_id, trouble in self._seen if trouble is not None})
+
+    def clear(self) -> None:
+        self._seen.clear()

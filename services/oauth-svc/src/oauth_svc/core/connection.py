@@ -1,0 +1,86 @@
+"""Values: a connection (the grant) and the accounts under it, as the rules see them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from uuid import UUID
+
+from common.contracts import (
+    AccountAccess,
+    AccountRef,
+    DetectedBy,
+    RevocationCause,
+    TokenKind,
+    TokenRef,
+    TokenStatus,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One ad account, or the one account of an integration."""
+
+    account_id: UUID
+    external_id: str
+    name: str
+    access: AccountAccess
+    since: datetime
+    cause: RevocationCause | None = None
+    verified_at: datetime | None = None
+    details: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ref(self) -> AccountRef:
+        return AccountRef.model_construct(account_id=self.account_id, external_id=self.external_id, name=self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One grant. `version` rises by one with every change that anybody outside may care about."""
+
+    connection_id: UUID
+    workspace_id: UUID
+    provider: str
+    kind: TokenKind
+    subject: str
+    subject_name: str
+    owner_user_id: UUID
+    version: int
+    status: TokenStatus
+    since: datetime
+    cause: RevocationCause | None
+    detected_by: DetectedBy | None
+    expires_at: datetime | None
+    access_expires_at: datetime | None
+    scopes_missing: tuple[str, ...]
+    authorized_at: datetime
+    last_refreshed_at: datetime | None
+    last_good_at: datetime
+    last_failure: str | None = None
+    accounts: tuple[Account, ...] = ()
+
+    @property
+    def ref(self) -> TokenRef:
+        """As events carry it. The parts were checked when they were stored, so they are not checked again."""
+        return TokenRef.model_construct(
+            token_id=self.connection_id,
+            kind=self.kind,
+            provider=self.provider,
+            workspace_id=self.workspace_id,
+            owner_user_id=self.owner_user_id,
+            version=self.version,
+            accounts=tuple(a.ref for a in self.accounts if a.access is AccountAccess.GRANTED),
+        )
+
+    def with_accounts(self, accounts: tuple[Account, ...]) -> "Connection":
+        return replace(self, accounts=accounts)
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformAccount:
+    """An account as the platform lists it. `usable` is false for one that is listed but closed to us."""
+
+    external_id: str
+    name: str
+    usable: bool = True
+    details: Mapping[str, str] = field(default_factory=dict)

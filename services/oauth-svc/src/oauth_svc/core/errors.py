@@ -1,0 +1,94 @@
+"""Refusals that follow from the rules, not from a broken part. The HTTP room turns each into one answer."""
+
+
+class Refusal(Exception):
+    """A rule says no. `code` is stable and public; `fix` says in words what helps."""
+
+    code = "refused"
+    fix = ""
+
+    def __init__(self, message: str = "", *, fix: str | None = None) -> None:
+        super().__init__(message or (self.__doc__ or "").splitlines()[0])
+        if fix is not None:
+            self.fix = fix
+
+
+class UnknownProviderError(Refusal):
+    """There is no such platform or integration."""
+
+    code = "unknown_provider"
+
+
+class UnknownConnectionError(Refusal):
+    """There is no such connection in this workspace."""
+
+    code = "unknown_connection"
+
+
+class UnknownAccountError(Refusal):
+    """There is no such account in this workspace."""
+
+    code = "unknown_account"
+
+
+class StateUnknownError(Refusal):
+    """A consent that was not started here, or was started by somebody else."""
+
+    code = "state_unknown"
+    fix = "Start the connection again from Wevion."
+
+
+class StateExpiredError(Refusal):
+    """A consent that was started too long ago."""
+
+    code = "state_expired"
+    fix = "Start the connection again from Wevion."
+
+
+class StateUsedError(Refusal):
+    """A consent that was already used, and whose outcome is not known."""
+
+    code = "state_used"
+    fix = "Look at your connections; if it is not there, start again."
+
+
+class ConsentDeniedError(Refusal):
+    """The platform says that consent was not given."""
+
+    code = "consent_denied"
+    fix = "Nothing was changed. Start again when you want to connect."
+
+
+class DifferentPlatformUserError(Refusal):
+    """The consent came from another user of the platform than the one this connection belongs to."""
+
+    code = "different_platform_user"
+    fix = "Sign in at the platform as the connection's user, or connect this one as a new connection."
+
+
+class ExchangeFailedError(Refusal):
+    """The platform did not accept the code, or its answer was lost."""
+
+    code = "exchange_failed"
+    fix = "Start the connection again; the code of a consent is good for one try only."
+
+
+class NoAccountsError(Refusal):
+    """The consent covers no ad account."""
+
+    code = "no_accounts"
+    fix = "Start again and choose at least one ad account at the platform."
+
+
+class CredentialsRefusedError(Refusal):
+    """The platform refused these credentials."""
+
+    code = "credentials_refused"
+    fix = "Check them and enter them again."
+
+
+class UnsafeReturnError(Refusal):
+    """`return_to` must be a path of Wevion."""
+
+    code = "unsafe_return_to"
+    fix = "Use a path that begins with a single slash."

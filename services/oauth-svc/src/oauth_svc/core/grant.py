@@ -1,0 +1,131 @@
+"""Consent: where it may return to, PKCE, and how a token answer is read (RFC 6749 section 5.1)."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from .errors import UnsafeReturnError
+
+MAX_RETURN_TO = 512
+MAX_SECRET = 16_384
+"""Longest token that is stored, in characters; a longer one is a malformed answer."""
+
+_LOCAL_PATH = re.compile(r"^/(?![/\\])[A-Za-z0-9\-._~!$&'()*+,;=:@%/?#\[\]]*$")
+
+
+def local_return(path: str | None, default: str = "/connections") -> str:
+    """`path` if it stays inside Wevion, else `UnsafeReturnError`.
+
+    A browser also reads two slashes, a slash and a backslash, or a slash and a tab as another site, so only plain
+    path characters after one slash pass.
+    """
+    if path is None or path == "":
+        return default
+    if len(path) > MAX_RETURN_TO or not _LOCAL_PATH.match(path):
+        raise UnsafeReturnError
+    return path
+
+
+def s256(verifier: str) -> str:
+    """The PKCE challenge of a verifier (RFC 7636 section 4.2)."""
+    digest = hashlib.sha256(verifier.encode("ascii")).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What must never be seen: the tokens of a grant, or the credentials of a platform without consent."""
+
+    access_token: str | None = field(default=None, repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def renewed_by(self, answer: "TokenAnswer") -> "Secrets":
+        """An answer without a refresh token keeps the old one; one with it replaces it (RFC 6749 section 6)."""
+        return Secrets(answer.access_token, answer.refresh_token or self.refresh_token, self.credentials)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenAnswer:
+    """A platform's token answer, read and checked.
+
+    `expires_at` and `grant_expires_at` are None where the platform states no end: neither "ended" nor "never".
+    `scopes` is None when the answer is silent, which means "as requested" (RFC 6749 section 5.1).
+    """
+
+    access_token: str = field(repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
+    issued_at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    expires_at: datetime | None = None
+    grant_expires_at: datetime | None = None
+    scopes: frozenset[str] | None = None
+    subject: str | None = None
+    id_token: str | None = field(default=None, repr=False)
+
+
+class MalformedAnswerError(ValueError):
+    """A success status whose body is not a token answer. The platform may have acted: the outcome is unknown."""
+
+
+def read_token_answer(body: Mapping[str, Any], now: datetime, *, scope_separator: str = " ") -> TokenAnswer:
+    """Read an RFC 6749 answer; `expires_in` may be a number, a numeric string or absent."""
+    expires_in = seconds(body.get("expires_in"))
+    grant_in = seconds(body.get("refresh_token_expires_in", body.get("refresh_expires_in")))
+    return TokenAnswer(
+        access_token=token_text(body.get("access_token"), "access_token"),
+        refresh_token=optional_token(body.get("refresh_token"), "refresh_token"),
+        issued_at=now,
+        expires_at=after(now, expires_in),
+        grant_expires_at=after(now, grant_in),
+        scopes=scope_set(body.get("scope"), scope_separator),
+        id_token=optional_token(body.get("id_token"), "id_token"),
+    )
+
+
+def after(now: datetime, span_s: float | None) -> datetime | None:
+    return None if span_s is None else now + timedelta(seconds=span_s)
+
+
+def token_text(value: object, name: str) -> str:
+    if not isinstance(value, str) or not value or len(value) > MAX_SECRET:
+        raise MalformedAnswerError(f"no usable {name}")
+    return value
+
+
+def optional_token(value: object, name: str) -> str | None:
+    return None if value is None or value == "" else token_text(value, name)
+
+
+def seconds(value: object) -> float | None:
+    """Seconds as a number or a numeric string; None when absent; zero and below mean "no stated end"."""
+    if value is None or isinstance(value, bool):
+        return None
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError) as error:
+        raise MalformedAnswerError("expires_in is not a number") from error
+    if number != number or number > 10**10:  # noqa: PLR0124 - NaN, and ends beyond any calendar
+        raise MalformedAnswerError("expires_in is out of range")
+    return number if number > 0 else None
+
+
+def scope_set(value: object, separator: str = " ") -> frozenset[str] | None:
+    if isinstance(value, str):
+        return frozenset(part for part in re.split(rf"[{re.escape(separator)}\s]+", value) if part)
+    if isinstance(value, list) and all(isinstance(part, str | int) for part in value):
+        return frozenset(str(part) for part in value)
+    return None
+
+
+def earliest(*times: datetime | None) -> datetime | None:
+    known = [time for time in times if time is not None]
+    return min(known) if known else None
+
+
+def missing_scopes(needed: frozenset[str], granted: frozenset[str] | None) -> tuple[str, ...]:
+    """What was asked for and not granted. Silence means "as requested"; more than asked never nags."""
+    return () if granted is None else tuple(sorted(needed - granted))

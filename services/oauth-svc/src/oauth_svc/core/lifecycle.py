@@ -1,0 +1,300 @@
+"""What can happen to a connection, and what follows from it: the new row and the events.
+
+`common.contracts.transition` is the only state table; this module adds what goes with each move. Every change
+goes through `apply`, and the store writes what it returns in one transaction with the outbox rows.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from common.contracts import (
+    DetectedBy,
+    EventBody,
+    FailureClass,
+    IssuedHow,
+    RevocationCause,
+    TokenIssuedV1,
+    TokenRefreshedV1,
+    TokenRefreshFailedV1,
+    TokenRevokedV1,
+    TokenStateV1,
+    TokenStatus,
+    Trigger,
+    transition,
+)
+
+from .connection import Connection
+
+WARNING_WINDOW = timedelta(days=14)
+"""Full expiry nearer than this makes a token `expiring` (T2.11)."""
+
+DEGRADED_AFTER = 3
+"""Failures in a row before a grant counts as degraded: one wobble moves nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """A refresh succeeded and its answer is stored."""
+
+    access_expires_at: datetime | None
+    expires_at: datetime | None
+    rotated: bool
+    scopes_missing: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshFailed:
+    """A refresh failed for now. `shorten_to` is set when only what is left of the access token remains."""
+
+    class_: FailureClass
+    code: str
+    attempt: int
+    retry_at: datetime | None
+    incident_id: UUID | None = None
+    shorten_to: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """The grant ended before its time."""
+
+    cause: RevocationCause
+    detected_by: DetectedBy
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RanOut:
+    """The platform says that the token is over by age; there is no culprit."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimePassed:
+    """The sweep found a connection whose window or end was reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """A probe found the grant alive; figures that it learned replace ours. None leaves a figure as it is."""
+
+    expires_at: datetime | None = None
+    access_expires_at: datetime | None = None
+    scopes_missing: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Authorized:
+    """A person gave consent, for the first time or again."""
+
+    how: IssuedHow
+    owner_user_id: UUID
+    subject_name: str
+    access_expires_at: datetime | None
+    expires_at: datetime | None
+    scopes_missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountsChanged:
+    """The accounts under the grant are not what they were; the row already holds the new ones."""
+
+
+Change = Refreshed | RefreshFailed | Revoked | RanOut | TimePassed | Confirmed | Authorized | AccountsChanged
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The row to write, and what to tell. Nothing of either when the change changed nothing."""
+
+    connection: Connection
+    events: tuple[EventBody, ...]
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.events)
+
+
+def apply(connection: Connection, change: Change, now: datetime) -> Applied:  # noqa: PLR0911 - one return per change
+    """The connection after `change`, with its events. A change that does not apply returns the row untouched."""
+    match change:
+        case Authorized():
+            return _authorized(connection, change, now)
+        case AccountsChanged():
+            return _tell(replace(connection, version=connection.version + 1), ())
+        case _ if not connection.status.alive:
+            return Applied(connection, ())
+        case Refreshed():
+            return _refreshed(connection, change, now)
+        case RefreshFailed():
+            return _failed(connection, change, now)
+        case Revoked():
+            return _revoked(connection, change, now)
+        case RanOut():
+            ended = replace(connection, expires_at=_not_after(connection.expires_at, now))
+            return _moved(ended, Trigger.FULL_EXPIRY, now)
+        case TimePassed():
+            return _time_passed(connection, now)
+        case Confirmed():
+            return _confirmed(connection, change, now)
+
+
+def in_window(expires_at: datetime | None, now: datetime) -> bool:
+    return expires_at is not None and expires_at - now <= WARNING_WINDOW
+
+
+def _alive_status(expires_at: datetime | None, now: datetime) -> TokenStatus:
+    return TokenStatus.EXPIRING if in_window(expires_at, now) else TokenStatus.ACTIVE
+
+
+def _entered(connection: Connection, status: TokenStatus, now: datetime) -> Connection:
+    since = connection.since if status is connection.status else now
+    return replace(connection, status=status, since=since, version=connection.version + 1)
+
+
+def _tell(connection: Connection, events: tuple[EventBody, ...]) -> Applied:
+    state = TokenStateV1.model_construct(
+        token=connection.ref,
+        status=connection.status,
+        since=connection.since,
+        expires_at=connection.expires_at,
+        access_expires_at=connection.access_expires_at,
+        cause=connection.cause,
+        detected_by=connection.detected_by,
+        missing_scopes=connection.scopes_missing,
+        user_epoch=None,
+    )
+    return Applied(connection, (*events, state))
+
+
+def _authorized(connection: Connection, change: Authorized, now: datetime) -> Applied:
+    fresh = replace(
+        connection,
+        status=_alive_status(change.expires_at, now),
+        since=now,
+        version=connection.version + 1,
+        owner_user_id=change.owner_user_id,
+        subject_name=change.subject_name or connection.subject_name,
+        cause=None,
+        detected_by=None,
+        expires_at=change.expires_at,
+        access_expires_at=change.access_expires_at,
+        scopes_missing=change.scopes_missing,
+        authorized_at=now,
+        last_good_at=now,
+        last_failure=None,
+    )
+    issued = TokenIssuedV1.model_construct(
+        token=fresh.ref,
+        how=change.how,
+        expires_at=fresh.expires_at,
+        access_expires_at=fresh.access_expires_at,
+    )
+    return _tell(fresh, (issued,))
+
+
+def _refreshed(connection: Connection, change: Refreshed, now: datetime) -> Applied:
+    status = transition(connection.status, Trigger.REFRESHED)
+    if in_window(change.expires_at, now):
+        status = transition(status, Trigger.WARNING_WINDOW)
+    missing = connection.scopes_missing if change.scopes_missing is None else change.scopes_missing
+    fresh = replace(
+        _entered(connection, status, now),
+        expires_at=change.expires_at,
+        access_expires_at=change.access_expires_at,
+        scopes_missing=missing,
+        last_refreshed_at=now,
+        last_good_at=now,
+        last_failure=None,
+    )
+    refreshed = TokenRefreshedV1.model_construct(
+        token=fresh.ref,
+        expires_at=fresh.expires_at,
+        access_expires_at=fresh.access_expires_at,
+        rotated=change.rotated,
+    )
+    return _tell(fresh, (refreshed,))
+
+
+def _failed(connection: Connection, change: RefreshFailed, now: datetime) -> Applied:
+    status = connection.status
+    over = connection.access_expires_at is not None and connection.access_expires_at <= now
+    lasting = change.attempt >= DEGRADED_AFTER or over or change.class_ is FailureClass.UNKNOWN_OUTCOME
+    if lasting:
+        status = transition(status, Trigger.REFRESH_FAILING)
+    expires_at = connection.expires_at
+    if change.shorten_to is not None and (expires_at is None or change.shorten_to < expires_at):
+        expires_at = change.shorten_to
+    failed = replace(
+        _entered(connection, status, now),
+        expires_at=expires_at,
+        last_failure=f"{change.class_.value}:{change.code}",
+    )
+    event = TokenRefreshFailedV1.model_construct(
+        token=failed.ref,
+        class_=change.class_,
+        attempt=max(change.attempt, 1),
+        retry_at=change.retry_at,
+        incident_id=change.incident_id,
+    )
+    if status is connection.status and expires_at == connection.expires_at:
+        return Applied(failed, (event,))  # the state did not change, so the compacted topic need not hear it
+    return _tell(failed, (event,))
+
+
+def _revoked(connection: Connection, change: Revoked, now: datetime) -> Applied:
+    ended = replace(
+        _entered(connection, transition(connection.status, Trigger.REVOKED), now),
+        cause=change.cause,
+        detected_by=change.detected_by,
+        last_failure=change.code or connection.last_failure,
+    )
+    event = TokenRevokedV1.model_construct(
+        token=ended.ref, cause=change.cause, detected_by=change.detected_by, user_epoch=None
+    )
+    return _tell(ended, (event,))
+
+
+def _moved(connection: Connection, trigger: Trigger, now: datetime) -> Applied:
+    status = transition(connection.status, trigger)
+    if status is connection.status:
+        return Applied(connection, ())
+    return _tell(_entered(connection, status, now), ())
+
+
+def _time_passed(connection: Connection, now: datetime) -> Applied:
+    if connection.expires_at is None:
+        return Applied(connection, ())
+    if connection.expires_at <= now:
+        return _moved(connection, Trigger.FULL_EXPIRY, now)
+    if in_window(connection.expires_at, now):
+        return _moved(connection, Trigger.WARNING_WINDOW, now)
+    return Applied(connection, ())
+
+
+def _confirmed(connection: Connection, change: Confirmed, now: datetime) -> Applied:
+    expires_at = connection.expires_at if change.expires_at is None else change.expires_at
+    access = connection.access_expires_at if change.access_expires_at is None else change.access_expires_at
+    missing = connection.scopes_missing if change.scopes_missing is None else change.scopes_missing
+    status = connection.status
+    if status is TokenStatus.EXPIRING and not in_window(expires_at, now):
+        status = TokenStatus.ACTIVE
+    elif status is TokenStatus.ACTIVE and in_window(expires_at, now):
+        status = TokenStatus.EXPIRING
+    good = replace(connection, last_good_at=now)
+    same = (expires_at, access, missing, status) == (
+        connection.expires_at,
+        connection.access_expires_at,
+        connection.scopes_missing,
+        connection.status,
+    )
+    if same:
+        return Applied(good, ())
+    fresh = replace(
+        _entered(good, status, now), expires_at=expires_at, access_expires_at=access, scopes_missing=missing
+    )
+    return _tell(fresh, ())
+
+
+def _not_after(end: datetime | None, now: datetime) -> datetime:
+    return now if end is None or end > now else end

@@ -1,0 +1,210 @@
+"""A refresh's outcome -> what becomes of the grant: refreshed, tried later, held, or over.
+
+The shell brings the outcome and the facts that it re-read under the row's lock; this module decides.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from common.contracts import DetectedBy, FailureClass, RevocationCause
+
+from .failure import Failure, Verdict
+from .flow import Flow, OnUnknown, Profile
+from .grant import TokenAnswer, earliest
+from .lifecycle import Change, RanOut, Refreshed, RefreshFailed, Revoked
+from .schedule import OUR_BUG_PAUSE, refresh_at, retry_at
+
+MAX_REPEATS = 1
+"""How often a call may be made again where rotation is not known (Snapchat)."""
+
+SWAP_FLOOR = 1 / 30
+"""A swap that does not move the end is not tried again sooner than this share of the token's life."""
+
+
+class AttemptState(StrEnum):
+    """What an attempt row ends as."""
+
+    PROMOTED = "promoted"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the row says at the moment of the decision.
+
+    `generation_now` differs from `generation_sent` when somebody else replaced the credential meanwhile.
+    `unknown_before` counts earlier attempts with this very credential whose outcome was never learned.
+    """
+
+    connection_id: UUID
+    generation_sent: int
+    generation_now: int
+    attempt: int
+    access_expires_at: datetime | None
+    expires_at: datetime | None
+    issued_at: datetime
+    unknown_before: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What to write. `change` is None when there is nothing to tell (somebody else was faster)."""
+
+    state: AttemptState
+    change: Change | None
+    refresh_at: datetime | None
+    attempt: int
+    outcome: str
+
+
+def renewed(
+    profile: Profile,
+    facts: Facts,
+    answer: TokenAnswer,
+    *,
+    rotated: bool,
+    scopes_missing: tuple[str, ...] | None = None,
+) -> Settlement:
+    """A token answer arrived.
+
+    For a swapped token the access token *is* the grant, so its end is the full expiry, together with whatever
+    second clock was stored with the answer (`grant_expires_at`).
+    """
+    if profile.flow is Flow.SWAP:
+        full = earliest(answer.expires_at, answer.grant_expires_at)
+    else:
+        full = answer.grant_expires_at or (facts.expires_at if facts.unknown_before == 0 else None)
+    at = refresh_at(facts.connection_id, answer.issued_at, answer.expires_at)
+    if profile.flow is Flow.SWAP and at is not None and not _moved(facts.access_expires_at, answer):
+        at = _later_swap(facts, answer, at)
+    return Settlement(
+        state=AttemptState.PROMOTED,
+        change=Refreshed(
+            access_expires_at=answer.expires_at,
+            expires_at=full,
+            rotated=rotated,
+            scopes_missing=scopes_missing,
+        ),
+        refresh_at=at,
+        attempt=0,
+        outcome="refreshed",
+    )
+
+
+def _moved(before: datetime | None, answer: TokenAnswer) -> bool:
+    if before is None or answer.expires_at is None:
+        return True
+    return answer.expires_at - before > timedelta(seconds=1)
+
+
+def _later_swap(facts: Facts, answer: TokenAnswer, at: datetime) -> datetime | None:
+    """A swap that moved nothing is tried again ever more rarely, and not at all close to the end."""
+    if answer.expires_at is None:
+        return None
+    floor = (answer.expires_at - facts.issued_at) * SWAP_FLOOR
+    return None if at - answer.issued_at < floor else at
+
+
+def failed(profile: Profile, facts: Facts, failure: Failure, now: datetime) -> Settlement:
+    """The platform refused, did not answer, or answered nonsense."""
+    outcome = f"{failure.verdict.value}:{failure.code}"
+    attempt = facts.attempt + 1
+    if facts.generation_now != facts.generation_sent and failure.verdict is Verdict.REAUTHORIZE:
+        # The refusal is about a credential that a sibling has replaced since: it proves nothing.
+        return Settlement(AttemptState.SUPERSEDED, None, now, facts.attempt, outcome)
+    match failure.verdict:
+        case Verdict.REAUTHORIZE if facts.unknown_before and may_have_rotated(profile):
+            # An earlier answer was lost, so this refusal may only say that the platform had rotated then.
+            return _hold(facts, attempt, failure, AttemptState.FAILED)
+        case Verdict.REAUTHORIZE:
+            change: Change = (
+                RanOut()
+                if failure.cause is None
+                else Revoked(failure.cause, DetectedBy.REFRESH, f"{failure.verdict.value}:{failure.code}")
+            )
+            return Settlement(AttemptState.FAILED, change, None, 0, outcome)
+        case Verdict.UNKNOWN_OUTCOME if failure.final or not may_repeat(profile, facts.unknown_before):
+            return _hold(facts, attempt, failure, AttemptState.UNKNOWN)
+        case Verdict.UNKNOWN_OUTCOME:
+            return _later(facts, attempt, failure, now, AttemptState.UNKNOWN)
+        case _:
+            return _later(facts, attempt, failure, now, AttemptState.FAILED)
+
+
+def may_repeat(profile: Profile, unknown_before: int) -> bool:
+    """Whether the same credential may be presented after an unknown outcome."""
+    if profile.on_unknown is OnUnknown.PROBE_THEN_ONCE:
+        return unknown_before < MAX_REPEATS
+    return profile.on_unknown is not OnUnknown.WAIT
+
+
+def asks_first(profile: Profile, unknown_before: int) -> bool:
+    """Whether the platform must be asked about the token before it is presented again."""
+    return unknown_before > 0 and profile.on_unknown in (
+        OnUnknown.PROBE_THEN_REPEAT,
+        OnUnknown.PROBE_THEN_ONCE,
+        OnUnknown.INTROSPECT,
+    )
+
+
+def may_have_rotated(profile: Profile) -> bool:
+    """Whether a lost answer may have held the only valid refresh token."""
+    return profile.flow is Flow.REFRESH and profile.on_unknown is not OnUnknown.REPEAT
+
+
+def _later(facts: Facts, attempt: int, failure: Failure, now: datetime, state: AttemptState) -> Settlement:
+    at = retry_at(facts.connection_id, attempt, now, retry_after_s=failure.retry_after_s)
+    if failure.verdict is Verdict.OUR_BUG:
+        at = max(at, now + OUR_BUG_PAUSE)
+    return Settlement(
+        state=state,
+        change=RefreshFailed(class_=failure.event_class, code=failure.code, attempt=attempt, retry_at=at),
+        refresh_at=at,
+        attempt=attempt,
+        outcome=f"{failure.verdict.value}:{failure.code}",
+    )
+
+
+def _hold(facts: Facts, attempt: int, failure: Failure, state: AttemptState) -> Settlement:
+    """Never present it again. The access token still works until its end, which is now the full expiry."""
+    return Settlement(
+        state=state,
+        change=RefreshFailed(
+            class_=FailureClass.UNKNOWN_OUTCOME,
+            code=failure.code,
+            attempt=attempt,
+            retry_at=None,
+            shorten_to=facts.access_expires_at,
+        ),
+        refresh_at=None,
+        attempt=attempt,
+        outcome=f"{failure.verdict.value}:{failure.code}",
+    )
+
+
+def judged(failure: Failure, detected_by: DetectedBy) -> Change | None:
+    """What a probe's own finding means for the grant; None for everything that is not the grant's end."""
+    if failure.verdict is not Verdict.REAUTHORIZE:
+        return None
+    if failure.cause is None:
+        return RanOut()
+    return Revoked(failure.cause, detected_by, f"{failure.verdict.value}:{failure.code}")
+
+
+def cause_words(cause: RevocationCause | None) -> str:
+    """The cause for people."""
+    return _CAUSE_WORDS.get(cause, "It reached its full expiry.")
+
+
+_CAUSE_WORDS: dict[RevocationCause | None, str] = {
+    RevocationCause.USER_REVOKED: "Wevion's access was removed at the platform.",
+    RevocationCause.PERMISSION_CHANGED: "Permission was taken away at the platform.",
+    RevocationCause.PLATFORM_ENFORCED: "The platform requires a new consent.",
+    RevocationCause.COMPROMISE: "The platform ended the access for security reasons.",
+    RevocationCause.DISCONNECTED: "It was disconnected in Wevion.",
+    RevocationCause.SUPERSEDED: "It was replaced by a newer one.",
+}

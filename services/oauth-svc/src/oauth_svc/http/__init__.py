@@ -1,0 +1,22 @@
+"""What makes oauth-svc act over HTTP: parse, one operation, answer. No SQL, no rules."""
+
+from collections.abc import Sequence
+
+from common.web import Authenticate, Routes
+from oauth_svc.operations.access import Access
+from oauth_svc.operations.deps import Deps
+from oauth_svc.operations.refresh import Engine
+from oauth_svc.operations.shield import Shield
+
+from . import accounts, connect, connections, services, webhooks
+
+
+def routes(deps: Deps, engine: Engine, access: Access, shield: Shield, authenticate: Authenticate) -> Sequence[Routes]:
+    """Every endpoint of the service."""
+    return (
+        connect.routes(deps, shield, authenticate),
+        connections.routes(deps, engine),
+        accounts.routes(deps, engine),
+        services.routes(deps, access),
+        webhooks.routes(deps),
+    )

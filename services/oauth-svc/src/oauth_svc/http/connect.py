@@ -1,0 +1,206 @@
+"""`/connect/{provider}`: the browser's way to a platform's consent and back. Answers are pages and redirects."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from urllib.parse import quote, urlencode
+from uuid import UUID
+
+from aiohttp import web
+
+from common.runtime.errors import Retryable
+from common.telemetry import logs
+from common.web import Access, Authenticate, Problem, Routes
+from oauth_svc.core import errors
+from oauth_svc.core.flow import Profile
+from oauth_svc.core.grant import local_return
+from oauth_svc.core.roles import AdminOnlyError, Caller, must_manage
+from oauth_svc.operations import connect
+from oauth_svc.operations.connect import Connected
+from oauth_svc.operations.deps import Deps
+from oauth_svc.operations.shield import Shield
+
+from . import pages
+from .refusals import caller_of, status_of
+
+log = logs.get_logger("connect")
+
+Handler = Callable[[web.Request, Caller], Awaitable[web.StreamResponse]]
+Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+MAX_FORM_BYTES = 16_384
+PERSON_ONLY = Access.user(refuse_act=True)
+"""A support admin who acts as the user may look, but never consents in the user's name."""
+
+_TITLES: dict[type[errors.Refusal], str] = {
+    errors.UnknownProviderError: "There is no such platform",
+    errors.UnknownConnectionError: "There is no such connection",
+    errors.StateUnknownError: "This link was not started by you here",
+    errors.StateExpiredError: "That took too long",
+    errors.StateUsedError: "This link was used already",
+    errors.ConsentDeniedError: "You did not give consent",
+    errors.DifferentPlatformUserError: "That was another user of the platform",
+    errors.ExchangeFailedError: "The platform did not complete the connection",
+    errors.NoAccountsError: "No ad account was shared",
+    errors.CredentialsRefusedError: "The platform refused these credentials",
+    errors.UnsafeReturnError: "This link is not safe to follow",
+    AdminOnlyError: "Only admins may do this",
+}
+
+
+def routes(deps: Deps, shield: Shield, authenticate: Authenticate) -> Routes:
+    """The browser's endpoints. They authenticate by themselves, so that refusals are pages too."""
+    r = Routes("connect")
+
+    async def begin(request: web.Request, caller: Caller) -> web.StreamResponse:
+        provider_id = request.match_info["provider"]
+        query = _flat(request.query)
+        connection_id = _uuid(query.get("connection_id"))
+        profile = deps.providers[provider_id].profile
+        if not profile.by_consent:
+            must_manage(profile.kind, caller.role)
+            return _form(profile, connection_id, local_return(query.get("return_to"), _home(profile)))
+        url = await connect.begin(
+            deps,
+            caller,
+            provider_id,
+            connection_id=connection_id,
+            return_to=query.get("return_to") or _home(profile),
+        )
+        return _redirect(url)
+
+    async def callback(request: web.Request, caller: Caller) -> web.StreamResponse:
+        provider_id = request.match_info["provider"]
+        query = _flat(request.query)
+        if request.method == "POST":
+            query |= _flat(await _form_of(request))
+        connected = await connect.finish(deps, shield, caller, provider_id, query)
+        return _redirect(_end(provider_id, connected))
+
+    async def entered(request: web.Request, caller: Caller) -> web.StreamResponse:
+        provider_id = request.match_info["provider"]
+        profile = deps.providers[provider_id].profile
+        if profile.by_consent:
+            raise web.HTTPMethodNotAllowed("POST", ["GET"])
+        form = _flat(await _form_of(request))
+        connection_id = _uuid(form.get("connection_id"))
+        return_to = local_return(form.get("return_to"), _home(profile))
+        credentials = {field.name: form.get(field.name, "").strip() for field in profile.form}
+        empty = [field.label for field in profile.form if not credentials[field.name]]
+        if empty:
+            return _form(profile, connection_id, return_to, error=f"{empty[0]} is needed.", status=400)
+        try:
+            connected = await connect.enter_credentials(
+                deps, shield, caller, provider_id, credentials, connection_id=connection_id, return_to=return_to
+            )
+        except errors.CredentialsRefusedError as refusal:
+            return _form(profile, connection_id, return_to, error=str(refusal), status=status_of(refusal))
+        return _redirect(_end(provider_id, connected))
+
+    def page(handler: Handler) -> Endpoint:
+        return _paged(authenticate, handler)
+
+    r.raw("GET", "/connect/{provider}", page(begin))
+    r.raw("POST", "/connect/{provider}", page(entered))
+    r.raw("GET", "/connect/{provider}/callback", page(callback))
+    r.raw("POST", "/connect/{provider}/callback", page(callback))
+    return r
+
+
+def _end(provider_id: str, connected: Connected) -> str:
+    """Where the browser goes when all is well; the console says it in words from these."""
+    told = {"connected": provider_id, "connection_id": str(connected.connection_id), "how": connected.how.value}
+    if connected.lost:
+        told["accounts_lost"] = str(len(connected.lost))
+    if connected.missing_scopes:
+        told["missing_scopes"] = str(len(connected.missing_scopes))
+    path, _, fragment = connected.return_to.partition("#")
+    joined = "&" if "?" in path else "?"
+    return f"{path}{joined}{urlencode(told)}" + (f"#{fragment}" if fragment else "")
+
+
+def _home(profile: Profile) -> str:
+    return "/settings/integrations" if profile.kind.value == "integration" else "/connections"
+
+
+def _form(
+    profile: Profile, connection_id: UUID | None, return_to: str, *, error: str = "", status: int = 200
+) -> web.Response:
+    hidden = {"return_to": return_to} | ({"connection_id": str(connection_id)} if connection_id else {})
+    return pages.credential_form(
+        profile.title,
+        profile.form,
+        action=f"/connect/{profile.provider}",
+        hidden=hidden,
+        error=error,
+        status=status,
+    )
+
+
+def _refused(refusal: errors.Refusal, provider_id: str) -> web.Response:
+    title = next((t for kind, t in _TITLES.items() if isinstance(refusal, kind)), "That did not work")
+    link = f"/connections?{urlencode({'connect_error': refusal.code, 'provider': provider_id})}"
+    if isinstance(refusal, errors.DifferentPlatformUserError):
+        return pages.confirmation(
+            status_of(refusal),
+            title,
+            f"{refusal} Nothing was changed. To keep both, connect this user as a connection of its own.",
+            action=f"/connect/{quote(provider_id, safe='')}",
+            label="Connect as a new connection",
+            link=link,
+        )
+    return pages.message(status_of(refusal), title, str(refusal), fix=refusal.fix, link=link)
+
+
+def _redirect(url: str) -> web.Response:
+    return web.Response(
+        status=302, headers={"Location": url, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+    )
+
+
+def _flat(values: Mapping[str, object]) -> dict[str, str]:
+    """The first of each; a file or an over-long value is as good as none."""
+    found: dict[str, str] = {}
+    for name, value in values.items():
+        if isinstance(value, str) and len(value) <= 4096 and name not in found:  # noqa: PLR2004 - longer than any code
+            found[name] = value
+    return found
+
+
+def _uuid(value: str | None) -> UUID | None:
+    if not value:
+        return None
+    try:
+        return UUID(value)
+    except ValueError:
+        raise errors.UnknownConnectionError from None
+
+
+async def _form_of(request: web.Request) -> Mapping[str, object]:
+    if (request.content_length or 0) > MAX_FORM_BYTES:
+        raise web.HTTPRequestEntityTooLarge(MAX_FORM_BYTES, request.content_length or 0)
+    return await request.post()
+
+
+def _paged(authenticate: Authenticate, handler: Handler) -> Endpoint:
+    async def endpoint(request: web.Request) -> web.StreamResponse:
+        provider_id = request.match_info["provider"]
+        try:
+            caller = caller_of(await authenticate(request, PERSON_ONLY))
+        except Problem as problem:
+            if problem.status == 401:  # noqa: PLR2004
+                back = quote(request.rel_url.path_qs if request.method == "GET" else "/connections", safe="")
+                return _redirect(f"/sign-in?return_to={back}")
+            return pages.message(problem.status, problem.title, problem.detail, fix=problem.fix)
+        try:
+            return await handler(request, caller)
+        except errors.Refusal as refusal:
+            log.info("connect_refused", provider=provider_id[:40], code=refusal.code)
+            return _refused(refusal, provider_id[:40])
+        except Retryable:
+            return pages.message(
+                503,
+                "Wevion cannot do this right now",
+                "Something that it needs is away.",
+                fix="Try again in a moment.",
+            )
+
+    return endpoint

@@ -1,0 +1,26 @@
+"""Metric catalogue of oauth-svc: name, type, meaning. Labels are bounded: never an account, a user or a workspace."""
+
+from common.telemetry.metrics import counter, gauge, histogram
+
+REFRESHES = counter("wevion_oauth_refreshes_total", "Settled refresh attempts by outcome class.", ("provider", "class"))
+REFRESH_SECONDS = histogram(
+    "wevion_oauth_refresh_duration_seconds", "Provider's time for one token request.", ("provider",)
+)
+REFRESH_LATENESS = histogram(
+    "wevion_oauth_claim_batch_rows", "Rows per claim: near the limit means a backlog.", ("provider",)
+)
+ENDED = counter("wevion_oauth_grants_ended_total", "Grants that ended, by cause.", ("provider", "cause"))
+CONNECTS = counter("wevion_oauth_connects_total", "Finished consents by outcome code.", ("provider", "outcome"))
+WEBHOOKS = counter("wevion_oauth_webhooks_total", "Webhooks by what became of them.", ("provider", "outcome"))
+UNRECOGNISED = counter(
+    "wevion_oauth_unrecognised_answers_total",
+    "Answers that no row of a provider's table knows; each needs a look.",
+    ("provider",),
+)
+TOKENS_SERVED = counter(
+    "wevion_oauth_access_tokens_served_total", "Access-token requests of services by result.", ("result",)
+)
+INCIDENTS = counter("wevion_oauth_incidents_total", "Platform incidents opened, by reason.", ("provider", "reason"))
+INCIDENT_OPEN = gauge("wevion_oauth_incident_open", "1 while a platform incident is open.", ("provider",))
+CONNECTIONS = gauge("wevion_oauth_connections", "Connections by status.", ("provider", "status"))
+IN_FLIGHT = gauge("wevion_oauth_refreshes_in_flight", "Provider calls under way in this process.", ("provider",))

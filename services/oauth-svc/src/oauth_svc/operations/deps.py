@@ -1,0 +1,56 @@
+"""What every operation is given."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import UUID
+
+from common.postgres import Pool
+from common.runtime import ids
+from common.runtime.clock import Clock
+from oauth_svc.providers.registry import Providers
+
+from .vault import Vault
+
+SOURCE = "oauth-svc"
+
+
+def _nothing() -> None:
+    """Nobody to wake."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Figures that the settings set; each is explained there."""
+
+    lease: timedelta = timedelta(seconds=30)
+    in_flight: int = 128
+    state_life: timedelta = timedelta(minutes=15)
+    canary_every: timedelta = timedelta(seconds=10)
+    evidence_window: timedelta = timedelta(seconds=60)
+    evidence_grants: int = 8
+    workspace_share: int = 256
+
+
+@dataclass(slots=True)
+class Deps:
+    """One per process, built by `app`. `poke` wakes the outbox relay after a commit."""
+
+    pool: Pool
+    providers: Providers
+    vault: Vault
+    clock: Clock
+    public_url: str
+    limits: Limits = field(default_factory=Limits)
+    poke_relay: Callable[[], None] = _nothing
+
+    def fix_url(self, provider: str, connection_id: object) -> str:
+        """The link that opens the consent (or the credential form) for one connection."""
+        return f"{self.public_url}/connect/{provider}?connection_id={connection_id}"
+
+    @staticmethod
+    def new_id() -> UUID:
+        return ids.new_id()
+
+    def redirect_uri(self, provider: str) -> str:
+        return f"{self.public_url}/connect/{provider}/callback"

@@ -1,0 +1,34 @@
+"""What the passing of time does: the warning window, and full expiry. `token.state` is always the whole truth."""
+
+from common.postgres import transaction
+from oauth_svc import metrics, store
+from oauth_svc.core.lifecycle import WARNING_WINDOW, TimePassed
+
+from . import tokens
+from .deps import Deps
+from .refresh import SweepStatus
+
+BATCH = 200
+
+
+async def sweep(deps: Deps) -> SweepStatus:
+    """Move what reached its window or its end. A second run finds nothing."""
+    now = deps.clock.now()
+    async with deps.pool.acquire() as db:
+        due = await store.connections.due_by_time(db, now, now + WARNING_WINDOW, BATCH)
+    if not due:
+        return SweepStatus(0)
+    async with transaction(deps.pool) as db:
+        locked = await store.connections.lock(db, due)
+        await tokens.change(db, locked, dict.fromkeys(locked, TimePassed()), now)
+    deps.poke_relay()
+    return SweepStatus(len(due), more=len(due) >= BATCH)
+
+
+async def count(deps: Deps) -> None:
+    """Refresh the gauge of connections by status."""
+    async with deps.pool.acquire() as db:
+        rows = await store.connections.count_by_status(db)
+    metrics.CONNECTIONS.clear()
+    for provider, status, number in rows:
+        metrics.CONNECTIONS.labels(provider, status).set(number)

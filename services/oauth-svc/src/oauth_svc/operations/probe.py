@@ -1,0 +1,181 @@
+"""Asking the platform about grants: on a schedule, on demand of a person, and when a service reports trouble.
+
+A probe is the judge: what services report and what webhooks do not tell is believed only after it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from common.contracts import AccountAccess, DetectedBy
+from common.crypto import Unsealable
+from common.postgres import transaction
+from common.telemetry import logs
+from oauth_svc import metrics, store
+from oauth_svc.core import refresh as rules
+from oauth_svc.core.accounts import compare
+from oauth_svc.core.connection import Connection, PlatformAccount
+from oauth_svc.core.errors import UnknownConnectionError
+from oauth_svc.core.failure import Failure, Verdict
+from oauth_svc.core.flow import Flow
+from oauth_svc.core.grant import Secrets, missing_scopes
+from oauth_svc.core.lifecycle import Confirmed
+from oauth_svc.core.schedule import retry_at, unit_hash
+from oauth_svc.providers.base import Inspection, PlatformError, Provider
+
+from . import tokens
+from .deps import Deps
+from .refresh import Engine, SweepStatus
+
+log = logs.get_logger("probe")
+
+PROBE_BATCH = 32
+PROBE_LEASE = timedelta(seconds=60)
+"""A probe that died with its process is due again after this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a probe learned. `failure` is None when the platform answered well."""
+
+    connection: Connection
+    failure: Failure | None = None
+
+    @property
+    def lost(self) -> tuple[str, ...]:
+        return tuple(a.name for a in self.connection.accounts if a.access is AccountAccess.LOST)
+
+
+async def sweep(deps: Deps, engine: Engine) -> SweepStatus:
+    """Probe what is due, one batch for each provider."""
+    now = deps.clock.now()
+    names = [p.profile.provider for p in deps.providers]
+    async with deps.pool.acquire() as db:
+        due = await store.schedule.providers_to_probe(db, names, now)
+    probed = 0
+    more = False
+    for provider_id in due:
+        profile = deps.providers[provider_id].profile
+        async with transaction(deps.pool) as db:
+            health = await store.health.current(db, provider_id)
+            if health is not None and health.open:
+                continue  # while the platform is in trouble, its word about single grants is worth nothing
+            granted = await store.health.take(
+                db,
+                provider_id,
+                wanted=PROBE_BATCH,
+                rate=profile.requests_per_s,
+                burst=profile.burst,
+                canary_every=deps.limits.canary_every,
+            )
+            claims = await store.schedule.claim_probes(db, provider_id, now, limit=granted.granted, lease=PROBE_LEASE)
+            await store.health.give_back(db, provider_id, granted.granted - len(claims))
+        for connection_id, _ in claims:
+            await probe(deps, engine, connection_id, DetectedBy.PROBE)
+        probed += len(claims)
+        more = more or len(claims) == PROBE_BATCH
+    return SweepStatus(probed, more=more)
+
+
+async def probe(
+    deps: Deps, engine: Engine, connection_id: UUID, detected_by: DetectedBy, *, may_refresh: bool = True
+) -> Finding:
+    """Ask the platform about one grant and its accounts, write what changed, and plan the next probe."""
+    provider, connection, secrets = await _load(deps, connection_id)
+    now = deps.clock.now()
+    if not connection.status.alive or secrets is None:
+        return Finding(connection)
+    try:
+        inspection = await provider.inspect(secrets, now)
+        accounts = await provider.accounts(secrets)
+    except PlatformError as error:
+        if error.failure.refresh_first and may_refresh and provider.profile.flow is not Flow.LASTING:
+            # Only the access token is over; one forced refresh tells about the grant.
+            await engine.refresh_now(connection_id)
+            return await probe(deps, engine, connection_id, detected_by, may_refresh=False)
+        return await _trouble(deps, connection, error.failure, detected_by)
+    return await _good(deps, provider, connection, inspection, accounts)
+
+
+async def _load(deps: Deps, connection_id: UUID) -> tuple[Provider, Connection, Secrets | None]:
+    async with transaction(deps.pool) as db:
+        found = await store.connections.read(db, connection_id)
+        if found is None:
+            raise UnknownConnectionError
+        credential = await store.credentials.get(db, connection_id)
+        if credential is None:
+            return deps.providers[found.provider], found, None
+        await deps.vault.ready(db, deps.clock.now(), key_ids=[credential.key_id])
+    try:
+        return deps.providers[found.provider], found, deps.vault.open_credential(credential)
+    except Unsealable:
+        log.error("credential_unreadable", provider=found.provider)  # noqa: TRY400 - the trace says nothing more
+        return deps.providers[found.provider], found, None
+
+
+async def _trouble(deps: Deps, connection: Connection, failure: Failure, detected_by: DetectedBy) -> Finding:
+    now = deps.clock.now()
+    if failure.unrecognised:
+        metrics.UNRECOGNISED.labels(connection.provider).inc()
+    change = rules.judged(failure, detected_by)
+    if change is None:
+        async with deps.pool.acquire() as db:
+            await store.schedule.plan_probe(
+                db,
+                connection.connection_id,
+                retry_at(connection.connection_id, 3, now, retry_after_s=failure.retry_after_s),
+            )
+        return Finding(connection, failure)
+    outcome = await tokens.change_one(deps, connection.connection_id, change, now)
+    return Finding(outcome.connection if outcome is not None else connection, failure)
+
+
+async def _good(
+    deps: Deps,
+    provider: Provider,
+    connection: Connection,
+    inspection: Inspection,
+    accounts: tuple[PlatformAccount, ...],
+) -> Finding:
+    now = deps.clock.now()
+    profile = provider.profile
+    async with transaction(deps.pool) as db:
+        locked = await store.connections.lock(db, [connection.connection_id])
+        current = locked.get(connection.connection_id)
+        if current is None:
+            raise UnknownConnectionError
+        if not current.status.alive or current.authorized_at != connection.authorized_at:
+            return Finding(current)  # it changed while we asked; what we learned is about the past
+        if profile.needs_accounts or accounts:
+            comparison = compare(current.accounts, accounts, now, deps.new_id, last_good_at=current.last_good_at)
+            current = await tokens.change_accounts(db, current, comparison, now)
+        confirmed = Confirmed(
+            expires_at=inspection.expires_at,
+            access_expires_at=inspection.access_expires_at,
+            scopes_missing=None
+            if inspection.scopes is None
+            else missing_scopes(profile.needed_scopes, inspection.scopes),
+        )
+        after = await tokens.change(db, {connection.connection_id: current}, {connection.connection_id: confirmed}, now)
+        await store.schedule.plan_probe(db, connection.connection_id, next_probe(deps, connection, now))
+    deps.poke_relay()
+    return Finding(after[connection.connection_id])
+
+
+def next_probe(deps: Deps, connection: Connection, now: datetime) -> datetime:
+    """One interval on, less a hashed tenth."""
+    every = deps.providers[connection.provider].profile.probe_every
+    return now + every * (1 - 0.1 * unit_hash(connection.connection_id, now.isoformat()))
+
+
+async def report(deps: Deps, connection: Connection, failure: Failure | None) -> bool:
+    """A service reports what a platform answered it. Nothing is believed: a probe is pulled forward.
+
+    True when the report asks for a probe at all.
+    """
+    if failure is None or failure.verdict in (Verdict.RETRY_LATER, Verdict.RATE_LIMITED, Verdict.OUR_BUG):
+        return False
+    now = deps.clock.now()
+    async with deps.pool.acquire() as db:
+        await store.schedule.probe_now(db, [connection.connection_id], now)
+    return True

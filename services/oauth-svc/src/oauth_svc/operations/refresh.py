@@ -1,0 +1,455 @@
+"""The refresh engine: claim, one call, keep the answer, settle.
+
+Nothing here holds a database connection while a provider is called, and nothing presents a credential without a committed attempt row.
+
+A life of one refresh, with what a SIGKILL after each step leaves behind:
+
+1. `claim` leases the row and commits the attempt as `sent`      -> after the lease, the next holder finds it open
+2. one call to the provider                                      -> outcome unknown: the provider's rule decides
+3. `store_pending` keeps the sealed answer with the attempt      -> the next holder promotes it without a call
+4. `settle` promotes, plans, tells, and ends the lease           -> done
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from common.crypto import Unsealable
+from common.postgres import transaction, translate_errors
+from common.runtime.clock import monotonic
+from common.runtime.errors import Retryable
+from common.telemetry import logs
+from oauth_svc import metrics, store
+from oauth_svc.core import refresh as rules
+from oauth_svc.core.connection import Connection
+from oauth_svc.core.failure import Failure, Verdict, our_bug, unknown_outcome
+from oauth_svc.core.flow import Flow, OnUnknown, Profile
+from oauth_svc.core.grant import Secrets, TokenAnswer, missing_scopes
+from oauth_svc.core.lifecycle import Change, RefreshFailed
+from oauth_svc.core.refresh import AttemptState, Facts, Settlement
+from oauth_svc.providers.base import PlatformError, Provider
+from oauth_svc.store.credentials import SealedCredential
+from oauth_svc.store.schedule import Claim, Held, Plan
+
+from . import tokens
+from .batching import Batcher
+from .breaker import Breakers
+from .deps import Deps
+from .shield import Shield
+
+log = logs.get_logger("refresh")
+
+LONGEST_BLOCK_S = 900.0
+"""A provider's stated wait is obeyed for the whole fleet up to this; beyond it, each grant waits by itself."""
+
+
+def _nothing() -> None:
+    """Nobody to wake."""
+
+
+@dataclass(frozen=True, slots=True)
+class SweepStatus:
+    """What one activation did. `more` asks for the next one at once."""
+
+    claimed: int
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """One outcome on its way to the settling batch. `attempt_epoch` differs from the claim's when recovering."""
+
+    claim: Claim
+    attempt_epoch: int
+    generation: int
+    outcome: TokenAnswer | Failure
+    unknown_count: int
+    secrets: Secrets | None = None
+
+
+class Engine:
+    """One per process. In-process single flight is `_running`; across processes it is the lease."""
+
+    def __init__(self, deps: Deps, breakers: Breakers) -> None:
+        self._deps = deps
+        self._breakers = breakers
+        self._shield = Shield()
+        self._running: dict[UUID, asyncio.Future[None]] = {}
+        self._in_flight: dict[str, int] = {}
+        self._served: dict[str, dict[UUID, int]] = {}
+        self._pending = Batcher(self._write_pending)
+        self._settling = Batcher(self._settle)
+        self._poke: Callable[[], None] = _nothing
+        self._stopped = False
+
+    async def sweep(self) -> SweepStatus:
+        """Claim what is due at every provider with a free slot, and start it. Returns without waiting for the calls."""
+        if self._stopped:
+            return SweepStatus(0)
+        now = self._deps.clock.now()
+        names = [p.profile.provider for p in self._deps.providers if self._free(p.profile) > 0]
+        async with self._deps.pool.acquire() as db:
+            due = await store.schedule.providers_due(db, names, now)
+        claimed = 0
+        more = False
+        for provider_id in due:
+            profile = self._deps.providers[provider_id].profile
+            wanted = self._free(profile)
+            claims = await self._claim(profile, wanted, now)
+            claimed += len(claims)
+            more = more or len(claims) >= wanted > 0
+            for claim in claims:
+                self._start(claim)
+        return SweepStatus(claimed, more=more and claimed > 0)
+
+    def when_free(self, poke: Callable[[], None]) -> None:
+        """Whom to wake when calls have ended and slots are free again."""
+        self._poke = poke
+
+    async def refresh_now(self, connection_id: UUID) -> bool:
+        """Refresh one connection in flight, whatever its back-off says. False when somebody else holds the lease.
+
+        It passes the back-off, but never the lease, the bucket or the breaker (I10).
+        """
+        running = self._running.get(connection_id)
+        if running is not None:
+            await asyncio.shield(running)
+            return True
+        claim = await self._claim_one(connection_id)
+        if claim is None:
+            running = self._running.get(connection_id)
+            if running is not None:
+                await asyncio.shield(running)
+                return True
+            return False
+        await asyncio.shield(self._start(claim))
+        return True
+
+    def stop(self) -> None:
+        """Claim nothing more."""
+        self._stopped = True
+
+    async def drain(self, within_s: float) -> None:
+        """Wait for the calls under way, so that a plain stop leaves no outcome unknown."""
+        await self._shield.drain(within_s)
+
+    def _free(self, profile: Profile) -> int:
+        return self._deps.limits.in_flight - self._in_flight.get(profile.provider, 0)
+
+    async def _claim(self, profile: Profile, wanted: int, now: datetime) -> list[Claim]:
+        limits = self._deps.limits
+        served = self._served.setdefault(profile.provider, {})
+        satisfied = [workspace for workspace, count in served.items() if count >= limits.workspace_share]
+        async with transaction(self._deps.pool) as db:
+            health = await store.health.take(
+                db,
+                profile.provider,
+                wanted=wanted,
+                rate=profile.requests_per_s,
+                burst=profile.burst,
+                canary_every=limits.canary_every,
+            )
+            self._breakers.saw(profile.provider, health)
+            if health.granted == 0:
+                return []
+            claims = await store.schedule.claim_due(
+                db,
+                profile.provider,
+                now,
+                limit=health.granted,
+                lease=limits.lease,
+                exclude=satisfied,
+                begin=profile.budget is None,
+            )
+            if len(claims) < health.granted:
+                served.clear()  # the round is over: everyone had a turn
+                await store.health.give_back(db, profile.provider, health.granted - len(claims))
+            if claims:
+                await self._load_keys(db, claims, now)
+        for claim in claims:
+            served[claim.workspace_id] = served.get(claim.workspace_id, 0) + 1
+        return claims
+
+    async def _claim_one(self, connection_id: UUID) -> Claim | None:
+        now = self._deps.clock.now()
+        async with transaction(self._deps.pool) as db:
+            claim = await store.schedule.claim_one(db, connection_id, lease=self._deps.limits.lease, begin=False)
+            if claim is None:
+                return None
+            profile = self._deps.providers[claim.provider].profile
+            health = await store.health.take(
+                db,
+                claim.provider,
+                wanted=1,
+                rate=profile.requests_per_s,
+                burst=profile.burst,
+                canary_every=self._deps.limits.canary_every,
+            )
+            if health.granted == 0 or profile.flow is Flow.LASTING:
+                await store.schedule.release(db, [(claim.connection_id, claim.epoch)])
+                return None
+            await self._load_keys(db, [claim], now)
+            if claim.open_attempt is None and profile.budget is None and claim.unknown_count == 0:
+                await store.schedule.begin_attempt(db, connection_id, claim.epoch, claim.credential.generation)
+                return claim
+        return replace(claim, begun=False)
+
+    async def _load_keys(self, db: store.Db, claims: Sequence[Claim], now: datetime) -> None:
+        await self._deps.vault.ready(
+            db,
+            now,
+            workspaces={claim.workspace_id for claim in claims},
+            key_ids={claim.credential.key_id for claim in claims}
+            | {c.open_attempt.key_id for c in claims if c.open_attempt and c.open_attempt.key_id},
+        )
+
+    def _start(self, claim: Claim) -> "asyncio.Future[None]":
+        provider_id = claim.provider
+        self._in_flight[provider_id] = self._in_flight.get(provider_id, 0) + 1
+        task = self._shield.start(self._refresh(claim))
+        self._running[claim.connection_id] = task
+        task.add_done_callback(lambda _: self._ended(claim))
+        return task
+
+    def _ended(self, claim: Claim) -> None:
+        self._running.pop(claim.connection_id, None)
+        self._in_flight[claim.provider] -= 1
+
+    async def _refresh(self, claim: Claim) -> None:
+        """One claimed connection to its end. What fails here fails this one alone; the lease brings it back."""
+        provider = self._deps.providers[claim.provider]
+        try:
+            result = await self._outcome(provider, claim)
+            if result is not None:
+                await self._settling.submit(result)
+        except Retryable as error:
+            # The database is away. The lease lapses by itself, and an answer that was kept is found then.
+            log.warning("refresh_unsettled", provider=claim.provider, error=type(error).__name__)
+        except Exception:
+            log.exception("refresh_broke", provider=claim.provider)
+            metrics.REFRESHES.labels(claim.provider, "internal_error").inc()
+
+    async def _outcome(self, provider: Provider, claim: Claim) -> _Result | None:
+        opened = claim.open_attempt
+        unknown = claim.unknown_count
+        if opened is not None:
+            if opened.pending is not None and opened.generation == claim.credential.generation:
+                return self._kept_answer(claim, opened.epoch, opened.pending)
+            if opened.generation == claim.credential.generation:
+                failure = unknown_outcome("interrupted")
+                if not rules.may_repeat(provider.profile, unknown):
+                    return _Result(claim, opened.epoch, opened.generation, failure, unknown)
+                unknown += 1
+            async with transaction(self._deps.pool) as db:
+                state = AttemptState.UNKNOWN if unknown > claim.unknown_count else AttemptState.SUPERSEDED
+                await store.schedule.settle_attempts(
+                    db, [(claim.connection_id, opened.epoch, state.value, "unknown_outcome:interrupted")]
+                )
+                await store.schedule.count_unknown(db, claim.connection_id, claim.epoch, unknown)
+        try:
+            secrets = self._deps.vault.open_credential(claim.credential)
+        except Unsealable:
+            return _Result(claim, claim.epoch, claim.credential.generation, our_bug("unreadable_credential"), unknown)
+        if unknown > 0:
+            refusal = await self._ask_first(provider, secrets, unknown)
+            if refusal is not None:
+                return _Result(claim, claim.epoch, claim.credential.generation, refusal, unknown)
+        if (opened is not None or not claim.begun or unknown > 0) and not await self._begin(provider, claim):
+            return None
+        return await self._call(provider, claim, secrets, unknown)
+
+    def _kept_answer(self, claim: Claim, epoch: int, pending: bytes) -> _Result:
+        try:
+            answer = self._deps.vault.open_answer(claim.connection_id, claim.workspace_id, epoch, pending)
+            secrets = self._deps.vault.open_credential(claim.credential)
+        except Unsealable:
+            failure = our_bug("unreadable_answer")
+            return _Result(claim, epoch, claim.credential.generation, failure, claim.unknown_count)
+        return _Result(claim, epoch, claim.credential.generation, answer, claim.unknown_count, secrets)
+
+    async def _ask_first(self, provider: Provider, secrets: Secrets, unknown: int) -> Failure | None:
+        """After an unknown outcome: ask the platform before presenting again. A failure means: do not."""
+        profile = provider.profile
+        if not rules.asks_first(profile, unknown):
+            return unknown_outcome("never_again") if profile.on_unknown is OnUnknown.WAIT else None
+        try:
+            if profile.on_unknown is OnUnknown.INTROSPECT:
+                unspent = await provider.unspent(secrets)
+                return None if unspent else replace(unknown_outcome("spent"), final=True)
+            await provider.inspect(secrets, self._deps.clock.now())
+        except PlatformError as error:
+            if error.failure.refresh_first:
+                return None  # only the access token is over, which says nothing about the grant
+            return error.failure
+        return None
+
+    async def _begin(self, provider: Provider, claim: Claim) -> bool:
+        """Commit the attempt row of this very call; False when the lease or the login budget is gone."""
+        budget = provider.profile.budget
+        async with transaction(self._deps.pool) as db:
+            if budget is not None:
+                free_at = await store.schedule.take_login(
+                    db, claim.provider, claim.subject, calls=budget.calls, per=budget.per
+                )
+                if free_at is not None:
+                    await store.schedule.release(db, [(claim.connection_id, claim.epoch)], free_at)
+                    return False
+            return await store.schedule.begin_attempt(db, claim.connection_id, claim.epoch, claim.credential.generation)
+
+    async def _call(self, provider: Provider, claim: Claim, secrets: Secrets, unknown: int) -> _Result:
+        generation = claim.credential.generation
+        started = monotonic()
+        try:
+            answer = await provider.refresh(secrets, self._deps.clock.now())
+        except PlatformError as error:
+            metrics.REFRESH_SECONDS.labels(claim.provider).observe(monotonic() - started)
+            return _Result(claim, claim.epoch, generation, error.failure, unknown, secrets)
+        metrics.REFRESH_SECONDS.labels(claim.provider).observe(monotonic() - started)
+        await self._pending.submit((claim, answer))
+        if provider.profile.flow is Flow.SWAP:
+            answer = await self._second_clock(provider, secrets.renewed_by(answer), answer)
+        return _Result(claim, claim.epoch, generation, answer, unknown, secrets)
+
+    async def _second_clock(self, provider: Provider, secrets: Secrets, answer: TokenAnswer) -> TokenAnswer:
+        """A swapped token has ends that the answer does not tell; ask, and go on without if it cannot be asked."""
+        with suppress(PlatformError):
+            seen = await provider.inspect(secrets, self._deps.clock.now())
+            return replace(
+                answer,
+                expires_at=answer.expires_at or seen.access_expires_at,
+                grant_expires_at=seen.expires_at,
+                scopes=answer.scopes or seen.scopes,
+            )
+        return answer
+
+    async def _write_pending(self, items: Sequence[tuple[Claim, TokenAnswer]]) -> list[None]:
+        sealed = []
+        for claim, answer in items:
+            key_id, blob = self._deps.vault.seal_answer(claim.connection_id, claim.workspace_id, claim.epoch, answer)
+            sealed.append((claim.connection_id, claim.epoch, key_id, blob))
+        with translate_errors():
+            async with self._deps.pool.acquire() as db:
+                await store.schedule.store_pending(db, sealed)
+        return [None] * len(items)
+
+    async def _settle(self, results: Sequence[_Result]) -> list[None]:
+        """Decide and write a batch in one transaction: rows locked in id order, fenced by their epochs."""
+        now = self._deps.clock.now()
+        writing = _Writing()
+        ids = [result.claim.connection_id for result in results]
+        async with transaction(self._deps.pool) as db:
+            await self._deps.vault.ready(db, now, workspaces={r.claim.workspace_id for r in results})
+            locked = await store.connections.lock(db, ids)
+            held = await store.schedule.hold(db, ids)
+            for result in results:
+                connection, fence = locked.get(result.claim.connection_id), held.get(result.claim.connection_id)
+                if connection is not None and fence is not None and fence.epoch == result.claim.epoch:
+                    self._decide(result, connection, fence, now, writing)
+                elif isinstance(result.outcome, Failure):
+                    writing.attempts.append(_closed(result, AttemptState.FAILED, "fenced_out"))
+                # A fenced-out answer stays with its attempt: it may hold the only valid refresh token.
+            await store.credentials.put(db, writing.credentials)
+            await store.schedule.settle(db, writing.plans)
+            await store.schedule.settle_attempts(db, writing.attempts)
+            await tokens.change(db, locked, writing.changes, now)
+            for provider_id, wait_s in writing.blocks.items():
+                await store.health.block(db, provider_id, wait_s)
+        self._deps.poke_relay()
+        for result in results:
+            verdict = result.outcome.verdict if isinstance(result.outcome, Failure) else None
+            metrics.REFRESHES.labels(result.claim.provider, verdict.value if verdict else "refreshed").inc()
+            if isinstance(result.outcome, Failure) and result.outcome.unrecognised:
+                metrics.UNRECOGNISED.labels(result.claim.provider).inc()
+            self._breakers.note(result.claim.provider, result.claim.connection_id, verdict, now)
+        await self._breakers.act({result.claim.provider for result in results}, now)
+        self._poke()
+        return [None] * len(results)
+
+    def _decide(self, result: _Result, connection: Connection, fence: Held, now: datetime, writing: "_Writing") -> None:
+        profile = self._deps.providers[result.claim.provider].profile
+        facts = Facts(
+            connection_id=connection.connection_id,
+            generation_sent=result.generation,
+            generation_now=fence.generation,
+            attempt=fence.attempt,
+            access_expires_at=connection.access_expires_at,
+            expires_at=connection.expires_at,
+            issued_at=fence.issued_at,
+            unknown_before=result.unknown_count,
+        )
+        outcome = result.outcome
+        if isinstance(outcome, Failure):
+            settlement = rules.failed(profile, facts, outcome, now)
+            if outcome.verdict is Verdict.RATE_LIMITED and outcome.retry_after_s:
+                writing.block(result.claim.provider, outcome.retry_after_s)
+        else:
+            rotated = (
+                outcome.refresh_token is not None
+                and result.secrets is not None
+                and (outcome.refresh_token != result.secrets.refresh_token)
+            )
+            missing = None if outcome.scopes is None else missing_scopes(profile.needed_scopes, outcome.scopes)
+            settlement = rules.renewed(profile, facts, outcome, rotated=rotated, scopes_missing=missing)
+            writing.credentials.append(self._renewed_credential(profile, result, outcome, fence, rotated=rotated))
+        writing.add(result, settlement, connection, fence, self._breakers.incident(result.claim.provider))
+
+    def _renewed_credential(
+        self, profile: Profile, result: _Result, answer: TokenAnswer, fence: Held, *, rotated: bool
+    ) -> SealedCredential:
+        presented_changed = rotated or profile.flow is Flow.SWAP
+        return self._deps.vault.seal_credential(
+            result.claim.connection_id,
+            result.claim.workspace_id,
+            (result.secrets or Secrets()).renewed_by(answer),
+            version=fence.version + 1,
+            generation=fence.generation + int(presented_changed),
+            issued_at=answer.issued_at,
+        )
+
+
+class _Writing:
+    """What one settling batch writes."""
+
+    def __init__(self) -> None:
+        self.credentials: list[SealedCredential] = []
+        self.plans: list[Plan] = []
+        self.attempts: list[tuple[UUID, int, str, str]] = []
+        self.changes: dict[UUID, Change] = {}
+        self.blocks: dict[str, float] = {}
+
+    def block(self, provider: str, wait_s: float) -> None:
+        self.blocks[provider] = max(self.blocks.get(provider, 0.0), min(wait_s, LONGEST_BLOCK_S))
+
+    def add(
+        self,
+        result: _Result,
+        settlement: Settlement,
+        connection: Connection,
+        fence: Held,
+        incident_id: UUID | None,
+    ) -> None:
+        change = settlement.change
+        if isinstance(change, RefreshFailed) and incident_id is not None:
+            change = replace(change, incident_id=incident_id)
+        if change is not None:
+            self.changes[connection.connection_id] = change
+        self.attempts.append(_closed(result, settlement.state, settlement.outcome))
+        answer = result.outcome if isinstance(result.outcome, TokenAnswer) else None
+        unknown = 0 if answer is not None else result.unknown_count
+        self.plans.append(
+            Plan(
+                connection_id=connection.connection_id,
+                epoch=fence.epoch,
+                refresh_at=settlement.refresh_at,
+                deadline=answer.expires_at if answer is not None else connection.access_expires_at,
+                attempt=settlement.attempt,
+                unknown_count=unknown + int(settlement.state is AttemptState.UNKNOWN),
+            )
+        )
+
+
+def _closed(result: _Result, state: AttemptState, outcome: str) -> tuple[UUID, int, str, str]:
+    return (result.claim.connection_id, result.attempt_epoch, state.value, outcome)

@@ -1,0 +1,29 @@
+"""Work that goes on when whoever waits for it goes away: an answer that was asked for is always stored."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Shield:
+    """Owns tasks that must not be cancelled by their waiters, and waits for them at the end."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def start(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result; when the caller is cancelled, the work is not."""
+        return await asyncio.shield(self.start(work))
+
+    async def drain(self, within_s: float) -> None:
+        """Wait for what is under way, up to a limit."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=within_s)

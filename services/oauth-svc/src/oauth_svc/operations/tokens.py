@@ -1,0 +1,172 @@
+"""The one place where a token's state changes: row lock, version, outbox and data gaps in one transaction.
+
+Every path ends here (a refresh, a probe, a webhook, a report, the sweep, a person), so no path can forget the event.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from common import outbox
+from common.contracts import AccountAccess, DataGapClosedV1, EventBody, RevocationCause
+from common.postgres import Connection as Db
+from common.postgres import transaction
+from common.runtime import ids
+from oauth_svc import metrics, store
+from oauth_svc.core.accounts import Comparison
+from oauth_svc.core.connection import Connection
+from oauth_svc.core.lifecycle import AccountsChanged, Applied, Change, apply
+
+from .deps import SOURCE, Deps
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a change did: the connection as it is now, and whether anything was told."""
+
+    connection: Connection
+    changed: bool
+
+
+async def change(
+    db: Db, locked: Mapping[UUID, Connection], changes: Mapping[UUID, Change], now: datetime
+) -> dict[UUID, Connection]:
+    """Apply changes to connections that this transaction has locked; returns all of them as they are now.
+
+    Those that end are taken off the schedule and their accounts' gaps are opened; those that come back have their
+    gaps closed.
+    """
+    results: dict[UUID, Connection] = dict(locked)
+    saved: list[Connection] = []
+    events: list[EventBody] = []
+    ended: list[Connection] = []
+    revived: list[Connection] = []
+    for connection_id, wanted in changes.items():
+        before = locked.get(connection_id)
+        if before is None:
+            continue
+        applied = apply(before, wanted, now)
+        results[connection_id] = applied.connection
+        if applied.connection != before:
+            saved.append(applied.connection)
+        events.extend(applied.events)
+        _sort(before, applied, ended, revived)
+    await store.connections.save(db, saved)
+    if ended:
+        await _end(db, ended)
+    if revived:
+        events.extend(await close_gaps(db, revived, now))
+    await outbox.enqueue(db, events, source=SOURCE, now=now)
+    return results
+
+
+async def change_one(deps: Deps, connection_id: UUID, wanted: Change, now: datetime) -> Outcome | None:
+    """One change in a transaction of its own; None when there is no such connection."""
+    async with transaction(deps.pool) as db:
+        locked = await store.connections.lock(db, [connection_id])
+        before = locked.get(connection_id)
+        if before is None:
+            return None
+        after = (await change(db, locked, {connection_id: wanted}, now))[connection_id]
+    deps.poke_relay()
+    return Outcome(after, after.version != before.version)
+
+
+async def change_many(deps: Deps, connection_ids: Sequence[UUID], wanted: Change, now: datetime) -> int:
+    """The same change to many, in one transaction; how many it moved."""
+    async with transaction(deps.pool) as db:
+        locked = await store.connections.lock(db, connection_ids)
+        after = await change(db, locked, dict.fromkeys(locked, wanted), now)
+    deps.poke_relay()
+    return sum(1 for key, before in locked.items() if after[key].version != before.version)
+
+
+async def change_accounts(db: Db, connection: Connection, comparison: Comparison, now: datetime) -> Connection:
+    """Write what a listing changed; tell it, at a new version, if any account's access changed."""
+    await store.connections.save_accounts(db, connection, comparison.to_write)
+    fresh = connection.with_accounts(comparison.accounts)
+    if not comparison.told:
+        return fresh
+    applied = apply(fresh, AccountsChanged(), now)
+    await store.connections.save(db, [applied.connection])
+    await tell_accounts(db, applied.connection, comparison, now)
+    await outbox.enqueue(db, applied.events, source=SOURCE, now=now)
+    return applied.connection
+
+
+async def tell_accounts(db: Db, connection: Connection, comparison: Comparison, now: datetime) -> None:
+    """`account.access_changed` for each account whose access changed, and its gap opened or closed."""
+    lost = [a for a in comparison.told if a.access is AccountAccess.LOST]
+    regained = [a.account_id for a in comparison.told if a.access is AccountAccess.GRANTED]
+    await store.gaps.open_gaps(
+        db,
+        [
+            (
+                ids.new_id(),
+                a.account_id,
+                connection.connection_id,
+                connection.workspace_id,
+                comparison.good_before.get(a.account_id, connection.last_good_at),
+                (a.cause or RevocationCause.PERMISSION_CHANGED).value,
+            )
+            for a in lost
+        ],
+    )
+    events = [*comparison.events(connection), *await _gap_events(db, connection, regained, now)]
+    await outbox.enqueue(db, events, source=SOURCE, now=now)
+
+
+async def close_gaps(db: Db, connections: Sequence[Connection], now: datetime) -> list[EventBody]:
+    """The gaps of every account that these connections reach again."""
+    events: list[EventBody] = []
+    for connection in connections:
+        reached = [a.account_id for a in connection.accounts if a.access is AccountAccess.GRANTED]
+        events.extend(await _gap_events(db, connection, reached, now))
+    return events
+
+
+async def _gap_events(db: Db, connection: Connection, account_ids: Sequence[UUID], now: datetime) -> list[EventBody]:
+    return [
+        DataGapClosedV1.model_construct(
+            gap_id=gap.gap_id,
+            account_id=gap.account_id,
+            account_name=gap.account_name,
+            token_id=connection.connection_id,
+            workspace_id=connection.workspace_id,
+            owner_user_id=connection.owner_user_id,
+            provider=connection.provider,
+            version=connection.version,
+            from_=gap.from_at,
+            to=gap.to_at or now,
+            cause=RevocationCause(gap.cause) if gap.cause else None,
+        )
+        for gap in await store.gaps.close_gaps(db, account_ids, now)
+    ]
+
+
+async def _end(db: Db, ended: Sequence[Connection]) -> None:
+    await store.schedule.stop(db, [connection.connection_id for connection in ended])
+    gaps: list[tuple[UUID, UUID, UUID, UUID, datetime, str | None]] = []
+    for connection in ended:
+        metrics.ENDED.labels(connection.provider, connection.cause.value if connection.cause else "expired").inc()
+        gaps.extend(
+            (
+                ids.new_id(),
+                account.account_id,
+                connection.connection_id,
+                connection.workspace_id,
+                connection.last_good_at,
+                connection.cause and connection.cause.value,
+            )
+            for account in connection.accounts
+            if account.access is AccountAccess.GRANTED
+        )
+    await store.gaps.open_gaps(db, gaps)
+
+
+def _sort(before: Connection, applied: Applied, ended: list[Connection], revived: list[Connection]) -> None:
+    if before.status.alive and not applied.connection.status.alive:
+        ended.append(applied.connection)
+    elif not before.status.alive and applied.connection.status.alive:
+        revived.append(applied.connection)

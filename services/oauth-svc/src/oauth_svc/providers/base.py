@@ -1,0 +1,154 @@
+"""The one protocol that every provider follows, and the values that cross it.
+
+A provider builds requests and reads answers. It never retries, never stores, never reads the clock (it is given
+`now`), and turns every refusal into a `Failure` by its own table. Refusals are raised as `PlatformError`.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from common.contracts import RevocationCause
+from oauth_svc.core.connection import PlatformAccount
+from oauth_svc.core.failure import Failure, Verdict, by_status, retry_later, unknown_outcome
+from oauth_svc.core.flow import Profile
+from oauth_svc.core.grant import Secrets, TokenAnswer
+
+from .wire import Answer, NoAnswerError
+
+
+class PlatformError(Exception):
+    """The platform refused, or could not be heard. `failure` says what that means."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(f"{failure.verdict.value}:{failure.code}")
+        self.failure = failure
+
+
+class WebhookRefusedError(Exception):
+    """A webhook whose signature, shape or age does not hold. Nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What a consent screen is opened with. `challenge` is the PKCE one, where the platform has it."""
+
+    state: str
+    redirect_uri: str
+    scopes: tuple[str, ...]
+    challenge: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """What the browser brought back from the consent screen."""
+
+    query: Mapping[str, str]
+    redirect_uri: str
+    verifier: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """Who granted, for how long, and what: asked of the platform itself. None means that it did not say."""
+
+    subject: str | None = None
+    subject_name: str = ""
+    expires_at: datetime | None = None
+    access_expires_at: datetime | None = None
+    scopes: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One thing that a verified webhook says.
+
+    `message_id` makes a replay harmless; `at` is the platform's own time of the fact, so that one which was on its
+    way while the person consented again does not end the new grant.
+    """
+
+    message_id: str
+    subject: str | None
+    cause: RevocationCause
+    at: datetime
+    token_prefix: str | None = None
+
+
+class Provider(Protocol):
+    """One platform or integration."""
+
+    @property
+    def profile(self) -> Profile:
+        """What the rules need to know."""
+        ...
+
+    def consent_url(self, consent: Consent) -> str:
+        """Where to send the browser. Providers with a credential form have none."""
+        ...
+
+    async def exchange(self, callback: Callback, now: datetime) -> TokenAnswer:
+        """The callback's code for the longest-lived token on offer. Sent once: a code is never repeated."""
+        ...
+
+    async def login(self, credentials: Mapping[str, str], now: datetime) -> TokenAnswer:
+        """Entered credentials for a token, for providers with a form."""
+        ...
+
+    async def refresh(self, secrets: Secrets, now: datetime) -> TokenAnswer:
+        """One token request, sent once. An answer that cannot be read is `unknown_outcome`."""
+        ...
+
+    async def inspect(self, secrets: Secrets, now: datetime) -> Inspection:
+        """Ask the platform about the grant: the probe, and the identity at connect time."""
+        ...
+
+    async def accounts(self, secrets: Secrets) -> tuple[PlatformAccount, ...]:
+        """Every account that the grant reaches now."""
+        ...
+
+    async def revoke(self, secrets: Secrets) -> None:
+        """End the grant at the platform. A grant that is already gone counts as done."""
+        ...
+
+    async def unspent(self, secrets: Secrets) -> bool | None:
+        """Whether the refresh token was never used (RFC 7662), or None where that cannot be asked."""
+        ...
+
+    def judge(self, answer: Answer) -> Failure | None:
+        """What an API answer, such as one that a service reports, means. None when it proves nothing."""
+        ...
+
+    def read_webhook(self, raw: bytes, headers: Mapping[str, str], now: datetime) -> tuple[Signal, ...]:
+        """Verify on the raw bytes and read. Raises `WebhookRefusedError`."""
+        ...
+
+
+def settle_no_answer(error: NoAnswerError, *, repeatable: bool) -> PlatformError:
+    """A call that was never answered: harmless if it never left or may be repeated, else unknown."""
+    if repeatable or not error.sent:
+        return PlatformError(retry_later(error.code))
+    return PlatformError(unknown_outcome(error.code))
+
+
+def believable(failure: Failure, answer: Answer) -> Failure:
+    """A platform in trouble says many things. No 429 and no 5xx ever proves that a grant is over."""
+    if failure.verdict is Verdict.REAUTHORIZE and (answer.status == 429 or answer.status >= 500):  # noqa: PLR2004
+        return by_status(answer.status, retry_after_s=answer.retry_after_s) or failure
+    return failure
+
+
+def json_object(answer: Answer) -> dict[str, Any] | None:
+    """The body as a JSON object, or None for anything else (HTML, XML, text, a list, nothing)."""
+    try:
+        body = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def match_digest(token: str) -> bytes:
+    """How Google's security events name a refresh token: SHA-512 applied twice (providers.md section 2)."""
+    return hashlib.sha512(hashlib.sha512(token.encode()).digest()).digest()

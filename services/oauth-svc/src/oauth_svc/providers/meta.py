@@ -1,0 +1,372 @@
+"""Meta: no refresh token; the living token is swapped for a fresh one, and two clocks run (providers.md section 1)."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from common.contracts import RevocationCause, TokenKind
+from oauth_svc.core.connection import PlatformAccount
+from oauth_svc.core.failure import (
+    Failure,
+    by_status,
+    lost_access,
+    our_bug,
+    rate_limited,
+    reauthorize,
+    retry_later,
+    unknown_outcome,
+)
+from oauth_svc.core.flow import Flow, OnUnknown, Profile, RevokeScope
+from oauth_svc.core.grant import MalformedAnswerError, Secrets, TokenAnswer, earliest, read_token_answer, scope_set
+
+from .base import (
+    Callback,
+    Consent,
+    Inspection,
+    PlatformError,
+    Signal,
+    WebhookRefusedError,
+    believable,
+    json_object,
+    settle_no_answer,
+)
+from .rfc6749 import text
+from .wire import Answer, NoAnswerError, Request, Wire
+
+API_VERSION = "v23.0"
+MAX_PAGES = 100
+WEBHOOK_MAX_AGE = timedelta(hours=24)
+"""A deauthorisation older than this is refused; within it, `webhook_seen` makes a replay harmless."""
+
+PROFILE = Profile(
+    provider="meta",
+    title="Meta",
+    kind=TokenKind.PLATFORM_OAUTH,
+    flow=Flow.SWAP,
+    on_unknown=OnUnknown.PROBE_THEN_REPEAT,
+    revoke_scope=RevokeScope.SUBJECT,
+    scopes=("ads_management", "ads_read", "business_management"),
+    features={
+        "ads_management": "Publishing and automation rules",
+        "ads_read": "Reports and syncs",
+        "business_management": "Business assets",
+    },
+    requests_per_s=20,
+    burst=40,
+    probe_every=timedelta(hours=1),
+    remove_hint="Facebook: Settings, Business integrations",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MetaApp:
+    """Our app at Meta."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    authorize_url: str = f"https://www.facebook.com/{API_VERSION}/dialog/oauth"
+    api_url: str = f"https://graph.facebook.com/{API_VERSION}"
+
+
+_C = RevocationCause
+
+_SUBCODES_190: dict[int, RevocationCause | None] = {
+    458: _C.USER_REVOKED,
+    459: _C.PLATFORM_ENFORCED,
+    460: _C.COMPROMISE,
+    461: _C.USER_REVOKED,
+    463: None,  # ran out by age
+    464: _C.PLATFORM_ENFORCED,
+    466: _C.USER_REVOKED,
+    467: _C.USER_REVOKED,
+    468: _C.PLATFORM_ENFORCED,
+    492: _C.PERMISSION_CHANGED,
+}
+_RETRY = frozenset({1, 2, 104, 960})
+_LIMITED = frozenset({4, 17, 32, 613, 80000, 80001, 80002, 80003, 80004, 80005, 80006, 80008, 80009, 80014})
+_LOST = frozenset({3, 10, 294, 368, 803}) | frozenset(range(200, 300))
+
+
+def classify(error: Mapping[str, Any], retry_after_s: float | None = None) -> Failure | None:
+    """Meta's error object -> class, by codes and never by the message text. None for a code that no row knows."""
+    code = _int(error.get("code"))
+    subcode = _int(error.get("error_subcode", error.get("subcode")))
+    name = f"{code}/{subcode}" if subcode else str(code)
+    if code == 190 and subcode != 99:  # noqa: PLR2004
+        return reauthorize(name, _SUBCODES_190.get(subcode or 0, _C.USER_REVOKED))
+    if code == 102:  # noqa: PLR2004
+        return reauthorize(name, _C.USER_REVOKED)
+    if code in _LIMITED:
+        return rate_limited(name, retry_after_s=retry_after_s)
+    if error.get("is_transient") is True or subcode == 99 or code in _RETRY:  # noqa: PLR2004
+        return retry_later(name)
+    if code in _LOST or (code, subcode) == (100, 33):
+        return lost_access(name)
+    if code == 2635 or code in (100, 101, 191):  # noqa: PLR2004
+        return our_bug(name)
+    return None
+
+
+def wait_s(headers: Mapping[str, str]) -> float | None:
+    """How long Meta says to wait: minutes in one header, seconds in another (providers.md, section 1)."""
+    waits: list[float] = []
+    usage = _loads(headers.get("x-business-use-case-usage"))
+    for entries in usage.values():
+        for entry in entries if isinstance(entries, list) else []:
+            minutes = _int(entry.get("estimated_time_to_regain_access")) if isinstance(entry, dict) else None
+            if minutes:
+                waits.append(minutes * 60.0)
+    reset = _int(_loads(headers.get("x-ad-account-usage")).get("reset_time_duration"))
+    if reset:
+        waits.append(float(reset))
+    return max(waits) if waits else None
+
+
+class MetaProvider:
+    """Meta's Marketing API."""
+
+    def __init__(self, profile: Profile, app: MetaApp, wire: Wire) -> None:
+        self._profile = profile
+        self._app = app
+        self._wire = wire
+        self._app_token = f"{app.client_id}|{app.client_secret}"
+
+    @property
+    def profile(self) -> Profile:
+        return self._profile
+
+    def consent_url(self, consent: Consent) -> str:
+        query = {
+            "client_id": self._app.client_id,
+            "redirect_uri": consent.redirect_uri,
+            "state": consent.state,
+            "scope": ",".join(consent.scopes),
+            "response_type": "code",
+        }
+        return f"{self._app.authorize_url}?{urlencode(query)}"
+
+    async def exchange(self, callback: Callback, now: datetime) -> TokenAnswer:
+        """Code for the short-lived token, and that for the long-lived one at once.
+
+        When the second step fails, the short-lived token is kept: the refresher swaps it within its hours.
+        """
+        short = self._tokens(
+            await self._ask(
+                "/oauth/access_token",
+                {
+                    "client_id": self._app.client_id,
+                    "client_secret": self._app.client_secret,
+                    "redirect_uri": callback.redirect_uri,
+                    "code": callback.query.get("code", ""),
+                },
+                repeatable=False,
+            ),
+            now,
+        )
+        try:
+            return await self._swap(short.access_token, now)
+        except PlatformError:
+            return short
+
+    async def login(self, credentials: Mapping[str, str], now: datetime) -> TokenAnswer:
+        raise NotImplementedError
+
+    async def refresh(self, secrets: Secrets, now: datetime) -> TokenAnswer:
+        return await self._swap(secrets.access_token or "", now)
+
+    async def inspect(self, secrets: Secrets, now: datetime) -> Inspection:
+        """`debug_token`, asked with the app's own token. Both clocks; `0` means never, not 1970."""
+        answer = await self._ask(
+            "/debug_token",
+            {"input_token": secrets.access_token or "", "access_token": self._app_token},
+            repeatable=True,
+        )
+        body = self._object(answer)
+        data = body.get("data")
+        if not isinstance(data, dict):
+            raise PlatformError(retry_later("debug_token_malformed", unrecognised=True))
+        if data.get("is_valid") is not True:
+            error = data.get("error")
+            failure = classify({**error, "code": error.get("code", 190)}) if isinstance(error, dict) else None
+            raise PlatformError(failure or reauthorize("190", _C.USER_REVOKED))
+        if str(data.get("app_id")) != self._app.client_id:
+            raise PlatformError(our_bug("foreign_app_id"))
+        token_end = _epoch(data.get("expires_at"))
+        return Inspection(
+            subject=text(data.get("user_id")),
+            subject_name="",
+            expires_at=earliest(token_end, _epoch(data.get("data_access_expires_at"))),
+            access_expires_at=token_end,
+            scopes=scope_set(data.get("scopes")),
+        )
+
+    async def accounts(self, secrets: Secrets) -> tuple[PlatformAccount, ...]:
+        found: dict[str, PlatformAccount] = {}
+        after = ""
+        for _ in range(MAX_PAGES):
+            query = {"fields": "id,account_id,name,account_status", "limit": "200", **self._signed(secrets)}
+            body = self._object(
+                await self._ask("/me/adaccounts", query | ({"after": after} if after else {}), repeatable=True)
+            )
+            items = body.get("data")
+            if not isinstance(items, list):
+                raise PlatformError(retry_later("adaccounts_malformed", unrecognised=True))
+            for item in items:
+                if isinstance(item, dict) and text(item.get("id")):
+                    found[str(item["id"])] = PlatformAccount(str(item["id"]), text(item.get("name")) or str(item["id"]))
+            paging = body.get("paging")
+            cursors = paging.get("cursors") if isinstance(paging, dict) else None
+            following = text(cursors.get("after")) if isinstance(cursors, dict) else None
+            if not isinstance(paging, dict) or not paging.get("next") or not following or following == after:
+                break
+            after = following
+        return tuple(found.values())
+
+    async def revoke(self, secrets: Secrets) -> None:
+        """Ends every account of this user in our app; a token that is already dead counts as done."""
+        try:
+            answer = await self._wire.send(
+                Request("DELETE", f"{self._app.api_url}/me/permissions", query=self._signed(secrets))
+            )
+        except NoAnswerError as error:
+            raise settle_no_answer(error, repeatable=True) from error
+        failure = self.judge(answer)
+        if failure is not None and not failure.verdict.only_a_person_helps:
+            raise PlatformError(failure)
+
+    async def unspent(self, secrets: Secrets) -> bool | None:
+        return None
+
+    def judge(self, answer: Answer) -> Failure | None:
+        """The body decides, whatever the status: an `error` key is a failure, also with 200."""
+        body = json_object(answer)
+        if body is not None and isinstance(body.get("error"), dict):
+            failure = classify(body["error"], wait_s(answer.headers))
+            if failure is not None:
+                return believable(failure, answer)
+            return by_status(answer.status) or retry_later("unknown_code", unrecognised=True)
+        if body is None and answer.status < 400 and b"Service Unavailable" in answer.body:  # noqa: PLR2004
+            return retry_later("service_unavailable")
+        return by_status(answer.status, retry_after_s=answer.retry_after_s)
+
+    def read_webhook(self, raw: bytes, headers: Mapping[str, str], now: datetime) -> tuple[Signal, ...]:
+        """The deauthorisation callback's `signed_request`: HMAC-SHA256 over the encoded payload."""
+        payload, signature = _signed_request(raw)
+        expected = hmac.new(self._app.client_secret.encode(), payload, hashlib.sha256).digest()
+        if not hmac.compare_digest(expected, signature):
+            raise WebhookRefusedError("wrong signature")
+        data = _loads_bytes(_unb64(payload))
+        if str(data.get("algorithm", "")).upper() != "HMAC-SHA256":
+            raise WebhookRefusedError("wrong algorithm")
+        issued = _epoch(data.get("issued_at"))
+        if issued is None or abs(now - issued) > WEBHOOK_MAX_AGE:
+            raise WebhookRefusedError("too old")
+        subject = text(data.get("user_id"))
+        if not subject or subject == "0":
+            subject = text(data.get("profile_id"))
+        if not subject:
+            raise WebhookRefusedError("no user")
+        digest = hashlib.sha256(payload).hexdigest()
+        return (Signal(message_id=digest, subject=subject, cause=_C.USER_REVOKED, at=issued),)
+
+    async def _swap(self, token: str, now: datetime) -> TokenAnswer:
+        answer = await self._ask(
+            "/oauth/access_token",
+            {
+                "grant_type": "fb_exchange_token",
+                "client_id": self._app.client_id,
+                "client_secret": self._app.client_secret,
+                "fb_exchange_token": token,
+            },
+            repeatable=False,
+        )
+        return self._tokens(answer, now)
+
+    def _tokens(self, answer: Answer, now: datetime) -> TokenAnswer:
+        failure = self.judge(answer)
+        if failure is not None:
+            raise PlatformError(failure)
+        body = json_object(answer)
+        try:
+            return read_token_answer(body or {}, now, scope_separator=",")
+        except MalformedAnswerError as error:
+            raise PlatformError(unknown_outcome("unreadable_answer")) from error
+
+    def _object(self, answer: Answer) -> dict[str, Any]:
+        failure = self.judge(answer)
+        if failure is not None:
+            raise PlatformError(failure)
+        body = json_object(answer)
+        if body is None:
+            raise PlatformError(retry_later("not_json", unrecognised=True))
+        return body
+
+    async def _ask(self, path: str, query: Mapping[str, str], *, repeatable: bool) -> Answer:
+        try:
+            return await self._wire.send(Request("GET", f"{self._app.api_url}{path}", query=query))
+        except NoAnswerError as error:
+            raise settle_no_answer(error, repeatable=repeatable) from error
+
+    def _signed(self, secrets: Secrets) -> dict[str, str]:
+        """The token and its `appsecret_proof`, which belongs to that one token."""
+        token = secrets.access_token or ""
+        proof = hmac.new(self._app.client_secret.encode(), token.encode(), hashlib.sha256).hexdigest()
+        return {"access_token": token, "appsecret_proof": proof}
+
+
+def _signed_request(raw: bytes) -> tuple[bytes, bytes]:
+    """The encoded payload and the decoded signature out of the form body, without decoding anything else."""
+    for pair in raw.split(b"&"):
+        name, _, value = pair.partition(b"=")
+        if name == b"signed_request":
+            signature, dot, payload = value.partition(b".")
+            if not dot or not payload:
+                break
+            return payload.replace(b"%3D", b"="), _unb64(signature)
+    raise WebhookRefusedError("no signed_request")
+
+
+def _unb64(value: bytes) -> bytes:
+    bare = value.replace(b"%3D", b"").rstrip(b"=")
+    try:
+        return base64.b64decode(bare + b"=" * (-len(bare) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise WebhookRefusedError("not base64url") from error
+
+
+def _loads_bytes(raw: bytes) -> dict[str, Any]:
+    try:
+        data = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise WebhookRefusedError("not JSON") from error
+    if not isinstance(data, dict):
+        raise WebhookRefusedError("not an object")
+    return data
+
+
+def _loads(value: str | None) -> dict[str, Any]:
+    try:
+        data = json.loads(value or "{}")
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _int(value: object) -> int | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    return int(value) if isinstance(value, str) and value.isdigit() else None
+
+
+def _epoch(value: object) -> datetime | None:
+    number = _int(value)
+    return datetime.fromtimestamp(number, UTC) if number and number < 10**11 else None

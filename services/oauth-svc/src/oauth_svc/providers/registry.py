@@ -1,0 +1,232 @@
+"""Which providers there are: the built-in ones, as the providers file adjusts them, and those that it adds.
+
+The file is TOML (docs/providers.md describes it): base URLs and clients of the built-in providers, and whole
+providers that follow RFC 6749. What is wrong in it is named with its place; nothing starts on a guess.
+"""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from common.contracts import TokenKind
+from oauth_svc.core.errors import UnknownProviderError
+from oauth_svc.core.flow import Flow, OnUnknown, Profile, RevokeScope
+
+from .base import Provider
+from .builtin import BUILTIN, Builder
+from .rfc6749 import Client, Rfc6749Provider
+from .wire import Wire
+
+_Url = Annotated[str, Field(pattern=r"^https?://[^\s/@]+(/[^\s]*)?$")]
+_Id = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
+
+
+class ProvidersFileError(ValueError):
+    """The providers file cannot be used; the message names the place and the rule."""
+
+
+class ProviderSettings(BaseModel):
+    """One `[providers.<id>]` table. Every URL may be left out for a built-in provider."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    title: str | None = Field(default=None, min_length=1, max_length=60)
+    kind: Literal["platform_oauth", "integration"] | None = None
+    client_id: str | None = None
+    client_secret: SecretStr | None = None
+    client_secret_file: Path | None = None
+    webhook_secret: SecretStr | None = None
+    developer_token: SecretStr | None = None
+    api_version: str | None = Field(default=None, pattern=r"^v\d+(\.\d+)?$")
+    authorize_url: _Url | None = None
+    token_url: _Url | None = None
+    api_url: _Url | None = None
+    revocation_url: _Url | None = None
+    introspection_url: _Url | None = None
+    userinfo_url: _Url | None = None
+    accounts_url: _Url | None = None
+    scopes: tuple[str, ...] | None = None
+    client_auth: Literal["basic", "post"] = "basic"
+    pkce: bool | None = None
+    rotation: Literal["single_use", "reusable", "unknown"] = "unknown"
+    requests_per_s: float | None = Field(default=None, gt=0, le=100_000)
+    burst: float | None = Field(default=None, ge=1, le=100_000)
+    timeout_s: float | None = Field(default=None, gt=0, le=60)
+    probe_every_s: float | None = Field(default=None, ge=0.1)
+    needs_accounts: bool | None = None
+
+    def secret(self) -> str:
+        """The client secret, from the table or from its file."""
+        if self.client_secret_file is not None:
+            return self.client_secret_file.read_text(encoding="utf-8").strip()
+        return self.client_secret.get_secret_value() if self.client_secret is not None else ""
+
+
+class ProvidersFile(BaseModel):
+    """The whole file.
+
+    `via` sends every call of a built-in provider to `<via>/<real host>/<path>`, which is how a stand-in for all
+    platforms is reached. `allow_private_hosts` lists `host:port` pairs that may be private addresses.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    via: _Url | None = None
+    browser_via: _Url | None = None
+    allow_private_hosts: frozenset[str] = frozenset()
+    probe_every_s: float | None = Field(default=None, ge=0.1)
+    providers: Mapping[_Id, ProviderSettings] = Field(default_factory=dict)
+
+
+def read_providers_file(path: Path | None) -> ProvidersFile:
+    """The file, or an empty one when none is set.
+
+    Raises:
+        ProvidersFileError: unreadable, not TOML, or against the rules; says where.
+
+    """
+    if path is None:
+        return ProvidersFile()
+    try:
+        return ProvidersFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ProvidersFileError(f"{path}: {error.strerror}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ProvidersFileError(f"{path}: {error}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ProvidersFileError(f"{path}: {place}: {first['msg']}") from error
+
+
+class Providers:
+    """The providers by id."""
+
+    def __init__(self, providers: Mapping[str, Provider], wires: Mapping[str, Wire]) -> None:
+        self._providers = dict(providers)
+        self._wires = dict(wires)
+
+    def __getitem__(self, provider: str) -> Provider:
+        try:
+            return self._providers[provider]
+        except KeyError:
+            raise UnknownProviderError(f"there is no provider {provider[:40]!r}") from None
+
+    def __iter__(self) -> Iterator[Provider]:
+        return iter(self._providers.values())
+
+    def __contains__(self, provider: str) -> bool:
+        return provider in self._providers
+
+    async def close(self) -> None:
+        for wire in self._wires.values():
+            await wire.close()
+
+
+def build_providers(file: ProvidersFile, *, in_flight: int = 128) -> Providers:
+    """Every provider that has a client; a built-in one without a client is listed by nobody."""
+    providers: dict[str, Provider] = {}
+    wires: dict[str, Wire] = {}
+    for name, settings in file.providers.items():
+        builder = BUILTIN.get(name)
+        profile = _adjusted(builder.profile if builder else _profile_of(name, settings), settings, file)
+        wire = Wire(
+            allowed_private=file.allow_private_hosts,
+            total_timeout_s=profile.total_timeout_s,
+            limit=in_flight,
+        )
+        wires[name] = wire
+        providers[name] = (
+            builder.build(profile, _urls(builder, settings, file), _client(settings), wire)
+            if builder
+            else _by_settings(name, profile, settings, wire)
+        )
+    return Providers(providers, wires)
+
+
+def _client(settings: ProviderSettings) -> dict[str, str]:
+    found = {
+        "client_id": settings.client_id or "",
+        "client_secret": settings.secret(),
+        "webhook_secret": settings.webhook_secret.get_secret_value() if settings.webhook_secret else "",
+        "developer_token": settings.developer_token.get_secret_value() if settings.developer_token else "",
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _urls(builder: Builder, settings: ProviderSettings, file: ProvidersFile) -> dict[str, str]:
+    """The built-in URLs: the file's own where it names one, else the real one, perhaps by way of a stand-in."""
+    urls: dict[str, str] = {}
+    version = settings.api_version or builder.api_version
+    for name, real in builder.urls.items():
+        given: str | None = getattr(settings, name, None)
+        via = (file.browser_via or file.via) if name == "authorize_url" else file.via
+        real_now = real.replace("{version}", version)
+        urls[name] = given or (f"{via.rstrip('/')}/{real_now.partition('://')[2]}" if via else real_now)
+    return urls
+
+
+def _adjusted(profile: Profile, settings: ProviderSettings, file: ProvidersFile) -> Profile:
+    changes: dict[str, Any] = {
+        "title": settings.title,
+        "kind": TokenKind(settings.kind) if settings.kind else None,
+        "scopes": settings.scopes,
+        "pkce": settings.pkce,
+        "requests_per_s": settings.requests_per_s,
+        "burst": settings.burst,
+        "total_timeout_s": settings.timeout_s,
+        "needs_accounts": settings.needs_accounts,
+    }
+    every = settings.probe_every_s if settings.probe_every_s is not None else file.probe_every_s
+    if every is not None:
+        changes["probe_every"] = timedelta(seconds=every)
+    return replace(profile, **{name: value for name, value in changes.items() if value is not None})
+
+
+def _profile_of(name: str, settings: ProviderSettings) -> Profile:
+    on_unknown = {
+        "single_use": OnUnknown.INTROSPECT if settings.introspection_url else OnUnknown.WAIT,
+        "reusable": OnUnknown.REPEAT,
+        "unknown": OnUnknown.PROBE_THEN_REPEAT if settings.userinfo_url else OnUnknown.WAIT,
+    }[settings.rotation]
+    scopes = settings.scopes or ()
+    return Profile(
+        provider=name,
+        title=settings.title or name,
+        kind=TokenKind(settings.kind or "platform_oauth"),
+        flow=Flow.REFRESH,
+        on_unknown=on_unknown,
+        revoke_scope=RevokeScope.TOKEN if settings.revocation_url else RevokeScope.NONE,
+        scopes=scopes,
+        features={scope: scope for scope in scopes},
+        pkce=True,
+        needs_accounts=bool(settings.accounts_url),
+        requests_per_s=50,
+        burst=100,
+    )
+
+
+def _by_settings(name: str, profile: Profile, settings: ProviderSettings, wire: Wire) -> Provider:
+    missing = [f for f in ("client_id", "authorize_url", "token_url") if getattr(settings, f) is None]
+    if missing:
+        raise ProvidersFileError(f"providers.{name}.{missing[0]}: is needed for a provider that is not built in")
+    return Rfc6749Provider(
+        profile,
+        Client(
+            client_id=settings.client_id or "",
+            client_secret=settings.secret(),
+            authorize_url=settings.authorize_url or "",
+            token_url=settings.token_url or "",
+            revocation_url=settings.revocation_url or "",
+            introspection_url=settings.introspection_url or "",
+            userinfo_url=settings.userinfo_url or "",
+            accounts_url=settings.accounts_url or "",
+            auth=settings.client_auth,
+        ),
+        wire,
+    )

@@ -1,0 +1,275 @@
+"""A provider that follows the RFCs: code with PKCE (7636), refresh (6749), revocation (7009), introspection (7662).
+
+It is complete by settings alone. Built-in providers that are mostly RFC-shaped reuse it and override what differs.
+"""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote_plus, urlencode
+
+from common.contracts import RevocationCause
+from oauth_svc.core.connection import PlatformAccount
+from oauth_svc.core.failure import (
+    Failure,
+    by_status,
+    our_bug,
+    rate_limited,
+    reauthorize,
+    retry_later,
+    unknown_outcome,
+)
+from oauth_svc.core.flow import OnUnknown, Profile
+from oauth_svc.core.grant import MalformedAnswerError, Secrets, TokenAnswer, read_token_answer, scope_set
+
+from .base import (
+    Callback,
+    Consent,
+    Inspection,
+    PlatformError,
+    Signal,
+    WebhookRefusedError,
+    believable,
+    json_object,
+    settle_no_answer,
+)
+from .wire import Answer, NoAnswerError, Request, Wire
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Our client at the provider, and where to reach it. Empty optional URLs mean that it has no such endpoint."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    authorize_url: str
+    token_url: str
+    revocation_url: str = ""
+    introspection_url: str = ""
+    userinfo_url: str = ""
+    accounts_url: str = ""
+    auth: str = "basic"
+    extra_authorize: Mapping[str, str] = field(default_factory=dict)
+
+
+def table(body: Mapping[str, Any]) -> Failure | None:
+    """RFC 6749 section 5.2, with the codes of 4.1.2.1 that servers also use here. None: a code we do not know."""
+    code = body.get("error")
+    if not isinstance(code, str):
+        return None
+    return _TABLE.get(code)
+
+
+_TABLE: dict[str, Failure] = {
+    "invalid_grant": reauthorize("invalid_grant", RevocationCause.USER_REVOKED),
+    "invalid_client": our_bug("invalid_client"),
+    "unauthorized_client": our_bug("unauthorized_client"),
+    "invalid_request": our_bug("invalid_request"),
+    "unsupported_grant_type": our_bug("unsupported_grant_type"),
+    "invalid_scope": our_bug("invalid_scope"),
+    "access_denied": reauthorize("access_denied", RevocationCause.PERMISSION_CHANGED),
+    "temporarily_unavailable": retry_later("temporarily_unavailable"),
+    "server_error": retry_later("server_error"),
+    "slow_down": rate_limited("slow_down"),
+}
+
+
+class Rfc6749Provider:
+    """Any provider that follows the RFCs."""
+
+    def __init__(self, profile: Profile, client: Client, wire: Wire) -> None:
+        self._profile = profile
+        self._client = client
+        self._wire = wire
+        self._client_headers = _basic(client) if client.auth == "basic" else {}
+        self._client_form = (
+            {} if client.auth == "basic" else {"client_id": client.client_id, "client_secret": client.client_secret}
+        )
+
+    @property
+    def profile(self) -> Profile:
+        return self._profile
+
+    def consent_url(self, consent: Consent) -> str:
+        query = {
+            "response_type": "code",
+            "client_id": self._client.client_id,
+            "redirect_uri": consent.redirect_uri,
+            "scope": " ".join(consent.scopes),
+            "state": consent.state,
+            **self._client.extra_authorize,
+        }
+        if consent.challenge is not None:
+            query |= {"code_challenge": consent.challenge, "code_challenge_method": "S256"}
+        return f"{self._client.authorize_url}?{urlencode({k: v for k, v in query.items() if v})}"
+
+    async def exchange(self, callback: Callback, now: datetime) -> TokenAnswer:
+        form = {
+            "grant_type": "authorization_code",
+            "code": callback.query.get("code", ""),
+            "redirect_uri": callback.redirect_uri,
+        }
+        if callback.verifier is not None:
+            form["code_verifier"] = callback.verifier
+        return self.read_tokens(await self._ask_tokens(form, repeatable=False), now)
+
+    async def login(self, credentials: Mapping[str, str], now: datetime) -> TokenAnswer:
+        raise NotImplementedError
+
+    async def refresh(self, secrets: Secrets, now: datetime) -> TokenAnswer:
+        form = {"grant_type": "refresh_token", "refresh_token": secrets.refresh_token or ""}
+        repeatable = self._profile.on_unknown is OnUnknown.REPEAT
+        return self.read_tokens(await self._ask_tokens(form, repeatable=repeatable), now)
+
+    async def inspect(self, secrets: Secrets, now: datetime) -> Inspection:
+        if self._client.introspection_url and secrets.access_token:
+            return await self._introspected(secrets)
+        if self._client.userinfo_url and secrets.access_token:
+            body = await self.read_api(self._client.userinfo_url, secrets.access_token)
+            return Inspection(subject=text(body.get("sub")), subject_name=text(body.get("name")) or "")
+        return Inspection()
+
+    async def accounts(self, secrets: Secrets) -> tuple[PlatformAccount, ...]:
+        if not self._client.accounts_url or not secrets.access_token:
+            return ()
+        body = await self.read_api(self._client.accounts_url, secrets.access_token)
+        found = body.get("accounts", body.get("data"))
+        if not isinstance(found, list):
+            raise PlatformError(retry_later("accounts_malformed", unrecognised=True))
+        return tuple(
+            PlatformAccount(str(item["id"]), text(item.get("name")) or str(item["id"]))
+            for item in found
+            if isinstance(item, dict) and item.get("id") is not None
+        )
+
+    async def revoke(self, secrets: Secrets) -> None:
+        """RFC 7009: an unknown token is answered 200, so already gone is done."""
+        if not self._client.revocation_url:
+            return
+        token = secrets.refresh_token or secrets.access_token
+        if token is None:
+            return
+        hint = "refresh_token" if secrets.refresh_token else "access_token"
+        answer = await self.ask(
+            Request(
+                "POST",
+                self._client.revocation_url,
+                form={"token": token, "token_type_hint": hint, **self._client_form},
+                headers=self._client_headers,
+            ),
+            repeatable=True,
+        )
+        if answer.status >= 400:  # noqa: PLR2004
+            raise PlatformError(self.token_failure(answer))
+
+    async def unspent(self, secrets: Secrets) -> bool | None:
+        if not self._client.introspection_url or secrets.refresh_token is None:
+            return None
+        body = await self._introspect(secrets.refresh_token, "refresh_token")
+        return body.get("active") is True
+
+    def judge(self, answer: Answer) -> Failure | None:
+        if answer.status == 401:  # noqa: PLR2004 - RFC 6750 section 3.1: the access token, not the grant
+            return reauthorize("http_401", RevocationCause.USER_REVOKED, refresh_first=True)
+        return by_status(answer.status, retry_after_s=answer.retry_after_s)
+
+    def read_webhook(self, raw: bytes, headers: Mapping[str, str], now: datetime) -> tuple[Signal, ...]:
+        raise WebhookRefusedError("this provider sends none")
+
+    def read_tokens(self, answer: Answer, now: datetime) -> TokenAnswer:
+        """A token endpoint's answer -> tokens, or the failure it stands for."""
+        body = json_object(answer)
+        if answer.status >= 400 or (body is not None and "error" in body):  # noqa: PLR2004
+            raise PlatformError(self.token_failure(answer))
+        if body is None:
+            raise PlatformError(self._unreadable())
+        try:
+            return read_token_answer(body, now)
+        except MalformedAnswerError as error:
+            raise PlatformError(self._unreadable()) from error
+
+    def token_failure(self, answer: Answer) -> Failure:
+        """The body decides before the status; a status that no row knows is retried, never death."""
+        body = json_object(answer)
+        failure = self.table(body) if body is not None else None
+        if failure is not None:
+            return believable(failure, answer)
+        return by_status(answer.status, retry_after_s=answer.retry_after_s) or self._unreadable()
+
+    def table(self, body: Mapping[str, Any]) -> Failure | None:
+        """The provider's own codes; overridden by built-in providers."""
+        return table(body)
+
+    async def ask(self, request: Request, *, repeatable: bool) -> Answer:
+        try:
+            return await self._wire.send(request)
+        except NoAnswerError as error:
+            raise settle_no_answer(error, repeatable=repeatable) from error
+
+    async def read_api(
+        self, url: str, access_token: str, *, headers: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """A JSON object from the provider's API. Reading changes nothing, so no answer is only a delay."""
+        answer = await self.ask(
+            Request("GET", url, headers={"Authorization": f"Bearer {access_token}", **(headers or {})}),
+            repeatable=True,
+        )
+        failure = self.judge(answer)
+        if failure is not None:
+            raise PlatformError(failure)
+        body = json_object(answer)
+        if body is None:
+            raise PlatformError(retry_later("not_json", unrecognised=True))
+        return body
+
+    async def _ask_tokens(self, form: Mapping[str, str], *, repeatable: bool) -> Answer:
+        return await self.ask(
+            Request("POST", self._client.token_url, form={**form, **self._client_form}, headers=self._client_headers),
+            repeatable=repeatable,
+        )
+
+    async def _introspected(self, secrets: Secrets) -> Inspection:
+        body = await self._introspect(secrets.access_token or "", "access_token")
+        if body.get("active") is not True:
+            raise PlatformError(reauthorize("inactive", RevocationCause.USER_REVOKED, refresh_first=True))
+        return Inspection(
+            subject=text(body.get("sub")),
+            subject_name=text(body.get("username")) or "",
+            scopes=scope_set(body.get("scope")),
+        )
+
+    async def _introspect(self, token: str, hint: str) -> dict[str, Any]:
+        answer = await self.ask(
+            Request(
+                "POST",
+                self._client.introspection_url,
+                form={"token": token, "token_type_hint": hint, **self._client_form},
+                headers=self._client_headers,
+            ),
+            repeatable=True,
+        )
+        body = json_object(answer)
+        if answer.status != 200 or body is None:  # noqa: PLR2004
+            raise PlatformError(self.token_failure(answer) if answer.status >= 400 else retry_later("not_json"))  # noqa: PLR2004
+        return body
+
+    def _unreadable(self) -> Failure:
+        """A success that cannot be read: the provider may have acted. Where it may be asked again, only a delay."""
+        if self._profile.on_unknown is OnUnknown.REPEAT:
+            return retry_later("unreadable_answer", unrecognised=True)
+        return unknown_outcome("unreadable_answer")
+
+
+def text(value: object) -> str | None:
+    """A short text from an answer, or None."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    return value[:256] if isinstance(value, str) and value else None
+
+
+def _basic(client: Client) -> dict[str, str]:
+    """RFC 6749 section 2.3.1: both parts are form-url-encoded before they are joined."""
+    pair = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"
+    return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}

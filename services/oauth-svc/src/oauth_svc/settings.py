@@ -1,0 +1,61 @@
+"""Settings of oauth-svc. Each says its meaning and unit, and what a larger or smaller value costs."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, model_validator
+
+from common.service import ServiceSettings
+from oauth_svc.operations.deps import Limits
+
+
+class OauthSettings(ServiceSettings):
+    """What oauth-svc needs beside what every service has."""
+
+    http_port: int = Field(default=8082, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    providers_file: Path | None = Field(
+        default=None, description="TOML: base URLs and clients of the providers, and providers of your own"
+    )
+    key_encryption: Literal["keyring", "transit"] = Field(
+        default="keyring", description="where the key-encryption keys are: a file, or Vault/OpenBao transit"
+    )
+    keyring_file: Path | None = Field(default=None, description="the keyring, mode 0600 (key_encryption=keyring)")
+    vault_address: str | None = Field(default=None, description="Vault/OpenBao (key_encryption=transit)")
+    vault_token: SecretStr | None = Field(default=None, description="its token (key_encryption=transit)")
+    vault_key: str = Field(default="wevion", description="name of the transit key")
+    vault_mount: str = Field(default="transit", description="mount of the transit engine")
+    poll_s: float = Field(
+        default=0.5, gt=0, le=60, description="seconds between looks at the schedule; smaller reacts faster"
+    )
+    lease_s: float = Field(
+        default=30, ge=12, le=600, description="a killed refresh is resumed after this; above a provider's deadline"
+    )
+    in_flight: int = Field(default=128, ge=1, le=2000, description="provider calls at once per provider and process")
+    state_life_s: float = Field(default=900, ge=60, le=3600, description="how long a consent may take")
+    canary_every_s: float = Field(
+        default=10, gt=0, le=600, description="one trial call per so many seconds while an incident is open"
+    )
+    evidence_grants: int = Field(
+        default=8, ge=2, le=1000, description="unrelated grants that must fail alike before an incident opens"
+    )
+    evidence_window_s: float = Field(default=60, ge=1, le=3600, description="within so many seconds")
+
+    @model_validator(mode="after")
+    def _keys_are_reachable(self) -> "OauthSettings":
+        if self.key_encryption == "keyring" and self.keyring_file is None:
+            raise ValueError("WEVION_KEYRING_FILE is not set (or set WEVION_KEY_ENCRYPTION=transit)")
+        if self.key_encryption == "transit" and (self.vault_address is None or self.vault_token is None):
+            raise ValueError("WEVION_VAULT_ADDRESS and WEVION_VAULT_TOKEN are needed with transit")
+        return self
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(
+            lease=timedelta(seconds=self.lease_s),
+            in_flight=self.in_flight,
+            state_life=timedelta(seconds=self.state_life_s),
+            canary_every=timedelta(seconds=self.canary_every_s),
+            evidence_window=timedelta(seconds=self.evidence_window_s),
+            evidence_grants=self.evidence_grants,
+        )

@@ -1,0 +1,7 @@
+"""Every SQL statement of oauth-svc, by table. It remembers; it does not decide."""
+
+from common.postgres import Connection as Db
+
+from . import access, connections, credentials, gaps, health, schedule, states
+
+__all__ = ["Db", "access", "connections", "credentials", "gaps", "health", "schedule", "states"]

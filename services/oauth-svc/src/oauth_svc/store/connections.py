@@ -1,0 +1,267 @@
+"""Connections and their accounts: read, lock, write."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from common.contracts import TokenStatus
+from common.postgres import Connection as Db
+from oauth_svc.core.connection import Account, Connection
+
+from .rows import ACCOUNT_COLUMNS, COLUMNS, account_of, accounts_of, connection_of
+
+
+async def lock(db: Db, connection_ids: Sequence[UUID]) -> dict[UUID, Connection]:
+    """Lock these connections, in id order so that batches do not deadlock, and read them with their accounts."""
+    rows = await db.fetch(
+        f"""SELECT {COLUMNS} FROM connection c WHERE c.connection_id = ANY($1)
+            ORDER BY c.connection_id FOR UPDATE""",
+        list(connection_ids),
+    )
+    accounts = await accounts_of(db, [row["connection_id"] for row in rows])
+    return {row["connection_id"]: connection_of(row, accounts.get(row["connection_id"], ())) for row in rows}
+
+
+async def save(db: Db, connections: Sequence[Connection]) -> None:
+    """Write the changeable columns of connections that this transaction has locked."""
+    if not connections:
+        return
+    await db.execute(
+        """UPDATE connection c SET
+             version = n.version, status = n.status, since = n.since, cause = n.cause,
+             detected_by = n.detected_by, expires_at = n.expires_at, access_expires_at = n.access_expires_at,
+             last_refreshed_at = n.last_refreshed_at, last_good_at = n.last_good_at,
+             last_failure = n.last_failure, subject_name = n.subject_name, owner_user_id = n.owner_user_id,
+             authorized_at = n.authorized_at,
+             scopes_missing = ARRAY(SELECT jsonb_array_elements_text(n.scopes_missing))
+           FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::text[], $6::text[],
+                       $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::text[],
+                       $12::text[], $13::uuid[], $14::timestamptz[], $15::jsonb[])
+             AS n(connection_id, version, status, since, cause, detected_by, expires_at, access_expires_at,
+                  last_refreshed_at, last_good_at, last_failure, subject_name, owner_user_id, authorized_at,
+                  scopes_missing)
+           WHERE c.connection_id = n.connection_id""",
+        [c.connection_id for c in connections],
+        [c.version for c in connections],
+        [c.status.value for c in connections],
+        [c.since for c in connections],
+        [c.cause and c.cause.value for c in connections],
+        [c.detected_by and c.detected_by.value for c in connections],
+        [c.expires_at for c in connections],
+        [c.access_expires_at for c in connections],
+        [c.last_refreshed_at for c in connections],
+        [c.last_good_at for c in connections],
+        [c.last_failure for c in connections],
+        [c.subject_name for c in connections],
+        [c.owner_user_id for c in connections],
+        [c.authorized_at for c in connections],
+        [list(c.scopes_missing) for c in connections],
+    )
+
+
+async def insert(db: Db, connection: Connection, now: datetime) -> bool:
+    """Make the row, version 0 until its first change; False when this platform user is already connected here."""
+    made = await db.fetchval(
+        """INSERT INTO connection (connection_id, workspace_id, provider, kind, subject, subject_name, owner_user_id,
+             version, status, since, authorized_at, last_good_at, created_at)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $9, $9, $9)
+           ON CONFLICT (workspace_id, provider, subject) DO NOTHING RETURNING true""",
+        connection.connection_id,
+        connection.workspace_id,
+        connection.provider,
+        connection.kind.value,
+        connection.subject,
+        connection.subject_name,
+        connection.owner_user_id,
+        connection.status.value,
+        now,
+    )
+    return bool(made)
+
+
+async def set_scopes(db: Db, connection_id: UUID, requested: Sequence[str], granted: Sequence[str] | None) -> None:
+    """The snapshot of what was asked, and what was given (None: the platform was silent)."""
+    await db.execute(
+        "UPDATE connection SET scopes_requested = $2, scopes_granted = $3 WHERE connection_id = $1",
+        connection_id,
+        list(requested),
+        None if granted is None else list(granted),
+    )
+
+
+async def find_id(db: Db, workspace_id: UUID, provider: str, subject: str) -> UUID | None:
+    found: UUID | None = await db.fetchval(
+        "SELECT connection_id FROM connection WHERE workspace_id = $1 AND provider = $2 AND subject = $3",
+        workspace_id,
+        provider,
+        subject,
+    )
+    return found
+
+
+async def ids_of_subject(db: Db, providers: Sequence[str], subject: str) -> list[UUID]:
+    """Every living connection of one platform user, in all workspaces: what a webhook covers."""
+    rows = await db.fetch(
+        """SELECT connection_id FROM connection WHERE provider = ANY($1) AND subject = $2
+             AND status IN ('active', 'expiring', 'degraded') ORDER BY connection_id""",
+        list(providers),
+        subject,
+    )
+    return [row["connection_id"] for row in rows]
+
+
+async def get(db: Db, workspace_id: UUID, connection_id: UUID) -> Connection | None:
+    row = await db.fetchrow(
+        f"SELECT {COLUMNS} FROM connection c WHERE c.connection_id = $1 AND c.workspace_id = $2",
+        connection_id,
+        workspace_id,
+    )
+    if row is None:
+        return None
+    accounts = await accounts_of(db, [connection_id])
+    return connection_of(row, accounts.get(connection_id, ()))
+
+
+async def read(db: Db, connection_id: UUID) -> Connection | None:
+    """One connection for work that has no caller."""
+    row = await db.fetchrow(f"SELECT {COLUMNS} FROM connection c WHERE c.connection_id = $1", connection_id)
+    if row is None:
+        return None
+    accounts = await accounts_of(db, [connection_id])
+    return connection_of(row, accounts.get(connection_id, ()))
+
+
+async def listing(
+    db: Db, workspace_id: UUID, *, kind: str | None, provider: str | None, after: UUID | None, limit: int
+) -> list[Connection]:
+    rows = await db.fetch(
+        f"""SELECT {COLUMNS} FROM connection c WHERE c.workspace_id = $1
+              AND ($2::text IS NULL OR c.kind = $2) AND ($3::text IS NULL OR c.provider = $3)
+              AND ($4::uuid IS NULL OR c.connection_id > $4)
+            ORDER BY c.connection_id LIMIT $5""",
+        workspace_id,
+        kind,
+        provider,
+        after,
+        limit,
+    )
+    accounts = await accounts_of(db, [row["connection_id"] for row in rows])
+    return [connection_of(row, accounts.get(row["connection_id"], ())) for row in rows]
+
+
+async def due_by_time(db: Db, now: datetime, window_end: datetime, limit: int) -> list[UUID]:
+    """Connections whose end was reached, or whose warning window was. Costs what is due."""
+    rows = await db.fetch(
+        """(SELECT connection_id FROM connection WHERE status IN ('active', 'expiring', 'degraded')
+              AND expires_at IS NOT NULL AND expires_at <= $1 ORDER BY expires_at LIMIT $3)
+           UNION
+           (SELECT connection_id FROM connection WHERE status IN ('active', 'degraded')
+              AND expires_at IS NOT NULL AND expires_at > $1 AND expires_at <= $2 ORDER BY expires_at LIMIT $3)""",
+        now,
+        window_end,
+        limit,
+    )
+    return [row["connection_id"] for row in rows]
+
+
+async def touch_good(db: Db, connection_id: UUID, now: datetime) -> None:
+    """The grant was proved good. A failure never moves this back (lessons T10)."""
+    await db.execute(
+        "UPDATE connection SET last_good_at = greatest(last_good_at, $2) WHERE connection_id = $1",
+        connection_id,
+        now,
+    )
+
+
+async def set_remote_revoke(db: Db, connection_id: UUID, state: str | None) -> None:
+    await db.execute("UPDATE connection SET remote_revoke = $2 WHERE connection_id = $1", connection_id, state)
+
+
+async def has_sibling(db: Db, providers: Sequence[str], subject: str, other_than: UUID) -> bool:
+    """Whether another living connection would be ended by revoking this platform user's grant."""
+    found = await db.fetchval(
+        """SELECT EXISTS (SELECT 1 FROM connection WHERE provider = ANY($1) AND subject = $2
+             AND connection_id <> $3 AND status IN ('active', 'expiring', 'degraded'))""",
+        list(providers),
+        subject,
+        other_than,
+    )
+    return bool(found)
+
+
+async def due_remote_revokes(db: Db, limit: int) -> list[tuple[UUID, UUID]]:
+    rows = await db.fetch(
+        "SELECT connection_id, workspace_id FROM connection WHERE remote_revoke = 'due' LIMIT $1", limit
+    )
+    return [(row["connection_id"], row["workspace_id"]) for row in rows]
+
+
+async def count_by_status(db: Db) -> list[tuple[str, str, int]]:
+    rows = await db.fetch("SELECT provider, status, count(*) AS n FROM connection GROUP BY provider, status")
+    return [(row["provider"], TokenStatus(row["status"]).value, row["n"]) for row in rows]
+
+
+async def save_accounts(db: Db, connection: Connection, accounts: Sequence[Account]) -> None:
+    """Insert or update these accounts of one connection that this transaction has locked."""
+    if not accounts:
+        return
+    await db.executemany(
+        """INSERT INTO account (account_id, connection_id, workspace_id, external_id, name, access, since, cause,
+             verified_at, details)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+           ON CONFLICT (connection_id, external_id) DO UPDATE SET name = excluded.name, access = excluded.access,
+             since = excluded.since, cause = excluded.cause, verified_at = excluded.verified_at,
+             details = excluded.details""",
+        [
+            (
+                a.account_id,
+                connection.connection_id,
+                connection.workspace_id,
+                a.external_id,
+                a.name,
+                a.access.value,
+                a.since,
+                a.cause and a.cause.value,
+                a.verified_at,
+                dict(a.details),
+            )
+            for a in accounts
+        ],
+    )
+
+
+async def account(db: Db, workspace_id: UUID | None, account_id: UUID) -> tuple[Account, Connection] | None:
+    """One account with its connection; `workspace_id` None is for service clients, which serve all."""
+    row = await db.fetchrow(
+        f"""SELECT {ACCOUNT_COLUMNS} FROM account WHERE account_id = $1
+              AND ($2::uuid IS NULL OR workspace_id = $2)""",
+        account_id,
+        workspace_id,
+    )
+    if row is None:
+        return None
+    parent = await db.fetchrow(f"SELECT {COLUMNS} FROM connection c WHERE c.connection_id = $1", row["connection_id"])
+    if parent is None:
+        return None
+    siblings = await accounts_of(db, [row["connection_id"]])
+    return account_of(row), connection_of(parent, siblings.get(row["connection_id"], ()))
+
+
+async def accounts_page(
+    db: Db, workspace_id: UUID, *, after: UUID | None, limit: int
+) -> list[tuple[Account, Connection]]:
+    rows = await db.fetch(
+        f"""SELECT {ACCOUNT_COLUMNS} FROM account WHERE workspace_id = $1
+              AND ($2::uuid IS NULL OR account_id > $2) ORDER BY account_id LIMIT $3""",
+        workspace_id,
+        after,
+        limit,
+    )
+    parents = {
+        row["connection_id"]: connection_of(row)
+        for row in await db.fetch(
+            f"SELECT {COLUMNS} FROM connection c WHERE c.connection_id = ANY($1)",
+            list({row["connection_id"] for row in rows}),
+        )
+    }
+    return [(account_of(row), parents[row["connection_id"]]) for row in rows if row["connection_id"] in parents]

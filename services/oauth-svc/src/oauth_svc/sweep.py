@@ -1,0 +1,37 @@
+"""What makes oauth-svc act by itself: periodic work, each idempotent, each with a status."""
+
+from common.runtime.periodic import Periodic
+from oauth_svc.operations import connect, disconnect, expiry, probe
+from oauth_svc.operations.deps import Deps
+from oauth_svc.operations.refresh import Engine, SweepStatus
+
+
+def periodic_work(deps: Deps, engine: Engine, *, poll_s: float) -> list[Periodic]:
+    """All of it. `poll_s` is how late a due refresh may be noticed when nothing pokes."""
+
+    async def refreshes() -> SweepStatus:
+        return await engine.sweep()
+
+    async def probes() -> SweepStatus:
+        return await probe.sweep(deps, engine)
+
+    async def ends() -> SweepStatus:
+        return await expiry.sweep(deps)
+
+    async def revokes() -> SweepStatus:
+        return await disconnect.sweep_remote(deps)
+
+    async def housekeeping() -> SweepStatus:
+        await connect.forget_old_states(deps)
+        await expiry.count(deps)
+        return SweepStatus(0)
+
+    refresh = Periodic("refresh", refreshes, interval_s=poll_s)
+    engine.when_free(refresh.poke)
+    return [
+        refresh,
+        Periodic("probe", probes, interval_s=poll_s, timeout_s=300),
+        Periodic("expiry", ends, interval_s=poll_s),
+        Periodic("remote-revoke", revokes, interval_s=max(poll_s, 2.0), timeout_s=300),
+        Periodic("housekeeping", housekeeping, interval_s=30.0),
+    ]

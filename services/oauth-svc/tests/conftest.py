@@ -1,0 +1,267 @@
+"""Fixtures: a stage with a real database, the provider simulator, and oauth-svc's HTTP in one process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+from uuid import UUID
+
+import aiohttp
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from provider_simulator.app import Simulator
+from provider_simulator.settings import Settings as SimulatorSettings
+
+from common.auth import FixedKeys, RevocationSet, Verifier
+from common.crypto import Keyring, KeyringEncryption
+from common.postgres import Pool, open_pool
+from common.runtime import ids
+from common.testing import DatabaseFactory
+from common.web import create_app, serve
+from oauth_svc import http
+from oauth_svc.operations import expiry, probe
+from oauth_svc.operations.access import Access
+from oauth_svc.operations.breaker import Breakers
+from oauth_svc.operations.deps import Deps, Limits
+from oauth_svc.operations.refresh import Engine
+from oauth_svc.operations.shield import Shield
+from oauth_svc.operations.vault import Vault
+from oauth_svc.providers.registry import ProvidersFile, build_providers
+
+PUBLIC_URL = "http://127.0.0.1:8080"
+ISSUER = "http://issuer.test"
+SIGNING_KEY = Ed25519PrivateKey.generate()
+
+
+class OffsetClock:
+    """The system's time, moved by what a test says: leases are on the database's clock, so time itself goes on."""
+
+    def __init__(self) -> None:
+        self.offset = timedelta(0)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.offset
+
+    def advance(self, by: timedelta) -> None:
+        self.offset += by
+
+
+@dataclass
+class Person:
+    """A signed-in user's browser."""
+
+    user_id: UUID
+    workspace_id: UUID
+    role: str
+    session_id: UUID = field(default_factory=ids.new_id)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        now = datetime.now(UTC)
+        claims = {
+            "iss": ISSUER,
+            "sub": str(self.user_id),
+            "aud": "wevion",
+            "iat": now,
+            "exp": now + timedelta(hours=1),
+            "jti": str(ids.new_id()),
+            "sid": str(self.session_id),
+            "wid": str(self.workspace_id),
+            "role": self.role,
+            "epoch": 1,
+        }
+        token = jwt.encode(claims, SIGNING_KEY, algorithm="EdDSA", headers={"kid": "test"})
+        return {"Authorization": f"Bearer {token}"}
+
+
+def service_headers(scope: str = "tokens:read") -> dict[str, str]:
+    """A backend service's JWT."""
+    now = datetime.now(UTC)
+    claims = {
+        "iss": ISSUER,
+        "sub": "sync",
+        "client_id": "sync",
+        "aud": "wevion",
+        "iat": now,
+        "exp": now + timedelta(minutes=10),
+        "jti": str(ids.new_id()),
+        "scope": scope,
+    }
+    token = jwt.encode(claims, SIGNING_KEY, algorithm="EdDSA", headers={"kid": "test"})
+    return {"Authorization": f"Bearer {token}"}
+
+
+@dataclass
+class Reply:
+    """An answer, read."""
+
+    status: int
+    headers: dict[str, str]
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+    @property
+    def location(self) -> str:
+        return self.headers["Location"]
+
+
+@dataclass
+class Stage:
+    """Everything a test needs."""
+
+    pool: Pool
+    deps: Deps
+    engine: Engine
+    simulator: Simulator
+    session: aiohttp.ClientSession
+    url: str
+    clock: OffsetClock
+
+    def person(self, *, role: str = "member", workspace_id: UUID | None = None) -> Person:
+        return Person(ids.new_id(), workspace_id or ids.new_id(), role)
+
+    async def ask(self, method: str, path: str, headers: dict[str, str] | None = None, **more: Any) -> Reply:
+        url = path if path.startswith("http") else self.url + path
+        async with self.session.request(method, url, headers=headers, allow_redirects=False, **more) as response:
+            return Reply(response.status, dict(response.headers), await response.text())
+
+    async def sim(self, method: str, path: str, body: Any = None) -> Any:
+        reply = await self.ask(method, f"{self.simulator.control_url}/_sim/{path}", json=body)
+        assert reply.status < 300, reply.text
+        return json.loads(reply.text) if reply.text else None
+
+    async def consent_url(self, person: Person, provider: str = "meta", **query: str) -> str:
+        reply = await self.ask("GET", f"/connect/{provider}", person.headers, params=query)
+        assert reply.status == 302, reply.text
+        return reply.location
+
+    async def agree(self, consent_url: str, *form: tuple[str, str]) -> dict[str, str]:
+        """What the platform sends the browser back with."""
+        reply = await self.ask("POST", consent_url, data=list(form))
+        assert reply.status == 302, reply.text
+        return dict(parse_qsl(urlsplit(reply.location).query))
+
+    async def connect(
+        self, person: Person, provider: str = "meta", user: str = "avery", form: tuple[tuple[str, str], ...] = (), **query: str
+    ) -> Reply:
+        back = await self.agree(await self.consent_url(person, provider, **query), ("user", user), *form)
+        return await self.ask("GET", f"/connect/{provider}/callback", person.headers, params=back)
+
+    async def connections(self, person: Person) -> list[dict[str, Any]]:
+        reply = await self.ask("GET", "/api/v1/connections", person.headers)
+        assert reply.status == 200, reply.text
+        items: list[dict[str, Any]] = reply.json["items"]
+        return items
+
+    async def connection(self, person: Person) -> dict[str, Any]:
+        (only,) = await self.connections(person)
+        return only
+
+    async def events(self, *, clear: bool = True) -> list[tuple[str, dict[str, Any]]]:
+        """What went to the outbox, in order: (topic, body)."""
+        rows = await self.pool.fetch("SELECT topic, payload FROM outbox ORDER BY id")
+        if clear:
+            await self.pool.execute("DELETE FROM outbox")
+        return [(row["topic"], json.loads(row["payload"])) for row in rows]
+
+    async def refresh_due(self) -> int:
+        """Run the refresh sweep to its end."""
+        claimed = 0
+        while (status := await self.engine.sweep()).claimed:
+            claimed += status.claimed
+            await self.engine.drain(20)
+        return claimed
+
+    async def make_due(self, provider: str = "meta") -> None:
+        await self.pool.execute("UPDATE schedule SET refresh_at = now() - interval '1 second' WHERE provider = $1", provider)
+
+    async def probe_all(self) -> None:
+        await self.pool.execute("UPDATE schedule SET probe_at = now() - interval '1 second' WHERE probe_at IS NOT NULL")
+        await probe.sweep(self.deps, self.engine)
+
+    async def pass_time(self) -> None:
+        await expiry.sweep(self.deps)
+
+
+def providers_file(simulator: Simulator) -> ProvidersFile:
+    """The settings that point every provider at the simulator."""
+    base = f"{simulator.url}/rfc6749.example"
+    apps = {(app.provider): app for app in simulator.world.apps.all()}
+    clients = {
+        name: {"client_id": apps[name].client_id, "client_secret": apps[name].client_secret}
+        for name in ("meta",)
+    }
+    return ProvidersFile.model_validate(
+        {
+            "via": simulator.url,
+            "allow_private_hosts": [urlsplit(simulator.url).netloc],
+            "providers": {
+                **clients,
+                "rfc6749": {
+                    "title": "Acme Ads",
+                    "client_id": "wevion",
+                    "client_secret": "sim-rfc6749-secret",
+                    "authorize_url": f"{base}/authorize",
+                    "token_url": f"{base}/token",
+                    "revocation_url": f"{base}/revoke",
+                    "introspection_url": f"{base}/introspect",
+                    "userinfo_url": f"{base}/api/me",
+                    "accounts_url": f"{base}/api/accounts",
+                    "scopes": ["ads.read", "accounts.read"],
+                    "rotation": "single_use",
+                    "requests_per_s": 10000,
+                    "burst": 10000,
+                    "timeout_s": 2,
+                },
+            },
+        }
+    )
+
+
+@pytest.fixture
+async def stage(database: DatabaseFactory) -> AsyncIterator[Stage]:
+    async with AsyncExitStack() as stack:
+        simulator = await stack.enter_async_context(
+            Simulator(SimulatorSettings(port=0, control_port=0, smtp_port=0, public_url=PUBLIC_URL))
+        )
+        pool = await open_pool(await database("oauth_svc"), application_name="test", max_size=8)
+        stack.push_async_callback(pool.close)
+        providers = build_providers(providers_file(simulator))
+        stack.push_async_callback(providers.close)
+        clock = OffsetClock()
+        deps = Deps(
+            pool=pool,
+            providers=providers,
+            vault=Vault(KeyringEncryption(Keyring.generate())),
+            clock=clock,
+            public_url=PUBLIC_URL,
+            limits=Limits(lease=timedelta(seconds=5), canary_every=timedelta(milliseconds=50)),
+        )
+        engine, shield = Engine(deps, Breakers(deps)), Shield()
+        verifier = Verifier(
+            FixedKeys({"test": SIGNING_KEY.public_key()}), RevocationSet(), issuer=ISSUER, audience="wevion"
+        )
+        app = create_app(
+            http.routes(deps, engine, Access(deps, engine), shield, verifier.authenticate),
+            authenticate=verifier.authenticate,
+            title="oauth-svc",
+            version="test",
+            ready_checks={},
+        )
+        server = await stack.enter_async_context(serve(app, host="127.0.0.1", port=0))
+        session = await stack.enter_async_context(
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20), cookie_jar=aiohttp.DummyCookieJar())
+        )
+        yield Stage(pool, deps, engine, simulator, session, server.url, clock)
+        engine.stop()
+        await engine.drain(5)
+        await shield.drain(5)

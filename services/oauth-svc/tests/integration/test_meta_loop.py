@@ -1,0 +1,127 @@
+"""A Meta connection's whole life: connect, silent refresh, removal at the platform, re-authorisation, gap."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.conftest import Stage
+
+
+async def test_connect_stores_the_long_lived_token_with_three_accounts(stage: Stage) -> None:
+    person = stage.person()
+    reply = await stage.connect(person, return_to="/connections?tab=ads")
+    assert reply.status == 302
+    assert reply.location.startswith("/connections?tab=ads&connected=meta&connection_id=")
+    connection = await stage.connection(person)
+    assert connection["status"] == "active"
+    assert len(connection["accounts"]) == 3
+    issued, state = await stage.events()
+    assert issued[0] == "token.issued"
+    assert issued[1]["how"] == "connect"
+    assert issued[1]["token"]["version"] == 1
+    assert len(issued[1]["token"]["accounts"]) == 3
+    assert state[0] == "token.state"
+    assert state[1]["status"] == "active"
+    days = await stage.pool.fetchval("SELECT extract(epoch FROM access_expires_at - now()) / 86400 FROM connection")
+    assert 55 < days < 61
+
+
+async def test_refresh_swaps_the_token_and_tells(stage: Stage) -> None:
+    person = stage.person()
+    await stage.connect(person)
+    before = await stage.pool.fetchrow("SELECT sealed, version, generation FROM credential")
+    await stage.events()
+    await stage.make_due()
+    assert await stage.refresh_due() == 1
+    after = await stage.pool.fetchrow("SELECT sealed, version, generation FROM credential")
+    assert before is not None
+    assert after is not None
+    assert after["version"] == before["version"] + 1
+    assert after["generation"] == before["generation"] + 1
+    assert [topic for topic, _ in await stage.events()] == ["token.refreshed", "token.state"]
+    assert await stage.refresh_due() == 0, "a second run finds nothing to do"
+
+
+async def test_removal_is_learned_by_the_webhook_once(stage: Stage) -> None:
+    person = stage.person()
+    await stage.connect(person)
+    await stage.sim("PUT", "apps/meta/100000000000001", {"client_secret": "sim-meta-app-secret-0123456789abcdef", "webhook_url": f"{stage.url}/webhooks/meta", "redirect_uris": ["http://127.0.0.1:8080/connect/meta/callback"]})
+    await stage.events()
+    await stage.sim("POST", "grants/meta/avery/revoke", {"cause": "user_revoked", "webhook": "twice"})
+    from common.testing import eventually
+
+    async def revoked() -> bool:
+        return (await stage.connection(person))["status"] == "revoked"
+
+    await eventually(revoked)
+    connection = await stage.connection(person)
+    assert (connection["cause"], connection["detected_by"]) == ("user_revoked", "webhook")
+    assert [topic for topic, _ in await stage.events()] == ["token.revoked", "token.state"]
+
+
+async def test_removal_is_learned_by_the_probe_and_by_the_refresh(stage: Stage) -> None:
+    for how in ("probe", "refresh"):
+        person = stage.person()
+        await stage.connect(person)
+        await stage.sim("POST", "grants/meta/avery/revoke", {"cause": "user_revoked", "webhook": "none"})
+        if how == "probe":
+            await stage.probe_all()
+        else:
+            await stage.make_due()
+            await stage.refresh_due()
+        connection = await stage.connection(person)
+        assert (connection["status"], connection["cause"], connection["detected_by"]) == ("revoked", "user_revoked", how)
+        assert connection["fix_url"].endswith(f"/connect/meta?connection_id={connection['connection_id']}")
+
+
+async def test_reauthorisation_heals_the_same_connection_and_closes_the_gap(stage: Stage) -> None:
+    person = stage.person()
+    await stage.connect(person)
+    first = await stage.connection(person)
+    await stage.sim("POST", "grants/meta/avery/revoke", {"cause": "user_revoked", "webhook": "none"})
+    await stage.probe_all()
+    await stage.events()
+    stage.clock.advance(timedelta(hours=3))
+    reply = await stage.connect(person, connection_id=first["connection_id"])
+    assert reply.status == 302, reply.text
+    healed = await stage.connection(person)
+    assert healed["connection_id"] == first["connection_id"]
+    assert healed["status"] == "active"
+    assert {a["account_id"] for a in healed["accounts"]} == {a["account_id"] for a in first["accounts"]}
+    events = await stage.events()
+    topics = [topic for topic, _ in events]
+    assert topics == ["token.issued", "token.state", *["data_gap.closed"] * 3]
+    assert events[0][1]["how"] == "reauthorize"
+    gaps = (await stage.ask("GET", "/api/v1/data-gaps", person.headers)).json
+    assert gaps["total"] == 3
+    assert gaps["open"] == 0
+    assert 3 * 3 * 3600 <= gaps["total_seconds"] < 3 * 3 * 3600 + 60
+
+
+async def test_consent_by_someone_else_changes_nothing(stage: Stage) -> None:
+    person = stage.person()
+    await stage.connect(person)
+    before = await stage.connection(person)
+    await stage.events()
+    reply = await stage.connect(person, user="jordan", connection_id=before["connection_id"])
+    assert reply.status == 409
+    assert "another user of the platform" in reply.text
+    assert await stage.connection(person) == before
+    assert await stage.events() == []
+
+
+async def test_disconnect_revokes_at_the_platform(stage: Stage) -> None:
+    from oauth_svc.operations import disconnect
+
+    person = stage.person()
+    await stage.connect(person)
+    connection = await stage.connection(person)
+    reply = await stage.ask("DELETE", f"/api/v1/connections/{connection['connection_id']}", person.headers)
+    assert reply.status == 200
+    assert reply.json["cause"] == "disconnected"
+    await disconnect.sweep_remote(stage.deps)
+    grants = await stage.sim("GET", "grants?provider=meta&alive=1")
+    assert grants["grants"] == [] if isinstance(grants, dict) else grants == []
+    assert await stage.pool.fetchval("SELECT count(*) FROM credential") == 0
