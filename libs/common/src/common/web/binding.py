@@ -84,7 +84,11 @@ def _bind_form(model: type[BaseModel], limit: int) -> BindBody:
         _require_media_type(request, "application/x-www-form-urlencoded")
         try:
             fields = parse_qsl(
-                raw.decode(), keep_blank_values=True, strict_parsing=bool(raw), max_num_fields=_MOST_FORM_FIELDS
+                raw.decode(),
+                keep_blank_values=True,
+                strict_parsing=bool(raw),
+                max_num_fields=_MOST_FORM_FIELDS,
+                errors="strict",
             )
         except ValueError:
             error = FieldError(field="", rule="malformed_form", message="is not a usable form")

@@ -28,6 +28,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 PRINCIPAL = web.RequestKey("principal", Principal)
 """Where an endpoint of the bare request finds who calls."""
 
+_REFUSAL = 400
 _ERROR = 500
 _GONE = 499  # in logs and metrics only: the client left before the answer
 _LONGEST_LOGGED_PATH = 200
@@ -63,7 +64,11 @@ def build(
             except Problem as problem:
                 response = refuse(problem)
             except web.HTTPException as error:
-                response = _from_aiohttp(error)
+                if error.status < _REFUSAL:  # a redirect; aiohttp wants it raised, not returned
+                    secured(error)
+                    status = error.status
+                    raise
+                response = refuse(from_http_exception(error))
             except asyncio.CancelledError:
                 if not watch.timed_out(task):
                     raise
@@ -208,10 +213,6 @@ _OAUTH_ERRORS = frozenset(
     }
 )
 _OAUTH_BY_STATUS = {401: "invalid_client", 500: "server_error", 503: "temporarily_unavailable", 504: "server_error"}
-
-
-def _from_aiohttp(error: web.HTTPException) -> web.StreamResponse:
-    return secured(error) if error.status < 400 else _refusal(from_http_exception(error))  # noqa: PLR2004
 
 
 def _timed_out(route: Route) -> Problem:

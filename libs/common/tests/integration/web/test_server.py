@@ -1,0 +1,185 @@
+"""The server as a whole: probes, metrics, logs, what is not HTTP, and a stop that cuts nobody off."""
+
+import asyncio
+import json
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from common.telemetry import metrics
+from common.telemetry.sink import SINK
+from common.web import HEALTH, Access, Routes, create_app, serve
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+async def test_alive_is_not_ready(site: Any) -> None:
+    async with site.http.get("/readyz") as answer:
+        assert answer.status == 200
+        assert await answer.json() == {"status": "ready", "checks": {"database": "ok", "kafka": "ok"}}
+    site.checks["database"] = "no connection for 12 s"
+    site.checks["kafka"] = False
+    async with site.http.get("/readyz") as answer:
+        assert answer.status == 503
+        assert (await answer.json())["checks"] == {"database": "no connection for 12 s", "kafka": "not ready"}
+    async with site.http.get("/livez") as answer:
+        assert answer.status == 200
+
+
+async def test_checks_may_wait_fail_and_hang() -> None:
+    async def good() -> bool:
+        await asyncio.sleep(0)
+        return True
+
+    async def hangs() -> None:
+        await asyncio.Event().wait()
+
+    def fails() -> None:
+        raise OSError("postgresql://wevion:hunter2@db refused")
+
+    checks = {"good": good, "hangs": hangs, "fails": fails}
+    app = create_app(Routes("x"), title="x", version="1", ready_checks=checks)
+    ready, said = await app[HEALTH].report()
+    assert not ready
+    assert said == {"good": "ok", "hangs": "no answer within 2 s", "fails": "failed: OSError"}
+
+
+async def test_metrics_are_by_template_and_bounded(site: Any) -> None:
+    def count(route: str, status: str, method: str = "GET") -> float:
+        labels = {"method": method, "route": route, "status": status}
+        return metrics.value("wevion_http_request_duration_seconds_count", labels)
+
+    before = count("/items/{id}", "200"), count("/{unknown:.*}", "404"), count("/{unknown:.*}", "405", "other")
+    for number in range(1, 4):
+        async with site.http.get(f"/items/00000000-0000-0000-0000-00000000000{number}"), site.http.get(f"/no/{number}"):
+            pass
+    for method in ("PROPFIND", "PURGE"):
+        async with site.http.request(method, "/items"):
+            pass
+    assert count("/items/{id}", "200") == before[0] + 3
+    assert count("/{unknown:.*}", "404") == before[1] + 3
+    assert count("/{unknown:.*}", "405", "other") == before[2] + 2
+    async with site.http.get("/metrics", headers={"Accept": "application/openmetrics-text"}) as answer:
+        assert answer.content_type == "application/openmetrics-text"
+        assert "wevion_http_requests_in_flight 1.0" in await answer.text()
+    async with site.http.get("/metrics") as answer:
+        assert answer.content_type == "text/plain"
+
+
+async def test_one_line_per_request_without_its_query(site: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    SINK.flush()
+    capsys.readouterr()
+    async with site.http.get("/moved?code=hunter2", allow_redirects=False), site.http.get("/livez"):
+        pass
+    async with site.http.get("/items/eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJ4In0.aHVudGVyMg"):
+        pass
+    SINK.flush()
+    err = capsys.readouterr().err
+    lines = [json.loads(line) for line in err.splitlines() if '"http_request"' in line]
+    assert [(line["route"], line["status"]) for line in lines] == [("/moved", 400), ("/items/{id}", 400)]
+    assert lines[1]["path"] == "/items/***"
+    assert len(lines[0]["trace_id"]) == 32
+    assert "hunter2" not in err
+    assert "aHVudGVyMg" not in err
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"NOT HTTP AT ALL\r\n\r\n", b"400"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"400"),
+        (b"GET /livez HTTP/1.1\r\nHost: x\r\n" + b"".join(b"a%d: x\r\n" % n for n in range(200)) + b"\r\n", b"431"),
+        (b"GET /livez HTTP/1.1\r\nHost: x\r\nCookie: " + b"x" * 20_000 + b"\r\n\r\n", b"431"),
+        (b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", b"431"),
+        (
+            b"POST /items HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            b"400",
+        ),
+        (b"POST /items HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", b"400"),
+    ],
+)
+async def test_what_is_not_http_is_refused_as_a_problem(site: Any, head: bytes, status: bytes) -> None:
+    reader, writer = await asyncio.open_connection(site.host, site.port)
+    writer.write(head)
+    async with asyncio.timeout(5):
+        answer = await reader.read()
+    writer.close()
+    assert answer.split()[1] == status
+    assert b"application/problem+json" in answer
+    assert b"Traceback" not in answer
+    async with site.http.get("/livez") as alive:
+        assert alive.status == 200
+
+
+async def test_a_slow_request_gets_its_answer_after_the_limit() -> None:
+    routes = Routes("x")
+
+    @routes.get("/never", access=Access.public(), summary="x")
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    app = create_app(routes, title="x", version="1", timeout_s=0.05)
+    async with serve(app) as server, aiohttp.ClientSession(server.url) as http:
+        async with http.get("/never") as answer:
+            assert (answer.status, (await answer.json(content_type=None))["code"]) == (504, "timeout")
+        async with http.get("/livez") as answer:
+            assert answer.status == 200
+
+
+async def test_a_stop_lets_running_requests_finish() -> None:
+    routes, entered, release = Routes("x"), asyncio.Event(), asyncio.Event()
+
+    async def work(request: web.Request) -> web.Response:
+        entered.set()
+        await release.wait()
+        ready, said = await request.app[HEALTH].report()
+        return web.json_response({"ready": ready, "said": said})
+
+    routes.raw("GET", "/work", work)
+    app = create_app(routes, title="x", version="1")
+    async with aiohttp.ClientSession() as http:
+        async with serve(app) as server:
+            url = server.url
+            running = asyncio.create_task(http.get(f"{url}/work"))
+            await entered.wait()
+            asyncio.get_running_loop().call_later(0.1, release.set)
+        answer = await running
+        assert await answer.json() == {"ready": False, "said": {"process": "stopping"}}
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await http.get(f"{url}/livez")
+
+
+async def test_a_stream_can_end_itself_at_a_stop() -> None:
+    routes, entered = Routes("x"), asyncio.Event()
+
+    async def stream(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        entered.set()
+        await request.app[HEALTH].stopping.wait()
+        await answer.write(b"bye")
+        return answer
+
+    routes.raw("GET", "/events", stream)
+    app = create_app(routes, title="x", version="1")
+    async with aiohttp.ClientSession() as http:
+        async with serve(app) as server:
+            answer = await http.get(f"{server.url}/events")
+            await entered.wait()
+        assert await answer.read() == b"bye"
+
+
+async def test_the_document_is_served(site: Any) -> None:
+    async with site.http.get("/openapi.json") as answer:
+        document = await answer.json()
+    assert document["openapi"] == "3.1.0"
+    assert "/items/{id}" in document["paths"]
+    assert "/stream/{rest}" not in document["paths"]
+
+
+async def test_a_taken_port_is_an_error(site: Any) -> None:
+    with pytest.raises(OSError, match="in use"):
+        async with serve(create_app(Routes("x"), title="x", version="1"), port=site.port):
+            pass
