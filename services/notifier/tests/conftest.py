@@ -128,13 +128,16 @@ class World:
         self.directory.members.setdefault(self.workspace_id, []).append(made)
         return made
 
-    def token(self, owner: Person, *, version: int = 1, kind: TokenKind = TokenKind.PLATFORM_OAUTH, **more: Any) -> TokenRef:
+    def token(
+        self, owner: Person, *, version: int = 1, kind: TokenKind = TokenKind.PLATFORM_OAUTH, **more: Any
+    ) -> TokenRef:
         defaults: dict[str, Any] = {
             "token_id": new_id(),
             "provider": "meta",
             "workspace_id": self.workspace_id,
             "accounts": tuple(
-                AccountRef(account_id=new_id(), external_id=f"act_{number}", name=f"Shop {number}") for number in (1, 2, 3)
+                AccountRef(account_id=new_id(), external_id=f"act_{number}", name=f"Shop {number}")
+                for number in (1, 2, 3)
             ),
         }
         return TokenRef(owner_user_id=owner.user_id, version=version, kind=kind, **(defaults | more))
@@ -144,7 +147,9 @@ class World:
         await events.take(self.deps, event, self.clock.now())
         return event
 
-    async def issued(self, token: TokenRef, expires_in: timedelta | None = timedelta(days=60), how: IssuedHow = IssuedHow.CONNECT) -> None:
+    async def issued(
+        self, token: TokenRef, expires_in: timedelta | None = timedelta(days=60), how: IssuedHow = IssuedHow.CONNECT
+    ) -> None:
         expires_at = None if expires_in is None else self.clock.now() + expires_in
         await self.take(TokenIssuedV1(token=token, how=how, expires_at=expires_at))
 
@@ -179,7 +184,8 @@ class World:
     async def sent_events(self) -> list[dict[str, Any]]:
         rows = await self.deps.pool.fetch("SELECT payload, headers FROM outbox WHERE topic = 'notice.sent' ORDER BY id")
         return [
-            decode(row["payload"], [(k, v.encode()) for k, v in row["headers"].items()]).body.model_dump() for row in rows
+            decode(row["payload"], [(k, v.encode()) for k, v in row["headers"].items()]).body.model_dump()
+            for row in rows
         ]
 
     async def count(self, sql: str, *arguments: Any) -> int:

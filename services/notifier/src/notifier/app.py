@@ -40,7 +40,7 @@ async def run(settings: NotifierSettings) -> None:
             pool=pool,
             texts=load_texts(settings.public_url),
             channels=channels,
-            people=SessionService(service.http(), settings.session_url, service.service_tokens()),
+            people=SessionService(service.http(), settings.people_url, service.service_tokens()),
             vault=Keyring.from_file(settings.keyring_file) if settings.keyring_file else None,
             pace=Pace(
                 settle=timedelta(seconds=settings.settle_s),

@@ -3,6 +3,7 @@
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -13,8 +14,10 @@ class NotifierSettings(ServiceSettings):
     """Everything that can be configured."""
 
     http_port: int = Field(default=8085, ge=0, le=65535, description="port to listen on; 0 takes a free one")
-    session_url: str = Field(
-        default="http://127.0.0.1:8081", pattern=r"^https?://", description="session-svc: who the people are"
+    session_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        description="session-svc: who the people are; without it, the origin of WEVION_TOKEN_URL",
     )
     keyring_file: Path | None = Field(
         default=None, description="key-encryption keys; without it one-off mails (password reset) are not offered"
@@ -23,8 +26,8 @@ class NotifierSettings(ServiceSettings):
     smtp_port: int = Field(default=587, ge=1, le=65535, description="the mail server's port")
     smtp_username: str | None = Field(default=None, description="sign-in name at the mail server, if it wants one")
     smtp_password: SecretStr | None = Field(default=None, description="its password")
-    smtp_tls: Literal["none", "starttls", "implicit"] = Field(
-        default="starttls", description="none only for a server on this machine"
+    smtp_tls: Literal["auto", "none", "starttls", "implicit"] = Field(
+        default="auto", description="auto takes STARTTLS when the server offers it; starttls insists on it"
     )
     smtp_connections: int = Field(
         default=8, ge=1, le=64, description="mails handed in side by side; more is faster, and a server may refuse it"
@@ -64,3 +67,11 @@ class NotifierSettings(ServiceSettings):
         if (self.smtp_username is None) != (self.smtp_password is None):
             raise ValueError("WEVION_SMTP_USERNAME and WEVION_SMTP_PASSWORD go together")
         return self
+
+    @property
+    def people_url(self) -> str:
+        """Where session-svc answers."""
+        if self.session_url is not None:
+            return self.session_url
+        token_url = urlsplit(self.token_url)
+        return f"{token_url.scheme}://{token_url.netloc}"

@@ -45,7 +45,7 @@ class MailServer:
     sender: str
     username: str | None = None
     password: SecretStr | None = field(default=None, repr=False)
-    tls: Literal["none", "starttls", "implicit"] = "none"
+    tls: Literal["auto", "none", "starttls", "implicit"] = "auto"
     connections: int = 8
     settings_url: str = ""
     unsubscribe_url: str = ""
@@ -79,14 +79,9 @@ class MailChannel:
             async with asyncio.timeout(TIMEOUT_S * 2), self._connection() as smtp:
                 await smtp.sendmail(self._sender_address, [parcel.address], message.as_bytes(policy=SMTP_POLICY))
         except aiosmtplib.SMTPRecipientsRefused as error:
-            return self._read(error.recipients[0].code, recipient=True)
-        except (aiosmtplib.SMTPSenderRefused, aiosmtplib.SMTPDataError) as error:
-            return self._read(error.code, recipient=False)
-        except aiosmtplib.SMTPAuthenticationError as error:
-            _log.error("mail_sign_in_refused", code=error.code)
-            return Outcome(Answer.CHANNEL_DOWN, detail="sign_in")
+            return _read(error.recipients[0].code, recipient=True)
         except aiosmtplib.SMTPResponseException as error:
-            return self._read(error.code, recipient=False)
+            return _read(error.code, recipient=False)
         except (aiosmtplib.SMTPException, TimeoutError, OSError) as error:
             return Outcome(Answer.CHANNEL_DOWN, detail=type(error).__name__)
         return Outcome(Answer.ACCEPTED, reference=message["Message-ID"])
@@ -136,7 +131,7 @@ class MailChannel:
             port=server.port,
             timeout=TIMEOUT_S,
             use_tls=server.tls == "implicit",
-            start_tls=server.tls == "starttls",
+            start_tls=None if server.tls == "auto" else server.tls == "starttls",
             username=server.username,
             password=server.password.get_secret_value() if server.password else None,
         )
@@ -159,16 +154,16 @@ class MailChannel:
         message.add_alternative(parcel.html, subtype="html", cte="quoted-printable")
         return message
 
-    def _read(self, code: int, *, recipient: bool) -> Outcome:
-        """The meaning of a reply (RFC 5321, section 4.2): 4yz may work later, 5yz never will."""
-        detail = f"smtp_{code}"
-        if code == _SHUTTING_DOWN:
-            return Outcome(Answer.CHANNEL_DOWN, detail=detail)
-        if code in _SIGN_IN_CODES:
-            _log.error("mail_sign_in_refused", code=code)
-            return Outcome(Answer.CHANNEL_DOWN, detail=detail)
-        if code < _PERMANENT:
-            return Outcome(Answer.TRY_LATER, detail=detail)
-        if recipient and code in _ADDRESS_CODES:
-            return Outcome(Answer.ADDRESS_DEAD, detail=detail)
-        return Outcome(Answer.MESSAGE_REFUSED, detail=detail)
+
+def _read(code: int, *, recipient: bool) -> Outcome:
+    """The meaning of a reply (RFC 5321, section 4.2): 4yz may work later, 5yz never will."""
+    detail = f"smtp_{code}"
+    if code in _SIGN_IN_CODES:
+        _log.error("mail_sign_in_refused", code=code)
+        return Outcome(Answer.CHANNEL_DOWN, detail=detail)
+    if code == _SHUTTING_DOWN:
+        return Outcome(Answer.CHANNEL_DOWN, detail=detail)
+    if code < _PERMANENT:
+        return Outcome(Answer.TRY_LATER, detail=detail)
+    dead = recipient and code in _ADDRESS_CODES
+    return Outcome(Answer.ADDRESS_DEAD if dead else Answer.MESSAGE_REFUSED, detail=detail)

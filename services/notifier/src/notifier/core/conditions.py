@@ -136,7 +136,9 @@ def _about(token: Token, code: NoticeCode, episode: int, stage: str = "") -> Fac
     )
 
 
-def judge(code: NoticeCode, expires_at: datetime | None, token: Token | None) -> Resolution | None:
+def judge(  # noqa: PLR0911  a table: one answer per case
+    code: NoticeCode, expires_at: datetime | None, token: Token | None
+) -> Resolution | None:
     """Why a notice of `code` is over, given the present state; None while it is true.
 
     Args:

@@ -64,7 +64,9 @@ class Verdict:
     pause_channel_s: float | None = None
 
 
-def decide(outcome: Outcome, *, wait_s: float, first_tried_at: datetime, now: datetime) -> Verdict:
+def decide(  # noqa: PLR0911  a table: one answer per case
+    outcome: Outcome, *, wait_s: float, first_tried_at: datetime, now: datetime
+) -> Verdict:
     """What follows from an attempt.
 
     Args:

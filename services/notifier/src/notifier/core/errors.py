@@ -14,7 +14,7 @@ class UnknownPerson(Refusal):
 
 
 class NoMailChannel(Refusal):
-    """This installation has no mail server, or no keys to seal secrets with."""
+    """No mail server, or no keys to seal secrets with, are set up here."""
 
 
 class NoTelegramLink(Refusal):
@@ -22,4 +22,4 @@ class NoTelegramLink(Refusal):
 
 
 class TelegramOff(Refusal):
-    """This installation has no bot."""
+    """No bot is set up here."""

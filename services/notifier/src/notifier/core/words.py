@@ -16,7 +16,7 @@ _PLATFORMS = {
     "telegram": "Telegram",
 }
 _DAY, _HOUR, _MINUTE = 86_400, 3_600, 60
-NAMED_ACCOUNTS = 3
+NAMED_ACCOUNTS = 8
 
 
 def platform_name(provider: str) -> str:

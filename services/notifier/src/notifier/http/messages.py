@@ -3,11 +3,12 @@
 from enum import StrEnum
 from uuid import UUID
 
+from aiohttp import web
 from pydantic import BaseModel, Field, SecretStr, field_validator
 
 from common.runtime.clock import Clock
 from common.runtime.errors import Retryable
-from common.web import Access, Problem, Routes
+from common.web import Access, FieldError, Problem, Routes, invalid
 from notifier.core.errors import NoMailChannel, UnknownPerson
 from notifier.operations import messages as operations
 from notifier.operations.deps import Deps
@@ -55,8 +56,8 @@ def routes(deps: Deps, clock: Clock, *, public_url: str) -> Routes:
         status=202,
         problems=[(404, "person_not_found"), (503, "no_mail_channel"), (503, "directory_away")],
     )
-    async def send(body: Order) -> MessageTaken:
-        """Accepted means: stored (the link sealed) and due at once."""
+    async def send(body: Order, request: web.Request) -> MessageTaken:
+        """Accepted means: stored (the link sealed) and due at once. The same `Idempotency-Key` sends one mail."""
         try:
             delivery_id = await operations.accept(
                 deps,
@@ -64,6 +65,7 @@ def routes(deps: Deps, clock: Clock, *, public_url: str) -> Routes:
                 user_id=body.user_id,
                 workspace_id=body.workspace_id,
                 link=body.link.get_secret_value(),
+                key=_key(request.headers.get("Idempotency-Key")),
                 now=clock.now(),
             )
         except UnknownPerson:
@@ -79,3 +81,14 @@ def routes(deps: Deps, clock: Clock, *, public_url: str) -> Routes:
         return MessageTaken(id=delivery_id)
 
     return r
+
+
+def _key(header: str | None) -> UUID | None:
+    if header is None:
+        return None
+    try:
+        return UUID(header)
+    except ValueError:
+        raise invalid(
+            [FieldError(field="Idempotency-Key", rule="uuid", message="must be a UUID", place="header")]
+        ) from None

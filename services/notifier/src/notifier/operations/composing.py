@@ -95,8 +95,8 @@ async def compose(connection: Connection, deps: Deps, claimed: Sequence[Claimed]
             batch.empty.append((item, "nothing_left"))
             continue
         said = by_delivery[item.edits] if item.edits != NOTHING else kept
-        words = [_words(deps, line.notice, around, person, preferences, now) for line in said]
-        parcel = _parcel(deps, item, person, address, words, references.get(item.edits, ""))
+        writer = _Writer(deps, around, person, preferences, now)
+        parcel = writer.parcel(item, said, address=address, reference=references.get(item.edits, ""))
         batch.ready.append(Composed(item, parcel, tuple(kept)))
     await deliveries.drop_lines(connection, drops, now)
     return batch
@@ -109,19 +109,15 @@ def _why_not(
     condition = line.notice.condition
     if line.purpose is Kind.FOLLOW_UP:
         return None
-    if not condition.open:
-        return str(condition.resolution)
-    if condition.held_by is not None:
-        return "held"
     token = tokens.get(condition.fact.token_id) if condition.fact.token_id is not None else None
-    resolution = rules.judge(condition.code, condition.fact.expires_at, token)
+    resolution = condition.resolution or rules.judge(condition.code, condition.fact.expires_at, token)
     if resolution is not None:
         return resolution.value
+    if condition.held_by is not None:
+        return "held"
     if not rules.still_worth_saying(condition.code, condition.fact.expires_at, now):
         return "expired_meanwhile"
-    if not preferences.wants(channel, condition.code):
-        return "not_wanted"
-    return None
+    return None if preferences.wants(channel, condition.code) else "not_wanted"
 
 
 async def _readers(connection: Connection, claimed: Sequence[Claimed]) -> _Readers:
@@ -136,37 +132,46 @@ async def _readers(connection: Connection, claimed: Sequence[Claimed]) -> _Reade
     )
 
 
-def _words(
-    deps: Deps, notice: Notice, around: Surroundings, person: Person, preferences: Preferences, now: datetime
-) -> Words:
-    seen = view(
-        notice,
-        token=around.token(notice),
-        role=person.role,
-        rules_paused=around.rules_paused(notice),
-        gaps=around.gaps(notice),
-        now=now,
-    )
-    return deps.texts.words(seen, zone=zone_of(preferences.time_zone or person.time_zone), now=now)
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    """Writes for one person."""
 
+    deps: Deps
+    around: Surroundings
+    person: Person
+    preferences: Preferences
+    now: datetime
 
-def _parcel(deps: Deps, item: Claimed, person: Person, address: str, words: Sequence[Words], reference: str) -> Parcel:
-    follow_up = item.kind is Kind.FOLLOW_UP
-    reader = person.name or "there"
-    if item.channel is NoticeChannel.TELEGRAM:
+    def words(self, notice: Notice) -> Words:
+        seen = view(
+            notice,
+            token=self.around.token(notice),
+            role=self.person.role,
+            rules_paused=self.around.rules_paused(notice),
+            gaps=self.around.gaps(notice),
+            now=self.now,
+        )
+        zone = zone_of(self.preferences.time_zone or self.person.time_zone)
+        return self.deps.texts.words(seen, zone=zone, now=self.now)
+
+    def parcel(self, item: Claimed, said: Sequence[Line], *, address: str, reference: str) -> Parcel:
+        words = [self.words(line.notice) for line in said]
+        follow_up = item.kind is Kind.FOLLOW_UP
+        reader = self.person.name or "there"
+        if item.channel is NoticeChannel.TELEGRAM:
+            return Parcel(
+                delivery_id=item.delivery_id,
+                address=address,
+                reader=reader,
+                html=self.deps.texts.chat(words, reader=reader),
+                edits=reference if follow_up else "",
+            )
+        mail = self.deps.texts.mail(words, reader=reader, follow_up=follow_up)
         return Parcel(
             delivery_id=item.delivery_id,
             address=address,
             reader=reader,
-            html=deps.texts.chat(words, reader=reader),
-            edits=reference if follow_up else "",
+            subject=mail.subject,
+            text=mail.text,
+            html=mail.html,
         )
-    mail = deps.texts.mail(words, reader=reader, follow_up=follow_up)
-    return Parcel(
-        delivery_id=item.delivery_id,
-        address=address,
-        reader=reader,
-        subject=mail.subject,
-        text=mail.text,
-        html=mail.html,
-    )

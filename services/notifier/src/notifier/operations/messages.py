@@ -24,9 +24,11 @@ USABLE_FOR: Final = timedelta(hours=1)
 
 
 async def accept(
-    deps: Deps, *, template: str, user_id: UUID, workspace_id: UUID | None, link: str, now: datetime
+    deps: Deps, *, template: str, user_id: UUID, workspace_id: UUID | None, link: str, key: UUID | None, now: datetime
 ) -> UUID:
     """Take a message for delivery; returns its id. The link is sealed before it touches the database.
+
+    A message with the `key` of an earlier one is that one.
 
     Raises:
         UnknownPerson: nobody we can ask about knows this user.
@@ -37,7 +39,7 @@ async def accept(
     if deps.vault is None or NoticeChannel.EMAIL not in deps.channels:
         raise NoMailChannel
     person = await _person(deps, user_id, now)
-    delivery_id = new_id()
+    delivery_id = key or new_id()
     async with transaction(deps.pool) as connection:
         await deliveries.add_direct(
             connection,
@@ -85,9 +87,7 @@ async def compose_direct(
         link = _open(deps, item)
         if now - item.first_tried_at > USABLE_FOR or link is None:
             empty.append((item, "too_old"))
-        elif person is None or not person.active or not person.email or await people.dead_digests(connection, NoticeChannel.EMAIL, [item.user_id]) >= {
-            (item.user_id, address_digest(person.email))
-        }:
+        elif person is None or not await _reachable(connection, person):
             empty.append((item, "unreachable"))
         else:
             reader = person.name or "there"
@@ -116,3 +116,10 @@ def _open(deps: Deps, item: Claimed) -> str | None:
         return deps.vault.open_(item.sealed, associated_data("direct", item.delivery_id)).decode()
     except Unsealable:
         return None
+
+
+async def _reachable(connection: Connection, person: Person) -> bool:
+    if not person.active or not person.email:
+        return False
+    dead = await people.dead_digests(connection, NoticeChannel.EMAIL, [person.user_id])
+    return (person.user_id, address_digest(person.email)) not in dead

@@ -81,7 +81,7 @@ async def announce(
             if row[0] in added
         ]
         await enqueue(connection, sent, source=SOURCE, now=now)
-        await _plan(connection, deps, condition, chunk, known, now)
+        await _plan(connection, deps, condition, [(person, known[person.user_id]) for person in chunk], now)
 
 
 async def _escalate(connection: Connection, deps: Deps, condition: Condition, stage: str, now: datetime) -> None:
@@ -105,23 +105,23 @@ async def _escalate(connection: Connection, deps: Deps, condition: Condition, st
     await enqueue(connection, events, source=SOURCE, now=now)
     known = await people.of_pairs(connection, [(notice.workspace_id, notice.user_id) for notice in told])
     ids = {notice.user_id: notice.notice_id for notice in told}
-    await _plan(connection, deps, again, list(known.values()), ids, now)
+    await _plan(connection, deps, again, [(person, ids[person.user_id]) for person in known.values()], now)
 
 
 async def _plan(
     connection: Connection,
     deps: Deps,
     condition: Condition,
-    told: Sequence[Person],
-    notice_ids: dict[UUID, UUID],
+    told: Sequence[tuple[Person, UUID]],
     now: datetime,
 ) -> None:
     if not deps.channels or not told:
         return
     fact = condition.fact
-    user_ids = [person.user_id for person in told]
-    preferences = await wishes.of(connection, told)
-    reachable = await wishes.reachable(connection, told, tuple(deps.channels))
+    persons = [person for person, _ in told]
+    user_ids = [person.user_id for person in persons]
+    preferences = await wishes.of(connection, persons)
+    reachable = await wishes.reachable(connection, persons, tuple(deps.channels))
     since = now - max(deps.pace.cooldown, deps.pace.digest_window)
     history = await deliveries.history(
         connection, user_ids, subject_id=fact.subject_id, code=fact.code.value, since=since
@@ -129,7 +129,7 @@ async def _plan(
     critical = rules.is_critical(fact.code, fact.expires_at, now)
     wanted = [
         Wanted(
-            notice_id=notice_ids[person.user_id],
+            notice_id=notice_id,
             user_id=person.user_id,
             workspace_id=person.workspace_id,
             channel=planned.channel,
@@ -137,7 +137,7 @@ async def _plan(
             due_at=planned.due_at,
             stage=fact.stage,
         )
-        for person in told
+        for person, notice_id in told
         for planned in plan(
             fact.code,
             critical=critical,

@@ -68,7 +68,7 @@ async def add_direct(
     await connection.execute(
         """INSERT INTO delivery (delivery_id, user_id, workspace_id, channel, kind, due_at, template, sealed,
                                  created_at)
-           VALUES ($1, $2, $3, 'email', 'direct', $6, $4, $5, $6)""",
+           VALUES ($1, $2, $3, 'email', 'direct', $6, $4, $5, $6) ON CONFLICT DO NOTHING""",
         delivery_id,
         user_id,
         workspace_id,

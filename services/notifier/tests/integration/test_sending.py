@@ -1,0 +1,228 @@
+"""Messages on their way: refusals, outages, crashes between any two steps, and renewal at any step."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from common.contracts import IssuedHow, NoticeChannel
+from common.postgres import transaction
+from notifier.core.deliveries import Finished
+from notifier.core.delivery import Answer, Outcome, State
+from notifier.operations import sending
+from notifier.store import deliveries
+
+MIA = "mia@agency.example"
+
+
+def _next(token: Any, version: int) -> Any:
+    return token.model_copy(update={"version": version})
+
+
+@pytest.fixture
+async def dead(world: Any, connector: Any) -> Any:
+    token = world.token(connector)
+    await world.issued(token)
+    await world.know_people()
+    await world.revoked(_next(token, 2))
+    return token
+
+
+async def test_a_refused_address_is_final_until_it_changes(world: Any, dead: Any) -> None:
+    world.mailbox.refusals[MIA] = "550 5.1.1 no such user"
+    await world.later()
+    await world.later(timedelta(days=1))
+    assert await world.count("SELECT count(*) FROM delivery WHERE state = 'failed' AND reason = 'address_dead'") == 1
+    world.mailbox.refusals.clear()
+    other = world.token(world.people["mia"], provider="tiktok")
+    await world.issued(other)
+    await world.revoked(_next(other, 2))
+    await world.later()
+    assert world.mailbox.to(MIA) == []
+    assert len(world.mailbox.to("ada@agency.example")) == 2
+
+
+async def test_a_passing_refusal_is_tried_again_with_growing_waits(world: Any, dead: Any) -> None:
+    world.mailbox.refusals[MIA] = "451 4.7.1 greylisted, come back"
+    await world.later()
+    await world.later(timedelta(seconds=4))
+    assert await world.count("SELECT attempts FROM delivery WHERE state = 'retry'") == 1
+    await world.later(timedelta(seconds=2))
+    assert await world.count("SELECT attempts FROM delivery WHERE state = 'retry'") == 2
+    world.mailbox.refusals.clear()
+    await world.later(timedelta(seconds=11))
+    assert len(world.mailbox.to(MIA)) == 1
+
+
+async def test_what_is_refused_for_a_day_is_given_up(world: Any, dead: Any) -> None:
+    world.mailbox.refusals[MIA] = "451 4.7.1 greylisted, come back"
+    for _ in range(4):
+        await world.later(timedelta(hours=9))
+    assert await world.count("SELECT count(*) FROM delivery WHERE state = 'failed' AND reason = 'gave_up'") == 1
+
+
+async def test_a_renewal_between_two_tries_stops_the_message(world: Any, dead: Any) -> None:
+    world.mailbox.refusals[MIA] = "451 4.7.1 greylisted, come back"
+    await world.later()
+    await world.issued(_next(dead, 3), how=IssuedHow.REAUTHORIZE)
+    world.mailbox.refusals.clear()
+    await world.later(timedelta(minutes=1))
+    assert [mail["Subject"] for mail in world.mailbox.to(MIA)] == []
+
+
+async def test_a_server_that_is_away_costs_no_attempt_and_loses_nothing(world: Any, dead: Any) -> None:
+    channel = world.deps.channels[NoticeChannel.EMAIL]
+    port, channel._server = channel._server.port, _with_port(channel._server, 1)
+    await world.later()
+    assert await world.count("SELECT max(attempts) FROM delivery") == 0
+    channel._server = _with_port(channel._server, port)
+    await world.later(timedelta(minutes=1))
+    assert len(world.mailbox.mails) == 3
+
+
+async def test_a_crash_between_accepted_and_noted_repeats_the_same_message_id(world: Any, dead: Any) -> None:
+    claimed = await _claim(world)
+    assert len(claimed) == 3
+    # The process presents a mail and dies before it can note that: nothing but its lease is left.
+    from notifier.operations.composing import compose  # noqa: PLC0415
+
+    async with transaction(world.deps.pool) as connection:
+        batch = await compose(connection, world.deps, claimed, world.clock.now())
+    await world.deps.channels[NoticeChannel.EMAIL].send(batch.ready[0].parcel)
+    await _end_leases(world)
+    await world.later()
+    ids = [mail["Message-ID"] for mail in world.mailbox.mails]
+    assert len(ids) == 4
+    assert len(set(ids)) == 3
+
+
+async def test_a_claim_that_lost_its_lease_cannot_write(world: Any, dead: Any) -> None:
+    zombie = await _claim(world)
+    await _end_leases(world)
+    await world.later()
+    assert len(world.mailbox.mails) == 3
+    async with transaction(world.deps.pool) as connection:
+        ends = [
+            Finished(
+                delivery_id=item.delivery_id,
+                epoch=item.epoch,
+                state=State.RETRY,
+                due_at=world.clock.now(),
+                attempts=1,
+                reason="zombie",
+                reference="",
+            )
+            for item in zombie
+        ]
+        assert await deliveries.finish(connection, ends, world.clock.now()) == frozenset()
+    await world.later()
+    assert len(world.mailbox.mails) == 3
+
+
+async def test_two_senders_at_once_send_each_message_once(world: Any, dead: Any) -> None:
+    world.clock.advance(timedelta(seconds=5))
+    channel = world.deps.channels[NoticeChannel.EMAIL]
+    await asyncio.gather(*(sending.send_due(world.deps, channel, world.clock.now()) for _ in range(4)))
+    assert len(world.mailbox.mails) == 3
+
+
+STEPS = ("before_claim", "after_claim", "while_presenting", "after_sending")
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_renewed_between_any_two_steps_is_not_sent(world: Any, dead: Any, step: str) -> None:
+    """A re-authorisation at each step: nothing is said that is over, or it is followed up once, when it had left."""
+
+    async def renew() -> None:
+        world.mailbox.before_accept = None
+        await world.issued(_next(dead, 3), how=IssuedHow.REAUTHORIZE)
+
+    if step == "before_claim":
+        await renew()
+    elif step == "after_claim":
+        await _claim(world)
+        await renew()
+        await _end_leases(world)
+    elif step == "while_presenting":
+        world.mailbox.before_accept = renew
+    await world.later()
+    if step == "after_sending":
+        await renew()
+    await world.later()
+    await world.later(timedelta(hours=2))
+    said = [mail["Subject"] for mail in world.mailbox.to(MIA)]
+    if step in ("before_claim", "after_claim"):
+        assert said == []
+    else:
+        assert said == ["Meta access was ended", "Meta works again"]
+
+
+async def test_a_sender_that_answers_after_its_lease_does_not_make_two_follow_ups(world: Any, dead: Any) -> None:
+    await world.later()
+    await world.issued(_next(dead, 3), how=IssuedHow.REAUTHORIZE)
+    await world.state(_next(dead, 4), world_status())
+    await world.later()
+    await world.later(timedelta(hours=1))
+    assert len(world.mailbox.to(MIA)) == 2
+
+
+def world_status() -> Any:
+    from common.contracts import TokenStatus  # noqa: PLC0415
+
+    return TokenStatus.ACTIVE
+
+
+async def test_nothing_is_left_to_do_after_a_round(world: Any, dead: Any) -> None:
+    await world.later()
+    status = await sending.send_due(world.deps, world.deps.channels[NoticeChannel.EMAIL], world.clock.now())
+    assert status == sending.SendStatus(0, 0, 0, more=False)
+
+
+class _Once:
+    """A channel whose repeats nobody could recognise (as a chat's), with an answer that a test chooses."""
+
+    name = NoticeChannel.EMAIL
+    repeat_is_recognised = False
+
+    def __init__(self) -> None:
+        self.presented = 0
+        self.outcome = Outcome(Answer.ACCEPTED)
+
+    async def send(self, parcel: Any) -> Outcome:
+        self.presented += 1
+        return self.outcome
+
+    async def close(self) -> None:
+        return None
+
+
+async def test_what_may_have_been_presented_on_such_a_channel_is_not_presented_again(world: Any, dead: Any) -> None:
+    channel = _Once()
+    claimed = await _claim(world)
+    async with transaction(world.deps.pool) as connection:
+        assert await deliveries.mark_calling(connection, claimed[0].delivery_id, claimed[0].epoch, timedelta(seconds=0))
+    await _end_leases(world)
+    await sending.send_due(world.deps, channel, world.clock.now())
+    assert channel.presented == 2
+    assert await world.count("SELECT count(*) FROM delivery WHERE state = 'unknown'") == 1
+
+
+def _with_port(server: Any, port: int) -> Any:
+    from dataclasses import replace  # noqa: PLC0415
+
+    return replace(server, port=port)
+
+
+async def _claim(world: Any) -> Any:
+    world.clock.advance(timedelta(seconds=5))
+    async with transaction(world.deps.pool) as connection:
+        return await deliveries.claim(
+            connection, NoticeChannel.EMAIL, world.clock.now(), lease=world.deps.lease, limit=10
+        )
+
+
+async def _end_leases(world: Any) -> None:
+    await world.deps.pool.execute(
+        "UPDATE delivery SET lease_until = now() - interval '1 second' WHERE lease_until > now()"
+    )
