@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any
+from urllib.parse import quote_plus
 
 import aiohttp
 from pydantic import SecretStr
@@ -83,7 +84,7 @@ class ServiceTokens:
             async with self._http.post(
                 self._url,
                 data=form,
-                auth=aiohttp.BasicAuth(self._client_id, self._secret.get_secret_value()),
+                headers={"Authorization": self._basic()},
                 timeout=aiohttp.ClientTimeout(total=FETCH_TIMEOUT_S),
                 allow_redirects=False,
             ) as answer:
@@ -97,6 +98,10 @@ class ServiceTokens:
         self._token = SecretStr(token)
         self._renew_at = now + lifetime * RENEW_AT
         self._dead_at = now + max(lifetime - _SAFETY_S, lifetime / 2)
+
+    def _basic(self) -> str:
+        # RFC 6749, section 2.3.1: form-encoded first, so that any character may be in a secret.
+        return aiohttp.encode_basic_auth(quote_plus(self._client_id), quote_plus(self._secret.get_secret_value()))
 
     async def _read(self, answer: aiohttp.ClientResponse) -> dict[str, Any]:
         if answer.status in {400, 401, 403}:
