@@ -10,11 +10,11 @@ from aiohttp import web
 from common.auth import RevocationFeed, RevocationSet, Verifier
 from common.crypto import Keyring, KeyringError
 from common.postgres import Pool, open_pool
-from common.runtime.clock import SystemClock
+from common.runtime.clock import Clock
 from common.runtime.errors import Permanent, Retryable
 from common.service import Service
 from common.web import create_app
-from session_svc import gateway, http, sweep
+from session_svc import console, gateway, http, sweep
 from session_svc.channels.notifier import NotifierChannel
 from session_svc.core import edge
 from session_svc.gateway.headers import security_headers
@@ -27,9 +27,10 @@ IDENTITY = "session-svc"
 GATEWAY = "session-gateway"
 
 
-async def run(settings: SessionSettings) -> None:
+async def run(settings: SessionSettings, clock: Clock | None = None) -> None:
     """The identity API, until SIGTERM."""
     async with Service(settings, name=IDENTITY) as svc:
+        svc.clock = clock or svc.clock
         pool = await svc.postgres()
         relay = await svc.outbox(pool, await svc.producer())
         keys = SigningKeys(pool, keyring(settings), settings.schedule())
@@ -78,9 +79,10 @@ async def run(settings: SessionSettings) -> None:
             hasher.close()
 
 
-async def run_gateway(settings: GatewaySettings) -> None:
+async def run_gateway(settings: GatewaySettings, clock: Clock | None = None) -> None:
     """The public origin, until SIGTERM."""
     async with Service(settings, name=GATEWAY) as svc, upstream_client() as client:
+        svc.clock = clock or svc.clock
         verifier = await svc.verifier()
         upstreams = gateway.Upstreams(client, settings.upstreams(), first_byte_s=settings.upstream_timeout_s)
         exchange = gateway.Exchange(upstreams, verifier, svc.clock)
@@ -100,7 +102,7 @@ async def run_gateway(settings: GatewaySettings) -> None:
 
         svc.ready_checks["live updates"] = follows
         app = create_app(
-            [hub.routes(door.client_address), door.routes()],
+            [hub.routes(door.client_address), door.routes(), console.console_routes()],
             authenticate=verifier.authenticate,
             title=GATEWAY,
             version=svc.version,
@@ -111,7 +113,13 @@ async def run_gateway(settings: GatewaySettings) -> None:
         async def end_streams(_: web.Application) -> None:
             hub.stop()
 
+        async def harden(_: web.Request, response: web.StreamResponse) -> None:
+            for name, value in door.security.items():
+                response.headers.setdefault(name, value)
+            response.headers["Server"] = "wevion"
+
         app.on_shutdown.append(end_streams)
+        app.on_response_prepare.append(harden)
         await svc.serve_app(app)
         await svc.run()
 
@@ -167,7 +175,7 @@ async def upstream_client() -> AsyncIterator[aiohttp.ClientSession]:
         yield client
 
 
-async def _first_keys(keys: SigningKeys, clock: SystemClock) -> None:
+async def _first_keys(keys: SigningKeys, clock: Clock) -> None:
     """There is a key to sign with before the first request is taken."""
     for _ in range(30):
         try:

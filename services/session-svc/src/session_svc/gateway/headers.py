@@ -53,7 +53,6 @@ _SECURITY: Final = {
     "Referrer-Policy": "strict-origin-when-cross-origin",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Server": "wevion",
 }
 
 
@@ -82,7 +81,7 @@ def inward(headers: CIMultiDictProxy[str], *, keep_authorization: bool) -> CIMul
     return passed
 
 
-def outward(headers: CIMultiDictProxy[str], security: Mapping[str, str], *, owns_session: bool) -> CIMultiDict[str]:
+def outward(headers: CIMultiDictProxy[str], *, owns_session: bool) -> CIMultiDict[str]:
     """A service's headers as the browser gets them. Only session-svc may set the session cookie."""
     passed: CIMultiDict[str] = CIMultiDict()
     dropped = _HOP_BY_HOP | _NOT_PASSED_BACK | _named_by_connection(headers.getall("Connection", ()))
@@ -93,9 +92,6 @@ def outward(headers: CIMultiDictProxy[str], security: Mapping[str, str], *, owns
         if lower == "set-cookie" and not owns_session and value.strip().startswith(f"{SESSION_COOKIE}="):
             continue
         passed.add(name, value)
-    for name, value in security.items():
-        if name not in passed:
-            passed[name] = value
     return passed
 
 

@@ -212,7 +212,7 @@ class LiveHub:
             if problem.status != 401:  # noqa: PLR2004  session-svc is away: the stream goes on, the next beat asks again
                 return True
             said = json.dumps(problem.document(), default=str).encode()
-            await response.write(b"event: session_ended\ndata: %s\n\n" % said)
+            await response.write(b"event: session.ended\ndata: %s\n\n" % said)
             return False
         principal = exchanged.principal
         same = principal.session_id == subscriber.session_id

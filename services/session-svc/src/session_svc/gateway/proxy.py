@@ -29,7 +29,7 @@ class Gateway:
         exchange: cookies to JWTs.
         allowed_origins: whose pages may make unsafe calls.
         trusted: proxies in front of this one, whose `X-Forwarded-For` is believed.
-        security: headers that every answer has.
+        security: headers that every answer of this origin has, unless it sets them itself.
         max_body_bytes: the largest body that is let in.
 
     """
@@ -140,7 +140,7 @@ class Gateway:
             rule.service, request.method, request.rel_url.raw_path_qs, headers=headers, data=data
         ) as answer:
             metrics.PROXIED.labels(rule.service, f"{answer.status // 100}xx").inc()
-            back = outward(answer.headers, self.security, owns_session=rule.service == SESSION)
+            back = outward(answer.headers, owns_session=rule.service == SESSION)
             response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=back)
             length = answer.headers.get("Content-Length")
             if length is not None and length.isdigit():
@@ -177,10 +177,7 @@ class Gateway:
         """A person who navigates without a session signs in first, and comes back to where they were going."""
         back = edge.safe_return_to(request.rel_url.raw_path_qs)
         where = f"/sign-in?reason={quote(problem.code)}&return_to={quote(back, safe='')}"
-        response = web.Response(status=303, headers={"Location": where, "Cache-Control": "no-store"})
-        for name, value in self.security.items():
-            response.headers.setdefault(name, value)
-        return response
+        return web.Response(status=303, headers={"Location": where, "Cache-Control": "no-store"})
 
 
 _SMALL_BODY = 64 * 1024

@@ -45,6 +45,7 @@ RULES: Final = (
     Rule("/api/v1/auth/password-reset", SESSION, Guard.COOKIE),
     Rule("/api/v1/auth", SESSION, Guard.JWT),
     Rule("/api/v1/admin", SESSION, Guard.JWT),
+    Rule("/api/v1/people", SESSION, Guard.JWT),
     Rule("/api/v1/connections", OAUTH, Guard.JWT),
     Rule("/api/v1/accounts", OAUTH, Guard.JWT),
     Rule("/api/v1/providers", OAUTH, Guard.JWT),

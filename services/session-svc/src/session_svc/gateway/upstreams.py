@@ -19,6 +19,7 @@ from session_svc import metrics
 from session_svc.core.edge import SAFE_METHODS
 
 CONNECT_TIMEOUT_S = 2.0
+UNAVAILABLE = "upstream_unavailable"
 AVOID_FOR_S = 1.0
 """A replica that refused a connection is asked last for this long."""
 
@@ -142,33 +143,33 @@ class Upstreams:
         broken = error is not None and not isinstance(
             error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError
         )
-        metrics.REFUSED.labels("service_unavailable").inc()
+        metrics.REFUSED.labels(UNAVAILABLE).inc()
         if broken:
             return Problem(
                 502,
-                "service_broke_off",
+                UNAVAILABLE,
                 f"{service} broke off",
                 f"The connection to {service} was lost before it answered; the request may or may not have been done.",
                 fix="Look whether it was done, then try again.",
-                extra={"service": service},
+                extra={"service": service, "kind": "broke_off"},
             )
         return Problem(
             503,
-            "service_unavailable",
+            UNAVAILABLE,
             f"{service} is not available",
             f"{service} does not accept connections right now. Other parts of Wevion are not affected.",
             fix="Try again in a few seconds.",
             headers={"Retry-After": "2"},
-            extra={"service": service},
+            extra={"service": service, "kind": "refused"},
         )
 
     def _timeout(self, service: str) -> Problem:
-        metrics.REFUSED.labels("service_timeout").inc()
+        metrics.REFUSED.labels(UNAVAILABLE).inc()
         return Problem(
             504,
-            "service_timeout",
+            UNAVAILABLE,
             f"{service} takes too long",
             f"{service} did not answer within {self._first_byte_s:g} s; the request may or may not have been done.",
             fix="Look whether it was done, then try again.",
-            extra={"service": service},
+            extra={"service": service, "kind": "timeout"},
         )

@@ -148,10 +148,9 @@ def routes(deps: Deps, edge: Edge, clock: Clock) -> Routes:  # noqa: C901, PLR09
             device=edge.place(request).device,
             now=clock.now(),
         )
-        user, memberships = await sign_in.who(deps, body.user_id)
         view = SignedInView(
-            session=SessionView.of(started.session, user, memberships),
-            token=TokenView.of(tokens.mint_for(deps, started.session, clock.now())),
+            session=SessionView.of(started.session, await sign_in.who(deps, started.session)),
+            token=TokenView.of(await tokens.mint_for(deps, started.session, clock.now())),
         )
         return Reply(view, 200, edge.set_cookie(started.cookie))
 

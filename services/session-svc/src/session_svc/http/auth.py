@@ -59,9 +59,9 @@ def routes(deps: Deps, edge: Edge, clock: Clock) -> Routes:
             place=edge.place(request),
             now=now,
         )
-        minted = tokens.mint_for(deps, signed_in.session, clock.now())
+        minted = await tokens.mint_for(deps, signed_in.session, clock.now())
         view = SignedInView(
-            session=SessionView.of(signed_in.session, signed_in.user, signed_in.memberships),
+            session=SessionView.of(signed_in.session, operations.Who(signed_in.user, signed_in.memberships)),
             token=TokenView.of(minted),
         )
         return Reply(view, 200, edge.set_cookie(signed_in.cookie))
@@ -94,8 +94,7 @@ def routes(deps: Deps, edge: Edge, clock: Clock) -> Routes:
     async def session(request: web.Request) -> SessionView:
         """The session behind the cookie, its user and their workspaces."""
         live = await tokens.live_session(deps, session_cookie(request), clock.now())
-        user, memberships = await operations.who(deps, live.user_id)
-        return SessionView.of(live, user, memberships)
+        return SessionView.of(live, await operations.who(deps, live))
 
     @r.post("/api/v1/auth/sign-out", access=Access.public(), summary="Sign out, here or everywhere", status=204)
     async def sign_out(request: web.Request, body: SignOut | None) -> None:
@@ -154,8 +153,7 @@ def routes(deps: Deps, edge: Edge, clock: Clock) -> Routes:
         """The session and its cookie stay; the JWT in the answer, and later ones, are for that workspace."""
         now = clock.now()
         moved = await operations.switch_workspace(deps, edge.caller(principal, request), body.workspace_id, now)
-        user, memberships = await operations.who(deps, moved.user_id)
-        minted = tokens.mint_for(deps, moved, now)
-        return SignedInView(session=SessionView.of(moved, user, memberships), token=TokenView.of(minted))
+        view = SessionView.of(moved, await operations.who(deps, moved))
+        return SignedInView(session=view, token=TokenView.of(await tokens.mint_for(deps, moved, now)))
 
     return r

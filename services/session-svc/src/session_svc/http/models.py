@@ -8,8 +8,9 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, BaseModel, Field, SecretStr, StringConstraints
 
 from session_svc.core import people
-from session_svc.core.people import Member, Membership, Role, User
+from session_svc.core.people import Member, Membership, Role
 from session_svc.core.session import Session
+from session_svc.operations.sign_in import Who
 from session_svc.operations.tokens import Minted
 from session_svc.store.sessions import Impersonation
 
@@ -106,11 +107,13 @@ class SessionView(BaseModel):
     locale: str
     expires_at: datetime
     acting_admin_user_id: UUID | None = Field(description="the support admin who acts as this user")
+    acting_admin_name: str | None
     workspaces: list[WorkspaceView]
 
     @classmethod
-    def of(cls, session: Session, user: User, memberships: tuple[Membership, ...]) -> Self:
+    def of(cls, session: Session, who: Who) -> Self:
         """As the API shows it."""
+        user = who.user
         return cls(
             session_id=session.session_id,
             user_id=user.user_id,
@@ -123,7 +126,8 @@ class SessionView(BaseModel):
             locale=user.locale,
             expires_at=session.expires_at,
             acting_admin_user_id=session.actor_user_id,
-            workspaces=[WorkspaceView.of(membership) for membership in memberships],
+            acting_admin_name=who.actor_name,
+            workspaces=[WorkspaceView.of(membership) for membership in who.memberships],
         )
 
 
@@ -214,6 +218,14 @@ class MemberView(BaseModel):
             locale=member.user.locale,
             disabled=member.user.disabled,
         )
+
+
+class PersonView(BaseModel):
+    """A colleague, as every member of the workspace may see them."""
+
+    user_id: UUID
+    name: str
+    role: Role
 
 
 class NewUser(BaseModel):

@@ -122,6 +122,20 @@ class SigningKeys:
         signed = jwt.signing_input(key.header, claims)
         return jwt.compact(signed, key.private.sign(signed))
 
+    async def sign_fresh(self, claims: Mapping[str, Any], now: datetime) -> str:
+        """As `sign`; a process that slept (a suspended machine) looks at the database once before it gives up.
+
+        Raises:
+            NoSigningKey: no key may sign now.
+            Retryable: the database is away.
+
+        """
+        try:
+            return self.sign(claims, now)
+        except NoSigningKey:
+            await self.load(now)
+            return self.sign(claims, now)
+
     def jwks(self, now: datetime) -> dict[str, Any]:
         """The public keys (RFC 7517) with which a JWT that is good now, or will be soon, can be verified."""
         return {

@@ -192,7 +192,7 @@ async def _send(deps: Deps, channel: NotifierChannel, reset: resets.Reset, now: 
     link = f"{deps.public_url}/reset-password#token={secret}"
     try:
         await channel.send_password_reset(
-            token=service_jwt(deps, SOURCE, MAIL_SCOPES, now),
+            token=await service_jwt(deps, SOURCE, MAIL_SCOPES, now),
             user_id=known.user.user_id,
             link=link,
             message_id=new_id(),

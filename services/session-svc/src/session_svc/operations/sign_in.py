@@ -13,7 +13,7 @@ from session_svc.core import session as life
 from session_svc.core.audit import Action, Entry
 from session_svc.core.errors import NotAllowed, NotFound, Refused, WrongCredentials
 from session_svc.core.passwords import normalise
-from session_svc.core.people import Membership, User
+from session_svc.core.people import Member, Membership, User
 from session_svc.core.session import Change, EndCause, Session, Status
 from session_svc.operations import limiting, state
 from session_svc.operations.deps import Caller, Deps, record_act
@@ -205,19 +205,29 @@ async def sign_out(deps: Deps, cookie: str | None, *, everywhere: bool, place: P
     deps.poke_relay()
 
 
-async def who(deps: Deps, user_id: UUID) -> tuple[User, tuple[Membership, ...]]:
-    """A user and their workspaces.
+@dataclass(frozen=True, slots=True)
+class Who:
+    """The person of a session, their workspaces, and the name of the support admin who acts as them."""
+
+    user: User
+    memberships: tuple[Membership, ...]
+    actor_name: str | None = None
+
+
+async def who(deps: Deps, session: Session) -> Who:
+    """Whose session it is.
 
     Raises:
         NotFound: there is no such user.
 
     """
     with translate_errors():
-        user = await stored_people.user(deps.pool, user_id)
-        memberships = await stored_people.memberships(deps.pool, user_id)
+        user = await stored_people.user(deps.pool, session.user_id)
+        memberships = await stored_people.memberships(deps.pool, session.user_id)
+        actor = await stored_people.user(deps.pool, session.actor_user_id) if session.actor_user_id else None
     if user is None:
         raise NotFound("user")
-    return user, memberships
+    return Who(user, memberships, actor.name if actor else None)
 
 
 def _own_end(session: Session, cause: EndCause) -> EndCause:
@@ -250,6 +260,20 @@ async def own_sessions(deps: Deps, user_id: UUID, now: datetime) -> OwnSessions:
         live = await sessions.live_of_user(deps.pool, user_id, now)
         support = await sessions.impersonations_of(deps.pool, user_id, now - SHOW_SUPPORT_ACCESS_FOR)
     return OwnSessions(live, support)
+
+
+async def colleagues(deps: Deps, workspace_id: UUID | None, *, after: UUID | None, limit: int) -> tuple[Member, ...]:
+    """The members of a workspace."""
+    if workspace_id is None:
+        return ()
+    with translate_errors():
+        return await stored_people.members(
+            deps.pool,
+            workspace_id=workspace_id,
+            user_id=None,
+            after=(after, workspace_id) if after else None,
+            limit=limit,
+        )
 
 
 async def end_own_session(deps: Deps, caller: Caller, session_id: UUID, now: datetime) -> None:

@@ -71,10 +71,10 @@ async def mint(deps: Deps, cookie: str | None, now: datetime, *, extend: bool) -
     if extend and extension_due:
         session = await _extended(deps, session, now)
         extension_due = False
-    return mint_for(deps, session, now, extension_due=extension_due)
+    return await mint_for(deps, session, now, extension_due=extension_due)
 
 
-def mint_for(deps: Deps, session: Session, now: datetime, *, extension_due: bool = False) -> Minted:
+async def mint_for(deps: Deps, session: Session, now: datetime, *, extension_due: bool = False) -> Minted:
     """A JWT for a session that is known to be live.
 
     Raises:
@@ -84,7 +84,7 @@ def mint_for(deps: Deps, session: Session, now: datetime, *, extension_due: bool
     claims = jwt.session_claims(
         session, issuer=deps.issuer, audience=deps.audience, jti=new_id(), now=now, life=deps.lifetimes.jwt
     )
-    token = deps.keys.sign(claims, now)
+    token = await deps.keys.sign_fresh(claims, now)
     _minted_for_user.inc()
     return Minted(token, claims["iat"], claims["exp"], session, extension_due)
 
@@ -103,10 +103,11 @@ async def mint_for_service(
     scopes = clients.granted(client, scope)
     if scopes is None:
         raise NotAllowed("invalid_scope", "the client does not have all of these scopes", "Ask for fewer scopes.")
-    return service_jwt(deps, client.client_id, scopes, now), scopes, int(deps.limits.service_jwt_life.total_seconds())
+    token = await service_jwt(deps, client.client_id, scopes, now)
+    return token, scopes, int(deps.limits.service_jwt_life.total_seconds())
 
 
-def service_jwt(deps: Deps, client_id: str, scopes: tuple[str, ...], now: datetime) -> str:
+async def service_jwt(deps: Deps, client_id: str, scopes: tuple[str, ...], now: datetime) -> str:
     """A JWT for a service, without further questions."""
     claims = jwt.service_claims(
         client_id,
@@ -118,7 +119,7 @@ def service_jwt(deps: Deps, client_id: str, scopes: tuple[str, ...], now: dateti
         life=deps.limits.service_jwt_life,
     )
     _minted_for_service.inc()
-    return deps.keys.sign(claims, now)
+    return await deps.keys.sign_fresh(claims, now)
 
 
 async def authenticated_client(deps: Deps, client_id: str | None, secret: str | None) -> clients.ServiceClient:

@@ -1,0 +1,166 @@
+"""T1.1, T1.2, T1.8: signing in, JWTs, and every refusal with its reason, through the gateway."""
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import jwt
+import pytest
+
+from common.testing import eventually
+from session_svc.core.people import Role
+
+if TYPE_CHECKING:
+    from tests.conftest import World
+
+
+async def test_sign_in_makes_a_session_of_seven_days_and_a_jwt_of_one_hour(world: "World") -> None:
+    person = await world.person(role=Role.OWNER)
+    browser = world.browser()
+
+    answer = await browser.post("/api/v1/auth/sign-in", {"email": person.email, "password": person.password})
+
+    assert answer.status == 200
+    assert answer.body["session"]["role"] == "owner"
+    assert answer.body["session"]["workspace_id"] == str(person.workspace_id)
+    assert answer.body["token"]["expires_at"] - answer.body["token"]["issued_at"] == 3600
+    cookie = answer.headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+    assert await world.pool.fetchval("SELECT expires_at FROM sessions") == world.clock.now() + timedelta(days=7)
+
+
+async def test_jwt_is_exactly_one_hour_and_verifies_from_the_jwks_alone(world: "World") -> None:
+    person = await world.person(role=Role.ADMIN)
+    browser = await world.signed_in(person)
+
+    answer = await browser.token()
+
+    keys = jwt.PyJWKSet.from_dict((await browser.get("/.well-known/jwks.json")).body)
+    header = jwt.get_unverified_header(answer.body["token"])
+    claims = jwt.decode(
+        answer.body["token"],
+        keys[header["kid"]],
+        algorithms=["EdDSA"],
+        audience="wevion",
+        issuer=world.gateway_url,
+        options={"verify_exp": False, "verify_iat": False},
+    )
+    assert claims["exp"] - claims["iat"] == 3600
+    assert claims["sub"] == str(person.user_id)
+    assert claims["wid"] == str(person.workspace_id)
+    assert claims["role"] == "admin"
+    assert claims["epoch"] == 0
+    assert "act" not in claims
+    assert len({(await browser.token()).body["token"] for _ in range(3)}) == 3
+
+
+async def test_ten_tabs_renew_at_once(world: "World") -> None:
+    browser = await world.signed_in(await world.person())
+
+    answers = await asyncio.gather(*(browser.token() for _ in range(10)))
+
+    assert [answer.status for answer in answers] == [200] * 10
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "email"),
+        ({"email": "ann", "password": "x"}, "email"),
+        ({"email": "ann@example.com", "password": ""}, "password"),
+        ({"email": "ann@example.com", "password": "x" * 300}, "password"),
+        ({"email": "ann@example.com", "password": "x", "role": "owner"}, "role"),
+        ({"email": "ann@example.com", "password": "x", "workspace_id": "1"}, "workspace_id"),
+    ],
+)
+async def test_bad_sign_in_names_field_and_rule(world: "World", body: dict[str, str], field: str) -> None:
+    answer = await world.browser().post("/api/v1/auth/sign-in", body)
+
+    assert answer.status == 400
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.body["errors"][0]["field"] == field
+    assert answer.body["errors"][0]["rule"]
+    assert await world.sessions_in_state("active") == 0
+
+
+async def test_wrong_password_and_unknown_address_are_one_answer(world: "World") -> None:
+    person = await world.person()
+
+    wrong = await world.browser().post("/api/v1/auth/sign-in", {"email": person.email, "password": "not this one"})
+    unknown = await world.browser().post("/api/v1/auth/sign-in", {"email": "no@example.com", "password": "not this"})
+
+    assert (wrong.status, wrong.code) == (401, "wrong_credentials")
+    assert {**wrong.body, "trace_id": ""} == {**unknown.body, "trace_id": ""}
+    assert "Set-Cookie" not in wrong.headers
+
+
+async def test_guessing_is_slowed_down_and_says_how_long(world: "World") -> None:
+    person = await world.person()
+    guess = {"email": person.email, "password": "not this one"}
+    statuses = [(await world.browser().post("/api/v1/auth/sign-in", guess)).status for _ in range(9)]
+
+    refused = await world.browser().post("/api/v1/auth/sign-in", {"email": person.email, "password": person.password})
+
+    assert statuses[:8] == [401] * 8
+    assert statuses[8] == 429
+    assert (refused.status, refused.code) == (429, "too_many_attempts")
+    world.clock.advance(timedelta(seconds=int(refused.headers["Retry-After"])))
+    assert await world.signed_in(person)
+
+
+async def test_no_cookie_and_a_made_up_cookie_are_not_signed_in(world: "World") -> None:
+    browser = world.browser()
+    for cookie in (None, "short", "A" * 43, "é" * 43, "A" * 5000):
+        browser.cookie = None if cookie is None else cookie.encode().decode("latin-1")
+        answer = await browser.get("/api/v1/auth/token")
+        assert (answer.status, answer.code) == (401, "token_missing"), cookie
+        assert answer.body["fix_url"] == f"{world.gateway_url}/sign-in"
+
+
+async def test_session_unused_for_seven_days_has_expired(world: "World") -> None:
+    browser = await world.signed_in(await world.person())
+
+    world.clock.advance(timedelta(days=7, seconds=1))
+
+    answer = await browser.token()
+    assert (answer.status, answer.code, answer.body["cause"]) == (401, "session_expired", "expired")
+    assert answer.body["token_kind"] == "session"
+    assert answer.body["fix"]
+    async with world.events("token.expired", "token.state") as seen:
+        await eventually(lambda: {event.topic for event in seen} == {"token.expired", "token.state"}, 15)
+
+
+async def test_signing_out_signs_out_every_tab(world: "World") -> None:
+    tab = await world.signed_in(await world.person())
+    other_tab = world.browser()
+    other_tab.cookie = tab.cookie
+    assert (await other_tab.get("/api/v1/auth/sessions")).status == 200
+
+    assert (await tab.post("/api/v1/auth/sign-out")).status == 204
+
+    answer = await other_tab.token()
+    assert (answer.status, answer.code, answer.body["cause"]) == (401, "session_revoked", "signed_out")
+    assert (await tab.post("/api/v1/auth/sign-out")).status == 204
+
+
+async def test_signing_in_again_leaves_no_session_behind(world: "World") -> None:
+    person = await world.person()
+    browser = await world.signed_in(person)
+    first = browser.cookie
+
+    await browser.post("/api/v1/auth/sign-in", {"email": person.email, "password": person.password})
+
+    assert browser.cookie != first
+    assert await world.sessions_in_state("active") == 1
+    assert await world.pool.fetchval("SELECT end_cause FROM sessions WHERE status = 'revoked'") == "superseded"
+
+
+async def test_only_the_hash_of_the_cookie_is_stored(world: "World") -> None:
+    browser = await world.signed_in(await world.person())
+    assert browser.cookie
+
+    rows = await world.pool.fetch("SELECT s::text AS line FROM sessions AS s UNION ALL SELECT o::text FROM outbox AS o")
+
+    assert len(browser.cookie) == 43
+    assert all(browser.cookie not in row["line"] for row in rows)
