@@ -6,13 +6,18 @@ import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from bench import p1_mint, p2_verify
+from bench import p1_mint, p2_verify, p7_revocation, p10_outbox
 from bench.results import Result, table, write
 from bench.stack import Stack, opened
 
 Benchmark = Callable[..., Awaitable[list[Result]]]
 
-BENCHMARKS: dict[str, Benchmark] = {"P1": p1_mint.run, "P2": p2_verify.run}
+BENCHMARKS: dict[str, Benchmark] = {
+    "P1": p1_mint.run,
+    "P2": p2_verify.run,
+    "P7": p7_revocation.run,
+    "P10": p10_outbox.run,
+}
 RESULTS = Path("bench/results.json")
 
 

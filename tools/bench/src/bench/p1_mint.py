@@ -1,24 +1,21 @@
 """P1: `/api/v1/auth/token` of one process, against bare aiohttp + one indexed lookup + one EdDSA signature."""
 
-import asyncio
 import hashlib
-import json
 import secrets
-import urllib.request
 from pathlib import Path
 
 import asyncpg
 
+from bench import identity
 from bench.ceilings import mint
 from bench.load import Load, drive, get
 from bench.results import Result, paired_ratio
 from bench.stack import Stack, free_port
-from common.crypto import Keyring
 
 MUST = 0.85
 CONNECTIONS = 32
 SESSIONS = 6
-PASSWORD = "correct horse battery staple"  # noqa: S105  of a user that lives for this benchmark only
+EMAIL = "bench@wevion.example"
 PREFIX = "p1."
 
 
@@ -67,52 +64,9 @@ async def _window(port: int, cookies: list[str], seconds: float) -> Load:
 
 
 async def _start_ours(stack: Stack) -> tuple[int, list[str]]:
-    port = free_port()
-    await stack.topics(PREFIX)
-    keyring = stack.folder / "p1-keyring.json"
-    Keyring.generate().write(keyring)
-    environment = stack.environment(
-        database_url=await stack.database("session_svc"),
-        http_port=port,
-        kafka_topic_prefix=PREFIX,
-        keyring_file=keyring,
-        jwks_url=f"http://127.0.0.1:{port}/.well-known/jwks.json",
-        log_level="warning",
-    )
-    password = stack.folder / "p1-password"
-    password.write_text(PASSWORD)
-    workspace = stack.command(["session-svc", "create-workspace", "--json", "--name", "Bench"], environment)
-    stack.command(
-        [
-            "session-svc",
-            "create-user",
-            "--json",
-            "--email",
-            "bench@wevion.example",
-            "--workspace-id",
-            workspace["workspace_id"],
-            "--role",
-            "owner",
-            "--password-file",
-            str(password),
-        ],
-        environment,
-    )
-    child = stack.start("p1-session-svc", ["session-svc", "run"], environment)
-    await stack.ready(child, f"http://127.0.0.1:{port}/readyz")
-    return port, [await asyncio.to_thread(_sign_in, port) for _ in range(SESSIONS)]
-
-
-def _sign_in(port: int) -> str:
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/api/v1/auth/sign-in",
-        data=json.dumps({"email": "bench@wevion.example", "password": PASSWORD}).encode(),
-        headers={"Content-Type": "application/json", "Origin": "http://127.0.0.1:8080"},
-        method="POST",
-    )
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  our own child on loopback
-        cookie: str = answer.headers["Set-Cookie"]
-    return cookie.split("=", 1)[1].split(";", 1)[0]
+    ours = await identity.start(stack, PREFIX)
+    ours.create_user(stack, EMAIL, "owner")
+    return ours.port, [(await ours.sign_in(EMAIL)).cookie for _ in range(SESSIONS)]
 
 
 async def _start_bare(stack: Stack) -> tuple[int, list[str]]:
