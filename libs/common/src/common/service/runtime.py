@@ -14,7 +14,7 @@ from common.kafka import EventConsumer, EventProducer, Handler, KafkaSettings
 from common.outbox import Relay, purge
 from common.postgres import Pool, open_pool
 from common.runtime import tasks
-from common.runtime.clock import SystemClock, monotonic
+from common.runtime.clock import Clock, SystemClock, monotonic
 from common.runtime.errors import Permanent, Retryable
 from common.runtime.lifecycle import stop_signals
 from common.runtime.periodic import Periodic
@@ -42,7 +42,7 @@ class Service:
         self.settings = settings
         self.name = name
         self.version = version
-        self.clock = SystemClock()
+        self.clock: Clock = SystemClock()
         self.kafka: KafkaSettings = settings.kafka(name)
         self.ready_checks: dict[str, ReadyCheck] = {}
         self._stack = AsyncExitStack()
