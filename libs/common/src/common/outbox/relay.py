@@ -24,7 +24,7 @@ from common.runtime.tasks import describe
 
 _log = structlog.get_logger("outbox.relay")
 
-BATCH: Final = 500
+BATCH: Final = 2000
 LEASE_S: Final = 15.0
 TRUST_S: Final = 10.0
 """The holder stops by its own clock before its lease ends on the database's clock."""
