@@ -1,0 +1,98 @@
+// The ad platforms: each connection with its accounts, when it ends, and the one button that fixes it.
+
+import { post, remove } from "../api.js";
+import { h } from "../dom.js";
+import { empty, mark, pageHead, reading, says } from "../parts.js";
+import { resources } from "../resources.js";
+import { toast } from "../telling.js";
+import { count, title } from "../words.js";
+import { connectionCard } from "./connection-card.js";
+import { arrival } from "./arrival.js";
+
+/** Whether a person has to do something about it. @param {any} connection */
+export function needing(connection) {
+  return ["expired", "revoked"].includes(connection.status) || lost(connection) > 0 || connection.missing.length > 0;
+}
+
+/** @param {any} connection */
+const lost = (connection) => connection.accounts.filter((/** @type {any} */ one) => one.access === "lost").length;
+
+/** The worst first, then what ends first. @param {any} one */
+function urgency(one) {
+  const rank = ["expired", "revoked"].includes(one.status) ? 0 : needing(one) ? 1 : one.status === "expiring" ? 2 : one.status === "degraded" ? 3 : 4;
+  return [rank, one.expires_at ? Date.parse(one.expires_at) : Infinity];
+}
+
+/** @param {any} one @param {any} other */
+function byUrgency(one, other) {
+  const [rank, end] = urgency(one);
+  const [otherRank, otherEnd] = urgency(other);
+  return rank - otherRank || (end === otherEnd ? 0 : end - otherEnd) || one.provider.localeCompare(other.provider);
+}
+
+/** @param {any} data */
+function summary({ items }) {
+  if (!items.length) return "The ad platforms that Wevion works with for you.";
+  const need = items.filter(needing).length;
+  const accounts = items.reduce((/** @type {number} */ sum, /** @type {any} */ one) => sum + one.accounts.length, 0);
+  const all = `${count(items.length, "connection")} with ${count(accounts, "account")}`;
+  return need ? `${all}. ${need} ${need === 1 ? "needs" : "need"} you.` : `${all}. Nothing needs you.`;
+}
+
+function show() {
+  const { connections, providers } = resources;
+  return [
+    pageHead("Connections", connections.data ? summary(connections.data) : "The ad platforms that Wevion works with for you."),
+    arrival(),
+    reading(connections, list, "connections"),
+    providers.data && add(providers.data.items),
+  ];
+}
+
+/** @param {any} data */
+function list({ items, more }) {
+  if (!items.length) {
+    return empty("link", "Nothing is connected yet", h("p.quiet", null, "Connect a platform below: it opens the platform's own consent screen, and you choose what Wevion may see."));
+  }
+  return [
+    h("div.stack", { "data-key": "connections" }, items.toSorted(byUrgency).map((/** @type {any} */ one) => connectionCard(one))),
+    more && says("", "warning", h("p", null, `Only the first ${items.length} are shown.`)),
+  ];
+}
+
+/** @param {any[]} providers */
+function add(providers) {
+  const platforms = providers.filter((one) => one.kind === "platform_oauth");
+  return h(
+    "section.section",
+    { "data-key": "add" },
+    h("h2", null, "Connect a platform"),
+    h(
+      "div.tiles",
+      null,
+      platforms.map((one) =>
+        h("a.card.tile", { href: `/connect/${one.provider}?return_to=/connections`, "data-key": one.provider }, mark(one.provider), one.title ?? title(one.provider), h("span.plus", null, "Connect")),
+      ),
+    ),
+  );
+}
+
+/** @type {import("../app.js").Page} */
+export default {
+  path: "/connections",
+  heading: "Connections",
+  icon: "link",
+  reads: ["connections", "providers", "people"],
+  show,
+  actions: {
+    async disconnect(id) {
+      await remove(`/api/v1/connections/${id}`);
+      resources.connections.read();
+    },
+    async verify(id) {
+      const { verified, explanation } = await post(`/api/v1/accounts/${id}/verify`);
+      toast(verified ? "ok" : "warning", explanation);
+      resources.connections.read();
+    },
+  },
+};

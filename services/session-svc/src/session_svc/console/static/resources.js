@@ -1,0 +1,168 @@
+// What the pages have read from the API, and when to read it again. A live event is only a hint to do so.
+
+import { Problem, get, list } from "./api.js";
+
+const FIRST_RETRY_MS = 2_000;
+const LONGEST_RETRY_MS = 30_000;
+const DEBOUNCE_MS = 80;
+const LONGEST_DEBOUNCE_MS = 400;
+
+/** One thing that is read over the API. Dispatches `change`. */
+export class Resource extends EventTarget {
+  /** The last good answer. @type {any} */ data = null;
+  /** Why the last try gave none. @type {Problem | null} */ problem = null;
+  /** @type {Date | null} */ readAt = null;
+  #path;
+  #most;
+  #wanted = false;
+  #reading = false;
+  #again = false;
+  #faults = 0;
+  #firstHintMs = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer = undefined;
+  /** @type {AbortController | null} */ #abort = null;
+
+  /**
+   * @param {string} name
+   * @param {string} path
+   * @param {{most?: number}} [options] `most`: it is a paged list, of which so many items are read
+   */
+  constructor(name, path, { most = 0 } = {}) {
+    super();
+    this.name = name;
+    this.#path = path;
+    this.#most = most;
+  }
+
+  /** Somebody looks at it from now on. */
+  want() {
+    if (this.#wanted) return;
+    this.#wanted = true;
+    this.read();
+  }
+
+  /** Nobody looks at it any more. What was read stays, for the next look. */
+  leave() {
+    this.#wanted = false;
+    clearTimeout(this.#timer);
+  }
+
+  /** It may have changed. Many hints at once make one reading. */
+  hint() {
+    if (!this.#wanted) return;
+    const now = performance.now();
+    this.#firstHintMs ||= now;
+    this.#later(Math.min(DEBOUNCE_MS, Math.max(0, this.#firstHintMs + LONGEST_DEBOUNCE_MS - now)));
+  }
+
+  /** Forget it: it belongs to another session. */
+  forget() {
+    this.#abort?.abort();
+    this.data = this.problem = this.readAt = null;
+  }
+
+  /** Show at once what we expect to be true; the next reading says what is. @param {(data: any) => any} change */
+  expect(change) {
+    if (!this.data) return;
+    this.data = change(this.data);
+    this.dispatchEvent(new Event("change"));
+  }
+
+  /** Read more of a list. @param {number} by */
+  more(by) {
+    this.#most += by;
+    return this.read();
+  }
+
+  /** Read it now. A reading that is under way is followed by another, because it may have begun too early. */
+  async read() {
+    clearTimeout(this.#timer);
+    this.#firstHintMs = 0;
+    if (this.#reading) {
+      this.#again = true;
+      return;
+    }
+    this.#reading = true;
+    try {
+      do {
+        this.#again = false;
+        await this.#readOnce();
+      } while (this.#again);
+    } finally {
+      this.#reading = false;
+    }
+  }
+
+  async #readOnce() {
+    const abort = (this.#abort = new AbortController());
+    try {
+      const data = this.#most ? await list(this.#path, this.#most, abort.signal) : await get(this.#path, abort.signal);
+      if (abort.signal.aborted) return;
+      this.data = data;
+      this.problem = null;
+      this.readAt = new Date();
+      this.#faults = 0;
+    } catch (error) {
+      if (abort.signal.aborted) return;
+      this.problem = error instanceof Problem ? error : new Problem({ title: "The answer was not understood", detail: String(error) });
+      if (this.problem.passing && this.#wanted) {
+        const ceilingMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(this.#faults, 8));
+        this.#faults += 1;
+        this.#later(Math.max(ceilingMs * (0.5 + Math.random() / 2), this.problem.retryAfterMs));
+      }
+    }
+    this.dispatchEvent(new Event("change"));
+  }
+
+  /** @param {number} ms */
+  #later(ms) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.read(), ms);
+  }
+}
+
+/** Everything the console reads. */
+export const resources = {
+  me: new Resource("me", "/api/v1/auth/session"),
+  people: new Resource("people", "/api/v1/people", { most: 1_000 }),
+  connections: new Resource("connections", "/api/v1/connections?kind=platform_oauth", { most: 1_000 }),
+  providers: new Resource("providers", "/api/v1/providers"),
+  integrations: new Resource("integrations", "/api/v1/integrations"),
+  gaps: new Resource("gaps", "/api/v1/data-gaps", { most: 100 }),
+  rules: new Resource("rules", "/api/v1/rules", { most: 200 }),
+  notices: new Resource("notices", "/api/v1/notices", { most: 50 }),
+  preferences: new Resource("preferences", "/api/v1/notification-preferences"),
+  telegram: new Resource("telegram", "/api/v1/telegram/link"),
+  sessions: new Resource("sessions", "/api/v1/auth/sessions"),
+};
+
+/** @typedef {keyof typeof resources} Name */
+
+/**
+ * Which readings an event may have changed.
+ * @param {string} topic
+ * @param {{kind?: string}} about
+ * @returns {Name[]}
+ */
+export function touchedBy(topic, about) {
+  if (topic.startsWith("token.")) {
+    switch (about.kind) {
+      case "platform_oauth":
+        return ["connections", "rules", "notices"];
+      case "integration":
+        return ["integrations", "notices"];
+      case "telegram_link":
+        return ["telegram"];
+      case "session":
+        return ["sessions"];
+      default:
+        return ["connections", "integrations", "notices"];
+    }
+  }
+  if (topic.startsWith("account.")) return ["connections", "integrations", "notices"];
+  if (topic.startsWith("rule.")) return ["rules", "notices"];
+  if (topic.startsWith("notice.")) return ["notices"];
+  if (topic.startsWith("data_gap.")) return ["gaps", "notices"];
+  if (topic.startsWith("platform.")) return ["connections", "notices"];
+  return [];
+}

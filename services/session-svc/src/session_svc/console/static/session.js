@@ -1,0 +1,533 @@
+// The browser's side of a Wevion session. A plain ES module without dependencies; see docs/frontend-engineer.md.
+//
+// The session itself is an HttpOnly cookie that no script can read. This module keeps the short-lived JWT that the
+// cookie buys: it renews it ahead of its hour, once for all tabs; it gets over networks that come and go; and it says
+// that the session is over only when the server has said so, with one of eight reasons.
+
+/**
+ * The eight reasons for which Wevion refuses a session or its JWT (401): `code` of the problem document.
+ * @typedef {"token_missing" | "token_invalid" | "token_expired" | "clock_skew" | "session_expired" | "session_revoked"
+ *   | "impersonation_ended" | "user_disabled"} Reason
+ */
+
+/**
+ * What helps: `sign_in` (the session is over), `renew` (get a new JWT and repeat the call: `Session.fetch` does it),
+ * `set_clock` (a machine's clock is wrong), `ask_admin` (nobody can sign in to this account now).
+ * @typedef {"sign_in" | "renew" | "set_clock" | "ask_admin"} Remedy
+ */
+
+/**
+ * @typedef {object} Live            A session, and a JWT that is good now.
+ * @property {"live"} kind
+ * @property {string} token          For `Authorization: Bearer` towards services that are not behind the gateway.
+ * @property {string} sid            The session's id.
+ * @property {Date} issuedAt         When the JWT was made, on the server's clock.
+ * @property {Date} expiresAt        When the JWT ends, on the server's clock.
+ * @property {Date} sessionExpiresAt When the session ends unless it is used.
+ */
+
+/**
+ * @typedef {object} Ended           The session is over, or there never was one: ask to sign in.
+ * @property {"ended"} kind
+ * @property {Reason} reason         One of those whose remedy is `sign_in` or `ask_admin`.
+ * @property {string} cause          Finer, where there is one: signed_out, admin_forced, password_changed,
+ *                                   permission_changed, superseded, expired, impersonation_ended, account_disabled.
+ * @property {string} title
+ * @property {string} detail
+ * @property {string} fix            What the person can do, in words.
+ * @property {string} fixUrl
+ */
+
+/**
+ * @typedef {object} Unreachable     Nobody knows at the moment. Do not ask to sign in; it mends itself.
+ * @property {"unreachable"} kind
+ * @property {"offline" | "network" | "timeout" | "server"} cause
+ * @property {Date} since
+ * @property {Live | null} last      What was held before. Its JWT is still used while it is good.
+ */
+
+/**
+ * @typedef {object} Replaced        The browser now holds the session of somebody else: show nothing old; reload.
+ * @property {"replaced"} kind
+ * @property {string} sid
+ */
+
+/** @typedef {{kind: "starting"} | Live | Ended | Unreachable | Replaced} SessionState */
+
+/** What each reason asks for. @type {Readonly<Record<Reason, Remedy>>} */
+export const REMEDIES = Object.freeze({
+  token_missing: "sign_in",
+  token_invalid: "renew",
+  token_expired: "renew",
+  clock_skew: "set_clock",
+  session_expired: "sign_in",
+  session_revoked: "sign_in",
+  impersonation_ended: "sign_in",
+  user_disabled: "ask_admin",
+});
+
+/** @type {Readonly<Record<string, [title: string, fix: string]>>} by cause, then by reason */
+const WORDS = Object.freeze({
+  signed_out: ["You signed out", "It was in this tab, in another one, or from another device. Sign in again to go on."],
+  admin_forced: [
+    "An administrator signed you out",
+    "Sign in again. If that is refused, ask your workspace's administrator.",
+  ],
+  password_changed: [
+    "The password was changed",
+    "That ends every other session. Sign in with the new one. If it was not you who changed it, reset it now.",
+  ],
+  permission_changed: ["Your role in the workspace changed", "Sign in again to go on with what you may do now."],
+  superseded: ["A newer session took this one's place", "Sign in again to go on here."],
+  token_missing: ["Sign in to go on", ""],
+  token_invalid: ["The token is not valid", "Get a new one and repeat the call."],
+  token_expired: ["The token has expired", "Get a new one and repeat the call."],
+  clock_skew: ["The clocks differ too much", "Set the clock of this device right."],
+  session_expired: ["Your session expired", "It was not used for seven days. Sign in again; nothing that you saved is lost."],
+  session_revoked: ["Your session was ended", "Sign in again to go on."],
+  impersonation_ended: ["You no longer act as somebody else", "Sign in again as yourself, the original administrator."],
+  user_disabled: ["This account is disabled", "Ask your workspace's administrator, or Wevion support, to enable it."],
+});
+
+/**
+ * A reason in words, for a page that knows only the codes.
+ * @param {string} reason @param {string} [cause]
+ * @returns {{title: string, fix: string} | null} null for a code that is none of ours
+ */
+export function wordsFor(reason, cause = "") {
+  if (!Object.hasOwn(REMEDIES, reason)) return null;
+  const [title, fix] = (Object.hasOwn(WORDS, cause) && WORDS[cause]) || WORDS[reason];
+  return { title, fix };
+}
+
+const ENDING = new Set(Object.entries(REMEDIES).flatMap(([reason, remedy]) =>
+  remedy === "sign_in" || remedy === "ask_admin" ? [reason] : [],
+));
+const TOKEN_PATH = "/api/v1/auth/token";
+const SIGN_OUT_PATH = "/api/v1/auth/sign-out";
+const CHANNEL = "wevion-session";
+const LOCK = "wevion-session-renewal";
+const LONGEST_TIMER_MS = 60_000; // a timer does not know how long a machine has slept, so it looks again
+
+/** Thrown by `token()` when the session is over. */
+export class SessionEnded extends Error {
+  /** @param {Ended} state */
+  constructor(state) {
+    super(state.title);
+    this.name = "SessionEnded";
+    this.state = state;
+    this.reason = state.reason;
+  }
+}
+
+/** Thrown by `token()` and `signOut()` when the server cannot be asked now. Try again later. */
+export class SessionUnreachable extends Error {
+  /** @param {Unreachable["cause"]} cause */
+  constructor(cause) {
+    super(`the session could not be asked for: ${cause}`);
+    this.name = "SessionUnreachable";
+    this.cause = cause;
+  }
+}
+
+/**
+ * @typedef {object} SessionOptions
+ * @property {string} [origin]          The gateway's origin; default: the page's own.
+ * @property {number} [leadSeconds]     How long before its end a JWT is renewed, at the latest. Default 300.
+ * @property {number} [timeoutMs]       How long one question to the server may take. Default 10 000.
+ * @property {number} [firstRetryMs]    The first wait after a fault; it doubles. Default 1 000.
+ * @property {number} [longestRetryMs]  The longest wait between two tries. Default 30 000.
+ */
+
+/**
+ * One session per page. Listen to `change`; its `detail` is the new state.
+ *
+ *     const session = new Session();
+ *     session.addEventListener("change", ({ detail }) => { if (detail.kind === "ended") location.assign(detail.fixUrl); });
+ *     await session.start();
+ *     const jwt = await session.token();
+ */
+export class Session extends EventTarget {
+  /** @type {SessionState} */ #state = { kind: "starting" };
+  /** @type {Live | null} */ #held = null;
+  /** @type {Promise<SessionState> | null} */ #asking = null;
+  /** @type {BroadcastChannel | null} */ #channel = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer = undefined;
+  /** @type {AbortController | null} */ #stopped = null;
+  #clockOffsetMs = 0;
+  #extensionDue = false;
+  #faults = 0;
+  #renewAtMs = 0;
+  #retryAtMs = 0;
+  /** Ended sessions never come back: an answer about one of these is a late one. @type {Set<string>} */ #over = new Set();
+  /** How often another tab has told us an outcome; lets a tab that waited for its turn see that it need not ask. */
+  #heard = 0;
+  #options;
+
+  /** @param {SessionOptions} [options] */
+  constructor(options = {}) {
+    super();
+    this.#options = {
+      origin: "",
+      leadSeconds: 300,
+      timeoutMs: 10_000,
+      firstRetryMs: 1_000,
+      longestRetryMs: 30_000,
+      ...options,
+    };
+  }
+
+  /** @returns {SessionState} */
+  get state() {
+    return this.#state;
+  }
+
+  /** When the JWT will be renewed, on this machine's clock; null when none is held. @returns {Date | null} */
+  get renewsAt() {
+    return this.#held && new Date(this.#renewAtMs);
+  }
+
+  /** Begin. Resolves with the first thing that is known. @returns {Promise<SessionState>} */
+  async start() {
+    if (this.#stopped) return this.#state;
+    const stopped = (this.#stopped = new AbortController());
+    const { signal } = stopped;
+    this.#channel = new BroadcastChannel(CHANNEL);
+    this.#channel.addEventListener("message", ({ data }) => this.#hear(data), { signal });
+    addEventListener("online", () => this.#wake(true), { signal });
+    addEventListener("offline", () => this.#wake(false), { signal });
+    addEventListener("pageshow", (event) => event.persisted && this.check(), { signal });
+    document.addEventListener("visibilitychange", () => document.hidden || this.#wake(false), { signal });
+    return this.check();
+  }
+
+  /** Leave timers, channel and events; the session itself lives on. */
+  stop() {
+    clearTimeout(this.#timer);
+    this.#stopped?.abort();
+    this.#channel?.close();
+    this.#channel = this.#stopped = null;
+  }
+
+  /**
+   * A JWT that is good for at least another half minute.
+   * @returns {Promise<string>}
+   * @throws {SessionEnded | SessionUnreachable}
+   */
+  async token() {
+    if (this.#usable(30_000)) return /** @type {Live} */ (this.#held).token;
+    if (this.#state.kind === "ended") throw new SessionEnded(this.#state);
+    const state = await this.check();
+    if (this.#usable(0)) return /** @type {Live} */ (this.#held).token;
+    if (state.kind === "ended") throw new SessionEnded(state);
+    throw new SessionUnreachable(state.kind === "unreachable" ? state.cause : "server");
+  }
+
+  /**
+   * `fetch` with the JWT, for services that are not behind the gateway. A JWT that is refused for its own sake is renewed
+   * and the call repeated, once; when the session is over, the state says so and the refusal is returned as it is.
+   * @param {string | URL} url @param {RequestInit} [init]
+   * @throws {SessionEnded | SessionUnreachable}
+   */
+  async fetch(url, init = {}) {
+    const send = async () => {
+      const headers = new Headers(init.headers);
+      headers.set("Authorization", `Bearer ${await this.token()}`);
+      return fetch(url, { ...init, headers, credentials: init.credentials ?? "omit" });
+    };
+    const response = await send();
+    if (response.status !== 401) return response;
+    const code = await response.clone().json().then((problem) => problem?.code, () => "");
+    if (!Object.hasOwn(REMEDIES, code)) return response;
+    const state = await this.check();
+    return REMEDIES[/** @type {Reason} */ (code)] === "renew" && state.kind === "live" ? send() : response;
+  }
+
+  /** Ask the server now, once for all callers and tabs that ask at the same time. @returns {Promise<SessionState>} */
+  check() {
+    this.#asking ??= this.#askInTurn().finally(() => {
+      this.#asking = null;
+      this.#schedule();
+    });
+    return this.#asking;
+  }
+
+  /**
+   * End the session in every tab. If it cannot be done now, it throws, because the session would live on.
+   * @param {{everywhere?: boolean}} [options] `everywhere`: on all devices.
+   * @throws {SessionUnreachable}
+   */
+  async signOut({ everywhere = false } = {}) {
+    const sid = this.#held?.sid ?? null;
+    let response;
+    try {
+      response = await fetch(this.#options.origin + SIGN_OUT_PATH, {
+        method: "POST",
+        credentials: "include",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ everywhere }),
+        signal: AbortSignal.timeout(this.#options.timeoutMs),
+      });
+    } catch (error) {
+      throw new SessionUnreachable(faultOf(error));
+    }
+    if (!response.ok && response.status !== 401) throw new SessionUnreachable("server");
+    const ended = endedFor("session_revoked", { cause: "signed_out" });
+    this.#tell({ type: "ended", sid, ended });
+    this.#enter(ended);
+  }
+
+  /**
+   * Tell every tab that somebody has just signed in here. Call it on the sign-in page, before leaving it.
+   * @param {string} sid the new session's id
+   */
+  static announceSignIn(sid) {
+    const channel = new BroadcastChannel(CHANNEL);
+    channel.postMessage({ type: "signed-in", sid });
+    channel.close();
+  }
+
+  // ——— asking ———
+
+  async #askInTurn() {
+    const heardBefore = this.#heard;
+    const turn = await this.#inTurn(async (waited) => {
+      // Another tab had the turn before us: what it learned is on its way here, and is as good as our own question.
+      if (waited && (await this.#soon(() => this.#heard > heardBefore))) return this.#state;
+      return this.#ask();
+    });
+    return turn;
+  }
+
+  /** @template T @param {(waited: boolean) => Promise<T>} work @returns {Promise<T>} */
+  async #inTurn(work) {
+    if (!navigator.locks) return work(false); // only without a secure context; asking twice does no harm
+    const first = await navigator.locks.request(LOCK, { ifAvailable: true }, async (lock) =>
+      lock ? { done: await work(false) } : null,
+    );
+    return first ? first.done : navigator.locks.request(LOCK, () => work(true));
+  }
+
+  /** @param {() => boolean} told */
+  async #soon(told) {
+    const until = performance.now() + 150;
+    while (!told() && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 10));
+    return told();
+  }
+
+  /** @returns {Promise<SessionState>} */
+  async #ask() {
+    const heldBefore = this.#held?.sid ?? null;
+    let outcome = await this.#request();
+    if (outcome.kind === "live" && outcome.extensionDue && !document.hidden && !outcome.extended) {
+      outcome = await this.#request("POST"); // the session is in use: it gets its seven days again
+    } else if (outcome.kind === "ended" && outcome.cause === "superseded") {
+      outcome = await this.#request(); // the question was on its way while the cookie changed
+    }
+    const heldNow = this.#held?.sid ?? null;
+    if (heldNow !== heldBefore && outcome.kind !== "fault") return this.#state; // a late answer, about another session
+    if (outcome.kind === "live") {
+      if (this.#over.has(outcome.live.sid)) return this.#state;
+      if (heldNow !== null && outcome.live.sid !== heldNow) {
+        this.#enter({ kind: "replaced", sid: outcome.live.sid });
+        return this.#state;
+      }
+      this.#faults = 0;
+      this.#extensionDue = outcome.extensionDue;
+      this.#clockOffsetMs = outcome.clockOffsetMs;
+      this.#hold(outcome.live);
+      this.#tell({ type: "live", live: outcome.live, clockOffsetMs: outcome.clockOffsetMs });
+    } else if (outcome.kind === "ended") {
+      this.#faults = 0;
+      this.#tell({ type: "ended", sid: heldBefore, ended: outcome });
+      this.#enter(outcome);
+    } else {
+      this.#tell({ type: "unreachable", cause: outcome.cause });
+      this.#lose(outcome.cause, outcome.retryAfterMs);
+    }
+    return this.#state;
+  }
+
+  /**
+   * GET reads; POST also tells the server that the session is in use.
+   * @param {"GET" | "POST"} [method]
+   * @returns {Promise<{kind: "live", live: Live, extensionDue: boolean, extended: boolean, clockOffsetMs: number}
+   *   | Ended | {kind: "fault", cause: Unreachable["cause"], retryAfterMs: number}>}
+   */
+  async #request(method = this.#extensionDue && !document.hidden ? "POST" : "GET") {
+    let response, body;
+    try {
+      response = await fetch(this.#options.origin + TOKEN_PATH, {
+        method,
+        credentials: "include",
+        cache: "no-store",
+        redirect: "error",
+        signal: AbortSignal.timeout(this.#options.timeoutMs),
+      });
+      body = await response.json();
+    } catch (error) {
+      // A body that is no JSON is somebody else's page (a captive portal, a broken proxy), so it says nothing.
+      return { kind: "fault", cause: response ? "server" : faultOf(error), retryAfterMs: 0 };
+    }
+    if (response.ok && typeof body?.token === "string" && typeof body.session_id === "string") {
+      return {
+        kind: "live",
+        extensionDue: body.extension_due === true,
+        extended: method === "POST",
+        clockOffsetMs: body.issued_at * 1000 - Date.now(),
+        live: Object.freeze({
+          kind: "live",
+          token: body.token,
+          sid: body.session_id,
+          issuedAt: new Date(body.issued_at * 1000),
+          expiresAt: new Date(body.expires_at * 1000),
+          sessionExpiresAt: new Date(body.session_expires_at),
+        }),
+      };
+    }
+    if (response.status === 401 && ENDING.has(body?.code)) return endedFor(body.code, body);
+    const seconds = Number(response.headers.get("Retry-After"));
+    return { kind: "fault", cause: "server", retryAfterMs: seconds > 0 ? Math.min(seconds, 120) * 1000 : 0 };
+  }
+
+  // ——— other tabs ———
+
+  /** @param {object} message */
+  #tell(message) {
+    this.#channel?.postMessage(message);
+  }
+
+  /** @param {any} message */
+  #hear(message) {
+    const held = this.#held?.sid ?? null;
+    switch (message?.type) {
+      case "live":
+        // An answer about another session is not ours to take; the server says which one this browser has now.
+        if (this.#over.has(message.live.sid)) return;
+        if (held !== null && message.live.sid !== held) return void this.#checkAnew();
+        this.#heard += 1;
+        this.#faults = 0;
+        this.#extensionDue = false;
+        this.#clockOffsetMs = message.clockOffsetMs;
+        this.#hold(Object.freeze({ ...message.live }));
+        this.#schedule();
+        return;
+      case "ended":
+        if (held !== null && message.sid !== null && message.sid !== held) return void this.#checkAnew();
+        this.#heard += 1;
+        this.#enter(message.ended);
+        return;
+      case "unreachable":
+        this.#heard += 1;
+        if (this.#asking) this.#lose(message.cause, 0);
+        return;
+      case "signed-in":
+        if (message.sid !== held) this.#checkAnew();
+    }
+  }
+
+  /** As `check`, but not content with a question that is already under way. */
+  async #checkAnew() {
+    await this.#asking;
+    return this.check();
+  }
+
+  // ——— state and time ———
+
+  /** @param {Live} live */
+  #hold(live) {
+    this.#held = live;
+    this.#renewAtMs = renewalTime(live, this.#options.leadSeconds) - this.#clockOffsetMs;
+    this.#enter(live);
+  }
+
+  /** @param {Unreachable["cause"]} cause @param {number} atLeastMs the wait that the server asked for */
+  #lose(cause, atLeastMs) {
+    this.#faults += 1;
+    const { firstRetryMs, longestRetryMs } = this.#options;
+    const ceilingMs = Math.min(longestRetryMs, firstRetryMs * 2 ** Math.min(this.#faults - 1, 16));
+    this.#retryAtMs = Date.now() + Math.max(ceilingMs * (0.5 + Math.random() / 2), atLeastMs);
+    const since = this.#state.kind === "unreachable" ? this.#state.since : new Date();
+    this.#enter({ kind: "unreachable", cause, since, last: this.#held });
+  }
+
+  /** @param {SessionState} state */
+  #enter(state) {
+    if (state.kind === "ended" || state.kind === "replaced") {
+      if (this.#held) this.#over.add(this.#held.sid);
+      this.#held = null;
+      this.#extensionDue = false;
+      clearTimeout(this.#timer);
+    }
+    this.#state = Object.freeze(state);
+    this.dispatchEvent(new CustomEvent("change", { detail: state }));
+  }
+
+  /** @param {number} forMs */
+  #usable(forMs) {
+    return this.#held !== null && this.#held.expiresAt.getTime() - this.#clockOffsetMs - Date.now() > forMs;
+  }
+
+  /** @param {boolean} atOnce whether something has changed that makes a new try worth it now */
+  #wake(atOnce) {
+    if (this.#asking) return;
+    const { kind } = this.#state;
+    if (kind === "unreachable" || (kind === "live" && (atOnce || Date.now() >= this.#wakeAtMs()))) this.check();
+  }
+
+  #wakeAtMs() {
+    const sessionEnd = this.#held ? this.#held.sessionExpiresAt.getTime() - this.#clockOffsetMs + 500 : Infinity;
+    return Math.min(this.#renewAtMs, sessionEnd);
+  }
+
+  #schedule() {
+    clearTimeout(this.#timer);
+    const { kind } = this.#state;
+    if (!this.#stopped || (kind !== "live" && kind !== "unreachable")) return;
+    const waitMs = (kind === "live" ? this.#wakeAtMs() : this.#retryAtMs) - Date.now();
+    if (waitMs > LONGEST_TIMER_MS) this.#timer = setTimeout(() => this.#schedule(), LONGEST_TIMER_MS);
+    else this.#timer = setTimeout(() => this.check(), Math.max(waitMs, 250));
+  }
+}
+
+/**
+ * When a JWT is to be renewed, in milliseconds on the server's clock: `leadSeconds` before its end (a quarter of its
+ * life at most), and up to 5 % of its life earlier. How much earlier is a hash of the session's id, so that a morning of
+ * sign-ins does not come back as one wave on the hour, and all tabs of a browser agree.
+ * @param {Pick<Live, "sid" | "issuedAt" | "expiresAt">} live
+ * @param {number} leadSeconds
+ */
+export function renewalTime(live, leadSeconds) {
+  const lifeMs = live.expiresAt.getTime() - live.issuedAt.getTime();
+  return live.expiresAt.getTime() - Math.min(leadSeconds * 1000, lifeMs / 4) - spread(live.sid) * 0.05 * lifeMs;
+}
+
+/** A number in [0, 1) that is the same for the same text: FNV-1a, finished as murmur3 does. @param {string} text */
+export function spread(text) {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i += 1) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return ((hash ^ (hash >>> 16)) >>> 0) / 2 ** 32;
+}
+
+/** @param {Reason} reason @param {any} problem @returns {Ended} */
+function endedFor(reason, problem) {
+  const cause = typeof problem.cause === "string" ? problem.cause : "";
+  const words = /** @type {{title: string, fix: string}} */ (wordsFor(reason, cause));
+  return {
+    kind: "ended",
+    reason,
+    cause,
+    title: problem.title ?? words.title,
+    detail: problem.detail ?? "",
+    fix: problem.fix ?? words.fix,
+    fixUrl: `/sign-in?${new URLSearchParams(cause ? { reason, cause } : { reason })}`,
+  };
+}
+
+/** @param {unknown} error @returns {Unreachable["cause"]} */
+function faultOf(error) {
+  if (error instanceof DOMException && error.name === "TimeoutError") return "timeout";
+  return navigator.onLine ? "network" : "offline";
+}
