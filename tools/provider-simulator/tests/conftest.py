@@ -32,6 +32,8 @@ async def receiver() -> AsyncIterator[Receiver]:
     async def take(request: web.BaseRequest) -> web.Response:
         box.got.append((dict(request.headers), await request.read()))
         box.came.set()
+        if box.body is not None:
+            return web.json_response(box.body, status=box.status)
         return web.Response(status=box.status)
 
     runner = web.ServerRunner(web.Server(take), shutdown_timeout=1)

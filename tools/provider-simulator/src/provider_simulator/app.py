@@ -12,12 +12,14 @@ from typing import Self
 from aiohttp import web
 
 from provider_simulator.clock import SimClock
-from provider_simulator.control import Control, problems
+from provider_simulator.control import Control
+from provider_simulator.http_orders import problems
 from provider_simulator.mailbox import smtp
 from provider_simulator.mailbox.pages import Mailbox
 from provider_simulator.platforms import catalogue
 from provider_simulator.server import PlatformServer
 from provider_simulator.settings import Settings
+from provider_simulator.telegram_control import TelegramControl
 from provider_simulator.world import World
 
 LOG = logging.getLogger("provider_simulator")
@@ -50,7 +52,7 @@ class Simulator:
             )
             self.url = await _listen(stack, platforms, s.host, s.port)
             control = web.Application(middlewares=[problems], client_max_size=64 << 20)
-            control.add_routes([*Control(world).routes(), *Mailbox(world).routes()])
+            control.add_routes([*Control(world).routes(), *TelegramControl(world).routes(), *Mailbox(world).routes()])
             runner = web.AppRunner(control, access_log=None, shutdown_timeout=SHUTDOWN_S)
             self.control_url = await _listen(stack, runner, s.host, s.control_port)
 

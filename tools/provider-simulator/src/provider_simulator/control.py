@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from aiohttp import web
-from pydantic import BaseModel, ValidationError
 
 from provider_simulator import orders
 from provider_simulator.apps import App
 from provider_simulator.faults import Fault
 from provider_simulator.grants import Grant
+from provider_simulator.http_orders import checked_body, json_object, problem, whole
 from provider_simulator.ledger import Line, fingerprint
 from provider_simulator.people import make_person
 from provider_simulator.platforms.base import Revocation
 from provider_simulator.webhooks import Delivery
-from provider_simulator.world import UnknownNameError, World
+from provider_simulator.world import World
 
-B = TypeVar("B", bound=BaseModel)
 LEDGER_PAGE = 1000
 
 
@@ -69,8 +67,8 @@ class Control:
         lines = ledger.lines(
             provider=query.get("provider"),
             grant=query.get("grant"),
-            after=_whole(query.get("after", "0"), "after"),
-            limit=_whole(query.get("limit", str(LEDGER_PAGE)), "limit"),
+            after=whole(query.get("after", "0"), "after"),
+            limit=whole(query.get("limit", str(LEDGER_PAGE)), "limit"),
         )
         return web.json_response(
             {
@@ -89,7 +87,7 @@ class Control:
         return web.json_response({"faults": [f.model_dump() for f in self._world.faults.standing()]})
 
     async def order_fault(self, request: web.Request) -> web.Response:
-        fault = await _body(request, Fault)
+        fault = await checked_body(request, Fault)
         if fault.provider not in {"*", "smtp"}:
             self._world.platform(fault.provider)
         return web.json_response(
@@ -99,7 +97,7 @@ class Control:
     async def lift_faults(self, request: web.Request) -> web.Response:
         fault_id = request.query.get("id")
         ended = self._world.faults.lift(
-            fault_id=None if fault_id is None else _whole(fault_id, "id"), provider=request.query.get("provider")
+            fault_id=None if fault_id is None else whole(fault_id, "id"), provider=request.query.get("provider")
         )
         return web.json_response({"ended": ended})
 
@@ -110,7 +108,7 @@ class Control:
     async def set_limit(self, request: web.Request) -> web.Response:
         provider = request.match_info["provider"]
         self._world.platform(provider)
-        limit = await _body(request, orders.Limit)
+        limit = await checked_body(request, orders.Limit)
         burst = limit.burst if limit.burst is not None else max(1.0, limit.per_second)
         self._world.limits.order(provider, limit.endpoint, limit.per_second, burst)
         return web.json_response({"limits": self._world.limits.ordered()})
@@ -132,10 +130,10 @@ class Control:
     async def new_grants(self, request: web.Request) -> web.Response:
         provider = request.match_info["provider"]
         platform = self._world.platform(provider)
-        order = await _body(request, orders.NewGrants)
+        order = await checked_body(request, orders.NewGrants)
         client_id = order.client_id or next((a.client_id for a in self._world.apps.of(provider)), None)
         if order.person not in self._world.people or client_id is None:
-            raise _problem(404, "unknown_person" if client_id else "unknown_app", "see /_sim/people and /_sim/apps")
+            raise problem(404, "unknown_person" if client_id else "unknown_app", "see /_sim/people and /_sim/apps")
         now = self._world.clock.now() - order.access_age_s
         made = [
             platform.open_grant(client_id, order.person, order.scopes, now, provider=provider)
@@ -146,22 +144,22 @@ class Control:
     async def revoke(self, request: web.Request) -> web.Response:
         provider, name = request.match_info["provider"], request.match_info["grant"]
         platform = self._world.platform(provider)
-        order = await _body(request, Revocation)
+        order = await checked_body(request, Revocation)
         matching = self._world.matching(provider, name)
         if not matching:
-            raise _problem(404, "unknown_grant", f"{provider} has no grant {name} and no living grant of such a person")
+            raise problem(404, "unknown_grant", f"{provider} has no grant {name} and no living grant of such a person")
         changed: list[str] = []
         try:
             for grant in matching:
                 changed += platform.revoke(grant, order)
         except LookupError as error:
-            raise _problem(422, "impossible_order", str(error.args[0])) from None
+            raise problem(422, "impossible_order", str(error.args[0])) from None
         return web.json_response({"changed": changed})
 
     async def event(self, request: web.Request) -> web.Response:
         provider = request.match_info["provider"]
         platform = self._world.platform(provider)
-        order = await _body(request, orders.PlatformEvent)
+        order = await checked_body(request, orders.PlatformEvent)
         faults = self._world.faults
         if order.kind == "outage":
             fault = Fault(provider=provider, kind=order.fault, status=order.status, retry_after=order.retry_after)
@@ -183,7 +181,7 @@ class Control:
     def set_switches(self, kind: str) -> Callable[[web.Request], Any]:
         async def put(request: web.Request) -> web.Response:
             provider = request.match_info["provider"]
-            values = await _object(request)
+            values = await json_object(request)
             if kind == "lifetimes":
                 _check_lifetimes(values)
             return web.json_response(self._world.set_switches(provider, kind, values))
@@ -197,11 +195,11 @@ class Control:
         """Make an app, or change the named fields of one; `options` are merged."""
         provider, client_id = request.match_info["provider"], request.match_info["client_id"]
         self._world.platform(provider)
-        change = (await _body(request, orders.AppChange)).model_dump(exclude_unset=True)
+        change = (await checked_body(request, orders.AppChange)).model_dump(exclude_unset=True)
         old = self._world.apps.get(provider, client_id)
         if old is None:
             if "client_secret" not in change:
-                raise _problem(422, "missing", "a new app needs a client_secret")
+                raise problem(422, "missing", "a new app needs a client_secret")
             old = App(provider=provider, client_id=client_id, client_secret=change["client_secret"])
         change["options"] = old.options | (change.get("options") or {})
         app = old.model_copy(update=change)
@@ -211,7 +209,7 @@ class Control:
     async def remove_app(self, request: web.Request) -> web.Response:
         provider, client_id = request.match_info["provider"], request.match_info["client_id"]
         if not self._world.apps.remove(provider, client_id):
-            raise _problem(404, "unknown_app", "see /_sim/apps")
+            raise problem(404, "unknown_app", "see /_sim/apps")
         self._world.journal.mark("apps", f"{provider} {client_id}")
         return web.Response(status=204)
 
@@ -219,7 +217,7 @@ class Control:
         return web.json_response({"people": [asdict(p) for p in self._world.people.values()]})
 
     async def new_person(self, request: web.Request) -> web.Response:
-        order = await _body(request, orders.NewPerson)
+        order = await checked_body(request, orders.NewPerson)
         person = make_person(order.key, order.name, order.email, order.brand, order.accounts)
         self._world.people[person.key] = person
         self._world.touched(person)
@@ -229,8 +227,8 @@ class Control:
         person = self._world.people.get(request.match_info["person"])
         account = person and person.account(request.match_info["provider"], request.match_info["account"])
         if person is None or account is None:
-            raise _problem(404, "unknown_account", "see /_sim/people")
-        for name, value in (await _body(request, orders.AccountChange)).model_dump(exclude_none=True).items():
+            raise problem(404, "unknown_account", "see /_sim/people")
+        for name, value in (await checked_body(request, orders.AccountChange)).model_dump(exclude_none=True).items():
             setattr(account, name, value)
         self._world.touched(person)
         return web.json_response(asdict(account))
@@ -248,9 +246,9 @@ class Control:
         return web.json_response({"deliveries": listed})
 
     async def webhook_again(self, request: web.Request) -> web.Response:
-        delivery = self._world.webhooks.again(_whole(request.match_info["id"], "id"), now=self._world.clock.now())
+        delivery = self._world.webhooks.again(whole(request.match_info["id"], "id"), now=self._world.clock.now())
         if delivery is None:
-            raise _problem(404, "unknown_delivery", "see /_sim/webhooks")
+            raise problem(404, "unknown_delivery", "see /_sim/webhooks")
         return web.json_response(_delivery(delivery), status=201)
 
     async def clock(self, _request: web.Request) -> web.Response:
@@ -258,7 +256,7 @@ class Control:
         return web.json_response({"now": _time(clock.now()), "offset_s": clock.offset_s})
 
     async def set_clock(self, request: web.Request) -> web.Response:
-        order = await _body(request, orders.ClockChange)
+        order = await checked_body(request, orders.ClockChange)
         if order.reset:
             self._world.clock.offset_s = 0.0
         self._world.clock.advance(order.advance_s)
@@ -270,58 +268,10 @@ class Control:
         return web.Response(status=204)
 
 
-@web.middleware
-async def problems(request: web.Request, handler: Callable[[web.Request], Any]) -> web.StreamResponse:
-    """Names that do not exist, said the same way everywhere."""
-    try:
-        response: web.StreamResponse = await handler(request)
-    except UnknownNameError as error:
-        raise _problem(404, "unknown_name", str(error)) from None
-    return response
-
-
-def _problem(status: int, code: str, detail: str, errors: Any = None) -> web.HTTPException:
-    """RFC 9457."""
-    body = {"status": status, "code": code, "title": code.replace("_", " "), "detail": detail}
-    if errors is not None:
-        body["errors"] = errors
-    kinds: dict[int, type[web.HTTPException]] = {
-        404: web.HTTPNotFound,
-        422: web.HTTPUnprocessableEntity,
-    }
-    return kinds.get(status, web.HTTPBadRequest)(text=json.dumps(body), content_type="application/problem+json")
-
-
-async def _object(request: web.Request) -> dict[str, Any]:
-    text = await request.text()
-    try:
-        document = json.loads(text or "{}")
-    except ValueError:
-        raise _problem(400, "not_json", "the body is not JSON") from None
-    if not isinstance(document, dict):
-        raise _problem(422, "not_an_object", "the body is not a JSON object")
-    return document
-
-
-async def _body(request: web.Request, model: type[B]) -> B:
-    try:
-        return model.model_validate(await _object(request))
-    except ValidationError as error:
-        errors = error.errors(include_url=False, include_context=False, include_input=False)
-        names = ", ".join(".".join(map(str, e["loc"])) for e in errors)
-        raise _problem(422, "invalid_order", f"wrong: {names}", errors) from None
-
-
-def _whole(text: str, name: str) -> int:
-    if not text.isdigit():
-        raise _problem(422, "invalid_query", f"{name} is a whole number")
-    return int(text)
-
-
 def _check_lifetimes(values: dict[str, Any]) -> None:
     for name, value in values.items():
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value <= 0):
-            raise _problem(422, "invalid_order", f"{name} is a number of seconds above 0, or null for no end")
+            raise problem(422, "invalid_order", f"{name} is a number of seconds above 0, or null for no end")
 
 
 def _time(moment: float | None) -> str | None:

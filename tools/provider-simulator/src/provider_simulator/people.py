@@ -41,7 +41,7 @@ class Person:
 
     def subject(self, provider: str) -> str:
         """The platform's own id of this person (Meta's is app-scoped; one app here)."""
-        return _number(f"{provider}/{self.key}", 21 if provider == "google" else 16)
+        return number(f"{provider}/{self.key}", 21 if provider == "google" else 16)
 
     def account(self, provider: str, account_id: str) -> Account | None:
         return next((a for a in self.accounts.get(provider, ()) if a.id == account_id), None)
@@ -50,7 +50,7 @@ class Person:
         return [a for a in self.accounts.get(provider, ()) if not a.lost]
 
 
-def _number(text: str, digits: int) -> str:
+def number(text: str, digits: int) -> str:
     value = int.from_bytes(hashlib.sha256(text.encode()).digest()[:12], "big")
     return str(10 ** (digits - 1) + value % (9 * 10 ** (digits - 1)))
 
@@ -60,16 +60,16 @@ def _account(provider: str, key: str, brand: str, index: int) -> Account:
     name = f"{brand} {_MARKETS[index % len(_MARKETS)]}" + (f" {index + 1}" if index >= len(_MARKETS) else "")
     currency, timezone = ("EUR", "Europe/Berlin") if index % 2 == 0 else ("USD", "America/New_York")
     ids = {
-        "meta": lambda: "act_" + _number(text, 15),
-        "google-ads": lambda: _number(text, 10),
-        "tiktok": lambda: _number(text, 19),
+        "meta": lambda: "act_" + number(text, 15),
+        "google-ads": lambda: number(text, 10),
+        "tiktok": lambda: number(text, 19),
         "taboola": lambda: f"{key}-{_MARKETS[index % len(_MARKETS)].lower().replace(' ', '')}-{index + 1}",
         "snapchat": lambda: _uuid(text),
         "outbrain": lambda: "00" + hashlib.sha256(text.encode()).hexdigest()[:32],
         "stripe": lambda: "acct_1" + hashlib.sha256(text.encode()).hexdigest()[:15].upper(),
-        "rfc6749": lambda: "acc-" + _number(text, 8),
+        "rfc6749": lambda: "acc-" + number(text, 8),
     }
-    return Account(ids[provider](), name, currency, timezone, extra={"number": int(_number(text, 7))})
+    return Account(ids[provider](), name, currency, timezone, extra={"number": int(number(text, 7))})
 
 
 def _uuid(text: str) -> str:

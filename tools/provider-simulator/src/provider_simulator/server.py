@@ -48,6 +48,8 @@ class PlatformServer:
     async def _with_trouble(self, call: Call) -> web.StreamResponse:
         world, route = self._world, call.route
         provider = route.provider if route.who is None else await route.who(call)
+        if provider not in world.platforms:
+            return await _plain(call)
         presented = await _presented(call) if route.endpoint == "token" else None
         token = None if presented is None else world.grants.find(presented)
         grant = token.grant if token is not None else _grant_of_call(call)

@@ -88,6 +88,7 @@ class Receiver:
     url: str
     got: list[tuple[dict[str, str], bytes]]
     status: int = 200
+    body: Any = None
     came: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def until(self, count: int) -> None:

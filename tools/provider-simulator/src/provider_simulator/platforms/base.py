@@ -87,7 +87,7 @@ class Platform(ABC):
         """A grant with tokens, without a consent: for load. What a client would have stored."""
         raise LookupError(f"{provider} has no grants that can be opened without a person")
 
-    def revoke(self, grant: Grant, order: Revocation) -> list[str]:
+    def revoke(self, grant: Grant, order: Revocation, /) -> list[str]:
         """Carry out `order`; the ids of the grants that changed."""
         now = self.world.clock.now()
         if order.cause == "permission_changed":

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from provider_simulator.platforms.base import Platform
+from provider_simulator.platforms.google import Google
 from provider_simulator.platforms.meta import Meta
 from provider_simulator.platforms.rfc6749 import Rfc6749
+from provider_simulator.platforms.telegram import Telegram
+from provider_simulator.platforms.telegram_pages import TelegramPages
 from provider_simulator.wire import Routes
 from provider_simulator.world import World
 
-PLATFORMS: tuple[type[Platform], ...] = (Meta, Rfc6749)
+PLATFORMS: tuple[type[Platform], ...] = (Meta, Google, Telegram, Rfc6749)
 
 
 def install(world: World) -> Routes:
@@ -18,4 +21,6 @@ def install(world: World) -> Routes:
         platform = made(world)
         world.platforms |= dict.fromkeys(made.providers, platform)
         platform.routes(routes)
+        if isinstance(platform, Telegram):
+            TelegramPages(platform).routes(routes)
     return routes

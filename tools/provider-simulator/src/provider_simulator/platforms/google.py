@@ -1,0 +1,470 @@
+"""Google's OAuth, shared by Google Ads and Drive: offline access, no rotation, project-wide revocation, RISC events.
+
+providers.md section 2. One grant is one person under one client id; it may hold a hundred refresh tokens. Clients of
+one Cloud project stand and fall together (`options.project` of the app).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from typing import Any, ClassVar
+from urllib.parse import unquote_plus
+
+from aiohttp import web
+
+from provider_simulator import consent
+from provider_simulator.apps import App
+from provider_simulator.faults import Fault
+from provider_simulator.grants import Grant, Token
+from provider_simulator.jwt_keys import SigningKey
+from provider_simulator.pkce import verifies
+from provider_simulator.platforms import google_ads, google_drive, google_risc
+from provider_simulator.platforms.base import Platform, Revocation, oauth_error
+from provider_simulator.wire import Call, Handler, Reply, Route, Routes, answer
+from provider_simulator.world import World
+
+ACCOUNTS, OAUTH2, APIS = "accounts.google.com", "oauth2.googleapis.com", "www.googleapis.com"
+ISSUER = "https://accounts.google.com"
+BRAND = consent.Brand("Google", "#1a73e8", "G", "Google account")
+DAY_S = 86_400.0
+MOST_REFRESH_TOKENS = 100
+PREFIX = "https://www.googleapis.com/auth/"
+SCOPES = {
+    "openid": "Associate you with your personal info on Google",
+    "email": "See your primary Google Account email address",
+    "profile": "See your personal info",
+    PREFIX + "adwords": "See, edit, create and delete your Google Ads accounts and data",
+    PREFIX + "drive.readonly": "See and download all your Google Drive files",
+    PREFIX + "drive.file": "See and change only the Drive files that you use with this app",
+    PREFIX + "drive": "See, edit, create and delete all of your Google Drive files",
+}
+IDENTITY = {"openid", "email", "profile"}
+# Google answers with its own long names for these two.
+LONG_NAMES = {"email": PREFIX + "userinfo.email", "profile": PREFIX + "userinfo.profile"}
+ENDINGS: dict[str, tuple[str, str, str | None]] = {
+    "platform_enforced": ("invalid_grant", "reauth related error (invalid_rapt)", "invalid_rapt"),
+    "account_deleted": ("invalid_grant", "Account has been deleted", None),
+}
+REVOKED = ("invalid_grant", "Token has been expired or revoked.", None)
+
+
+class Google(Platform):
+    """Modes of both products.
+
+    `expires_in` is "number", "string" or "missing"; `testing`: the app is in status Testing; `time_limited`: the
+    consent is for a time; `rotates`: a refresh brings a new refresh token; `long_scope_names`: as Google answers.
+    """
+
+    providers = ("google-ads", "google-drive")
+    lifetimes: ClassVar[dict[str, float | None]] = {
+        "code_s": 600.0,
+        "access_s": 3599.0,
+        "refresh_s": None,
+        "testing_s": 7 * DAY_S,
+        "unused_s": 182 * DAY_S,
+    }
+    modes: ClassVar[dict[str, Any]] = {
+        "expires_in": "number",
+        "testing": False,
+        "time_limited": False,
+        "rotates": False,
+        "long_scope_names": True,
+        "risc_names_token": False,  # token-revoked (one refresh token) instead of tokens-revoked (all of a user)
+        "drive_rate_limit_status": 403,  # or 429
+    }
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self.key = SigningKey("sim-google-1")
+        self.forger = SigningKey("sim-google-1")
+
+    def routes(self, routes: Routes) -> None:
+        def shared(method: str, host: str, path: str, endpoint: str, handler: Handler) -> None:
+            routes.add(method, host, path, Route(self.providers[0], endpoint, handler, self.who))
+
+        for method in ("GET", "POST"):
+            shared(method, ACCOUNTS, "/o/oauth2/v2/auth", "authorize", self.authorize)
+            shared(method, ACCOUNTS, "/o/oauth2/auth", "authorize", self.authorize)
+        for host, path in ((OAUTH2, "/token"), (ACCOUNTS, "/o/oauth2/token"), (APIS, "/oauth2/v3/token")):
+            shared("POST", host, path, "token", self.token)
+        shared("POST", OAUTH2, "/revoke", "revoke", self.revoke_token)
+        for method in ("GET", "POST"):
+            shared(method, OAUTH2, "/tokeninfo", "introspect", self.tokeninfo)
+        shared("GET", "openidconnect.googleapis.com", "/v1/userinfo", "identity", self.userinfo)
+        shared("GET", APIS, "/oauth2/v3/userinfo", "identity", self.userinfo)
+        shared("GET", APIS, "/oauth2/v3/certs", "metadata", self.certs)
+        shared("GET", ACCOUNTS, "/.well-known/openid-configuration", "metadata", self.openid_configuration)
+        shared("GET", ACCOUNTS, "/.well-known/risc-configuration", "metadata", self.risc_configuration)
+        google_ads.GoogleAds(self).routes(routes)
+        google_drive.GoogleDrive(self).routes(routes)
+
+    async def who(self, call: Call) -> str:
+        """Ads or Drive: which product's app is asking."""
+        form = await call.form()
+        client_id = form.get("client_id") or call.query.get("client_id") or _basic(call)[0] or ""
+        app = self.world.apps.among(self.providers, client_id)
+        if app is not None:
+            return app.provider
+        value = form.get("token") or call.query.get("token") or call.query.get("access_token") or call.bearer
+        token = None if value is None else self.world.grants.find(value)
+        return call.route.provider if token is None else token.grant.provider
+
+    # -- consent
+
+    async def authorize(self, call: Call) -> web.StreamResponse:
+        query = call.query
+        app, redirect_uri = self.linked(call, BRAND)
+        if query.get("response_type") != "code":
+            return consent.error_page(BRAND, "Error 400: invalid_request", "Invalid response_type.")
+        scopes = query.get("scope", "").split()
+        unknown = [s for s in scopes if s not in SCOPES]
+        if unknown or not scopes:
+            return consent.error_page(
+                BRAND, "Error 400: invalid_scope", f"Some requested scopes were invalid: {unknown}"
+            )
+        asked = [consent.Scope(s, SCOPES[s], fixed=s in IDENTITY) for s in scopes]
+        ask = consent.Ask(BRAND, app.name, asked, app.provider, pick=False)
+        decision = await consent.answered(call, ask)
+        state = ("state", query.get("state"))
+        if not decision.allow:
+            return consent.redirect(redirect_uri, [("error", "access_denied"), state])
+        given = scopes if decision.scopes is None else decision.scopes
+        grant, first = self.consented(app, decision.person.key, given, call.now)
+        if query.get("include_granted_scopes") == "true":
+            given = list(dict.fromkeys([*given, *(s for g in self.ends_together(grant) for s in g.scopes)]))
+        offline = query.get("access_type") == "offline"
+        challenge = query.get("code_challenge")
+        code = self.world.grants.issue(
+            grant,
+            "code",
+            "4/0" + self.world.randomness.token("", 48),
+            now=call.now,
+            lifetime_s=self.lifetime("code_s", app.provider),
+            single_use=True,
+            extra={
+                "redirect_uri": redirect_uri,
+                "scopes": given,
+                "nonce": query.get("nonce"),
+                # With offline alone a refresh token comes on the first consent only.
+                "refresh": offline and (first or "consent" in query.get("prompt", "").split()),
+                "challenge": None if challenge is None else [query.get("code_challenge_method", "plain"), challenge],
+            },
+        )
+        return consent.redirect(
+            redirect_uri, [state, ("code", code.value), ("scope", " ".join(self.named(given, app.provider)))]
+        )
+
+    def consented(self, app: App, person: str, scopes: list[str], now: float) -> tuple[Grant, bool]:
+        """The one grant of this person under this client, and whether it is new."""
+        living = self.world.grants.alive(app.provider, client_id=app.client_id, person=person)
+        if living:
+            grant = living[0]
+            grant.scopes = list(dict.fromkeys([*grant.scopes, *scopes]))
+            grant.last_active_at = now
+            self.world.grants.changed(grant)
+            return grant, not any(t.kind == "refresh" for t in grant.tokens)
+        grant = self.world.grants.open(app.provider, app.client_id, person, now=now, scopes=scopes)
+        return grant, True
+
+    # -- tokens
+
+    async def token(self, call: Call) -> web.StreamResponse:
+        form = await call.form()
+        app = self.client(call, form)
+        match form.get("grant_type"):
+            case "refresh_token":
+                return self.refresh(call, app, form.get("refresh_token", ""))
+            case "authorization_code":
+                return self.exchange(call, app, form)
+            case other:
+                call.record("token", "refused:unsupported_grant_type", provider=app.provider)
+                return oauth_error("unsupported_grant_type", f"Invalid grant_type: {other or ''}")
+
+    def client(self, call: Call, form: dict[str, str]) -> App:
+        client_id, secret = form.get("client_id"), form.get("client_secret")
+        if secret is None and "Authorization" in call.request.headers:
+            client_id, secret = _basic(call)
+        app = self.world.apps.among(self.providers, client_id or "")
+        if app is None:
+            call.record("token", "refused:invalid_client")
+            raise Reply(oauth_error("invalid_client", "The OAuth client was not found.", 401))
+        if app.options.get("deleted"):
+            raise Reply(oauth_error("deleted_client", "The OAuth client was deleted.", 401))
+        if secret is None or not hmac.compare_digest(secret.encode(), app.client_secret.encode()):
+            call.record("token", "refused:invalid_client", provider=app.provider)
+            raise Reply(oauth_error("invalid_client", "Unauthorized", 401))
+        return app
+
+    def exchange(self, call: Call, app: App, form: dict[str, str]) -> web.Response:
+        value = form.get("code", "")
+        code = self.world.grants.find(value)
+
+        def refused(outcome: str, error: str, text: str, *, twice: bool = False) -> web.Response:
+            call.record("code", outcome, presented=value, token=code, twice=twice, provider=app.provider)
+            return oauth_error(error, text)
+
+        if code is None or code.kind != "code" or code.grant.client_id != app.client_id:
+            return refused("refused:unknown", "invalid_grant", "Malformed auth code.")
+        if code.spent_at is not None:
+            return refused("refused:reused", "invalid_grant", "Bad Request", twice=True)
+        if not code.usable(call.now):
+            return refused("refused:expired", "invalid_grant", "Bad Request")
+        if form.get("redirect_uri") != code.extra["redirect_uri"]:
+            return refused("refused:redirect_uri", "redirect_uri_mismatch", "Bad Request")
+        if not verifies(code.extra["challenge"], form.get("code_verifier")):
+            return refused("refused:pkce", "invalid_grant", "Missing or invalid code verifier.")
+        code.spent_at = call.now
+        call.record("code", "issued", presented=value, token=code, provider=app.provider)
+        refresh = self.refresh_token(code, app.provider, call.now) if code.extra["refresh"] else None
+        return self.token_answer(call, code.grant, code.extra["scopes"], refresh, code.extra["nonce"])
+
+    def refresh_token(self, source: Token, provider: str, now: float) -> Token:
+        """A new refresh token; the 101st silently ends the oldest of this person under this client."""
+        scopes = source.extra["scopes"]
+        lifetime_s = self.lifetime("refresh_s", provider)
+        if self.mode("testing", provider) and not set(scopes) <= IDENTITY:
+            lifetime_s = self.lifetime("testing_s", provider)
+        grant = source.grant
+        token = self.world.grants.issue(
+            grant,
+            "refresh",
+            "1//0" + self.world.randomness.token("", 60),
+            now=now,
+            lifetime_s=lifetime_s,
+            extra={"scopes": scopes, "used_at": now},
+        )
+        living = [t for t in grant.tokens if t.kind == "refresh" and t.usable(now)]
+        for old in living[:-MOST_REFRESH_TOKENS]:
+            old.dead = "too_many"
+        return token
+
+    def refresh(self, call: Call, app: App, value: str) -> web.Response:
+        token = self.world.grants.find(value)
+
+        def refused(outcome: str, said: tuple[str, str, str | None]) -> web.Response:
+            call.record("refresh", outcome, presented=value, token=token, provider=app.provider)
+            error, text, subtype = said
+            more: dict[str, Any] = {} if subtype is None else {"error_subtype": subtype}
+            return oauth_error(error, text, **more)
+
+        if token is None or token.kind != "refresh" or token.grant.client_id != app.client_id:
+            return refused("refused:unknown", ("invalid_grant", "Bad Request", None))
+        if token.grant.ended_at is not None:
+            return refused("refused:revoked", self.ended(token.grant))
+        unused_s = self.lifetime("unused_s", app.provider)
+        unused = unused_s is not None and call.now - token.extra["used_at"] >= unused_s
+        if not token.usable(call.now) or unused:
+            return refused("refused:expired", REVOKED)
+        token.extra["used_at"] = call.now
+        call.record("refresh", "refreshed", presented=value, token=token, provider=app.provider)
+        fresh = None
+        if self.mode("rotates", app.provider):
+            fresh = self.refresh_token(token, app.provider, call.now)
+            token.dead = "rotated"
+        return self.token_answer(call, token.grant, token.extra["scopes"], fresh, None)
+
+    def ended(self, grant: Grant) -> tuple[str, str, str | None]:
+        cause, _, code = (grant.cause or "").partition(" ")
+        if code in {"invalid_rapt", "rapt_required"}:
+            return "invalid_grant", f"reauth related error ({code})", code
+        if code:
+            return code, "Request denied by policy or configuration.", None
+        return ENDINGS.get(cause, REVOKED)
+
+    def token_answer(
+        self, call: Call, grant: Grant, scopes: list[str], refresh: Token | None, nonce: str | None
+    ) -> web.Response:
+        provider = grant.provider
+        granted = [s for s in scopes if s in grant.scopes or s in IDENTITY]
+        lifetime_s = self.lifetime("access_s", provider)
+        access = self.world.grants.issue(
+            grant,
+            "access",
+            "ya29.a0" + self.world.randomness.token("", 90),
+            now=call.now,
+            lifetime_s=lifetime_s,
+            extra={"scopes": granted},
+        )
+        body: dict[str, Any] = {"access_token": access.value}
+        expires_in = self.mode("expires_in", provider)
+        if lifetime_s is not None and expires_in != "missing":
+            body["expires_in"] = str(int(lifetime_s)) if expires_in == "string" else int(lifetime_s)
+        if refresh is not None:
+            body["refresh_token"] = refresh.value
+            if refresh.expires_at is not None and self.mode("time_limited", provider):
+                body["refresh_token_expires_in"] = int(refresh.expires_at - call.now)
+        body |= {"scope": " ".join(self.named(granted, provider)), "token_type": "Bearer"}
+        if "openid" in granted:
+            body["id_token"] = self.id_token(call, grant, granted, nonce)
+        return answer(body, headers={"Cache-Control": "no-cache, no-store, max-age=0, must-revalidate"})
+
+    def named(self, scopes: list[str], provider: str) -> list[str]:
+        return [LONG_NAMES.get(s, s) for s in scopes] if self.mode("long_scope_names", provider) else scopes
+
+    def id_token(self, call: Call, grant: Grant, scopes: list[str], nonce: str | None) -> str:
+        person = self.world.person_of(grant)
+        now = call.now + self.world.faults.skew_s(grant.provider)
+        claims: dict[str, Any] = {
+            "iss": ISSUER,
+            "azp": grant.client_id,
+            "aud": grant.client_id,
+            "sub": person.subject("google"),
+            "iat": int(now),
+            "exp": int(now) + 3600,
+        }
+        if "email" in scopes:
+            claims |= {"email": person.email, "email_verified": True}
+        if "profile" in scopes:
+            claims["name"] = person.name
+        if nonce is not None:
+            claims["nonce"] = nonce
+        return self.key.sign(claims)
+
+    def open_grant(
+        self, client_id: str, person: str, scopes: list[str], now: float, *, provider: str
+    ) -> dict[str, Any]:
+        grant = self.world.grants.open(provider, client_id, person, now=now, scopes=scopes or [PREFIX + "adwords"])
+        token = self.world.grants.issue(
+            grant,
+            "refresh",
+            "1//0" + self.world.randomness.token("", 60),
+            now=now,
+            lifetime_s=self.lifetime("refresh_s", provider),
+            extra={"scopes": grant.scopes, "used_at": now},
+        )
+        return {"grant": grant.id, "refresh_token": token.value, "scope": " ".join(grant.scopes)}
+
+    # -- revocation: the whole project's
+
+    def project(self, grant: Grant) -> str:
+        app = self.world.apps.get(grant.provider, grant.client_id)
+        return grant.client_id if app is None else str(app.options.get("project", grant.client_id))
+
+    def ends_together(self, grant: Grant) -> list[Grant]:
+        project = self.project(grant)
+        return [
+            g
+            for provider in self.providers
+            for g in self.world.grants.alive(provider, person=grant.person)
+            if self.project(g) == project
+        ]
+
+    async def revoke_token(self, call: Call) -> web.StreamResponse:
+        value = call.query.get("token") or (await call.form()).get("token", "")
+        token = self.world.grants.find(value)
+        if token is None or token.grant.provider not in self.providers or not token.usable(call.now):
+            return oauth_error("invalid_token", "Token expired or revoked")
+        for grant in self.ends_together(token.grant):
+            self.world.grants.end(grant, "disconnected", call.now)
+        return answer({})
+
+    def announce(self, grant: Grant, order: Revocation) -> None:
+        google_risc.announce(self, grant, order)
+
+    # -- who is asking
+
+    def checked(self, call: Call) -> Token | str:
+        """The living access token of an API call, or why there is none: missing, invalid, expired, revoked."""
+        if call.bearer is None:
+            return "missing"
+        token = self.world.grants.find(call.bearer)
+        if token is None or token.kind != "access" or token.grant.provider not in self.providers:
+            return "invalid"
+        if token.grant.ended_at is not None:
+            return "deleted" if token.grant.cause == "account_deleted" else "revoked"
+        return token if token.usable(call.now) else "expired"
+
+    async def tokeninfo(self, call: Call) -> web.StreamResponse:
+        value = call.query.get("access_token") or (await call.form()).get("access_token", "")
+        token = self.world.grants.find(value)
+        if token is None or token.kind != "access" or not token.usable(call.now):
+            return oauth_error("invalid_token", "Invalid Value")
+        person = self.world.person_of(token.grant)
+        expires_at = token.expires_at or call.now
+        body = {
+            "azp": token.grant.client_id,
+            "aud": token.grant.client_id,
+            "sub": person.subject("google"),
+            "scope": " ".join(self.named(token.extra["scopes"], token.grant.provider)),
+            "exp": str(call.platform_time(expires_at)),
+            "expires_in": str(int(expires_at - call.now)),
+            "access_type": "offline",
+        }
+        if "email" in token.extra["scopes"]:
+            body |= {"email": person.email, "email_verified": "true"}
+        return answer(body)
+
+    async def userinfo(self, call: Call) -> web.StreamResponse:
+        token = self.checked(call)
+        if isinstance(token, str):
+            return oauth_error("invalid_request", "Invalid Credentials", 401)
+        person = self.world.person_of(token.grant)
+        body: dict[str, Any] = {"sub": person.subject("google")}
+        if "email" in token.extra["scopes"]:
+            body |= {"email": person.email, "email_verified": True}
+        if "profile" in token.extra["scopes"]:
+            body["name"] = person.name
+        return answer(body)
+
+    # -- documents
+
+    async def certs(self, _call: Call) -> web.StreamResponse:
+        return answer({"keys": [self.key.public_jwk]}, headers={"Cache-Control": "public, max-age=22000"})
+
+    async def openid_configuration(self, call: Call) -> web.StreamResponse:
+        return answer(
+            {
+                "issuer": ISSUER,
+                "authorization_endpoint": f"{call.origin}/{ACCOUNTS}/o/oauth2/v2/auth",
+                "token_endpoint": f"{call.origin}/{OAUTH2}/token",
+                "revocation_endpoint": f"{call.origin}/{OAUTH2}/revoke",
+                "userinfo_endpoint": f"{call.origin}/openidconnect.googleapis.com/v1/userinfo",
+                "jwks_uri": f"{call.origin}/{APIS}/oauth2/v3/certs",
+                "response_types_supported": ["code"],
+                "id_token_signing_alg_values_supported": ["RS256"],
+                "code_challenge_methods_supported": ["plain", "S256"],
+            }
+        )
+
+    async def risc_configuration(self, call: Call) -> web.StreamResponse:
+        return answer(
+            {
+                "issuer": ISSUER + "/",
+                "jwks_uri": f"{call.origin}/{APIS}/oauth2/v3/certs",
+                "delivery_methods_supported": ["https://schemas.openid.net/secevent/risc/delivery-method/push"],
+            }
+        )
+
+    # -- trouble
+
+    def rate_limited(self, call: Call, retry_after_s: float, fault: Fault | None, /) -> web.Response:
+        if call.route.endpoint == "authorize":
+            detail = "Error 403: rate_limit_exceeded. This app has reached its sign-in rate limit for now."
+            return consent.error_page(BRAND, "Access blocked", detail, 403)
+        if "/drive/" in call.request.path:
+            return google_drive.rate_limited(int(self.mode("drive_rate_limit_status", "google-drive")), fault)
+        if call.request.path.startswith("/googleads."):
+            return google_ads.rate_limited(retry_after_s, fault)
+        return oauth_error("rate_limit_exceeded", "Rate Limit Exceeded", 429)
+
+    def failing(self, call: Call, fault: Fault, /) -> web.Response:
+        status = fault.status or 503
+        if "/drive/" in call.request.path:
+            return google_drive.refused(status, str(fault.code or "backendError"), "Simulated fault")
+        if call.request.path.startswith("/googleads."):
+            return google_ads.failing(status, fault)
+        default = "internal_failure" if status >= 500 else "invalid_grant"  # noqa: PLR2004
+        return oauth_error(str(fault.code or default), "Simulated fault", status)
+
+
+def _basic(call: Call) -> tuple[str | None, str | None]:
+    scheme, _, value = call.request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None, None
+    try:
+        client_id, _, secret = base64.b64decode(value, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return None, None
+    return unquote_plus(client_id), unquote_plus(secret)
