@@ -126,6 +126,9 @@ class Stage:
     url: str
     clock: OffsetClock
 
+    def service(self, scope: str = "tokens:read") -> dict[str, str]:
+        return service_headers(scope)
+
     def person(self, *, role: str = "member", workspace_id: UUID | None = None) -> Person:
         return Person(ids.new_id(), workspace_id or ids.new_id(), role)
 
@@ -151,7 +154,12 @@ class Stage:
         return dict(parse_qsl(urlsplit(reply.location).query))
 
     async def connect(
-        self, person: Person, provider: str = "meta", user: str = "avery", form: tuple[tuple[str, str], ...] = (), **query: str
+        self,
+        person: Person,
+        provider: str = "meta",
+        user: str = "avery",
+        form: tuple[tuple[str, str], ...] = (),
+        **query: str,
     ) -> Reply:
         back = await self.agree(await self.consent_url(person, provider, **query), ("user", user), *form)
         return await self.ask("GET", f"/connect/{provider}/callback", person.headers, params=back)
@@ -182,7 +190,9 @@ class Stage:
         return claimed
 
     async def make_due(self, provider: str = "meta") -> None:
-        await self.pool.execute("UPDATE schedule SET refresh_at = now() - interval '1 second' WHERE provider = $1", provider)
+        await self.pool.execute(
+            "UPDATE schedule SET refresh_at = now() - interval '1 second' WHERE provider = $1", provider
+        )
 
     async def probe_all(self) -> None:
         await self.pool.execute("UPDATE schedule SET probe_at = now() - interval '1 second' WHERE probe_at IS NOT NULL")
@@ -197,8 +207,7 @@ def providers_file(simulator: Simulator) -> ProvidersFile:
     base = f"{simulator.url}/rfc6749.example"
     apps = {(app.provider): app for app in simulator.world.apps.all()}
     clients = {
-        name: {"client_id": apps[name].client_id, "client_secret": apps[name].client_secret}
-        for name in ("meta",)
+        name: {"client_id": apps[name].client_id, "client_secret": apps[name].client_secret} for name in ("meta",)
     }
     return ProvidersFile.model_validate(
         {

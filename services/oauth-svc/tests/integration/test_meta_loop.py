@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from common.testing import eventually
+from oauth_svc.operations import disconnect
+
 if TYPE_CHECKING:
     from tests.conftest import Stage
 
@@ -47,10 +50,17 @@ async def test_refresh_swaps_the_token_and_tells(stage: Stage) -> None:
 async def test_removal_is_learned_by_the_webhook_once(stage: Stage) -> None:
     person = stage.person()
     await stage.connect(person)
-    await stage.sim("PUT", "apps/meta/100000000000001", {"client_secret": "sim-meta-app-secret-0123456789abcdef", "webhook_url": f"{stage.url}/webhooks/meta", "redirect_uris": ["http://127.0.0.1:8080/connect/meta/callback"]})
+    await stage.sim(
+        "PUT",
+        "apps/meta/100000000000001",
+        {
+            "client_secret": "sim-meta-app-secret-0123456789abcdef",
+            "webhook_url": f"{stage.url}/webhooks/meta",
+            "redirect_uris": ["http://127.0.0.1:8080/connect/meta/callback"],
+        },
+    )
     await stage.events()
     await stage.sim("POST", "grants/meta/avery/revoke", {"cause": "user_revoked", "webhook": "twice"})
-    from common.testing import eventually
 
     async def revoked() -> bool:
         return (await stage.connection(person))["status"] == "revoked"
@@ -72,7 +82,11 @@ async def test_removal_is_learned_by_the_probe_and_by_the_refresh(stage: Stage) 
             await stage.make_due()
             await stage.refresh_due()
         connection = await stage.connection(person)
-        assert (connection["status"], connection["cause"], connection["detected_by"]) == ("revoked", "user_revoked", how)
+        assert (connection["status"], connection["cause"], connection["detected_by"]) == (
+            "revoked",
+            "user_revoked",
+            how,
+        )
         assert connection["fix_url"].endswith(f"/connect/meta?connection_id={connection['connection_id']}")
 
 
@@ -113,8 +127,6 @@ async def test_consent_by_someone_else_changes_nothing(stage: Stage) -> None:
 
 
 async def test_disconnect_revokes_at_the_platform(stage: Stage) -> None:
-    from oauth_svc.operations import disconnect
-
     person = stage.person()
     await stage.connect(person)
     connection = await stage.connection(person)

@@ -29,6 +29,9 @@ from .connection import Connection
 WARNING_WINDOW = timedelta(days=14)
 """Full expiry nearer than this makes a token `expiring` (T2.11)."""
 
+SAME_END = timedelta(seconds=10)
+"""Ends that differ by less are one end, told in two ways."""
+
 DEGRADED_AFTER = 3
 """Failures in a row before a grant counts as degraded: one wobble moves nothing."""
 
@@ -273,8 +276,8 @@ def _time_passed(connection: Connection, now: datetime) -> Applied:
 
 
 def _confirmed(connection: Connection, change: Confirmed, now: datetime) -> Applied:
-    expires_at = connection.expires_at if change.expires_at is None else change.expires_at
-    access = connection.access_expires_at if change.access_expires_at is None else change.access_expires_at
+    expires_at = _moved_end(connection.expires_at, change.expires_at)
+    access = _moved_end(connection.access_expires_at, change.access_expires_at)
     missing = connection.scopes_missing if change.scopes_missing is None else change.scopes_missing
     status = connection.status
     if status is TokenStatus.EXPIRING and not in_window(expires_at, now):
@@ -294,6 +297,13 @@ def _confirmed(connection: Connection, change: Confirmed, now: datetime) -> Appl
         _entered(good, status, now), expires_at=expires_at, access_expires_at=access, scopes_missing=missing
     )
     return _tell(fresh, ())
+
+
+def _moved_end(ours: datetime | None, theirs: datetime | None) -> datetime | None:
+    """The platform's figure, unless it is ours but for rounding and the time that an answer takes."""
+    if theirs is None or (ours is not None and abs(theirs - ours) <= SAME_END):
+        return ours
+    return theirs
 
 
 def _not_after(end: datetime | None, now: datetime) -> datetime:

@@ -77,7 +77,7 @@ class Engine:
         self._deps = deps
         self._breakers = breakers
         self._shield = Shield()
-        self._running: dict[UUID, asyncio.Future[None]] = {}
+        self._running: dict[UUID, asyncio.Task[bool]] = {}
         self._in_flight: dict[str, int] = {}
         self._served: dict[str, dict[UUID, int]] = {}
         self._pending = Batcher(self._write_pending)
@@ -110,23 +110,26 @@ class Engine:
         self._poke = poke
 
     async def refresh_now(self, connection_id: UUID) -> bool:
-        """Refresh one connection in flight, whatever its back-off says. False when somebody else holds the lease.
+        """Refresh one connection in flight, whatever its back-off says.
 
+        False when nothing was asked: somebody else holds the lease, or the platform's limits or trouble forbid it.
         It passes the back-off, but never the lease, the bucket or the breaker (I10).
         """
         running = self._running.get(connection_id)
-        if running is not None:
-            await asyncio.shield(running)
-            return True
+        if running is None:
+            running = self._running[connection_id] = self._shield.start(self._refresh_one(connection_id))
+            running.add_done_callback(lambda _: self._running.pop(connection_id, None))
+        return await asyncio.shield(running)
+
+    async def _refresh_one(self, connection_id: UUID) -> bool:
         claim = await self._claim_one(connection_id)
         if claim is None:
-            running = self._running.get(connection_id)
-            if running is not None:
-                await asyncio.shield(running)
-                return True
             return False
-        await asyncio.shield(self._start(claim))
-        return True
+        self._in_flight[claim.provider] = self._in_flight.get(claim.provider, 0) + 1
+        try:
+            return await self._refresh(claim)
+        finally:
+            self._in_flight[claim.provider] -= 1
 
     def stop(self) -> None:
         """Claim nothing more."""
@@ -192,10 +195,7 @@ class Engine:
                 await store.schedule.release(db, [(claim.connection_id, claim.epoch)])
                 return None
             await self._load_keys(db, [claim], now)
-            if claim.open_attempt is None and profile.budget is None and claim.unknown_count == 0:
-                await store.schedule.begin_attempt(db, connection_id, claim.epoch, claim.credential.generation)
-                return claim
-        return replace(claim, begun=False)
+            return claim
 
     async def _load_keys(self, db: store.Db, claims: Sequence[Claim], now: datetime) -> None:
         await self._deps.vault.ready(
@@ -206,31 +206,32 @@ class Engine:
             | {c.open_attempt.key_id for c in claims if c.open_attempt and c.open_attempt.key_id},
         )
 
-    def _start(self, claim: Claim) -> "asyncio.Future[None]":
-        provider_id = claim.provider
-        self._in_flight[provider_id] = self._in_flight.get(provider_id, 0) + 1
+    def _start(self, claim: Claim) -> None:
+        """Run a claim of the sweep. The lease says that nobody else holds it, here or elsewhere."""
+        self._in_flight[claim.provider] = self._in_flight.get(claim.provider, 0) + 1
         task = self._shield.start(self._refresh(claim))
         self._running[claim.connection_id] = task
         task.add_done_callback(lambda _: self._ended(claim))
-        return task
 
     def _ended(self, claim: Claim) -> None:
         self._running.pop(claim.connection_id, None)
         self._in_flight[claim.provider] -= 1
 
-    async def _refresh(self, claim: Claim) -> None:
+    async def _refresh(self, claim: Claim) -> bool:
         """One claimed connection to its end. What fails here fails this one alone; the lease brings it back."""
         provider = self._deps.providers[claim.provider]
         try:
             result = await self._outcome(provider, claim)
             if result is not None:
                 await self._settling.submit(result)
+                return True
         except Retryable as error:
             # The database is away. The lease lapses by itself, and an answer that was kept is found then.
             log.warning("refresh_unsettled", provider=claim.provider, error=type(error).__name__)
         except Exception:
             log.exception("refresh_broke", provider=claim.provider)
             metrics.REFRESHES.labels(claim.provider, "internal_error").inc()
+        return False
 
     async def _outcome(self, provider: Provider, claim: Claim) -> _Result | None:
         opened = claim.open_attempt

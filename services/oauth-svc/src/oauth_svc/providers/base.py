@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from common.contracts import RevocationCause
 from oauth_svc.core.connection import PlatformAccount
-from oauth_svc.core.failure import Failure, Verdict, by_status, retry_later, unknown_outcome
+from oauth_svc.core.failure import Failure, Verdict, rate_limited, retry_later, unknown_outcome
 from oauth_svc.core.flow import Profile
 from oauth_svc.core.grant import Secrets, TokenAnswer
 
@@ -135,8 +135,10 @@ def settle_no_answer(error: NoAnswerError, *, repeatable: bool) -> PlatformError
 
 def believable(failure: Failure, answer: Answer) -> Failure:
     """A platform in trouble says many things. No 429 and no 5xx ever proves that a grant is over."""
-    if failure.verdict is Verdict.REAUTHORIZE and (answer.status == 429 or answer.status >= 500):  # noqa: PLR2004
-        return by_status(answer.status, retry_after_s=answer.retry_after_s) or failure
+    if answer.status == 429:  # noqa: PLR2004 - whatever the body calls it
+        return rate_limited(failure.code, retry_after_s=failure.retry_after_s or answer.retry_after_s)
+    if answer.status >= 500 and failure.verdict is Verdict.REAUTHORIZE:  # noqa: PLR2004
+        return retry_later(f"http_{answer.status}", retry_after_s=answer.retry_after_s)
     return failure
 
 
