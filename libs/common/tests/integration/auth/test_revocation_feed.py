@@ -1,0 +1,171 @@
+"""Revocations over a real Kafka: nobody is let in before they are known, and each new one is in force at once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from common.auth import Reason, RevocationFeed, RevocationSet
+from common.contracts import (
+    DetectedBy,
+    Event,
+    EventBody,
+    RevocationCause,
+    TokenKind,
+    TokenRef,
+    TokenStateV1,
+    TokenStatus,
+    encode_body,
+    encode_headers,
+)
+from common.kafka import EventProducer, KafkaSettings, Outgoing, Record
+from common.runtime import tasks
+from common.runtime.ids import new_id
+from common.telemetry import metrics
+from common.testing.eventually import eventually
+
+USER = new_id()
+
+
+def state(session: UUID, **changes: Any) -> TokenStateV1:
+    kind = changes.pop("kind", TokenKind.SESSION)
+    token = TokenRef(
+        token_id=session, kind=kind, provider="wevion", workspace_id=new_id(), owner_user_id=USER, version=2
+    )
+    values: dict[str, Any] = {"token": token, "status": TokenStatus.REVOKED, "since": datetime.now(UTC)}
+    if changes.get("status", TokenStatus.REVOKED) is TokenStatus.REVOKED:
+        values |= {"cause": RevocationCause.ADMIN_FORCED, "detected_by": DetectedBy.ADMIN}
+    return TokenStateV1(**(values | changes))
+
+
+def record(body: EventBody, time: datetime | None = None) -> Record:
+    event = Event(id=new_id(), time=time or datetime.now(UTC), source="session-svc", body=body, traceparent=None)
+    return Record(
+        "token.state", 0, 0, body.subject(), encode_body(body), tuple(encode_headers(event)), datetime.now(UTC)
+    )
+
+
+def outgoing(body: EventBody) -> Outgoing:
+    made = record(body)
+    return Outgoing(topic="token.state", key=made.key.encode(), value=made.value, headers=made.headers)
+
+
+@pytest.fixture
+async def producer(kafka: Any) -> AsyncIterator[EventProducer]:
+    made = EventProducer(kafka.settings)
+    yield made
+    await made.stop()
+
+
+async def test_not_ready_until_caught_up(kafka: Any, producer: EventProducer) -> None:
+    sessions = [new_id() for _ in range(300)]
+    await producer.send_all([outgoing(state(session)) for session in sessions])
+    revocations = RevocationSet()
+    feed = RevocationFeed(kafka.settings, revocations)
+    assert feed.ready() == "has not caught up with the revocation stream"
+    running = asyncio.create_task(feed.run())
+    async with asyncio.timeout(20):
+        await feed.caught_up.wait()
+    assert feed.ready() is None
+    assert all(revocations.find(session.int, USER.int, 0) for session in sessions)
+    assert metrics.value("wevion_auth_revoked_sessions") == 300
+    await tasks.cancel(running)
+
+
+async def test_a_live_revocation_is_in_force_at_once(kafka: Any, producer: EventProducer) -> None:
+    revocations = RevocationSet()
+    feed = RevocationFeed(kafka.settings, revocations)
+    running = asyncio.create_task(feed.run())
+    async with asyncio.timeout(20):
+        await feed.caught_up.wait()
+    session = new_id()
+    await producer.send_all([outgoing(state(session, user_epoch=5))])
+    assert await eventually(lambda: revocations.find(session.int, USER.int, 0), 5)
+    assert revocations.find(new_id().int, USER.int, 4) is not None
+    assert revocations.find(new_id().int, USER.int, 5) is None
+    await tasks.cancel(running)
+
+
+# --- what each record does (no server: the records are handed over)
+
+
+@pytest.fixture
+def revocations() -> RevocationSet:
+    return RevocationSet()
+
+
+@pytest.fixture
+def feed(kafka_settings: Any, revocations: RevocationSet) -> RevocationFeed:
+    return RevocationFeed(kafka_settings, revocations)
+
+
+@pytest.fixture
+def kafka_settings() -> Any:
+    return KafkaSettings(bootstrap_servers="127.0.0.1:1", client_id="test")
+
+
+async def test_an_expired_session(feed: RevocationFeed, revocations: RevocationSet) -> None:
+    session = new_id()
+    feed.apply(record(state(session, status=TokenStatus.EXPIRED)))
+    ending = revocations.find(session.int, USER.int, 0)
+    assert ending is not None
+    assert (ending.reason, ending.cause) == (Reason.SESSION_EXPIRED, None)
+
+
+async def test_an_ended_impersonation(feed: RevocationFeed, revocations: RevocationSet) -> None:
+    session = new_id()
+    feed.apply(record(state(session, cause=RevocationCause.IMPERSONATION_ENDED)))
+    ending = revocations.find(session.int, USER.int, 0)
+    assert ending is not None
+    assert ending.reason is Reason.IMPERSONATION_ENDED
+
+
+@pytest.mark.parametrize("status", [TokenStatus.ACTIVE, TokenStatus.EXPIRING, TokenStatus.DEGRADED])
+async def test_living_sessions_change_nothing_but_the_epoch(
+    feed: RevocationFeed, revocations: RevocationSet, status: TokenStatus
+) -> None:
+    session = new_id()
+    old = datetime.now(UTC) - timedelta(days=3)
+    feed.apply(record(state(session, status=status, since=old, user_epoch=7)))
+    assert revocations.find(session.int, USER.int, 7) is None
+    assert revocations.find(session.int, USER.int, 6) is not None
+
+
+async def test_a_late_or_repeated_record_does_not_bring_a_session_back(
+    feed: RevocationFeed, revocations: RevocationSet
+) -> None:
+    session = new_id()
+    ended, alive = record(state(session)), record(state(session, status=TokenStatus.ACTIVE))
+    for each in (alive, ended, alive, ended, alive):
+        feed.apply(each)
+    assert revocations.find(session.int, USER.int, 0) is not None
+    assert len(revocations) == 1
+
+
+async def test_other_kinds_of_tokens_are_not_our_business(feed: RevocationFeed, revocations: RevocationSet) -> None:
+    for kind in (TokenKind.PLATFORM_OAUTH, TokenKind.INTEGRATION, TokenKind.TELEGRAM_LINK):
+        feed.apply(record(state(new_id(), kind=kind, user_epoch=9)))
+    assert len(revocations) == 0
+    assert revocations.find(new_id().int, USER.int, 0) is None
+
+
+async def test_what_is_long_past_takes_no_room(feed: RevocationFeed, revocations: RevocationSet) -> None:
+    old = datetime.now(UTC) - timedelta(hours=3)
+    feed.apply(record(state(new_id(), since=old, user_epoch=4), time=old))
+    assert len(revocations) == 0
+    assert revocations.find(new_id().int, USER.int, 0) is None
+
+
+@pytest.mark.parametrize("value", [None, b"", b"{", b"null", b'{"token": 1}', b"\xff"])
+async def test_unreadable_records_are_passed_over(
+    feed: RevocationFeed, revocations: RevocationSet, value: bytes | None
+) -> None:
+    good = record(state(new_id()))
+    feed.apply(Record("token.state", 0, 0, "k", value, good.headers, good.timestamp))
+    feed.apply(Record("token.state", 0, 0, "k", good.value, (), good.timestamp))
+    assert len(revocations) == 0
+    feed.apply(good)
+    assert len(revocations) == 1
