@@ -6,8 +6,9 @@ from typing import Final
 from common.runtime.periodic import Periodic
 from common.service import Service
 from expiry_watcher.agents import Feed, Streams
-from expiry_watcher.http import ladder_routes, token_routes
+from expiry_watcher.http import diagnose_routes, ladder_routes, token_routes
 from expiry_watcher.operations import Deps, measure_backlog
+from expiry_watcher.providers import Notices
 from expiry_watcher.settings import WatcherSettings
 from expiry_watcher.sweep import Sweep
 
@@ -52,5 +53,12 @@ async def run(settings: WatcherSettings) -> None:
             await measure_backlog(deps, service.clock.now())
 
         service.periodic(Periodic("backlog", measure, interval_s=MEASURE_EVERY_S))
-        await service.serve([ladder_routes(deps, service.clock), token_routes(deps, service.clock)], verifier)
+        notices = Notices(service.http(), settings.notifier_url)
+        # The fixed paths first: `ladder` is not a token's id.
+        routes = [
+            ladder_routes(deps, service.clock),
+            diagnose_routes(deps, service.clock, notices),
+            token_routes(deps, service.clock),
+        ]
+        await service.serve(routes, verifier)
         await service.run()

@@ -31,6 +31,12 @@ class WatcherSettings(ServiceSettings):
         description="longest sleep between sweeps; larger saves look-ups, smaller sees other replicas' work sooner",
     )
 
+    notifier_url: str = Field(
+        default="http://127.0.0.1:8085",
+        pattern=r"^https?://[^/]+$",
+        description="where notices are read, to tell which token one is about",
+    )
+
     @field_validator("ladder_stages", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:

@@ -5,6 +5,7 @@ room waits for Kafka itself, and gives up an application that crashed or makes n
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -111,6 +112,7 @@ def build_app(
     kafka: KafkaSettings, feed: Feed, *, session_timeout_s: float = 10.0, store: str = "memory://"
 ) -> faust.App:
     """A Faust application with one agent per topic, none of which decodes or decides anything."""
+    logging.getLogger("expiry_watcher.agents").setLevel(logging.WARNING)  # Faust logs under its subclasses' modules
     app = _App(
         kafka.wire_name(GROUP),
         broker=";".join(f"kafka://{server.strip()}" for server in kafka.bootstrap_servers.split(",")),

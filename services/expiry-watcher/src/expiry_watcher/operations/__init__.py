@@ -2,15 +2,19 @@
 
 from expiry_watcher.operations.announce import SweepStatus, announce_due, measure_backlog
 from expiry_watcher.operations.deps import Deps
+from expiry_watcher.operations.diagnose import Diagnosis, Question, diagnose
 from expiry_watcher.operations.ladders import choose_ladder, read_ladder
 from expiry_watcher.operations.track import TrackResult, forget, track
 
 __all__ = [
     "Deps",
+    "Diagnosis",
+    "Question",
     "SweepStatus",
     "TrackResult",
     "announce_due",
     "choose_ladder",
+    "diagnose",
     "forget",
     "measure_backlog",
     "read_ladder",

@@ -104,6 +104,46 @@ async def one(pool: Pool, scope: Scope, token_id: UUID, *, now: datetime) -> Tok
     return None if row is None else _token(row)
 
 
+async def suspects(
+    pool: Pool,
+    scope: Scope,
+    *,
+    ids: Sequence[UUID],
+    account_id: UUID | None,
+    provider: str | None,
+    now: datetime,
+    limit: int,
+) -> list[Token]:
+    """Tokens that an error can be about: those named by id first, then the failing ones, then the others.
+
+    With an account only the tokens that give access to it; with a provider only that provider's. Of ended sessions
+    and links only the named ones: everybody has dozens.
+    """
+    with translate_errors():
+        rows = await pool.fetch(
+            f"""SELECT {_COLUMNS}, {_PRESENT} AS present FROM token
+                 WHERE {_VISIBLE}
+                   AND (token_id = ANY($4::uuid[])
+                        OR (($5::jsonb IS NULL OR accounts @> $5)
+                            AND ($6::text IS NULL OR provider = $6)
+                            AND (kind NOT IN ('session', 'telegram_link')
+                                 OR (status <> 'revoked' AND (expires_at IS NULL OR expires_at > $3)))))
+                 ORDER BY token_id = ANY($4::uuid[]) DESC,
+                          CASE {_PRESENT} WHEN 'revoked' THEN 0 WHEN 'expired' THEN 0 WHEN 'expiring' THEN 1
+                                          WHEN 'degraded' THEN 2 ELSE 3 END,
+                          since DESC, token_id
+                 LIMIT $7""",
+            scope.workspace_id,
+            scope.person,
+            now,
+            ids,
+            None if account_id is None else [{"account_id": str(account_id)}],
+            provider,
+            limit,
+        )
+    return [_token(row) for row in rows]
+
+
 async def counts(pool: Pool, scope: Scope, *, now: datetime) -> dict[tuple[TokenKind, TokenStatus], int]:
     """How many tokens the caller can see, by kind and present status."""
     with translate_errors():

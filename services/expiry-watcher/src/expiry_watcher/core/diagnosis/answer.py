@@ -1,0 +1,167 @@
+"""From ranked kinds and the tokens that there are to an answer: which token, its state, what to do."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Protocol, TypeVar
+from uuid import UUID
+
+from common.contracts import RevocationCause, TokenKind, TokenStatus
+from expiry_watcher.core.diagnosis.evidence import Problem
+from expiry_watcher.core.diagnosis.judge import Candidate
+from expiry_watcher.core.fixes import Fix, fix_for
+from expiry_watcher.core.words import title
+
+DEAD: Final = frozenset({TokenStatus.EXPIRED, TokenStatus.REVOKED})
+DEAD_WEIGHT: Final = 1.5
+EXPIRING_WEIGHT: Final = 0.5
+CONNECTIONS: Final = frozenset({TokenKind.PLATFORM_OAUTH, TokenKind.INTEGRATION})
+"""Kinds of which a dead one waits for a person. Ended sessions and used links are a normal sight, and prove nothing."""
+
+
+class Known(Protocol):
+    """A token of the inventory, as far as a diagnosis needs it."""
+
+    @property
+    def token_id(self) -> UUID: ...
+    @property
+    def kind(self) -> TokenKind: ...
+    @property
+    def provider(self) -> str: ...
+    @property
+    def status(self) -> TokenStatus: ...
+    @property
+    def since(self) -> datetime: ...
+    @property
+    def cause(self) -> RevocationCause | None: ...
+    @property
+    def missing_scopes(self) -> tuple[str, ...]: ...
+
+
+T = TypeVar("T", bound=Known)
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """What is wrong with the token in question, and what to do about it."""
+
+    problem: Problem
+    cause: RevocationCause | None
+    words: str
+    fix: Fix
+    nothing_wrong: bool
+    otherwise: tuple[str, ...]
+
+
+def state_weights(tokens: Sequence[Known], provider: str | None) -> dict[TokenKind, float]:
+    """What the state of the tokens adds to the evidence: a dead connection is likelier the one asked about."""
+    weights: dict[TokenKind, float] = {}
+    for token in tokens:
+        if token.kind not in CONNECTIONS or provider not in (None, token.provider):
+            continue
+        if token.status in DEAD:
+            weights[token.kind] = DEAD_WEIGHT
+        elif token.status is TokenStatus.EXPIRING:
+            weights.setdefault(token.kind, EXPIRING_WEIGHT)
+    return weights
+
+
+def the_very_one(tokens: Sequence[T], candidate: Candidate, named: frozenset[UUID]) -> T | None:
+    """The token in question, if it can be told: named by its id, or the only one that fits (or that fits and fails)."""
+    for token in tokens:
+        if token.token_id in named:
+            return token
+    fitting = [
+        token
+        for token in tokens
+        if token.kind is candidate.kind and candidate.provider in (None, token.provider, "wevion")
+    ]
+    if len(fitting) == 1:
+        return fitting[0]
+    failing = [token for token in fitting if token.status in DEAD and token.kind in CONNECTIONS]
+    return failing[0] if len(failing) == 1 else None
+
+
+def conclude(candidate: Candidate, token: Known | None, public_url: str) -> Conclusion:
+    """What to tell about the likeliest kind and, if it was found, the very token."""
+    provider = token.provider if token is not None else candidate.provider
+    name = title(provider) if provider else "the platform"
+    problem, cause = candidate.problem, candidate.cause
+    if token is not None and token.status in DEAD:
+        problem, cause = (problem if problem in _MENDED_BY_A_PERSON else _MENDING[token.kind]), token.cause
+        words = _ended(token, name)
+    elif token is not None and problem in _MENDED_BY_A_PERSON | {Problem.UNKNOWN}:
+        return _alive(candidate, token, name, public_url)
+    else:
+        words = _WORDS[problem].format(name=name)
+    if problem in _NOT_THE_TOKEN:
+        fix = Fix(_NOT_THE_TOKEN[problem].format(name=name), None)
+        return Conclusion(problem, cause, words, fix, nothing_wrong=True, otherwise=())
+    if problem is Problem.ACCOUNT_LOST_ACCESS:
+        fix = Fix(
+            f"Get access to the account back at {name} (its owner or admin gives it), then check the account.",
+            f"{public_url}/connections",
+        )
+        return Conclusion(problem, cause, words, fix, nothing_wrong=False, otherwise=())
+    status = None if token is None else token.status
+    token_id = None if token is None else token.token_id
+    fix = fix_for(candidate.kind, provider, public_url, status=status, cause=cause, token_id=token_id)
+    return Conclusion(problem, cause, words, fix, nothing_wrong=False, otherwise=())
+
+
+def _alive(candidate: Candidate, token: Known, name: str, public_url: str) -> Conclusion:
+    if token.status is TokenStatus.EXPIRING or token.missing_scopes:
+        problem = Problem.EXPIRING if token.status is TokenStatus.EXPIRING else Problem.MISSING_PERMISSION
+        fix = fix_for(token.kind, token.provider, public_url, status=token.status, token_id=token.token_id)
+        return Conclusion(problem, None, _WORDS[problem].format(name=name), fix, nothing_wrong=False, otherwise=())
+    if token.status is TokenStatus.DEGRADED:
+        fix = Fix(_NOT_THE_TOKEN[Problem.RETRY_LATER].format(name=name), None)
+        words = f"Refreshes at {name} fail for now, but the connection is believed alive."
+        return Conclusion(Problem.RETRY_LATER, None, words, fix, nothing_wrong=True, otherwise=_OTHERWISE)
+    words = "Nothing is wrong with your tokens now: the one that this error is about works."
+    fix = Fix("Try again. If it still fails, it is something else.", None)
+    otherwise = _OTHERWISE if token.kind in CONNECTIONS else ()
+    return Conclusion(candidate.problem, None, words, fix, nothing_wrong=True, otherwise=otherwise)
+
+
+def _ended(token: Known, name: str) -> str:
+    if token.kind is TokenKind.SESSION:
+        return "This session has ended."
+    if token.kind is TokenKind.TELEGRAM_LINK:
+        return "This Telegram link can no longer be used."
+    how = "has reached its full expiry" if token.status is TokenStatus.EXPIRED else "ended before its time"
+    return f"The {name} connection {how}: syncs, publishing and rules that need it are stopped."
+
+
+_MENDING: Final = {
+    TokenKind.SESSION: Problem.SIGN_IN,
+    TokenKind.TELEGRAM_LINK: Problem.NEW_LINK,
+    TokenKind.PLATFORM_OAUTH: Problem.REAUTHORIZE,
+    TokenKind.INTEGRATION: Problem.REAUTHORIZE,
+}
+_MENDED_BY_A_PERSON: Final = frozenset({*_MENDING.values(), Problem.EXPIRING, Problem.MISSING_PERMISSION})
+
+_WORDS: Final = {
+    Problem.REAUTHORIZE: "The connection to {name} no longer works until somebody re-authorises it.",
+    Problem.ACCOUNT_LOST_ACCESS: "The connection to {name} may work, but access to this account or object was removed.",
+    Problem.MISSING_PERMISSION: "The connection to {name} works, but lacks a permission.",
+    Problem.RATE_LIMITED: "{name} limits how often it may be asked. The token is not the problem.",
+    Problem.RETRY_LATER: "{name} has trouble of its own. The token is not the problem.",
+    Problem.OUR_BUG: "{name} refuses Wevion's own request or client. No token of yours is the problem.",
+    Problem.EXPIRING: "The connection to {name} works, and reaches full expiry soon.",
+    Problem.SIGN_IN: "The session in Wevion has ended, or its JWT was refused.",
+    Problem.NEW_LINK: "The Telegram link does not work: it was used, has expired, or the chat is gone.",
+    Problem.NOT_ALLOWED: "The session is fine, but this person may not do that.",
+    Problem.UNKNOWN: "What exactly is wrong does not show in what was given.",
+}
+_NOT_THE_TOKEN: Final = {
+    Problem.RATE_LIMITED: "Nothing to do: the call is repeated when {name} allows it.",
+    Problem.RETRY_LATER: "Nothing to do: the call is repeated until {name} is well again.",
+    Problem.OUR_BUG: "Nothing that a customer can fix: tell Wevion's support, with the error.",
+    Problem.NOT_ALLOWED: "Ask an admin or the owner of the workspace.",
+}
+_OTHERWISE: Final = (
+    "The error may be from before the last re-authorisation.",
+    "Access to the one ad account may have been removed while the connection lives: check the account.",
+    "The platform may have had an incident, or limited the rate of calls.",
+)

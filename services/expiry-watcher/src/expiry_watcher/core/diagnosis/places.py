@@ -1,0 +1,261 @@
+"""Where an error was met, and how Wevion and people put it."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from common.contracts import NoticeCode, RevocationCause, TokenKind
+from expiry_watcher.core.diagnosis.evidence import CERTAIN, FAIR, HINT, STRONG, Evidence, Problem
+from expiry_watcher.core.diagnosis.platforms import NAMES, kind_of
+from expiry_watcher.core.diagnosis.signals import Signals
+from expiry_watcher.core.words import title
+
+_S, _P, _I, _T = (
+    TokenKind.SESSION,
+    TokenKind.PLATFORM_OAUTH,
+    TokenKind.INTEGRATION,
+    TokenKind.TELEGRAM_LINK,
+)
+
+PATHS: Final = (
+    (r"^/connect/(?:stripe|google-drive)|^/webhooks/(?:stripe|google-drive)", _I),
+    (r"^/settings/integrations|^/api/v1/integrations|^/integrations", _I),
+    (r"^/settings/notifications|^/api/v1/telegram|^/webhooks/telegram", _T),
+    (r"^/api/v1/auth|^/sign-in|^/login|^/chat|^/api/v1/chat|^/api/v1/admin|^/oauth2|^/api/v1/events|^/profile", _S),
+    (r"^/connect/|^/api/v1/(?:connections|accounts|rules|data-gaps|providers)|^/connections|^/webhooks/", _P),
+    (r"^/(?:ads-?manager|analytics|campaign|campaigns|campaign-?creator|reports?|rules|publish\w*)", _P),
+)
+"""Paths of the product and the API, the most special first."""
+
+AREAS: Final = (
+    (r"integration", _I),
+    (r"notification|telegram", _T),
+    (r"\bchat\b|sign ?in|log ?in|account settings|profile", _S),
+    (r"ads manager|analytics|campaign|report|rule|automation|publish|ad account|audience|creative", _P),
+)
+"""Product areas in words (product.md, D1)."""
+
+CODES: Final[dict[str, tuple[TokenKind, Problem]]] = {
+    "token_missing": (_S, Problem.SIGN_IN),
+    "token_invalid": (_S, Problem.SIGN_IN),
+    "clock_skew": (_S, Problem.OUR_BUG),
+    "session_expired": (_S, Problem.SIGN_IN),
+    "session_revoked": (_S, Problem.SIGN_IN),
+    "session_missing": (_S, Problem.SIGN_IN),
+    "impersonation_ended": (_S, Problem.SIGN_IN),
+    "impersonation_refused": (_S, Problem.NOT_ALLOWED),
+    "user_disabled": (_S, Problem.NOT_ALLOWED),
+    "wrong_credentials": (_S, Problem.SIGN_IN),
+    "forbidden_role": (_S, Problem.NOT_ALLOWED),
+    "connection_dead": (_P, Problem.REAUTHORIZE),
+    "token_dead": (_P, Problem.REAUTHORIZE),
+    "access_lost": (_P, Problem.ACCOUNT_LOST_ACCESS),
+    "account_access_lost": (_P, Problem.ACCOUNT_LOST_ACCESS),
+    "rules_paused": (_P, Problem.REAUTHORIZE),
+    "data_gap": (_P, Problem.UNKNOWN),
+    "platform_incident": (_P, Problem.RETRY_LATER),
+    "telegram_broken": (_T, Problem.NEW_LINK),
+    "ntf-104": (_T, Problem.NEW_LINK),
+    "ntf-103": (_P, Problem.EXPIRING),
+    "prd-21": (_P, Problem.EXPIRING),
+}
+"""Wevion's own codes, of answers, notices and help articles."""
+
+NOTICES: Final = {
+    NoticeCode.TOKEN_EXPIRING: Problem.EXPIRING,
+    NoticeCode.TOKEN_EXPIRED: Problem.REAUTHORIZE,
+    NoticeCode.TOKEN_REVOKED: Problem.REAUTHORIZE,
+}
+"""Notices about the two kinds that have a ladder: which of them, the provider tells."""
+
+PHRASES: Final[tuple[tuple[str, TokenKind, float, Problem | None, str], ...]] = (
+    (
+        (
+            r"(?:sign|log)(?:ged|ed)?[ -]?(?:me |us |him |her |you )?(?:out|in again|off)"
+            r"|kicked (?:me )?out|sign[ -]?in (?:page|screen)"
+        ),
+        _S,
+        FAIR,
+        Problem.SIGN_IN,
+        "being signed out, or asked to sign in",
+    ),
+    (
+        r"\bsession\b(?! has been invalidated| has expired on)(?!.{0,40}(?:facebook|meta))",
+        _S,
+        FAIR,
+        Problem.SIGN_IN,
+        "a session",
+    ),
+    (
+        r"\bjwt\b|bearer realm=\"?wevion|signature (?:has expired|verification failed)",
+        _S,
+        FAIR,
+        Problem.SIGN_IN,
+        "the session's JWT",
+    ),
+    (r"\bacting as\b|impersonat", _S, STRONG, Problem.SIGN_IN, "acting as a user"),
+    (r"password", _S, HINT, None, "a password"),
+    (
+        r"\b(?:my|the) (?:login|account) (?:has )?(?:expired|timed out)|\btimed out\b.{0,30}\blog|\blog ?in\b",
+        _S,
+        HINT,
+        Problem.SIGN_IN,
+        "a login",
+    ),
+    (r"telegram|t\.me/|/start\b", _T, STRONG, Problem.NEW_LINK, "Telegram"),
+    (r"\bbot\b", _T, FAIR, Problem.NEW_LINK, "a bot"),
+    (
+        (
+            r"\blink\b.{0,40}(?:expired|already (?:been )?used|no longer valid|24 h|invalid)"
+            r"|(?:expired|used|invalid|old) link"
+        ),
+        _T,
+        HINT + 0.5,
+        Problem.NEW_LINK,
+        "a link that does not work any more",
+    ),
+    (r"\bintegrations?\b", _I, FAIR, Problem.REAUTHORIZE, "an integration"),
+    (r"invoice|payment|billing|payout", _I, HINT, None, "payments"),
+    (r"\bfiles?\b|\bfolder\b|spreadsheet|\bdocuments?\b", _I, HINT, None, "files"),
+    (r"\bad ?accounts?\b|\bads?\b|campaign|advertis", _P, HINT + 0.5, Problem.REAUTHORIZE, "advertising"),
+    (
+        r"\brules?\b.{0,40}(?:paus|stop)|(?:paus|stop)\w*.{0,40}\brules?\b|automations?",
+        _P,
+        FAIR - 0.5,
+        Problem.REAUTHORIZE,
+        "paused rules",
+    ),
+    (
+        (
+            r"\bsync\w*|publish\w*|\bdata (?:gap|missing|is missing)|(?:no|missing) (?:new )?data"
+            r"|spend|impressions|insights"
+        ),
+        _P,
+        HINT,
+        None,
+        "a sync",
+    ),
+    (
+        r"re-?connect|re-?authori[sz]|re-?consent|\bgrant\b|oauth|refresh[_ ]token|invalid_grant",
+        _P,
+        HINT,
+        Problem.REAUTHORIZE,
+        "a connection's consent",
+    ),
+    (r"connect(?:ion|ed)?\b", _P, HINT - 0.5, None, "a connection"),
+    (r"ads manager|analytics|campaign creator|\bdashboard", _P, HINT, None, "a part of the product about advertising"),
+    (r"annual(?:ly)? (?:re-?)?consent|consent renewal|ads_(?:read|management)", _P, FAIR, None, "a platform's consent"),
+    (r"(?:stay|be|am|are|not|isn't) (?:signed|logged) in", _S, FAIR, Problem.SIGN_IN, "staying signed in"),
+    (r"www-authenticate|error=\"?invalid_token", _S, FAIR, Problem.SIGN_IN, "the refusal of a JWT"),
+    (r"\bchat(?: message|ting)?\b(?! not found)(?!.{0,60}(?:telegram|bot))", _S, HINT, None, "the chat"),
+    (r"\bunauthori[sz]ed\b|\b401\b", _S, HINT - 0.5, None, "a refusal for want of a valid token"),
+    (r"deep link|one-time (?:code|link)|link code", _T, HINT, Problem.NEW_LINK, "a one-time link"),
+    (r"\bcharges?\b|revenue|subscription", _I, HINT - 0.5, None, "payments received"),
+)
+"""How people, and Wevion's own texts, put it."""
+
+_DEAD_TOKEN: Final = re.compile(
+    r"token\b.{0,30}\b(?:expired|invalid|revoked|no longer valid|dead)"
+    r"|(?:expired|invalid|revoked|unknown) (?:\w+ )?token"
+)
+
+
+def observe(signals: Signals) -> Iterator[Evidence]:
+    """Everything that a place or a wording shows."""
+    yield from _problem_document(signals)
+    yield from _given_provider(signals)
+    yield from _codes(signals)
+    yield from _names(signals)
+    yield from _where(signals)
+    yield from _phrases(signals)
+    yield from _any_token(signals)
+
+
+def _problem_document(signals: Signals) -> Iterator[Evidence]:
+    """Our own problem+json says the kind itself."""
+    said = _kind(signals.member("token_kind"))
+    if said is None:
+        return
+    cause = signals.member("cause")
+    yield Evidence(
+        f"Wevion's own answer names the kind: {said.value}.",
+        {said: CERTAIN},
+        None,
+        CODES.get(str(signals.member("code")), (said, _default(said)))[1],
+        RevocationCause(cause) if cause in set(RevocationCause) else None,
+    )
+
+
+def _given_provider(signals: Signals) -> Iterator[Evidence]:
+    if signals.provider is not None:
+        kind = kind_of(signals.provider)
+        yield Evidence(f"It is about {title(signals.provider)}.", {kind: STRONG}, signals.provider)
+
+
+def _codes(signals: Signals) -> Iterator[Evidence]:
+    for code, (kind, problem) in CODES.items():
+        if re.search(rf"(?<![\w-]){code}(?![\w-])", signals.text):
+            yield Evidence(f"`{code}` is a code of Wevion's.", {kind: STRONG}, None, problem)
+    for notice, problem in NOTICES.items():
+        if re.search(rf"\b{notice.lower()}\b", signals.text):
+            yield Evidence(
+                f"{notice} is a notice about a connection or an integration.",
+                {_P: FAIR, _I: FAIR - 1.5},
+                None,
+                problem,
+            )
+
+
+def _names(signals: Signals) -> Iterator[Evidence]:
+    if signals.provider is not None:
+        return
+    for provider, pattern in NAMES:
+        if pattern.search(signals.text):
+            weight = FAIR if provider == "telegram" else FAIR + 0.5
+            yield Evidence(f"{title(provider)} is named.", {kind_of(provider): weight}, provider)
+
+
+def _where(signals: Signals) -> Iterator[Evidence]:
+    where = signals.path or _path_in(signals.text)
+    if where is not None:
+        for pattern, kind in PATHS:
+            if re.search(pattern, where):
+                yield Evidence(f"{where} works with this kind of token.", {kind: FAIR}, None, _default(kind))
+                break
+    if signals.area is not None:
+        for pattern, kind in AREAS:
+            if re.search(pattern, signals.area):
+                yield Evidence(f"{signals.area} works with this kind of token.", {kind: FAIR}, None, _default(kind))
+                break
+    refused = signals.status == 401 or _DEAD_TOKEN.search(signals.text)  # noqa: PLR2004
+    if refused and where is not None and where.startswith("/api/"):
+        yield Evidence("Wevion's API answers 401 when the session's JWT is refused.", {_S: FAIR}, None, Problem.SIGN_IN)
+
+
+def _phrases(signals: Signals) -> Iterator[Evidence]:
+    for pattern, kind, weight, problem, words in PHRASES:
+        if re.search(pattern, signals.text):
+            yield Evidence(f"It speaks of {words}.", {kind: weight}, None, problem)
+
+
+def _any_token(signals: Signals) -> Iterator[Evidence]:
+    if _DEAD_TOKEN.search(signals.text):
+        yield Evidence(
+            "It speaks of a token that no longer works, and does not say which.",
+            {_P: HINT - 0.5, _S: HINT - 0.8, _I: HINT - 0.9, _T: HINT - 1.3},
+        )
+
+
+def _path_in(text: str) -> str | None:
+    match = re.search(r"(?:^|\s|https?://[^/\s]+)(/[a-z][a-z0-9/_-]{2,})", text)
+    return match[1] if match else None
+
+
+def _kind(value: Any) -> TokenKind | None:
+    return TokenKind(value) if value in set(TokenKind) else None
+
+
+def _default(kind: TokenKind) -> Problem:
+    if kind is TokenKind.SESSION:
+        return Problem.SIGN_IN
+    return Problem.NEW_LINK if kind is TokenKind.TELEGRAM_LINK else Problem.REAUTHORIZE

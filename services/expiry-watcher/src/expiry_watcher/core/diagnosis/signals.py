@@ -1,0 +1,114 @@
+"""What there is to go by: everything that was given, in one form. Reads, and judges nothing."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+_STATUS: Final = re.compile(
+    r"\b(?:http(?:/[12](?:\.\d)?)?|status(?:[ _]?code)?)[ :=]*([1-5]\d\d)\b|\b(40[13]) (?:un|for)", re.IGNORECASE
+)
+_UUID: Final = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.IGNORECASE)
+_LONGEST: Final = 20_000
+_DEEPEST: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """An error as it was met.
+
+    Attributes:
+        text: all words there are (message, body, code), in lower case with single spaces.
+        document: the body as a JSON object, if it is one.
+        status: the HTTP status, given or named in the text.
+        path: where in the product or API it was met, such as `/settings/integrations`.
+        area: the product area in words, such as `ads manager`.
+        provider: the provider's id, if it was given.
+
+    """
+
+    text: str
+    document: dict[str, Any]
+    status: int | None = None
+    path: str | None = None
+    area: str | None = None
+    provider: str | None = None
+
+    def member(self, *names: str) -> Any:
+        """A value inside the document by its path of names; None if it is not there."""
+        found: Any = self.document
+        for name in names:
+            if not isinstance(found, dict):
+                return None
+            found = found.get(name)
+        return found
+
+    def ids(self) -> tuple[UUID, ...]:
+        """The ids that occur in the text, in order."""
+        return tuple(dict.fromkeys(UUID(match) for match in _UUID.findall(self.text)))
+
+
+def read(
+    *,
+    text: str | None = None,
+    body: Any = None,
+    status: int | None = None,
+    path: str | None = None,
+    area: str | None = None,
+    provider: str | None = None,
+) -> Signals:
+    """Bring what was given into one form. A body may be JSON, a string that holds JSON, or any other text."""
+    document = _document(body) or _document(text)
+    said = [part for part in (text, body if isinstance(body, str) else None) if part]
+    said.extend(_strings(document))
+    words = " ".join(" ".join(said).lower().split())[:_LONGEST]
+    return Signals(
+        text=words,
+        document=document,
+        status=status if status is not None else _status(words),
+        path=_path(path) if path else None,
+        area=" ".join(area.lower().replace("-", " ").replace("_", " ").split()) if area else None,
+        provider=provider.lower() if provider else None,
+    )
+
+
+def _path(given: str) -> str:
+    """The path of a path or of a whole address, in lower case."""
+    without_host = re.sub(r"^[a-z]+://[^/]*", "", given.strip().lower())
+    return "/" + without_host.split("?")[0].split("#")[0].lstrip("/")
+
+
+def _document(value: Any) -> dict[str, Any]:
+    if isinstance(value, str):
+        start, end = value.find("{"), value.rfind("}")
+        if start < 0 or end < start or len(value) > _LONGEST:
+            return {}
+        try:
+            value = json.loads(value[start : end + 1])
+        except (ValueError, RecursionError):
+            return {}
+    if isinstance(value, list) and value:
+        value = value[0]
+    return value if isinstance(value, dict) else {}
+
+
+def _strings(value: Any, depth: int = 0) -> Iterator[str]:
+    """Names and values of a document as words, so that one rule reads text and JSON alike."""
+    if depth > _DEEPEST:
+        return
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield str(name)
+            yield from _strings(inner, depth + 1)
+    elif isinstance(value, list):
+        for inner in value[:20]:
+            yield from _strings(inner, depth + 1)
+    elif value is not None:
+        yield str(value)
+
+
+def _status(words: str) -> int | None:
+    match = _STATUS.search(words)
+    return int(match[1] or match[2]) if match else None

@@ -1,0 +1,180 @@
+"""The endpoint of "which token is it?"."""
+
+from typing import Any, Final
+from uuid import UUID
+
+from aiohttp import web
+from pydantic import AliasChoices, BaseModel, Field, model_validator
+
+from common.contracts import RevocationCause, TokenKind
+from common.runtime.clock import Clock
+from common.web import Access, Principal, Routes
+from expiry_watcher.core.diagnosis.evidence import Problem
+from expiry_watcher.http.callers import scope_of
+from expiry_watcher.http.views import TokenView, token_view
+from expiry_watcher.operations import Deps, Question, diagnose
+from expiry_watcher.operations.diagnose import Answer
+from expiry_watcher.providers import Notices
+
+SCOPE: Final = "tokens:read"
+LONGEST: Final = 20_000
+NOTHING: Final = (
+    "Nothing given speaks of a token. Give the error's text, the HTTP status and body, the page or product area where "
+    "it appeared, or the platform."
+)
+
+
+class QuestionBody(BaseModel):
+    """An error as it was met: any of these, the more the surer."""
+
+    notice_id: UUID | None = Field(default=None, description="a notice that Wevion showed or sent")
+    text: str | None = Field(
+        default=None,
+        max_length=LONGEST,
+        validation_alias=AliasChoices("text", "error_text", "error", "message"),
+        description="the error or the complaint in words, Wevion's or a platform's",
+    )
+    status: int | None = Field(
+        default=None, ge=100, le=599, validation_alias=AliasChoices("status", "http_status"), description="HTTP status"
+    )
+    body: Any = Field(
+        default=None,
+        validation_alias=AliasChoices("body", "http_body"),
+        description="the HTTP answer's body: JSON, or a string",
+    )
+    path: str | None = Field(default=None, max_length=2000, description="page or API path where it appeared")
+    area: str | None = Field(
+        default=None,
+        max_length=200,
+        validation_alias=AliasChoices("area", "product_area"),
+        description="product area, such as Ads Manager, Analytics, Campaign Creator",
+    )
+    provider: str | None = Field(default=None, min_length=1, max_length=64, description="such as meta or stripe")
+    account_id: UUID | None = Field(
+        default=None, validation_alias=AliasChoices("account_id", "account"), description="the account it is about"
+    )
+    token_id: UUID | None = Field(default=None, description="the token, if it is known")
+    workspace_id: UUID | None = Field(default=None, description="services and support admins: which workspace")
+
+    @model_validator(mode="after")
+    def _something(self) -> "QuestionBody":
+        given = self.model_dump(exclude={"workspace_id"}, exclude_none=True)
+        if not any(value not in ("", {}, []) for value in given.values()):
+            raise ValueError("give at least one of notice_id, text, status, body, path, area, provider, account_id")
+        return self
+
+
+class CandidateView(BaseModel):
+    """One kind of token that it can be."""
+
+    kind: TokenKind
+    confidence: float = Field(ge=0, le=1)
+    provider: str | None
+    problem: Problem
+    cause: RevocationCause | None
+    token: TokenView | None = Field(description="the very token, where it could be told")
+    words: str
+    fix: str
+    fix_url: str | None
+
+
+class DiagnosisView(BaseModel):
+    """The answer: the kind of token, how sure that is, what happened to that very token, and what to do."""
+
+    kind: TokenKind | None = Field(description="null: nothing given speaks of a token")
+    confidence: float = Field(ge=0, le=1)
+    certainty: str = Field(description="high, medium or low")
+    evidence: list[str] = Field(description="what the answer rests on, the heaviest first")
+    nothing_wrong: bool = Field(description="no token of the caller's is the problem now")
+    problem: Problem
+    cause: RevocationCause | None
+    words: str
+    otherwise: list[str] = Field(description="what else it may be")
+    provider: str | None
+    token: TokenView | None = Field(description="the very token and its present state, where it could be told")
+    fix: str | None
+    fix_url: str | None
+    candidates: list[CandidateView] = Field(description="every kind that something speaks for, the likeliest first")
+
+
+def diagnose_routes(deps: Deps, clock: Clock, notices: Notices) -> Routes:
+    """The endpoint of diagnoses."""
+    r = Routes("diagnose")
+
+    @r.post("/api/v1/tokens/diagnose", access=Access.user_or_service(SCOPE), summary="Which token is it?")
+    async def diagnose_(body: QuestionBody, principal: Principal, request: web.Request) -> DiagnosisView:
+        now = clock.now()
+        notice = None
+        if body.notice_id is not None:
+            notice = await notices.read(body.notice_id, request.headers["Authorization"])
+        question = Question(
+            text=body.text,
+            body=body.body,
+            status=body.status,
+            path=body.path,
+            area=body.area,
+            provider=body.provider.lower() if body.provider else None,
+            account_id=body.account_id,
+            token_id=body.token_id,
+            session_id=principal.session_id,
+            notice=notice,
+        )
+        found = await diagnose(deps, scope_of(principal, body.workspace_id), question, now)
+        candidates = [
+            CandidateView(
+                kind=answer.candidate.kind,
+                confidence=round(answer.candidate.confidence, 3),
+                provider=_provider(answer),
+                problem=answer.conclusion.problem,
+                cause=answer.conclusion.cause,
+                token=None if answer.token is None else token_view(answer.token, now, deps.public_url),
+                words=answer.conclusion.words,
+                fix=answer.conclusion.fix.words,
+                fix_url=answer.conclusion.fix.url,
+            )
+            for answer in found.answers
+        ]
+        if not found.answers:
+            return _nothing()
+        best, first = found.answers[0], candidates[0]
+        return DiagnosisView(
+            kind=first.kind,
+            confidence=first.confidence,
+            certainty=best.candidate.certainty,
+            evidence=[item.words for item in best.candidate.evidence],
+            nothing_wrong=best.conclusion.nothing_wrong,
+            problem=first.problem,
+            cause=first.cause,
+            words=first.words,
+            otherwise=list(best.conclusion.otherwise),
+            provider=first.provider,
+            token=first.token,
+            fix=first.fix,
+            fix_url=first.fix_url,
+            candidates=candidates,
+        )
+
+    return r
+
+
+def _provider(answer: Answer) -> str | None:
+    return answer.token.provider if answer.token is not None else answer.candidate.provider
+
+
+def _nothing() -> DiagnosisView:
+    return DiagnosisView(
+        kind=None,
+        confidence=0.0,
+        certainty="low",
+        evidence=[],
+        nothing_wrong=False,
+        problem=Problem.UNKNOWN,
+        cause=None,
+        words=NOTHING,
+        otherwise=[],
+        provider=None,
+        token=None,
+        fix=None,
+        fix_url=None,
+        candidates=[],
+    )
