@@ -37,8 +37,6 @@ const PAGES = GROUPS.flatMap(([, pages]) => pages);
 /** What the frame shows, whatever the page. @type {import("./resources.js").Name[]} */
 const ALWAYS = ["me", "notices", "connections"];
 
-/** A notice follows its event after a moment, so those are read once more. */
-const NOTICE_LAG_MS = 1_500;
 const CLOCK_MS = 20_000;
 const POLL_MS = 15_000;
 
@@ -60,13 +58,18 @@ function draw() {
   drawing = true;
   queueMicrotask(() => {
     drawing = false;
-    if (session.state.kind === "ended" || session.state.kind === "replaced") return;
-    render(spot("banner"), banner());
-    render(spot("side"), side());
-    render(spot("main"), resources.me.data || resources.me.problem ? page.show() : skeletons());
-    const unread = resources.notices.data?.unread ?? 0;
-    document.title = `${unread ? `(${unread}) ` : ""}${page.heading} · Wevion`;
+    drawNow();
   });
+}
+
+function drawNow() {
+  const { kind } = session.state;
+  if (kind === "ended" || kind === "replaced") return;
+  render(spot("banner"), banner());
+  render(spot("side"), side());
+  render(spot("main"), resources.me.data || resources.me.problem ? page.show() : skeletons());
+  const unread = resources.notices.data?.unread ?? 0;
+  document.title = `${unread ? `(${unread}) ` : ""}${page.heading} · Wevion`;
 }
 
 function side() {
@@ -125,7 +128,7 @@ function banner() {
         "div.banner",
         { role: "status", "data-key": "acting" },
         icon("warning"),
-        h("span", null, `Wevion support${me.acting_admin_name ? ` (${me.acting_admin_name})` : ""} is acting as ${me.name}. Everything done here is recorded.`),
+        h("span", null, `Wevion support${me.acting_admin_name ? ` (${me.acting_admin_name})` : ""} is acting as ${me.name}. Everything done is recorded; connecting and settings are left to ${me.name}.`),
         h("button.button", { type: "button", "data-action": "stop-acting" }, "Stop acting"),
       ),
   ];
@@ -148,21 +151,15 @@ function go(path, push) {
     if ([...ALWAYS, ...page.reads].includes(/** @type {any} */ (name))) resource.want();
     else resource.leave();
   }
-  sayWhatHappened(url);
+  if (url.search) history.replaceState(null, "", url.pathname); // what it said is in `pages/arrival.js`; it is said once
   if (before !== page) {
     spot("main").replaceChildren();
     spot("main").focus({ preventScroll: true });
     scrollTo(0, 0);
   }
-  draw();
-}
-
-/** What `/connect/…` said in the address when it sent the browser back. @param {URL} url */
-function sayWhatHappened(url) {
-  const said = url.searchParams;
-  if (!said.has("connected") && !said.has("connect_error")) return;
-  page.actions?.returned?.("", spot("main"));
-  history.replaceState(null, "", url.pathname);
+  drawNow();
+  // On a narrow screen the navigation is a row that scrolls.
+  spot("side").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 }
 
 document.addEventListener("click", (event) => {
@@ -247,12 +244,11 @@ function begin(sid) {
   live.addEventListener("hint", (event) => {
     const { topic, about } = /** @type {CustomEvent} */ (event).detail;
     if (about.kind === "session" && about.id === sid) session.check();
-    const touched = touchedBy(topic, about);
-    for (const name of touched) resources[name].hint();
-    if (touched.includes("notices")) setTimeout(() => resources.notices.hint(), NOTICE_LAG_MS);
+    for (const name of touchedBy(topic, about)) resources[name].hint();
   });
   live.addEventListener("resync", () => wanted().forEach((resource) => resource.hint()));
   live.addEventListener("closed", () => session.check());
+  live.addEventListener("status", (event) => /** @type {CustomEvent} */ (event).detail.connected || session.check());
   go(location.pathname + location.search, false);
 }
 
@@ -281,7 +277,7 @@ for (const resource of Object.values(resources)) {
 // "In 3 days" grows old by itself. Without live hints, look now and then.
 setInterval(draw, CLOCK_MS);
 setInterval(() => {
-  if (live && !live.connected && !document.hidden) wanted().forEach((resource) => resource.hint());
+  if (live && !live.connected && !document.hidden && session.state.kind === "live") wanted().forEach((resource) => resource.hint());
 }, POLL_MS);
 
 render(spot("side"), side());

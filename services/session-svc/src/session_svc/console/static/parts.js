@@ -55,7 +55,7 @@ export const skeletons = (number = 3) =>
 export function reading(resource, show, what) {
   const { data, problem, readAt } = resource;
   return [
-    problem && h("div", { "data-key": "problem" }, trouble(problem, what, data ? readAt : null, resource.name)),
+    problem && h("div.said", { "data-key": "problem" }, trouble(problem, what, data ? readAt : null, resource.name)),
     data ? show(data) : !problem && skeletons(),
   ];
 }

@@ -148,21 +148,21 @@ export function touchedBy(topic, about) {
   if (topic.startsWith("token.")) {
     switch (about.kind) {
       case "platform_oauth":
-        return ["connections", "rules", "notices"];
+        return ["connections", "gaps"];
       case "integration":
-        return ["integrations", "notices"];
+        return ["integrations", "gaps"];
       case "telegram_link":
         return ["telegram"];
       case "session":
         return ["sessions"];
       default:
-        return ["connections", "integrations", "notices"];
+        return ["connections", "integrations"];
     }
   }
-  if (topic.startsWith("account.")) return ["connections", "integrations", "notices"];
-  if (topic.startsWith("rule.")) return ["rules", "notices"];
+  if (topic.startsWith("account.")) return ["connections", "integrations"];
+  if (topic.startsWith("rule.")) return ["rules"];
   if (topic.startsWith("notice.")) return ["notices"];
-  if (topic.startsWith("data_gap.")) return ["gaps", "notices"];
-  if (topic.startsWith("platform.")) return ["connections", "notices"];
+  if (topic.startsWith("data_gap.")) return ["gaps"];
+  if (topic.startsWith("platform.")) return ["connections"];
   return [];
 }

@@ -195,7 +195,7 @@ export class Session extends EventTarget {
     this.#channel = new BroadcastChannel(CHANNEL);
     this.#channel.addEventListener("message", ({ data }) => this.#hear(data), { signal });
     addEventListener("online", () => this.#wake(true), { signal });
-    addEventListener("offline", () => this.#wake(false), { signal });
+    addEventListener("offline", () => this.#wake(true), { signal });
     addEventListener("pageshow", (event) => event.persisted && this.check(), { signal });
     document.addEventListener("visibilitychange", () => document.hidden || this.#wake(false), { signal });
     return this.check();

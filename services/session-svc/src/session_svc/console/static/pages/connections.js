@@ -39,13 +39,16 @@ function summary({ items }) {
   return need ? `${all}. ${need} ${need === 1 ? "needs" : "need"} you.` : `${all}. Nothing needs you.`;
 }
 
+/** Consent is the person's own: nobody who acts as them may give or end it. */
+const acting = () => Boolean(resources.me.data?.acting_admin_user_id);
+
 function show() {
   const { connections, providers } = resources;
   return [
     pageHead("Connections", connections.data ? summary(connections.data) : "The ad platforms that Wevion works with for you."),
     arrival(),
     reading(connections, list, "connections"),
-    providers.data && add(providers.data.items),
+    providers.data && !acting() && add(providers.data.items),
   ];
 }
 
@@ -55,7 +58,7 @@ function list({ items, more }) {
     return empty("link", "Nothing is connected yet", h("p.quiet", null, "Connect a platform below: it opens the platform's own consent screen, and you choose what Wevion may see."));
   }
   return [
-    h("div.stack", { "data-key": "connections" }, items.toSorted(byUrgency).map((/** @type {any} */ one) => connectionCard(one))),
+    h("div.stack", { "data-key": "connections" }, items.toSorted(byUrgency).map((/** @type {any} */ one) => connectionCard(one, { mayFix: !acting() }))),
     more && says("", "warning", h("p", null, `Only the first ${items.length} are shown.`)),
   ];
 }

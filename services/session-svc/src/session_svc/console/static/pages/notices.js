@@ -37,24 +37,24 @@ function list({ items, more }) {
 /** @param {any} one */
 function card(one) {
   const over = Boolean(one.resolved_at);
-  const url = !over && fixLink(one.fix_url, "/notices");
+  const url = !over && !resources.me.data?.acting_admin_user_id && fixLink(one.fix_url, "/notices");
   return h(
     "article.card.notice",
-    { class: over ? "over read" : one.read_at ? "read" : "", "data-key": one.id, "data-code": one.code, "aria-labelledby": `notice-${one.id}` },
+    { class: over ? "over read" : one.read_at ? "read" : "", "data-key": one.notice_id, "data-code": one.code, "aria-labelledby": `notice-${one.notice_id}` },
     h("span.dot", { "aria-hidden": "true" }),
     h(
       "div.notice-words",
       null,
-      h("h2", { id: `notice-${one.id}` }, unread(one) && h("span.unseen", null, "Unread: "), one.title),
+      h("h2", { id: `notice-${one.notice_id}` }, unread(one) && h("span.unseen", null, "Unread: "), one.title),
       over ? h("p", null, one.recovered || "This is resolved.") : [h("p", null, one.what), one.stops && h("p", null, one.stops), one.fix && h("p.quiet", null, one.fix)],
       h(
         "p.notice-foot",
         null,
-        over ? badge("", "ok", "Resolved") : one.severity === "critical" ? badge("bad", "warning", "Needs you now") : null,
+        over ? badge("", "ok", "Resolved") : one.critical ? badge("bad", "warning", "Needs you now") : null,
         whenAgo(one.created_at),
-        one.accounts.length > 0 && h("span", null, listed(one.accounts)),
+        one.account_names.length > 0 && h("span", null, listed(one.account_names)),
         !over && one.expires_at && h("span", null, "Ends ", when(one.expires_at)),
-        unread(one) && h("button.plain", { type: "button", "data-action": "read", "data-id": one.id }, "Mark as read"),
+        unread(one) && h("button.plain", { type: "button", "data-action": "read", "data-id": one.notice_id }, "Mark as read"),
       ),
     ),
     h("div.item-action", null, url && fixButton({ url, label: one.button || "See it", quiet: Boolean(one.read_at) })),
@@ -66,7 +66,7 @@ async function read(id) {
   const now = new Date().toISOString();
   resources.notices.expect((data) => ({
     ...data,
-    items: data.items.map((/** @type {any} */ one) => (one.id === id ? { ...one, read_at: one.read_at ?? now } : one)),
+    items: data.items.map((/** @type {any} */ one) => (one.notice_id === id ? { ...one, read_at: one.read_at ?? now } : one)),
   }));
   await post(`/api/v1/notices/${id}/read`);
 }
@@ -85,7 +85,7 @@ export default {
     },
     async readAll() {
       const waiting = resources.notices.data.items.filter(unread);
-      await Promise.allSettled(waiting.map((/** @type {any} */ one) => read(one.id)));
+      await Promise.allSettled(waiting.map((/** @type {any} */ one) => read(one.notice_id)));
       await resources.notices.read();
     },
     older: () => resources.notices.more(MORE),

@@ -91,7 +91,7 @@ function preferences(wishes) {
             h(
               "tr",
               { "data-key": code },
-              h("th", { scope: "row", class: "quiet" }, label),
+              h("th", { scope: "row" }, label),
               h("td", null, h("input", { type: "checkbox", checked: true, disabled: true, "aria-label": `${label}: in the app` })),
               CHANNELS.map((channel) =>
                 h(
@@ -118,17 +118,17 @@ function preferences(wishes) {
 }
 
 /** @param {any} wishes @param {string} channel @param {string} code */
-const wants = (wishes, channel, code) => wishes.effective[channel]?.[code] ?? true;
+const wants = (wishes, channel, code) => wishes.channels[channel]?.[code] ?? true;
 
 /** @param {any} wishes */
 function quiet(wishes) {
-  const hours = wishes.own.quiet_hours ?? wishes.workspace.quiet_hours;
+  const hours = wishes.quiet_hours;
   const own = Boolean(wishes.own.quiet_hours);
   return h(
     "form.card.form",
     { "data-key": "quiet", "data-action": "quietHours" },
     h("h2", null, "Quiet hours"),
-    h("p.quiet", null, `Email and Telegram wait until they are over; what needs you within a day comes through. Your time zone: ${wishes.own.time_zone ?? zone}.`),
+    h("p.quiet", null, `Email and Telegram wait until they are over; what needs you within a day comes through. Your time zone: ${wishes.time_zone ?? resources.me.data?.time_zone ?? zone}.`),
     h(
       "div.form-row",
       null,
@@ -169,7 +169,8 @@ export default {
     async wish(id, element) {
       const [channel, code] = id.split(":");
       const checked = element instanceof HTMLInputElement && element.checked;
-      await save({ [channel]: { ...resources.preferences.data.own[channel], [code]: checked } });
+      const { channels } = resources.preferences.data.own;
+      await save({ channels: { ...channels, [channel]: { ...channels[channel], [code]: checked } } });
     },
     async quietHours(_, element) {
       const fields = new FormData(/** @type {HTMLFormElement} */ (element));
