@@ -12,10 +12,11 @@ from common.service import Service
 from notifier import consumers, sweep
 from notifier.channels.base import Channel
 from notifier.channels.mail import MailChannel, MailServer
+from notifier.channels.telegram import TelegramChannel
 from notifier.channels.throttle import Throttle
 from notifier.core.rendering import Texts
 from notifier.core.routing import Pace
-from notifier.http import messages, notices, preferences
+from notifier.http import messages, notices, preferences, telegram
 from notifier.operations.deps import CONSUMER, SOURCE, Deps
 from notifier.providers.people import SessionService
 from notifier.settings import NotifierSettings
@@ -57,12 +58,23 @@ async def run(settings: NotifierSettings) -> None:
         work.append(sweep.people_refresher(deps, service.clock))
         for periodic in work:
             service.periodic(periodic)
+        bot = channels.get(NoticeChannel.TELEGRAM)
+        bot = bot if isinstance(bot, TelegramChannel) else None
+        if bot is not None:
+            await _receive_updates(service, settings, deps, bot)
         service.consumer(CONSUMER, consumers.TOPICS, consumers.handler(deps, service.clock), producer)
         await service.serve(
             [
                 notices.routes(deps, service.clock),
                 preferences.routes(deps, service.clock),
                 messages.routes(deps, service.clock, public_url=settings.public_url),
+                telegram.routes(deps, service.clock, bot, public_url=settings.public_url),
+                telegram.webhook_routes(
+                    deps,
+                    service.clock,
+                    bot,
+                    secret=settings.telegram_webhook_secret if settings.telegram_updates == "webhook" else None,
+                ),
             ],
             verifier,
         )
@@ -91,7 +103,24 @@ def open_channels(settings: NotifierSettings, clock: Clock) -> dict[NoticeChanne
             throttle=Throttle(rate=settings.smtp_rate_per_s, burst=max(int(settings.smtp_rate_per_s), 1), clock=clock),
             clock=clock,
         )
+    if settings.telegram_bot_token is not None:
+        rate = settings.telegram_rate_per_s
+        channels[NoticeChannel.TELEGRAM] = TelegramChannel(
+            settings.telegram_bot_token,
+            api_url=settings.telegram_api_url,
+            throttle=Throttle(rate=rate, burst=max(int(rate), 1), clock=clock),
+        )
     return channels
+
+
+async def _receive_updates(service: Service, settings: NotifierSettings, deps: Deps, bot: TelegramChannel) -> None:
+    service.periodic(sweep.code_expirer(deps, service.clock))
+    secret = settings.telegram_webhook_secret
+    if settings.telegram_updates == "polling" or secret is None:
+        service.task("telegram-updates", sweep.Poller(deps, bot, service.clock).run)
+        return
+    url = f"{settings.public_url}/webhooks/telegram"
+    service.task("telegram-webhook", lambda: bot.use_webhook(url, secret))
 
 
 def load_texts(public_url: str) -> Texts:

@@ -1,5 +1,6 @@
 """The notifier's settings, and what must hold between them."""
 
+import re
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Literal, Self
@@ -8,6 +9,9 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, model_validator
 
 from common.service import ServiceSettings
+
+_BOT_TOKEN = re.compile(r"^[0-9]+:[A-Za-z0-9_-]+$")
+_WEBHOOK_SECRET = re.compile(r"^[A-Za-z0-9_-]{16,256}$")
 
 
 class NotifierSettings(ServiceSettings):
@@ -36,6 +40,19 @@ class NotifierSettings(ServiceSettings):
         default=200, gt=0, le=10_000, description="mails per second of this process; keep it below the server's limit"
     )
     mail_from: str = Field(default="Wevion <notices@wevion.example>", description="sender, as `Name <address>`")
+    telegram_bot_token: SecretStr | None = Field(default=None, description="the bot's token; without it no Telegram")
+    telegram_api_url: str = Field(
+        default="https://api.telegram.org", pattern=r"^https?://", description="base URL of the Bot API"
+    )
+    telegram_updates: Literal["polling", "webhook"] = Field(
+        default="polling", description="webhook needs a public HTTPS origin in WEVION_PUBLIC_URL"
+    )
+    telegram_webhook_secret: SecretStr | None = Field(
+        default=None, description="with webhook: what Telegram sends in X-Telegram-Bot-Api-Secret-Token"
+    )
+    telegram_rate_per_s: float = Field(
+        default=25, gt=0, le=1000, description="messages per second of this process; Telegram allows a bot about 30"
+    )
     settle_s: float = Field(
         default=3,
         ge=0,
@@ -66,6 +83,16 @@ class NotifierSettings(ServiceSettings):
             raise ValueError("WEVION_MAIL_FROM must be an address, such as `Wevion <notices@example.com>`")
         if (self.smtp_username is None) != (self.smtp_password is None):
             raise ValueError("WEVION_SMTP_USERNAME and WEVION_SMTP_PASSWORD go together")
+        return self
+
+    @model_validator(mode="after")
+    def _check_telegram(self) -> Self:
+        if self.telegram_bot_token and not _BOT_TOKEN.match(self.telegram_bot_token.get_secret_value()):
+            raise ValueError("WEVION_TELEGRAM_BOT_TOKEN is not a bot token (digits, a colon, the secret part)")
+        if self.telegram_updates == "webhook" and self.telegram_bot_token:
+            secret = self.telegram_webhook_secret
+            if secret is None or not _WEBHOOK_SECRET.match(secret.get_secret_value()):
+                raise ValueError("WEVION_TELEGRAM_WEBHOOK_SECRET must be set for webhooks: 16-256 of A-Z a-z 0-9 _ -")
         return self
 
     @property

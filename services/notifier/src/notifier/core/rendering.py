@@ -20,6 +20,9 @@ from notifier.core.conditions import DEAD_CODES
 from notifier.core.words import listed, moment, platform_name, time_left
 
 LANGUAGE: Final = "en"
+FULL_ITEMS: Final = 5
+"""A message about more notices than this names the rest by title: a chat message holds 4,096 characters."""
+TITLES: Final = 20
 PHRASES: Final = ("title", "what", "stops", "fix", "button", "solved", "recovered")
 
 
@@ -97,9 +100,9 @@ class Texts:
 
     def __init__(self, sources: Mapping[str, str], *, public_url: str) -> None:
         self._public_url = public_url.rstrip("/")
-        self._environment = Environment(  # noqa: S701  HTML is escaped; plain text must not be
+        self._environment = Environment(
             loader=DictLoader(dict(sources)),
-            autoescape=lambda name: name is not None and name.endswith(".html"),
+            autoescape=lambda name: name is not None and name.endswith(".html"),  # noqa: S701  plain text stays as it is
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
@@ -168,9 +171,9 @@ class Texts:
             html=self._environment.get_template(f"layout/{LANGUAGE}/direct.html").render(facts),
         )
 
-    def say(self, name: str, **facts: Any) -> str:
+    def say(self, answer: str, /, **facts: Any) -> str:
         """One answer of the bot in a chat."""
-        return self._render(f"telegram/{LANGUAGE}/{name}.html", facts)
+        return self._render(f"telegram/{LANGUAGE}/{answer}.html", facts)
 
     def fix_url(self, view: NoticeView) -> str:
         """The link that fixes it, opening the platform's consent screen directly where there is one."""
@@ -192,6 +195,8 @@ class Texts:
     def _layout_facts(self, items: Sequence[Words], reader: str, *, follow_up: bool) -> dict[str, Any]:
         return {
             "items": list(items),
+            "full": FULL_ITEMS,
+            "titles": TITLES,
             "reader": reader,
             "follow_up": follow_up,
             "settings_url": f"{self._public_url}/settings/notifications",

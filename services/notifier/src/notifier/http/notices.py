@@ -49,8 +49,9 @@ class GapView(BaseModel):
 class NoticeItem(BaseModel):
     """One notice, in words and as data. Times are UTC; `when` is in the reader's time zone."""
 
-    id: UUID
+    notice_id: UUID
     code: NoticeCode
+    critical: bool
     severity: Severity
     state: NoticeState
     resolution: Resolution | None
@@ -66,7 +67,7 @@ class NoticeItem(BaseModel):
     token_id: UUID | None
     token_kind: TokenKind
     cause: RevocationCause | None
-    accounts: list[str]
+    account_names: list[str]
     stage: str | None
     expires_at: datetime | None
     remaining_s: int | None = Field(description="seconds to full expiry; 0 once it is over")
@@ -85,8 +86,9 @@ class NoticeItem(BaseModel):
         notice, view, words = shown.notice, shown.view, shown.words
         remaining = None if view.expires_at is None else max(int((view.expires_at - now).total_seconds()), 0)
         return cls(
-            id=notice.notice_id,
+            notice_id=notice.notice_id,
             code=view.code,
+            critical=words.severity is Severity.CRITICAL,
             severity=words.severity,
             state=NoticeState.RESOLVED if words.resolved else NoticeState.OPEN,
             resolution=notice.condition.resolution,
@@ -102,7 +104,7 @@ class NoticeItem(BaseModel):
             token_id=view.token_id,
             token_kind=view.kind,
             cause=view.cause,
-            accounts=list(view.account_names),
+            account_names=list(view.account_names),
             stage=view.stage or None,
             expires_at=view.expires_at,
             remaining_s=remaining,

@@ -1,5 +1,6 @@
 """`/api/v1/notification-preferences`: what a person wants to be told, where, and when not to be disturbed."""
 
+from dataclasses import replace
 from datetime import time
 from enum import StrEnum
 from typing import Annotated, Self
@@ -52,11 +53,17 @@ class Quiet(BaseModel):
         return self
 
 
+class ChannelWishes(BaseModel):
+    """By notice code: whether to send. A code that is left out is decided by the layer below."""
+
+    email: dict[NoticeCode, bool] = Field(default_factory=dict)
+    telegram: dict[NoticeCode, bool] = Field(default_factory=dict)
+
+
 class Wishes(BaseModel):
     """One layer of preferences. What is left out is decided by the layer below."""
 
-    email: dict[NoticeCode, bool] = Field(default_factory=dict, description="by notice code: whether to send a mail")
-    telegram: dict[NoticeCode, bool] = Field(default_factory=dict, description="by notice code: whether to message")
+    channels: ChannelWishes = Field(default_factory=ChannelWishes)
     quiet_hours: Quiet | None = None
     time_zone: Annotated[str | None, AfterValidator(_known_zone)] = Field(
         default=None, max_length=64, description="IANA name; without it, the one of the person's profile"
@@ -67,8 +74,12 @@ class Wishes(BaseModel):
         """As the API shows it."""
         quiet = held.quiet_hours
         return cls(
-            email={code: on for (channel, code), on in held.channels.items() if channel is NoticeChannel.EMAIL},
-            telegram={code: on for (channel, code), on in held.channels.items() if channel is NoticeChannel.TELEGRAM},
+            channels=ChannelWishes(
+                **{
+                    channel.value: {code: on for (where, code), on in held.channels.items() if where is channel}
+                    for channel in PUSH_CHANNELS
+                }
+            ),
             quiet_hours=Quiet(start=quiet.start, end=quiet.end) if quiet else None,
             time_zone=held.time_zone,
         )
@@ -76,19 +87,21 @@ class Wishes(BaseModel):
     def preferences(self) -> Preferences:
         """As the rules want it."""
         return Preferences(
-            channels={(NoticeChannel.EMAIL, code): on for code, on in self.email.items()}
-            | {(NoticeChannel.TELEGRAM, code): on for code, on in self.telegram.items()},
+            channels={(NoticeChannel.EMAIL, code): on for code, on in self.channels.email.items()}
+            | {(NoticeChannel.TELEGRAM, code): on for code, on in self.channels.telegram.items()},
             quiet_hours=QuietHours(self.quiet_hours.start, self.quiet_hours.end) if self.quiet_hours else None,
             time_zone=self.time_zone,
         )
 
 
-class PreferencesView(BaseModel):
-    """A person's wishes, their workspace's, and what follows from both."""
+class PreferencesView(Wishes):
+    """What happens now (own wishes over the workspace's over the defaults), and the layers it follows from.
+
+    In the app every notice is shown: that is not a wish.
+    """
 
     own: Wishes
     workspace: Wishes
-    effective: dict[NoticeChannel, dict[NoticeCode, bool]] = Field(description="what happens now; in_app is always on")
     may_change_workspace: bool
 
 
@@ -107,13 +120,14 @@ def routes(deps: Deps, clock: Clock) -> Routes:
         reader = reader_of(principal)
         own, shared = await operations.read(deps, reader.workspace_id, reader.user_id)
         both = own.over(shared)
+        every = {(channel, code): both.wants(channel, code) for channel in PUSH_CHANNELS for code in NoticeCode}
+        effective = Wishes.of(replace(both, channels=every))
         return PreferencesView(
+            channels=effective.channels,
+            quiet_hours=effective.quiet_hours,
+            time_zone=effective.time_zone,
             own=Wishes.of(own),
             workspace=Wishes.of(shared),
-            effective={
-                channel: {code: both.wants(channel, code) for code in NoticeCode}
-                for channel in (NoticeChannel.IN_APP, *PUSH_CHANNELS)
-            },
             may_change_workspace=reader.role in ADMIN_ROLES,
         )
 
@@ -128,7 +142,7 @@ def routes(deps: Deps, clock: Clock) -> Routes:
         summary="Replace the caller's wishes, or (as an admin) the workspace's",
         problems=[(403, "admins_only")],
     )
-    async def replace(query: PreferencesQuery, body: Wishes, principal: Principal) -> PreferencesView:
+    async def put(query: PreferencesQuery, body: Wishes, principal: Principal) -> PreferencesView:
         """What is left out of the body is forgotten, and the layer below decides it."""
         reader = reader_of(principal)
         if query.scope is Scope.WORKSPACE and reader.role not in ADMIN_ROLES:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from common.contracts import EventBody, NoticeChannel
+from common.contracts import DetectedBy, EventBody, NoticeChannel
 from common.outbox import enqueue
 from common.postgres import Connection, transaction
 from common.runtime.errors import Retryable
@@ -23,6 +23,7 @@ from notifier.channels.base import Channel
 from notifier.core.deliveries import Claimed, Finished, Kind
 from notifier.core.delivery import Answer, Outcome, State, Verdict, decide
 from notifier.operations import messages, telling, wishes
+from notifier.operations import telegram as chats
 from notifier.operations.composing import Batch, Composed, compose
 from notifier.operations.deps import SOURCE, Deps
 from notifier.store import deliveries, notices, people, telegram
@@ -212,7 +213,9 @@ def _finished(claimed: Claimed, outcome: Outcome, verdict: Verdict) -> Finished:
 
 
 async def _bury(connection: Connection, item: Composed, now: datetime) -> None:
-    if item.claimed.channel is NoticeChannel.EMAIL:
+    if item.claimed.channel is NoticeChannel.TELEGRAM:
+        await chats.breaks(connection, int(item.parcel.address), DetectedBy.PROBE, now)
+    else:
         digest = wishes.address_digest(item.parcel.address)
         await people.bury_address(connection, NoticeChannel.EMAIL, item.claimed.user_id, digest, now)
 

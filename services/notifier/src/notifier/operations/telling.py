@@ -89,23 +89,21 @@ async def _escalate(connection: Connection, deps: Deps, condition: Condition, st
     await deliveries.drop_waiting_of(connection, condition.condition_id, "superseded", now, keep_stage=stage)
     again = await conditions.lock_fact(connection, condition.fact)
     assert again is not None  # noqa: S101  it is locked
-    told = await notices.of_condition(connection, condition.condition_id)
-    versions = await notices.bump(connection, [notice.notice_id for notice in told], unread=True)
-    events: list[EventBody] = [
-        _sent(
-            notice.notice_id,
-            condition.code,
-            NoticeChannel.IN_APP,
-            notice.user_id,
-            notice.workspace_id,
-            version=versions[notice.notice_id],
-        )
-        for notice in told
-    ]
-    await enqueue(connection, events, source=SOURCE, now=now)
+    told = await _say_again(connection, condition, now, unread=True)
     known = await people.of_pairs(connection, [(notice.workspace_id, notice.user_id) for notice in told])
     ids = {notice.user_id: notice.notice_id for notice in told}
     await _plan(connection, deps, again, [(person, ids[person.user_id]) for person in known.values()], now)
+
+
+async def _say_again(
+    connection: Connection, condition: Condition, now: datetime, *, unread: bool = False
+) -> list[Notice]:
+    """The notices of a condition have changed: say so in the app, by a newer version of each."""
+    told = await notices.of_condition(connection, condition.condition_id)
+    versions = await notices.bump(connection, [notice.notice_id for notice in told], unread=unread)
+    events: list[EventBody] = [sent_event(notice, NoticeChannel.IN_APP, versions[notice.notice_id]) for notice in told]
+    await enqueue(connection, events, source=SOURCE, now=now)
+    return told
 
 
 async def _plan(
@@ -172,6 +170,9 @@ async def resolve(
         return
     metrics.RESOLVED.labels(condition.code.value, resolution.value).inc()
     await deliveries.drop_waiting_of(connection, condition.condition_id, resolution.value, now)
+    if condition.held_by is None:
+        # Open pages show it at once: the app's copy of the notice was updated.
+        await _say_again(connection, condition, now)
     if resolution in FOLLOWED_UP:
         await follow_up(connection, deps, [condition.condition_id], now)
 

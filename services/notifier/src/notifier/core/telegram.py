@@ -1,0 +1,145 @@
+"""Linking a Telegram chat to a person: a one-time code that is opened in the chat and confirmed there.
+
+The code is all that the link holds; it is random, works once and for a day, and only its digest is kept. Whoever opens
+it is asked whether the Wevion account is theirs, because a link can be forwarded.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+CODE_LIFE: Final = timedelta(hours=24)
+CODE_BYTES: Final = 32
+"""256 bits; 43 characters as base64url, of the 64 that a deep link may carry (Bot API, "Deep Linking")."""
+
+_START: Final = re.compile(r"^/start(?:@[A-Za-z0-9_]+)?(?:\s+(?P<code>[A-Za-z0-9_-]{1,64}))?\s*$")
+_COMMAND: Final = re.compile(r"^/(?P<name>[a-z]+)(?:@[A-Za-z0-9_]+)?(?:\s|$)")
+_PRESSED: Final = re.compile(r"^(?P<verb>link|refuse):(?P<token>[0-9a-f]{32})$")
+
+
+class CodeState(StrEnum):
+    """Where a one-time code is."""
+
+    WAITING = "waiting"
+    USED = "used"
+    EXPIRED = "expired"
+    SUPERSEDED = "superseded"
+    CANCELLED = "cancelled"
+
+
+class LinkState(StrEnum):
+    """Where a link is."""
+
+    LINKED = "linked"
+    BROKEN = "broken"
+    UNLINKED = "unlinked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """A one-time code, without the code."""
+
+    token_id: UUID
+    user_id: UUID
+    workspace_id: UUID
+    version: int
+    state: CodeState
+    chat_id: int | None
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A chat that belongs to a person."""
+
+    token_id: UUID
+    user_id: UUID
+    workspace_id: UUID
+    chat_id: int
+    chat_name: str
+    version: int
+    state: LinkState
+    linked_at: datetime
+    ended_at: datetime | None = None
+
+
+class Answer(StrEnum):
+    """What somebody who opens a link, or presses a button under our question, is told."""
+
+    CONFIRM = "confirm"
+    LINKED = "linked"
+    ALREADY = "already"
+    USED = "used"
+    EXPIRED = "expired"
+    SUPERSEDED = "superseded"
+    UNKNOWN = "unknown"
+    FOREIGN = "foreign"
+    TAKEN = "taken"
+    GROUP = "group"
+    REFUSED = "refused"
+    WELCOME = "welcome"
+    UNLINKED = "unlinked"
+    NOT_LINKED = "not_linked"
+    HELP = "help"
+
+
+def start_code(text: str) -> str | None:
+    """The code of `/start <code>`; empty for a bare `/start`; None for anything else."""
+    found = _START.match(text)
+    return None if found is None else found["code"] or ""
+
+
+def command(text: str) -> str | None:
+    """The name of a bot command, such as `unlink`."""
+    found = _COMMAND.match(text)
+    return None if found is None else found["name"]
+
+
+def button(verb: str, token_id: UUID) -> str:
+    """The data of a button (64 bytes at most): it names the code's token, and grants nothing by itself."""
+    return f"{verb}:{token_id.hex}"
+
+
+def pressed(data: str) -> tuple[str, UUID] | None:
+    """What a button's data says; None for data that is not ours."""
+    found = _PRESSED.match(data)
+    return None if found is None else (found["verb"], UUID(hex=found["token"]))
+
+
+def judge(code: Code | None, *, chat_id: int, linked_to: UUID | None, now: datetime) -> Answer:
+    """What a chat that shows this code is told. `linked_to`: the person whom the chat belongs to already.
+
+    A waiting code belongs to the first chat that opens it: in a second one it is somebody else's.
+    """
+    if code is None:
+        return Answer.UNKNOWN
+    if code.state is not CodeState.WAITING:
+        return _of_a_spent(code, chat_id=chat_id, linked_to=linked_to)
+    if now >= code.expires_at:
+        return Answer.EXPIRED
+    if code.chat_id is not None and code.chat_id != chat_id:
+        return Answer.FOREIGN
+    if linked_to is not None and linked_to != code.user_id:
+        return Answer.TAKEN
+    return Answer.CONFIRM
+
+
+def _of_a_spent(code: Code, *, chat_id: int, linked_to: UUID | None) -> Answer:
+    match code.state:
+        case CodeState.USED if code.chat_id == chat_id and linked_to == code.user_id:
+            return Answer.ALREADY  # Telegram clients send /start again when a link is opened twice
+        case CodeState.EXPIRED:
+            return Answer.EXPIRED
+        case CodeState.SUPERSEDED:
+            return Answer.SUPERSEDED
+        case _:
+            return Answer.USED
+
+
+def masked(address: str) -> str:
+    """Enough of an address to recognise one's own: `m***@agency.example`."""
+    name, at, domain = address.partition("@")
+    return f"{name[:1]}***{at}{domain}" if at else "***"

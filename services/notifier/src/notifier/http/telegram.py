@@ -1,0 +1,125 @@
+"""`/api/v1/telegram/link` for people, `/webhooks/telegram` for Telegram."""
+
+import hmac
+from datetime import datetime
+
+from aiogram.types import Update
+from aiohttp import web
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from common.runtime.clock import Clock
+from common.runtime.errors import Permanent, Retryable
+from common.web import Access, Principal, Problem, Routes
+from notifier.channels.telegram import TelegramChannel
+from notifier.core.errors import NoTelegramLink
+from notifier.http.reader import reader_of
+from notifier.operations import chatting
+from notifier.operations import telegram as operations
+from notifier.operations.deps import Deps
+from notifier.operations.telegram import Standing
+
+SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105  a header's name
+SETTINGS_PATH = "/settings/notifications"
+
+
+class LinkOffer(BaseModel):
+    """A deep link with a one-time code. It is shown once; a new one ends it."""
+
+    url: str
+    expires_at: datetime
+
+
+class LinkStatus(BaseModel):
+    """Whether and where Telegram messages reach the caller."""
+
+    state: Standing
+    chat_name: str | None
+    linked_at: datetime | None
+    expires_at: datetime | None
+
+
+def routes(deps: Deps, clock: Clock, bot: TelegramChannel | None, *, public_url: str) -> Routes:
+    """The endpoints for people. Without a bot they say that Telegram is not set up."""
+    r = Routes("telegram")
+    path = "/api/v1/telegram/link"
+
+    @r.post(
+        path,
+        access=Access.user(refuse_act=True),
+        summary="Make a link that connects a Telegram chat",
+        status=201,
+        problems=[(503, "telegram_off"), (503, "telegram_away")],
+    )
+    async def offer(principal: Principal) -> LinkOffer:
+        """Valid for 24 hours and one use. An earlier link of the caller ends."""
+        reader = reader_of(principal)
+        if bot is None:
+            raise Problem(503, "telegram_off", "Telegram is not set up", fix="Set WEVION_TELEGRAM_BOT_TOKEN.")
+        try:
+            username = await bot.username()
+        except (Retryable, Permanent):
+            raise Problem(
+                503, "telegram_away", "Telegram does not answer", fix="Try again.", headers={"Retry-After": "10"}
+            ) from None
+        code, expires_at = await operations.create_link(deps, reader, clock.now())
+        return LinkOffer(url=f"https://t.me/{username}?start={code}", expires_at=expires_at)
+
+    @r.get(path, access=Access.user(), summary="Whether a chat is connected")
+    async def status(principal: Principal) -> LinkStatus:
+        """`waiting`: a link was made and not used; `broken`: the bot was blocked or the chat is gone."""
+        found = await operations.status(deps, reader_of(principal), clock.now())
+        return LinkStatus(
+            state=found.state, chat_name=found.chat_name, linked_at=found.linked_at, expires_at=found.expires_at
+        )
+
+    @r.delete(
+        path,
+        access=Access.user(refuse_act=True),
+        summary="Disconnect the chat",
+        status=204,
+        problems=[(404, "no_telegram_link")],
+    )
+    async def unlink(principal: Principal) -> None:
+        """Also ends a link that was made and not used."""
+        try:
+            await operations.unlink(deps, reader_of(principal), clock.now())
+        except NoTelegramLink:
+            raise Problem(
+                404,
+                "no_telegram_link",
+                "No Telegram chat is connected",
+                fix="Connect one under Settings, Notifications.",
+                fix_url=public_url + SETTINGS_PATH,
+            ) from None
+
+    return r
+
+
+def webhook_routes(deps: Deps, clock: Clock, bot: TelegramChannel | None, *, secret: SecretStr | None) -> Routes:
+    """The endpoint for Telegram. `secret`: what was given to `setWebhook`; None when updates are polled."""
+    r = Routes("webhooks")
+
+    @r.post(
+        "/webhooks/telegram",
+        access=Access.public(),
+        summary="Updates from Telegram",
+        status=204,
+        problems=[(403, "wrong_secret"), (404, "no_webhook"), (400, "not_an_update")],
+    )
+    async def webhook(request: web.Request, body: bytes) -> None:
+        """Only with the secret that was given to `setWebhook`; each update is taken once."""
+        if bot is None or secret is None:
+            raise Problem(404, "no_webhook", "Updates are not received this way here")
+        given = request.headers.get(SECRET_HEADER, "")
+        if not hmac.compare_digest(given.encode(), secret.get_secret_value().encode()):
+            raise Problem(403, "wrong_secret", "The secret token is missing or wrong")
+        try:
+            update = Update.model_validate_json(body)
+        except ValidationError:
+            raise Problem(400, "not_an_update", "The body is not an update of the Bot API") from None
+        try:
+            await chatting.take_update(deps, bot, update, clock.now())
+        except Retryable:
+            raise Problem(503, "busy", "Try again", headers={"Retry-After": "5"}) from None
+
+    return r
