@@ -4,30 +4,31 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import aiohttp
 import aiohttp.web
 import pytest
+import pytest_asyncio
 from yarl import URL
 
 from common.contracts import Event, EventBody, decode
 from common.crypto import Keyring
 from common.kafka import TopicReader
 from common.postgres import Pool, open_pool
-from common.testing import ManualClock, eventually
+from common.runtime.ids import new_id
+from common.testing import ManualClock, eventually, stack
 from common.testing.processes.ports import choose_port
+from common.testing.stack import KafkaForTest
 from session_svc import app
 from session_svc.core.people import Role
 from session_svc.operations import setup
+from session_svc.operations.deps import Deps
 from session_svc.operations.hashing import PasswordHasher
+from session_svc.operations.keys import SigningKeys
 from session_svc.settings import GatewaySettings, SessionSettings
-
-if TYPE_CHECKING:
-    from common.testing import DatabaseFactory, KafkaForTest
 
 PASSWORD = "correct horse battery staple"
 
@@ -62,11 +63,14 @@ class Browser:
 
     http: aiohttp.ClientSession
     origin: str
+    address: str
     cookie: str | None = None
 
     async def call(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
         """One request; a new session cookie is kept as a browser keeps it."""
-        sent = {"Origin": self.origin} if method not in {"GET", "HEAD"} else {}
+        sent = {"X-Forwarded-For": self.address}
+        if method not in {"GET", "HEAD"}:
+            sent["Origin"] = self.origin
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         if self.cookie:
             sent["Cookie"] = f"wevion_session={self.cookie}"
@@ -97,31 +101,86 @@ class Browser:
         """What the browser's session module does."""
         return await self.post("/api/v1/auth/token")
 
+    async def session_id(self) -> str:
+        """The session's id."""
+        return str((await self.get("/api/v1/auth/session")).body["session_id"])
+
 
 @dataclass
-class World:
-    """The running system and hands to reach into it."""
+class System:
+    """The running processes."""
 
     pool: Pool
     http: aiohttp.ClientSession
     clock: ManualClock
-    kafka: "KafkaForTest"
+    kafka: KafkaForTest
     identity_url: str
     gateway_url: str
     notifier: "FakeNotifier"
     settings: SessionSettings
+    gateway_settings: GatewaySettings
+
+
+@dataclass
+class World:
+    """The running system as one test sees it: with people, workspaces and an address of its own."""
+
+    system: System
+    mark: str
+    address: str
     hasher: PasswordHasher = field(default_factory=lambda: PasswordHasher(memory_kib=8, passes=1))
 
+    @property
+    def pool(self) -> Pool:
+        return self.system.pool
+
+    @property
+    def http(self) -> aiohttp.ClientSession:
+        return self.system.http
+
+    @property
+    def clock(self) -> ManualClock:
+        return self.system.clock
+
+    @property
+    def identity_url(self) -> str:
+        return self.system.identity_url
+
+    @property
+    def gateway_url(self) -> str:
+        return self.system.gateway_url
+
+    def deps(self) -> Deps:
+        """What operations are given, for calling one directly."""
+        return Deps(
+            pool=self.pool,
+            keys=SigningKeys(self.pool, Keyring.generate(), self.system.settings.schedule()),
+            hasher=self.hasher,
+            issuer=self.gateway_url,
+            audience="wevion",
+            public_url=self.gateway_url,
+        )
+
+    def advance(self, step: timedelta) -> None:
+        """Time passes, for all processes."""
+        self.system.clock.advance(step)
+
+    def email(self, name: str) -> str:
+        """An address of this test's own."""
+        return f"{name}.{self.mark}@example.com"
+
     async def workspace(self, name: str = "Acme") -> UUID:
-        """A new workspace."""
-        made, _ = await setup.create_workspace(self.pool, name=name, workspace_id=None, now=self.clock.now())
+        """A workspace of this test's own; the same for the same name."""
+        made, _ = await setup.create_workspace(
+            self.pool, name=f"{name} {self.mark}", workspace_id=None, now=self.clock.now()
+        )
         return made
 
     async def person(
         self, name: str = "ann", role: Role = Role.MEMBER, workspace_id: UUID | None = None, *, support: bool = False
     ) -> Person:
         """A new user. Without a workspace, in `Acme`; support admins in their own."""
-        email = f"{name}@example.com"
+        email = self.email(name)
         made = await setup.create_user(
             self.pool,
             self.hasher,
@@ -139,7 +198,7 @@ class World:
 
     def browser(self) -> Browser:
         """A browser without a session."""
-        return Browser(self.http, self.gateway_url)
+        return Browser(self.http, self.gateway_url, self.address)
 
     async def signed_in(self, person: Person) -> Browser:
         """A browser with a session."""
@@ -156,28 +215,37 @@ class World:
         assert secret is not None
         return secret
 
-    async def service_token(self, client_id: str, *scopes: str) -> str:
-        """A service's JWT."""
+    async def give_secret(self, client_id: str, secret: str, *scopes: str) -> None:
+        """One more secret for a client, a moment later."""
+        self.advance(timedelta(seconds=1))
+        await setup.create_client(
+            self.pool, client_id=client_id, name=client_id, scopes=scopes, secret=secret, now=self.clock.now()
+        )
+
+    async def service_token(self, *scopes: str) -> str:
+        """The JWT of a new service client with these scopes."""
+        client_id = f"service-{new_id()}"
         secret = await self.client(client_id, *scopes)
-        form = {"grant_type": "client_credentials"}
         async with self.http.post(
             f"{self.identity_url}/oauth2/token",
-            data=form,
+            data={"grant_type": "client_credentials"},
             headers={"Authorization": aiohttp.encode_basic_auth(client_id, secret)},
         ) as answer:
             assert answer.status == 200
             return str((await answer.json())["access_token"])
 
-    async def sessions_in_state(self, status: str) -> int:
-        """How many sessions are in this state."""
-        count: int = await self.pool.fetchval("SELECT count(*) FROM sessions WHERE status = $1", status)
+    async def live_sessions(self, person: Person) -> int:
+        """How many sessions of this person are in state active."""
+        count: int = await self.pool.fetchval(
+            "SELECT count(*) FROM sessions WHERE status = 'active' AND user_id = $1", person.user_id
+        )
         return count
 
     @contextlib.asynccontextmanager
     async def events(self, *topics: str) -> AsyncIterator[list[Event[EventBody]]]:
         """The events of these topics from the beginning, as they come in."""
         seen: list[Event[EventBody]] = []
-        reader = TopicReader(self.kafka.settings, *topics)
+        reader = TopicReader(self.system.kafka.settings, *topics)
 
         async def follow() -> None:
             async for record in reader:
@@ -199,6 +267,7 @@ class FakeNotifier:
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []
         self.authorizations: list[str] = []
+        self.refused = 0
         self.status = 202
         self.url = ""
 
@@ -206,11 +275,13 @@ class FakeNotifier:
         if self.status < 300:
             self.messages.append(await request.json())
             self.authorizations.append(request.headers["Authorization"])
+        else:
+            self.refused += 1
         return aiohttp.web.Response(status=self.status)
 
 
-@pytest.fixture
-async def notifier() -> AsyncIterator[FakeNotifier]:
+@contextlib.asynccontextmanager
+async def _notifier() -> AsyncIterator[FakeNotifier]:
     fake = FakeNotifier()
     web = aiohttp.web.Application()
     web.router.add_post("/api/v1/messages", fake.handle)
@@ -222,67 +293,72 @@ async def notifier() -> AsyncIterator[FakeNotifier]:
     await runner.cleanup()
 
 
-@pytest.fixture
-def clock() -> ManualClock:
-    """Begins at the present second: events carry it, and brokers refuse times far from theirs."""
-    return ManualClock(datetime.now(UTC).replace(microsecond=0))
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def system(
+    postgres_server: str, kafka_server: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[System]:
+    """session-svc and its gateway, started once for all tests: they differ in their people, not in their processes.
 
-
-@pytest.fixture
-async def world(
-    database: "DatabaseFactory",
-    kafka: "KafkaForTest",
-    notifier: FakeNotifier,
-    clock: ManualClock,
-    tmp_path: Path,
-) -> AsyncIterator[World]:
-    """session-svc and its gateway, ready."""
+    Its clock begins at the present second (brokers refuse times far from theirs) and only ever goes forward.
+    """
+    clock = ManualClock(datetime.now(UTC).replace(microsecond=0))
+    template = await stack.ensure_template(postgres_server, "session_svc")
+    dsn = await stack.clone_database(postgres_server, template)
+    kafka = stack.KafkaForTest(bootstrap=kafka_server, prefix=stack.unique_name("test") + ".")
+    await kafka.create_topics()
+    keyring_file = tmp_path_factory.mktemp("keyring") / "keyring.json"
+    Keyring.generate().write(keyring_file)
     identity_port, gateway_port = choose_port(), choose_port()
     identity_url, gateway_url = f"http://127.0.0.1:{identity_port}", f"http://127.0.0.1:{gateway_port}"
-    dsn = await database("session_svc")
-    keyring_file = tmp_path / "keyring.json"
-    Keyring.generate().write(keyring_file)
-    shared: dict[str, Any] = {
-        "kafka_bootstrap_servers": kafka.bootstrap,
-        "kafka_topic_prefix": kafka.prefix,
-        "public_url": gateway_url,
-        "issuer": gateway_url,
-        "jwks_url": f"{identity_url}/.well-known/jwks.json",
-        "token_url": f"{identity_url}/oauth2/token",
-        "log_level": "warning",
-        "drain_s": 1,
-    }
-    settings = SessionSettings(
-        http_port=identity_port,
-        database_url=dsn,
-        keyring_file=keyring_file,
-        notifier_url=notifier.url,
-        password_memory_kib=8,
-        password_passes=1,
-        **shared,
-    )
-    gateway = GatewaySettings(
-        http_port=gateway_port,
-        session_url=identity_url,
-        notifier_url=notifier.url,
-        oauth_url=f"http://127.0.0.1:{choose_port()}",  # nobody listens there
-        heartbeat_s=0.2,
-        upstream_timeout_s=5,
-        trusted_proxies="127.0.0.1",
-        **shared,
-    )
-    async with (
-        running(app.run(settings, clock)),
-        running(app.run_gateway(gateway, clock)),
-        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http,
-    ):
-        pool = await open_pool(dsn, application_name="test", max_size=3)
-        try:
+    async with _notifier() as notifier:
+        shared: dict[str, Any] = {
+            "kafka_bootstrap_servers": kafka.bootstrap,
+            "kafka_topic_prefix": kafka.prefix,
+            "public_url": gateway_url,
+            "issuer": gateway_url,
+            "jwks_url": f"{identity_url}/.well-known/jwks.json",
+            "token_url": f"{identity_url}/oauth2/token",
+            "notifier_url": notifier.url,
+            "log_level": "warning",
+            "drain_s": 1,
+        }
+        settings = SessionSettings(
+            http_port=identity_port,
+            database_url=dsn,
+            keyring_file=keyring_file,
+            password_memory_kib=8,
+            password_passes=1,
+            **shared,
+        )
+        gateway_settings = GatewaySettings(
+            http_port=gateway_port,
+            session_url=identity_url,
+            oauth_url=f"http://127.0.0.1:{choose_port()}",  # nobody listens there
+            heartbeat_s=0.2,
+            upstream_timeout_s=5,
+            trusted_proxies="127.0.0.1",  # so that each test's browsers have an address of their own
+            **shared,
+        )
+        async with (
+            running(app.run(settings, clock)),
+            running(app.run_gateway(gateway_settings, clock)),
+            aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http,
+        ):
+            pool = await open_pool(dsn, application_name="test", max_size=3)
             for url in (identity_url, gateway_url):
                 await eventually(_ready(http, url), 20, what=f"{url} is ready")
-            yield World(pool, http, clock, kafka, identity_url, gateway_url, notifier, settings)
-        finally:
+            yield System(pool, http, clock, kafka, identity_url, gateway_url, notifier, settings, gateway_settings)
             await pool.close()
+    await kafka.delete_topics()
+    await stack.drop_database(postgres_server, dsn)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def world(system: System) -> World:
+    """The system, for one test."""
+    unique = new_id().int
+    address = f"10.{unique >> 16 & 255}.{unique >> 8 & 255}.{unique & 255}"
+    return World(system, f"{unique & 0xFFFFFFFFFF:x}", address)
 
 
 @contextlib.asynccontextmanager

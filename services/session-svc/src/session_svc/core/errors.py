@@ -76,6 +76,10 @@ class InvalidClient(Refused):
     """Client authentication failed (RFC 6749, section 5.2)."""
 
 
+class InvalidScope(Refused):
+    """A client asked for a scope that it does not have (RFC 6749, section 5.2)."""
+
+
 class LinkRefused(Refused):
     """A one-time link that does not work any more, or never did: `used`, `expired` or `unknown`."""
 

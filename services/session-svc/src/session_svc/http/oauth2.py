@@ -8,10 +8,13 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from common.runtime.clock import Clock
-from common.web import Access, Form, Problem, Routes
+from common.web import Access, Form, Problem, Reply, Routes
 from session_svc.http.refusals import RefusingRoutes
-from session_svc.operations import tokens
+from session_svc.operations import introspection, tokens
 from session_svc.operations.deps import Deps
+
+INTROSPECT = "tokens:introspect"
+REVOKE = "sessions:revoke"
 
 
 class ClientAuth(BaseModel):
@@ -39,6 +42,22 @@ class AccessToken(BaseModel):
     scope: str
 
 
+class TokenInQuestion(ClientAuth):
+    """A request about a JWT. The hint is not needed: there is one kind of token here."""
+
+    token: SecretStr = Field(min_length=1, max_length=8192)
+    token_type_hint: str | None = Field(default=None, max_length=100)
+
+
+class Introspection(BaseModel):
+    """What is known of a token (RFC 7662, section 2.2). Of one that is not active, nothing else is said."""
+
+    model_config = ConfigDict(extra="allow")
+
+    active: bool
+    token_type: str | None = None
+
+
 def routes(deps: Deps, clock: Clock) -> Routes:
     """The endpoints."""
     r = RefusingRoutes("oauth2", deps.public_url)
@@ -58,6 +77,50 @@ def routes(deps: Deps, clock: Clock) -> Routes:
             raise Problem(400, "unsupported_grant_type", detail="the grant type must be client_credentials")
         token, scopes, life_s = await tokens.mint_for_service(deps, client_id, secret, body.scope, clock.now())
         return AccessToken(access_token=token, expires_in=life_s, scope=" ".join(scopes))
+
+    @r.post(
+        "/oauth2/introspect",
+        access=Access.public(),
+        summary="Whether a JWT is good at this moment (RFC 7662)",
+        problems=[(401, "invalid_client"), (403, "insufficient_scope")],
+        max_body_bytes=16_384,
+        oauth_errors=True,
+    )
+    async def introspect(body: Form[TokenInQuestion], request: web.Request) -> Introspection:
+        """Asks the database, so it knows of an end before any event has told of it. Needs `tokens:introspect`."""
+        client_id, secret = credentials(request, body)
+        await allowed_client(client_id, secret, INTROSPECT)
+        claims = await introspection.introspect(deps, body.token.get_secret_value(), clock.now())
+        if claims is None:
+            return Introspection(active=False)
+        return Introspection(active=True, token_type="Bearer", **claims)  # noqa: S106  RFC 6750's name
+
+    @r.post(
+        "/oauth2/revoke",
+        access=Access.public(),
+        summary="End the session of a JWT (RFC 7009)",
+        problems=[(401, "invalid_client"), (403, "insufficient_scope"), (400, "unsupported_token_type")],
+        max_body_bytes=16_384,
+        oauth_errors=True,
+    )
+    async def revoke(body: Form[TokenInQuestion], request: web.Request) -> Reply:
+        """Every JWT of the session is refused everywhere. One that is no token of ours is answered like success."""
+        client_id, secret = credentials(request, body)
+        await allowed_client(client_id, secret, REVOKE)
+        done = await introspection.revoke(deps, body.token.get_secret_value(), client_id or "", clock.now())
+        if not done:
+            raise Problem(
+                400,
+                "unsupported_token_type",
+                detail="a service's JWT cannot be taken back; it lives 15 minutes",
+                fix="Replace the client's secret, or disable the client.",
+            )
+        return Reply(None, 200)
+
+    async def allowed_client(client_id: str | None, secret: str | None, scope: str) -> None:
+        client = await tokens.authenticated_client(deps, client_id, secret)
+        if scope not in client.scopes:
+            raise Problem(403, "insufficient_scope", detail=f"the client does not have the scope {scope}")
 
     return r
 

@@ -99,6 +99,8 @@ def problem(refusal: Exception, public_url: str) -> Problem:  # noqa: C901, PLR0
                 detail="client authentication failed",
                 headers={"WWW-Authenticate": 'Basic realm="wevion"'},
             )
+        case errors.InvalidScope():
+            return Problem(400, "invalid_scope", detail="the client does not have all of these scopes")
         case errors.LinkRefused():
             return Problem(
                 410,

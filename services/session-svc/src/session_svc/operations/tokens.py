@@ -10,7 +10,7 @@ from common.runtime.ids import new_id
 from session_svc import metrics
 from session_svc.core import clients, jwt
 from session_svc.core import session as life
-from session_svc.core.errors import InvalidClient, NoSession, NotAllowed
+from session_svc.core.errors import InvalidClient, InvalidScope, NoSession
 from session_svc.core.refusals import words_for
 from session_svc.core.session import EndCause, Session
 from session_svc.operations import state
@@ -96,13 +96,13 @@ async def mint_for_service(
 
     Raises:
         InvalidClient: unknown, disabled, or a wrong secret. Which of these is not said.
-        NotAllowed: it asked for a scope that it does not have.
+        InvalidScope: it asked for a scope that it does not have.
 
     """
     client = await authenticated_client(deps, client_id, secret)
     scopes = clients.granted(client, scope)
     if scopes is None:
-        raise NotAllowed("invalid_scope", "the client does not have all of these scopes", "Ask for fewer scopes.")
+        raise InvalidScope
     token = await service_jwt(deps, client.client_id, scopes, now)
     return token, scopes, int(deps.limits.service_jwt_life.total_seconds())
 
