@@ -9,11 +9,12 @@ from pathlib import Path
 from common.testing.processes import ChildFailed
 from devstack import demo, infra, services, suite, up
 from devstack.layout import Layout, StackBusy
-from devstack.terminal import say
+from devstack.terminal import only_ours, say
 
 
 def main() -> int:
     args = _parser().parse_args()
+    only_ours()
     work: Callable[[argparse.Namespace], int] = args.work
     try:
         return work(args)

@@ -7,7 +7,7 @@ import aiohttp
 from yarl import URL
 
 #: Which app at the simulator each of oauth-svc's providers signs in with.
-PROVIDERS = ("meta", "google-ads", "tiktok", "taboola", "snapchat", "outbrain", "stripe", "google-drive")
+PROVIDERS = ("meta",)
 #: A provider that oauth-svc knows by settings alone.
 GENERIC = "acme"
 GENERIC_HOST = "rfc6749.example"

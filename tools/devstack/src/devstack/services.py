@@ -23,10 +23,7 @@ DATABASES = {
 }
 #: Service clients (OAuth client_credentials at session-svc) and the scopes that they need.
 CLIENTS = {
-    "oauth-svc": ("users:read",),
-    "expiry-watcher": ("users:read",),
-    "rule-pauser": ("tokens:read", "users:read"),
-    "notifier": ("users:read", "tokens:read"),
+    "notifier": ("users:read",),
     "demo-backend": ("tokens:read", "users:read", "rules:write"),
 }
 #: More than that is no use on one machine.
@@ -107,7 +104,14 @@ def process(service: str, addresses: Addresses, vault: Vault, *, port: int, prov
             "NOTIFIER_URL": addresses.urls("notifier"),
         }
     if service == "notifier":
-        settings |= {"SMTP_HOST": LOOPBACK, "SMTP_PORT": str(addresses.ports["mailbox-smtp"])}
+        settings |= {
+            "SESSION_URL": addresses.url("session-svc"),
+            "SMTP_HOST": LOOPBACK,
+            "SMTP_PORT": str(addresses.ports["mailbox-smtp"]),
+            "SMTP_TLS": "none",
+            # the same few people are told the same story again and again; nothing of it may wait for a digest
+            "DIGEST_AFTER": "1000",
+        }
     env = _inherited() | {f"WEVION_{name}": value for name, value in settings.items()}
     env["WEVION_SECRETS_DIR"] = str(vault.service_folder(service, secrets))
     verb = ("session-svc", "gateway") if service == "gateway" else (service, "run")

@@ -1,5 +1,6 @@
 """What `make run` and `make demo` print: a line per step, plain enough for a log file."""
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,11 @@ DETAIL_COLUMN = 34
 def say(text: str = "") -> None:
     """One line, at once (a pipe would hold it back)."""
     print(text, flush=True)
+
+
+def only_ours() -> None:
+    """Keeps libraries' warnings about servers that come and go out of a story for people."""
+    logging.basicConfig(level=logging.CRITICAL)
 
 
 def quiet(_text: str = "") -> None:

@@ -56,6 +56,10 @@ class Witness:
     def count(self) -> int:
         return len(self._events)
 
+    def events(self) -> list[Event[EventBody]]:
+        """Everything seen so far, each event once."""
+        return list(self._events.values())
+
     async def saw(
         self, kind: type[B], where: Callable[[B], bool], what: str, patience_s: float = PATIENCE_S
     ) -> Event[B]:
