@@ -6,7 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from bench import p1_mint, p2_verify, p7_revocation, p10_outbox
+from bench import p1_mint, p2_verify, p3_refresh, p7_revocation, p10_outbox
 from bench.results import Result, table, write
 from bench.stack import Stack, opened
 
@@ -15,6 +15,7 @@ Benchmark = Callable[..., Awaitable[list[Result]]]
 BENCHMARKS: dict[str, Benchmark] = {
     "P1": p1_mint.run,
     "P2": p2_verify.run,
+    "P3": p3_refresh.run,
     "P7": p7_revocation.run,
     "P10": p10_outbox.run,
 }

@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaProducer
 
 from bench.results import Result, paired_ratio
 from bench.stack import Stack
-from common.contracts import TokenKind, TokenRef, TokenRefreshedV1, encode_body
+from common.contracts import Event, TokenKind, TokenRef, TokenRefreshedV1, encode_body, encode_headers
 from common.kafka import EventProducer, KafkaSettings, TopicReader
 from common.outbox import Relay, enqueue
 from common.postgres import Pool, open_pool, transaction
@@ -82,8 +82,8 @@ async def _drain(pool: Pool, producer: EventProducer, rows: int) -> float:
 async def _raw(settings: KafkaSettings, rows: int) -> float:
     records = []
     for _ in range(rows):
-        body = _body()
-        records.append((body.subject().encode(), encode_body(body)))
+        event = Event(id=new_id(), time=datetime.now(UTC), source="bench", body=_body())
+        records.append((event.body.subject().encode(), encode_body(event.body), list(encode_headers(event))))
     producer = AIOKafkaProducer(
         bootstrap_servers=settings.bootstrap_servers,
         enable_idempotence=True,
@@ -94,7 +94,7 @@ async def _raw(settings: KafkaSettings, rows: int) -> float:
     await producer.start()
     started = time.perf_counter()
     topic = settings.wire_name(TOPIC)
-    await asyncio.gather(*[await producer.send(topic, value, key) for key, value in records])
+    await asyncio.gather(*[await producer.send(topic, value, key, headers=headers) for key, value, headers in records])
     rate = rows / (time.perf_counter() - started)
     await producer.stop()
     return rate

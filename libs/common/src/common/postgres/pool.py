@@ -1,13 +1,13 @@
 """One way to reach the database, with a limit on everything."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
 import asyncpg
+from pydantic_core import from_json, to_json
 
 from common.runtime.errors import Retryable
 
@@ -51,11 +51,11 @@ def translate_errors() -> Iterator[None]:
 
 async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     for name in ("json", "jsonb"):
-        await connection.set_type_codec(name, encoder=_dump_json, decoder=json.loads, schema="pg_catalog")
+        await connection.set_type_codec(name, encoder=_dump_json, decoder=from_json, schema="pg_catalog")
 
 
 def _dump_json(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return to_json(value).decode()
 
 
 async def open_pool(
