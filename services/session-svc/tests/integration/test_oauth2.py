@@ -1,10 +1,14 @@
 """OAuth 2.0 for services: with HTTP alone, and with Authlib as an independent client."""
 
-from datetime import timedelta
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import jwt
+import playwright
 import pytest
 from authlib.oauth2.auth import ClientAuth
 from authlib.oauth2.rfc6749.parameters import prepare_token_request
@@ -19,6 +23,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+# The browser tests' driver brings a Node of its own: nothing else is needed to run a client from npm.
+NODE = Path(playwright.__file__).parent / "driver" / "node"
+STORY = Path(__file__).parents[1] / "clients" / "story.mjs"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
@@ -88,6 +95,35 @@ async def test_authlib_revokes_a_session(world: "World") -> None:
 
     refused = await browser.token()
     assert (refused.status, refused.body["cause"]) == (401, "admin_forced")
+
+
+async def test_javascript_client_that_knows_only_the_rfcs(world: "World") -> None:
+    scopes = ("tokens:introspect", "sessions:revoke")
+    client = await _client(world, *scopes)
+    browser = await world.signed_in(await world.person())
+    told = {
+        "issuer": world.gateway_url,
+        "audience": "wevion",
+        "id": client.client_id,
+        "secret": client.secret,
+        "sessionJwt": (await browser.token()).body["token"],
+        # The test's clock may be days ahead; the library only knows the machine's.
+        "skewSeconds": round(world.clock.now().timestamp() - datetime.now(UTC).timestamp()),
+    }
+
+    process = await asyncio.create_subprocess_exec(
+        NODE,
+        STORY,
+        json.dumps(told),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(30):
+        said, errors = await process.communicate()
+
+    assert process.returncode == 0, errors.decode()
+    assert json.loads(said) == {"scope": " ".join(scopes), "sub": client.client_id, "before": True, "after": False}
+    assert (await browser.token()).body["cause"] == "admin_forced"
 
 
 async def test_introspection_knows_of_an_end_at_once(world: "World") -> None:

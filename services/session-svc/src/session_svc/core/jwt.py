@@ -10,15 +10,16 @@ from uuid import UUID
 from session_svc.core.session import Session
 
 ALGORITHM = "EdDSA"
+ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105  RFC 9068, section 2.1: the type of a service's JWT
 
 
 def _b64(raw: bytes) -> bytes:
     return base64.urlsafe_b64encode(raw).rstrip(b"=")
 
 
-def encoded_header(kid: str) -> bytes:
+def encoded_header(kid: str, typ: str = "JWT") -> bytes:
     """The protected header, ready to be joined: it is the same for every JWT of a key, so it is made once per key."""
-    return _b64(json.dumps({"alg": ALGORITHM, "kid": kid, "typ": "JWT"}, separators=(",", ":")).encode())
+    return _b64(json.dumps({"alg": ALGORITHM, "kid": kid, "typ": typ}, separators=(",", ":")).encode())
 
 
 def signing_input(header: bytes, claims: Mapping[str, Any]) -> bytes:

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
@@ -33,6 +33,7 @@ class _Key:
     times: KeyTimes
     private: Ed25519PrivateKey
     header: bytes
+    service_header: bytes
     public_jwk: Mapping[str, str]
 
 
@@ -119,7 +120,7 @@ class SigningKeys:
         key = self._active
         if key is None or self._active_until is None or now >= self._active_until:
             key = self._choose(now)
-        signed = jwt.signing_input(key.header, claims)
+        signed = jwt.signing_input(key.service_header if "client_id" in claims else key.header, claims)
         return jwt.compact(signed, key.private.sign(signed))
 
     async def sign_fresh(self, claims: Mapping[str, Any], now: datetime) -> str:
@@ -173,9 +174,7 @@ class SigningKeys:
         loaded = []
         for row in rows:
             old = known.get(row.times.kid)
-            loaded.append(
-                _Key(row.times, old.private, old.header, old.public_jwk) if old is not None else self._open(row)
-            )
+            loaded.append(replace(old, times=row.times) if old is not None else self._open(row))
         self._keys = tuple(loaded)
         public = {key.times.kid: key.private.public_key() for key in loaded}
         if public.keys() != self.current.keys():
@@ -191,7 +190,13 @@ class SigningKeys:
 
     def _open(self, row: stored.StoredKey) -> _Key:
         private = Ed25519PrivateKey.from_private_bytes(self._keyring.open_(row.sealed_key, _aad(row.times.kid)))
-        return _Key(row.times, private, jwt.encoded_header(row.times.kid), _public_jwk(row.public_key))
+        return _Key(
+            times=row.times,
+            private=private,
+            header=jwt.encoded_header(row.times.kid),
+            service_header=jwt.encoded_header(row.times.kid, jwt.ACCESS_TOKEN_TYPE),
+            public_jwk=_public_jwk(row.public_key),
+        )
 
     def _make(self, now: datetime, signs_from: datetime) -> stored.StoredKey:
         private = Ed25519PrivateKey.generate()
