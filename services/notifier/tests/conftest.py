@@ -3,7 +3,7 @@
 import asyncio
 import email
 import email.policy
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
@@ -32,11 +32,11 @@ from common.contracts import (
     decode,
 )
 from common.crypto import Keyring
-from common.postgres import Pool, open_pool
+from common.postgres import Pool, open_pool, transaction
 from common.runtime.errors import Retryable
 from common.runtime.ids import new_id
 from common.runtime.retry import Backoff
-from common.testing import ManualClock
+from common.testing import ManualClock, stack
 from notifier.app import load_texts
 from notifier.channels.base import Channel
 from notifier.channels.mail import MailChannel, MailServer
@@ -44,9 +44,14 @@ from notifier.channels.throttle import Throttle
 from notifier.core.routing import Pace, Person
 from notifier.operations import directory, events, sending
 from notifier.operations.deps import Deps
+from notifier.store import people as people_store
 
+TABLES = (
+    "delivery_line delivery data_gap notice condition incident token paused_rule person workspace dead_address preference "
+    "telegram_code telegram_link telegram_update outbox inbox relay_lease"
+).split()
+RESET = "UPDATE telegram_poller SET owner = NULL, expires_at = '-infinity'"
 NOW = datetime(2026, 9, 14, 12, 0, tzinfo=UTC)
-DatabaseFactory = Callable[[str], Awaitable[str]]
 
 
 class Mailbox:
@@ -171,6 +176,12 @@ class World:
     async def state(self, token: TokenRef, status: TokenStatus, **more: Any) -> None:
         await self.take(TokenStateV1(token=token, status=status, since=self.clock.now(), **more))
 
+    async def know_people_of(self) -> None:
+        """Learn the workspace's people before any token was seen."""
+        async with transaction(self.deps.pool) as connection:
+            await people_store.want(connection, [self.workspace_id], self.clock.now())
+        await self.know_people()
+
     async def know_people(self) -> None:
         await directory.refresh(self.deps, self.clock.now())
 
@@ -208,9 +219,22 @@ async def mail_server() -> AsyncIterator[tuple[Mailbox, int]]:
     server.close()
 
 
+@pytest.fixture(scope="session")
+def shared_dsn(postgres_server: str) -> Iterator[str]:
+    """One database for the run: emptying it between tests is much quicker than making another."""
+
+    async def make() -> str:
+        return await stack.clone_database(postgres_server, await stack.ensure_template(postgres_server, "notifier"))
+
+    dsn = asyncio.run(make())
+    yield dsn
+    asyncio.run(stack.drop_database(postgres_server, dsn))
+
+
 @pytest.fixture
-async def pool(database: DatabaseFactory) -> AsyncIterator[Pool]:
-    pool = await open_pool(await database("notifier"), application_name="test", max_size=8)
+async def pool(shared_dsn: str) -> AsyncIterator[Pool]:
+    pool = await open_pool(shared_dsn, application_name="test", max_size=8)
+    await pool.execute("".join(f"DELETE FROM {table};" for table in TABLES) + RESET)
     yield pool
     await pool.close()
 
