@@ -1,0 +1,102 @@
+"""The keyring file: what is refused, how it is written, how keys are changed."""
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+
+from common.crypto import Keyring, KeyringError, Unsealable
+
+KEY = base64.b64encode(bytes(32)).decode()
+OTHER = base64.b64encode(bytes(31) + b"x").decode()
+
+
+def write(path: Path, text: str | bytes, mode: int = 0o600) -> Path:
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    path.chmod(mode)
+    return path
+
+
+def test_written_and_read(tmp_path: Path) -> None:
+    keyring = Keyring.generate("2026-11")
+    path = tmp_path / "keyring.json"
+    keyring.write(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    again = Keyring.from_file(path)
+    assert (again.active, again.ids) == ("2026-11", ("2026-11",))
+    assert again.open_(keyring.seal(b"x", b"a"), b"a") == b"x"
+    assert [each.name for each in tmp_path.iterdir()] == ["keyring.json"]
+
+
+def test_toml_is_read_too(tmp_path: Path) -> None:
+    path = write(tmp_path / "keyring.toml", f'active = "a"\n[keys]\na = "{KEY}"\n"b" = "{OTHER}"\n')
+    assert Keyring.from_file(path).ids == ("a", "b")
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660, 0o601])
+def test_a_file_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
+    path = write(tmp_path / "k.json", json.dumps({"active": "a", "keys": {"a": KEY}}), mode)
+    with pytest.raises(KeyringError, match="must be 0600"):
+        Keyring.from_file(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "is not a keyring"),
+        ("{", "is not a keyring"),
+        ("[]", "is not a keyring"),
+        ("null", "is not a keyring"),
+        (b"\xff\xfe", "cannot be read"),
+        (json.dumps({"keys": {"a": KEY}}), "is not a keyring"),
+        (json.dumps({"active": "a"}), "is not a keyring"),
+        (json.dumps({"active": "b", "keys": {"a": KEY}}), "'b' is not among"),
+        (json.dumps({"active": "a", "keys": {"a": "c2hvcnQ="}}), "5 bytes instead of 32"),
+        (json.dumps({"active": "a", "keys": {"a": "no base64!"}}), "'a' is not base64"),
+        (json.dumps({"active": "a", "keys": {"a": 5}}), "'a' is not base64"),
+        (json.dumps({"active": "a b", "keys": {"a b": KEY}}), "letters, digits"),
+        (json.dumps({"active": "", "keys": {"": KEY}}), "letters, digits"),
+        (json.dumps({"active": "a", "keys": {"a": KEY, "b": KEY}}), "two ids have the same key"),
+    ],
+)
+def test_files_that_are_refused(tmp_path: Path, text: str | bytes, why: str) -> None:
+    with pytest.raises(KeyringError, match=why) as refused:
+        Keyring.from_file(write(tmp_path / "k.json", text))
+    assert KEY not in str(refused.value)
+    assert "no base64!" not in str(refused.value)
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(KeyringError, match="cannot be read"):
+        Keyring.from_file(tmp_path / "none.json")
+
+
+def test_rotation_opens_the_old_and_seals_with_the_new() -> None:
+    first = Keyring.generate("k1")
+    old = first.seal(b"x", b"")
+    second = first.rotated("k2")
+    assert second.key_id_of(second.seal(b"y", b"")) == "k2"
+    assert second.key_id_of(old) == "k1"
+    assert second.open_(old, b"") == b"x"
+    third = second.without("k1")
+    with pytest.raises(Unsealable):
+        third.open_(old, b"")
+    with pytest.raises(KeyringError, match="already"):
+        second.rotated("k1")
+    with pytest.raises(KeyringError, match="is active"):
+        second.without("k2")
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "keyring.json"
+    Keyring.generate("old").write(path)
+
+    def fail(_: int) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("common.crypto.keyring.os.fsync", fail)
+    with pytest.raises(OSError, match="disk full"):
+        Keyring.generate("new").write(path)
+    assert Keyring.from_file(path).active == "old"
+    assert [each.name for each in tmp_path.iterdir()] == ["keyring.json"]
