@@ -49,6 +49,10 @@ class Layout:
         return self.secrets / "identities.json"
 
     @property
+    def seed_file(self) -> Path:
+        return self.secrets / "seed.json"
+
+    @property
     def demo_file(self) -> Path:
         return self.root / "demo.json"
 

@@ -13,6 +13,11 @@ GENERIC = "acme"
 GENERIC_HOST = "rfc6749.example"
 
 
+def simulated(provider: str) -> str:
+    """What the simulator calls a provider of oauth-svc."""
+    return "rfc6749" if provider == GENERIC else provider
+
+
 class Platforms:
     """The simulator's control API."""
 

@@ -39,6 +39,7 @@ class Stack:
     http: aiohttp.ClientSession
     steps: Steps
     platforms: Platforms
+    without: frozenset[str]
     identities: Identities | None = None
 
     def process(self, service: str, name: str | None = None) -> services.Process:
@@ -101,6 +102,7 @@ async def running(
                 supervisor=supervisor,
                 http=http,
                 steps=Steps(out),
+                without=without,
                 platforms=Platforms(http, f"http://127.0.0.1:{chosen['simulator-control']}"),
             )
             supervisor.on_change = stack.write_demo_file

@@ -3,10 +3,14 @@
 import asyncio
 import signal
 from collections.abc import Mapping
+from functools import partial
 
+from devstack import seed
 from devstack import stack as stacks
+from devstack.browser import Browser
 from devstack.layout import Layout
-from devstack.terminal import say, table
+from devstack.terminal import paint, say, table
+from devstack.witness import persist
 
 
 async def run(layout: Layout, replicas: Mapping[str, int], without: frozenset[str]) -> int:
@@ -32,14 +36,39 @@ async def run(layout: Layout, replicas: Mapping[str, int], without: frozenset[st
 
 async def _until_cancelled(layout: Layout, replicas: Mapping[str, int], without: frozenset[str]) -> None:
     async with stacks.running(layout, replicas=replicas, without=without) as stack:
+        seeded = await _seed(stack)
         say(f"\nready after {stack.steps.elapsed_s:.1f} s\n")
-        say(
-            table(
-                [
-                    ("console", stack.addresses.public_url),
-                    ("mailbox", f"{stack.addresses.url('simulator-control')}/mailbox"),
-                ]
-            )
-        )
+        _introduce(stack, seeded)
         say("\nCtrl-C stops everything.")
         await asyncio.Event().wait()
+
+
+async def _seed(stack: stacks.Stack) -> seed.Seeded | None:
+    """None where a service that it needs was left out."""
+    if stack.identities is None or stack.without:
+        return None
+    owner = stack.identities.user("owner")
+    with stack.steps.step("demo workspace") as detail:
+        async with Browser(stack.addresses.public_url) as browser:
+            await persist(partial(browser.sign_in, owner["email"], owner["password"]), "the owner's sign-in")
+            seeded = await seed.ensure(browser, stack.platforms, stack.vault, stack.layout.seed_file)
+        detail.text = seeded.summary
+    return seeded
+
+
+def _introduce(stack: stacks.Stack, seeded: seed.Seeded | None) -> None:
+    """Where to go, who to be, and what to look at."""
+    address = stack.addresses
+    say(f"  console   {paint(address.public_url, 36)}")
+    say(f"  mailbox   {address.url('simulator-control')}/mailbox")
+    if stack.identities is not None:
+        say("\n  sign in as")
+        rows = [(user["role"].replace("_", " "), user["email"], user["password"]) for user in stack.identities.users]
+        say(table(rows, indent="    "))
+    if seeded is not None:
+        say(f"\n  look at    /connections   {seeded.summary}")
+        say(f"             /rules         {seeded.rules} rules; those of dead tokens are paused, with the reason")
+        say("             /notices       what people were told, and the button that fixes it")
+        say("  then       make demo      the whole story in half a minute, beside this")
+        say("             make logs S=oauth-svc")
+    say(f"  programs   read {stack.layout.demo_file}")

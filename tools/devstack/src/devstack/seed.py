@@ -1,0 +1,188 @@
+"""The demo workspace: connections in every state, with rules that work on their accounts.
+
+Made once, through the doors that everybody has: the gateway, the platforms' consent screens, and for what happens at
+a platform the simulator's control API. The states are then true, not painted: a token is expired because its
+time passed, revoked because its platform said so.
+"""
+
+import asyncio
+import json
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from common.runtime.ids import new_id
+from devstack.browser import Browser
+from devstack.platforms import GENERIC, Platforms, simulated
+from devstack.vault import Vault
+from devstack.witness import NotObserved, becomes, persist
+
+State = Literal["active", "expiring", "expired", "revoked", "degraded"]
+
+DAY_S = 86_400.0
+PATIENCE_S = 40.0
+RULES = ("Pause ads that lose money", "Raise budgets of winners", "Stop at the daily cap", "Sunday night bids")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One connection of the demo workspace, and the state that it is brought into."""
+
+    provider: str
+    person: str
+    state: State
+    #: Lifetimes at the platform while it is connected.
+    lifetimes: tuple[tuple[str, float], ...] = ()
+    #: Why its platform ends it.
+    cause: str = "user_revoked"
+    rules: int = 0
+
+
+CONNECTIONS = (
+    Wanted("meta", "agency", "active", rules=4),
+    Wanted("meta", "avery", "expiring", lifetimes=(("long_s", 5.2 * DAY_S),), rules=2),
+    Wanted("meta", "jordan", "revoked", rules=2),
+    Wanted(GENERIC, "avery", "degraded", rules=1),
+    Wanted(GENERIC, "jordan", "expired", lifetimes=(("refresh_s", 6.0),), rules=2),
+    Wanted("google-ads", "avery", "active", rules=1),
+    Wanted("tiktok", "avery", "active"),
+    Wanted("snapchat", "avery", "revoked", cause="platform_enforced", rules=1),
+    Wanted("google-drive", "avery", "active"),
+    Wanted("stripe", "avery", "active"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Seeded:
+    """What the workspace has: how many connections per state, and how many rules."""
+
+    states: dict[str, int]
+    rules: int
+    fresh: bool
+
+    @property
+    def summary(self) -> str:
+        return ", ".join(f"{count} {state}" for state, count in self.states.items())
+
+
+async def ensure(owner: Browser, platforms: Platforms, vault: Vault, kept: Path) -> Seeded:
+    """Makes what this folder does not remember yet; brings back what a platform forgot when it was restarted.
+
+    `owner` is signed in. Raises `NotObserved` if a connection does not get into its state.
+    """
+    done = _remembered(kept)
+    offered = {
+        each["provider"] for each in (await persist(partial(owner.get, "/api/v1/providers"), "providers"))["items"]
+    }
+    missing = [each for each in CONNECTIONS if each.provider in offered and _key(each) not in done]
+    by_platform: dict[str, list[Wanted]] = defaultdict(list)
+    for wanted in missing:
+        by_platform[wanted.provider].append(wanted)
+    # one platform's connections in turn, since its lifetimes are the platform's; the platforms side by side
+    made = await asyncio.gather(*(_connect_all(owner, platforms, each) for each in by_platform.values()))
+    done |= {key: connection for several in made for key, connection in several}
+    if missing:
+        vault.write(kept.name, json.dumps(done, indent=2))
+    await _keep_degraded(platforms, done)
+    wanted_now = {_key(each): each for each in CONNECTIONS if _key(each) in done}
+    await asyncio.gather(*(_reaches(owner, done[key], each) for key, each in wanted_now.items() if each in missing))
+    states: dict[str, int] = defaultdict(int)
+    for each in wanted_now.values():
+        states[each.state] += 1
+    return Seeded(dict(states), sum(each.rules for each in wanted_now.values()), fresh=bool(missing))
+
+
+def _remembered(kept: Path) -> dict[str, str]:
+    """Connection id by `_key`."""
+    if not kept.exists():
+        return {}
+    found: dict[str, str] = json.loads(kept.read_text())
+    return found
+
+
+def _key(wanted: Wanted) -> str:
+    return f"{wanted.provider} {wanted.person}"
+
+
+async def _connect_all(owner: Browser, platforms: Platforms, several: Sequence[Wanted]) -> list[tuple[str, str]]:
+    return [(_key(wanted), await _connect(owner, platforms, wanted)) for wanted in several]
+
+
+async def _connect(owner: Browser, platforms: Platforms, wanted: Wanted) -> str:
+    provider = simulated(wanted.provider)
+    async with _lifetimes(platforms, provider, dict(wanted.lifetimes)):
+        back = await persist(
+            partial(owner.consent, wanted.provider, wanted.person), f"the consent at {wanted.provider}"
+        )
+    connection = back.query.get("connection_id") or await _newest(owner, wanted.provider)
+    if "connect_error" in back.query:
+        raise NotObserved(f"{wanted.provider} could not be connected: {back.query_string}")
+    shown = await persist(partial(owner.get, f"/api/v1/connections/{connection}"), "the connection")
+    accounts = [account["account_id"] for account in shown["accounts"]]
+    for name in RULES[: wanted.rules]:
+        body = {"name": f"{shown['title']}: {name}", "account_ids": accounts, "enabled": True, "revision": 1}
+        await persist(partial(owner.call, "PUT", f"/api/v1/rules/{new_id()}", json=body), "a rule")
+    if wanted.state == "revoked":
+        await platforms.revoke(provider, wanted.person, cause=wanted.cause)
+        if wanted.cause != "user_revoked":
+            # not every ending is told by a platform: the next call finds it
+            await persist(partial(_refresh, owner, connection), "the call that finds it")
+    elif wanted.state == "degraded":
+        await _fail_refreshes(platforms, provider, wanted.person)
+        await persist(partial(_refresh, owner, connection), "a refresh that fails")
+    return connection
+
+
+async def _refresh(owner: Browser, connection: str) -> Any:
+    return await owner.post(f"/api/v1/connections/{connection}/refresh")
+
+
+async def _newest(owner: Browser, provider: str) -> str:
+    page = await persist(partial(owner.get, "/api/v1/connections", limit="100"), "the connections")
+    mine = [each for each in page["items"] if each["provider"] == provider]
+    if not mine:
+        page = await persist(partial(owner.get, "/api/v1/integrations"), "the integrations")
+        mine = [each["connection"] for each in page["items"] if each["provider"] == provider and each["connection"]]
+    found: str = max(mine, key=lambda each: each["authorized_at"])["connection_id"]
+    return found
+
+
+async def _keep_degraded(platforms: Platforms, done: dict[str, str]) -> None:
+    """The simulator forgets faults when it restarts; the demo workspace's trouble goes on."""
+    for wanted in CONNECTIONS:
+        if wanted.state == "degraded" and _key(wanted) in done:
+            await _fail_refreshes(platforms, simulated(wanted.provider), wanted.person)
+
+
+async def _fail_refreshes(platforms: Platforms, provider: str, person: str) -> None:
+    grants = await platforms.order("GET", f"/_sim/grants?provider={provider}&person={person}&alive=1")
+    standing = {fault["grant"] for fault in (await platforms.order("GET", "/_sim/faults"))["faults"]}
+    for grant in grants["grants"]:
+        if grant["id"] not in standing:
+            fault = {"provider": provider, "endpoint": "token", "kind": "status", "status": 503, "grant": grant["id"]}
+            await platforms.order("POST", "/_sim/faults", fault)
+
+
+async def _reaches(owner: Browser, connection: str, wanted: Wanted) -> None:
+    async def look() -> bool:
+        shown = await owner.get(f"/api/v1/connections/{connection}")
+        return bool(shown["status"] == wanted.state)
+
+    await becomes(look, f"the {wanted.provider} connection of {wanted.person} {wanted.state}", PATIENCE_S)
+
+
+@asynccontextmanager
+async def _lifetimes(platforms: Platforms, provider: str, seconds: dict[str, float]) -> AsyncIterator[None]:
+    if not seconds:
+        yield
+        return
+    normal = await platforms.order("GET", f"/_sim/lifetimes/{provider}")
+    await platforms.lifetimes(provider, **seconds)
+    try:
+        yield
+    finally:
+        await platforms.lifetimes(provider, **{name: normal[name] for name in seconds})
