@@ -1,35 +1,21 @@
 """The inventory, the schedule and the sweep on a real PostgreSQL."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from common.contracts import Event, EventBody, TokenKind, TokenStatus
-from common.postgres import Pool, open_pool
-from common.testing.stack import DatabaseFactory
+from common.postgres import Pool
 from expiry_watcher.core.ladder import Ladder
 from expiry_watcher.operations import Deps, announce_due, choose_ladder, forget, track
 from expiry_watcher.store import history, queries
 from expiry_watcher.store.queries import Scope
 
-LADDER = Ladder.parse(("14d", "7d", "3d", "1d", "6h", "1h"))
 Days = Callable[[float], datetime]
 Stories = Callable[..., Any]
-
-
-@pytest.fixture
-async def pool(database: DatabaseFactory) -> AsyncIterator[Pool]:
-    pool = await open_pool(await database("expiry_watcher"), application_name="test")
-    yield pool
-    await pool.close()
-
-
-@pytest.fixture
-def deps(pool: Pool) -> Deps:
-    return Deps(pool=pool, ladder=LADDER)
 
 
 async def sent(pool: Pool) -> list[tuple[str, str | None]]:

@@ -8,7 +8,10 @@ class RuleUnknown(LookupError):
 
 
 class RuleForbidden(Exception):
-    """The rule's id is taken by another workspace. (Not a PermissionError: an OSError would count as a lost connection.)"""
+    """The rule's id is taken by another workspace.
+
+    Not a PermissionError: an OSError would count as a lost connection.
+    """
 
 
 class RevisionConflict(ValueError):

@@ -1,0 +1,286 @@
+"""The API: what is shown to whom, what is refused, and how a refusal reads."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from common.contracts import RevocationCause, TokenKind, TokenStatus
+from common.runtime.ids import new_id
+from common.web import serve
+from expiry_watcher.operations import Deps, track
+
+Stories = Callable[..., Any]
+SOON = datetime.now(UTC) + timedelta(days=5)
+
+
+async def test_a_workspace_sees_its_tokens_of_all_kinds(api: Any, deps: Deps, story: Stories) -> None:
+    tokens = [story(kind=kind, provider="x") for kind in TokenKind]
+    stranger = story(workspace_id=new_id())
+    await track(deps, [token.issued(SOON) for token in (*tokens, stranger)])
+    workspace_id = tokens[0].members["workspace_id"]
+    for caller in (api.person(workspace_id), api.person(workspace_id, "admin")):
+        found = (await api.call("GET", "/api/v1/tokens", caller)).body
+        assert {item["token_id"] for item in found["items"]} == {str(token.token_id) for token in tokens}
+        assert sum(count["count"] for count in found["counts"]) == 4
+    member = (await api.call("GET", "/api/v1/tokens", api.person(workspace_id, "member"))).body
+    assert {item["kind"] for item in member["items"]} == {"platform_oauth", "integration"}
+    own = api.person(workspace_id, "member", sub=str(tokens[0].members["owner_user_id"]))
+    assert len((await api.call("GET", "/api/v1/tokens", own)).body["items"]) == 4
+
+
+async def test_services_and_support_name_the_workspace(api: Any, deps: Deps, story: Stories) -> None:
+    token = story()
+    await track(deps, [token.issued(SOON)])
+    workspace_id, elsewhere = token.members["workspace_id"], new_id()
+    for caller in (api.service(), api.person(elsewhere, "support_admin")):
+        found = await api.call("GET", f"/api/v1/tokens?workspace_id={workspace_id}", caller)
+        assert [item["token_id"] for item in found.body["items"]] == [str(token.token_id)]
+        assert (await api.call("GET", f"/api/v1/tokens/{token.token_id}", caller)).status == 200
+    refused = await api.call("GET", "/api/v1/tokens", api.service())
+    assert (refused.status, refused.body["errors"][0]["field"]) == (400, "workspace_id")
+    assert (await api.call("GET", "/api/v1/tokens", api.service("other"))).status == 403
+    assert (await api.call("GET", f"/api/v1/tokens?workspace_id={workspace_id}", api.person(elsewhere))).status == 403
+
+
+async def test_one_token_with_its_history_in_words(api: Any, deps: Deps, story: Stories) -> None:
+    token = story()
+    await track(deps, [token.issued(SOON), token.refreshed(SOON), token.revoked(RevocationCause.USER_REVOKED)])
+    person = api.person(token.members["workspace_id"])
+    found = (await api.call("GET", f"/api/v1/tokens/{token.token_id}", person)).body
+    assert found["status"] == "revoked"
+    assert found["fix_url"] == f"http://gateway.test/connect/meta?connection_id={token.token_id}"
+    assert [line["what"] for line in found["history"]] == ["revoked", "refreshed", "issued"]
+    assert found["history"][0]["words"] == "The user removed Wevion at Meta (Meta told us)."
+
+
+async def test_a_token_of_another_workspace_is_no_token(api: Any, deps: Deps, story: Stories) -> None:
+    token = story()
+    await track(deps, [token.issued(SOON)])
+    for token_id in (token.token_id, new_id()):
+        answer = await api.call("GET", f"/api/v1/tokens/{token_id}", api.person(new_id()))
+        assert (answer.status, answer.body["code"]) == (404, "token_unknown")
+
+
+async def test_filters(api: Any, deps: Deps, story: Stories) -> None:
+    meta, drive, far = story(), story(kind=TokenKind.INTEGRATION, provider="google-drive"), story(provider="tiktok")
+    await track(deps, [meta.issued(SOON), drive.issued(None), drive.revoked(), far.issued(SOON + timedelta(days=30))])
+    person = api.person(meta.members["workspace_id"])
+    account = meta.members["accounts"][0].account_id
+    for query, expected in (
+        ("kind=integration", [drive]),
+        ("provider=tiktok", [far]),
+        ("status=revoked", [drive]),
+        (f"account={account}", [meta]),
+        ("expiring_within=7d", [meta]),
+        ("expiring_within=60d", [meta, far]),
+        ("expiring_within=1m", []),
+    ):
+        found = (await api.call("GET", f"/api/v1/tokens?{query}", person)).body
+        assert {item["token_id"] for item in found["items"]} == {str(token.token_id) for token in expected}, query
+
+
+async def test_pages(api: Any, deps: Deps, story: Stories) -> None:
+    tokens = [story() for _ in range(5)]
+    await track(deps, [token.issued(SOON) for token in tokens])
+    person, seen, cursor = api.person(tokens[0].members["workspace_id"]), [], ""
+    for _ in range(3):
+        found = (await api.call("GET", f"/api/v1/tokens?limit=2{cursor}", person)).body
+        seen += [item["token_id"] for item in found["items"]]
+        cursor = f"&cursor={found['next_cursor']}"
+    assert seen == sorted(str(token.token_id) for token in tokens)
+    assert found["next_cursor"] is None
+
+
+BAD_QUERIES = (
+    ("kind=cookie", "kind"),
+    ("status=fine", "status"),
+    ("expiring_within=soon", "expiring_within"),
+    ("expiring_within=0d", "expiring_within"),
+    ("limit=0", "limit"),
+    ("limit=9999", "limit"),
+    ("account=7", "account"),
+    ("colour=red", "colour"),
+    ("cursor=nonsense", "cursor"),
+    ("kind=session&kind=session", "kind"),
+)
+
+
+async def test_a_bad_query_is_named(api: Any) -> None:
+    person = api.person(new_id())
+    for query, field in BAD_QUERIES:
+        answer = await api.call("GET", f"/api/v1/tokens?{query}", person)
+        assert (answer.status, answer.body["errors"][0]["field"]) == (400, field), query
+
+
+async def test_without_a_token_nothing_is_shown(api: Any) -> None:
+    for method, path in (
+        ("GET", "/api/v1/tokens"),
+        ("GET", f"/api/v1/tokens/{new_id()}"),
+        ("GET", "/api/v1/tokens/ladder"),
+        ("POST", "/api/v1/tokens/diagnose"),
+    ):
+        answer = await api.call(method, path, None, {} if method == "POST" else None)
+        assert (answer.status, answer.body["code"], answer.body["token_kind"]) == (401, "token_missing", "session")
+
+
+async def test_a_workspace_chooses_its_ladder(api: Any) -> None:
+    workspace_id = new_id()
+    owner = api.person(workspace_id)
+    assert (await api.call("GET", "/api/v1/tokens/ladder", owner)).body["chosen"] is False
+    answer = await api.call("PUT", "/api/v1/tokens/ladder", owner, {"stages": ["1h", "10d"]})
+    assert answer.body == {"stages": ["10d", "1h"], "chosen": True}
+    assert (await api.call("GET", "/api/v1/tokens/ladder", api.person(new_id()))).body["chosen"] is False
+    assert (await api.call("DELETE", "/api/v1/tokens/ladder", owner)).status == 204
+    assert (await api.call("GET", "/api/v1/tokens/ladder", owner)).body["chosen"] is False
+
+
+BAD_LADDERS: tuple[Any, ...] = ([], ["7"], ["7w"], ["0d"], ["-1d"], ["7d", "168h"], ["90d"], ["1d"] * 13, "7d", [7])
+
+
+async def test_a_ladder_that_cannot_be_is_refused(api: Any) -> None:
+    person = api.person(new_id())
+    for stages in BAD_LADDERS:
+        answer = await api.call("PUT", "/api/v1/tokens/ladder", person, {"stages": stages})
+        assert answer.status == 400, stages
+        assert answer.body["errors"][0]["field"].startswith("stages"), stages
+    assert (await api.call("GET", "/api/v1/tokens/ladder", person)).body["chosen"] is False
+
+
+async def test_a_member_does_not_choose_the_ladder(api: Any) -> None:
+    answer = await api.call("PUT", "/api/v1/tokens/ladder", api.person(new_id(), "member"), {"stages": ["1d"]})
+    assert answer.status == 403
+
+
+async def test_diagnosis_names_the_very_token_its_state_and_the_fix(api: Any, deps: Deps, story: Stories) -> None:
+    dead, alive = story(), story(provider="tiktok")
+    await track(deps, [dead.issued(SOON), dead.revoked(), alive.issued(None)])
+    person = api.person(dead.members["workspace_id"])
+    error = {"error": {"message": "removed", "type": "OAuthException", "code": 190, "error_subcode": 458}}
+    found = (await api.call("POST", "/api/v1/tokens/diagnose", person, {"status": 400, "body": error})).body
+    assert (found["kind"], found["certainty"], found["problem"]) == ("platform_oauth", "high", "reauthorize")
+    assert (found["token"]["token_id"], found["token"]["status"]) == (str(dead.token_id), "revoked")
+    assert found["cause"] == "user_revoked"
+    assert found["fix_url"].endswith(f"/connect/meta?connection_id={dead.token_id}")
+    assert found["nothing_wrong"] is False
+    vague = (await api.call("POST", "/api/v1/tokens/diagnose", person, {"text": "token expired"})).body
+    assert vague["token"]["token_id"] == str(dead.token_id), "the only one that fails is the likeliest"
+
+
+async def test_diagnosis_says_when_nothing_is_wrong_now(api: Any, deps: Deps, story: Stories) -> None:
+    token = story(provider="tiktok")
+    await track(deps, [token.issued(None)])
+    person = api.person(token.members["workspace_id"])
+    body = {"code": 40105, "message": "Access token is incorrect or has been revoked.", "request_id": "1"}
+    found = (await api.call("POST", "/api/v1/tokens/diagnose", person, {"http_status": 200, "http_body": body})).body
+    assert found["nothing_wrong"] is True
+    assert found["words"].startswith("Nothing is wrong with your tokens now")
+    assert any("account" in other for other in found["otherwise"])
+
+
+async def test_diagnosis_of_a_session_is_about_the_callers_own(api: Any, deps: Deps, story: Stories) -> None:
+    session = story(kind=TokenKind.SESSION, provider="wevion")
+    await track(deps, [session.issued(SOON)])
+    mine = {"sid": str(session.token_id), "sub": str(session.members["owner_user_id"])}
+    person = api.person(session.members["workspace_id"], "member", **mine)
+    found = (await api.call("POST", "/api/v1/tokens/diagnose", person, {"path": "/chat", "status": 401})).body
+    assert (found["kind"], found["token"]["token_id"], found["nothing_wrong"]) == (
+        "session",
+        str(session.token_id),
+        True,
+    )
+
+
+async def test_diagnosis_by_account_and_by_id(api: Any, deps: Deps, story: Stories) -> None:
+    first, second = story(), story()
+    await track(deps, [first.issued(SOON), second.issued(SOON), first.revoked(), second.revoked()])
+    person = api.person(first.members["workspace_id"])
+    account = {"text": "sync failed", "account_id": str(second.members["accounts"][0].account_id)}
+    found = (await api.call("POST", "/api/v1/tokens/diagnose", person, account)).body
+    assert found["token"]["token_id"] == str(second.token_id)
+    link = {"text": f"http://gateway.test/connect/meta?connection_id={first.token_id}"}
+    assert (await api.call("POST", "/api/v1/tokens/diagnose", person, link)).body["token"]["token_id"] == str(
+        first.token_id
+    )
+
+
+async def test_diagnosis_shows_nothing_of_other_workspaces(api: Any, deps: Deps, story: Stories) -> None:
+    token = story()
+    await track(deps, [token.issued(SOON), token.revoked()])
+    question = {"token_id": str(token.token_id), "provider": "meta"}
+    found = (await api.call("POST", "/api/v1/tokens/diagnose", api.person(new_id()), question)).body
+    assert found["kind"] == "platform_oauth"
+    assert found["token"] is None
+
+
+async def test_diagnosis_without_a_clue_asks_for_one(api: Any) -> None:
+    found = (await api.call("POST", "/api/v1/tokens/diagnose", api.person(new_id()), {"text": "hello"})).body
+    assert (found["kind"], found["confidence"], found["candidates"]) == (None, 0.0, [])
+
+
+class TestNotices:
+    """A notice is read as the person who asks."""
+
+    @pytest.fixture
+    async def notices_url(self, story: Stories) -> Any:
+        self.token = story(kind=TokenKind.INTEGRATION, provider="stripe")
+        self.asked: list[str] = []
+
+        async def notice(request: web.Request) -> web.Response:
+            self.asked.append(request.headers["Authorization"])
+            return web.json_response(
+                {
+                    "code": "TOKEN_REVOKED",
+                    "title": "Stripe was disconnected",
+                    "provider": "stripe",
+                    "token_id": str(self.token.token_id),
+                    "token_kind": "integration",
+                    "cause": "disconnected",
+                }
+            )
+
+        app = web.Application()
+        app.router.add_get("/api/v1/notices/{id}", notice)
+        async with serve(app) as server:
+            yield server.url
+
+    async def test_a_notice_names_its_token(self, api: Any, deps: Deps) -> None:
+        await track(deps, [self.token.issued(None), self.token.revoked(RevocationCause.DISCONNECTED)])
+        person = api.person(self.token.members["workspace_id"])
+        found = (await api.call("POST", "/api/v1/tokens/diagnose", person, {"notice_id": str(new_id())})).body
+        assert (found["kind"], found["certainty"], found["cause"]) == ("integration", "high", "disconnected")
+        assert found["token"]["token_id"] == str(self.token.token_id)
+        assert found["fix_url"] == "http://gateway.test/settings/integrations"
+        assert self.asked == [f"Bearer {person}"]
+
+
+BAD_QUESTIONS: tuple[Any, ...] = (
+    {},
+    {"text": ""},
+    {"text": 7},
+    {"status": 99},
+    {"status": "401"},
+    {"notice_id": "x"},
+    {"colour": "red"},
+    {"text": "x" * 20_001},
+    [],
+    "text",
+)
+
+
+async def test_a_question_that_cannot_be_is_refused(api: Any) -> None:
+    person = api.person(new_id())
+    for body in BAD_QUESTIONS:
+        answer = await api.call("POST", "/api/v1/tokens/diagnose", person, body)
+        assert answer.status == 400, body
+        assert answer.body["errors"], body
+
+
+async def test_the_present_status_is_as_of_now(api: Any, deps: Deps, story: Stories) -> None:
+    token = story()
+    await track(deps, [token.issued(datetime.now(UTC) - timedelta(seconds=1))])
+    found = (await api.call("GET", f"/api/v1/tokens/{token.token_id}", api.person(token.members["workspace_id"]))).body
+    assert found["status"] == TokenStatus.EXPIRED
+    assert found["remaining_s"] is None
