@@ -16,7 +16,7 @@ from provider_simulator.grants import Grant
 from provider_simulator.http_orders import checked_body, json_object, problem, whole
 from provider_simulator.ledger import Line, fingerprint
 from provider_simulator.people import make_person
-from provider_simulator.platforms.base import Revocation
+from provider_simulator.platforms.base import Opening, Revocation
 from provider_simulator.webhooks import Delivery
 from provider_simulator.world import World
 
@@ -135,10 +135,11 @@ class Control:
         if order.person not in self._world.people or client_id is None:
             raise problem(404, "unknown_person" if client_id else "unknown_app", "see /_sim/people and /_sim/apps")
         now = self._world.clock.now() - order.access_age_s
-        made = [
-            platform.open_grant(client_id, order.person, order.scopes, now, provider=provider)
-            for _ in range(order.count)
-        ]
+        opening = Opening(provider, client_id, order.person, order.scopes, now)
+        try:
+            made = [platform.open_grant(opening) for _ in range(order.count)]
+        except LookupError as error:
+            raise problem(422, "impossible_order", str(error.args[0])) from None
         return web.json_response({"grants": made}, status=201)
 
     async def revoke(self, request: web.Request) -> web.Response:

@@ -68,7 +68,7 @@ class Grants:
     def __init__(self, on_change: Callable[[Grant], None] | None = None) -> None:
         self._by_id: dict[str, Grant] = {}
         self._tokens: dict[str, Token] = {}
-        self._counter: dict[str, int] = {}
+        self._by_person: dict[tuple[str, str], list[Grant]] = {}
         self.changed: Callable[[Grant], None] = on_change or (lambda _grant: None)
 
     def __iter__(self) -> Iterator[Grant]:
@@ -84,14 +84,16 @@ class Grants:
         return self._tokens.get(value)
 
     def alive(self, provider: str, *, client_id: str | None = None, person: str | None = None) -> list[Grant]:
+        grants = self.of(provider, person) if person is not None else self._by_id.values()
         return [
             g
-            for g in self._by_id.values()
-            if g.provider == provider
-            and g.ended_at is None
-            and (client_id is None or g.client_id == client_id)
-            and (person is None or g.person == person)
+            for g in grants
+            if g.provider == provider and g.ended_at is None and (client_id is None or g.client_id == client_id)
         ]
+
+    def of(self, provider: str, person: str) -> list[Grant]:
+        """Living and ended, in the order in which they were opened."""
+        return self._by_person.get((provider, person), [])
 
     def open(
         self,
@@ -104,12 +106,11 @@ class Grants:
         accounts: list[str] | None = None,
         extra: dict[str, Any] | None = None,
     ) -> Grant:
-        name = f"{provider}-{person}"
-        number = self._counter[name] = self._counter.get(name, 0) + 1
-        grant = Grant(
-            f"{name}-{number}", provider, client_id, person, list(scopes), accounts, now, now, extra=extra or {}
-        )
+        siblings = self._by_person.setdefault((provider, person), [])
+        name = f"{provider}-{person}-{len(siblings) + 1}"
+        grant = Grant(name, provider, client_id, person, list(scopes), accounts, now, now, extra=extra or {})
         self._by_id[grant.id] = grant
+        siblings.append(grant)
         self.changed(grant)
         return grant
 
@@ -154,7 +155,7 @@ class Grants:
     def clear(self) -> None:
         self._by_id.clear()
         self._tokens.clear()
-        self._counter.clear()
+        self._by_person.clear()
 
     def dump(self, grant: Grant) -> dict[str, Any]:
         document = {f.name: getattr(grant, f.name) for f in dataclasses.fields(grant) if f.name != "tokens"}
@@ -169,5 +170,4 @@ class Grants:
         grant.tokens = [Token(grant=grant, **t) for t in tokens]
         self._by_id[grant.id] = grant
         self._tokens |= {t.value: t for t in grant.tokens}
-        name, _, number = grant.id.rpartition("-")
-        self._counter[name] = max(self._counter.get(name, 0), int(number))
+        self._by_person.setdefault((grant.provider, grant.person), []).append(grant)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from aiohttp import web
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from provider_simulator import consent
 from provider_simulator.apps import App
 from provider_simulator.faults import Fault
-from provider_simulator.grants import Grant
+from provider_simulator.grants import Grant, Kind, Token
 from provider_simulator.wire import Call, Handler, Reply, Route, Routes, answer
 from provider_simulator.world import World
 
@@ -45,6 +46,17 @@ class Revocation(BaseModel):
     data_deletion: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A grant to be opened without a consent."""
+
+    provider: str
+    client_id: str
+    person: str
+    scopes: list[str]
+    now: float
+
+
 class Platform(ABC):
     """One platform. `lifetimes` in seconds (None: no end); `modes` switch between documented behaviours."""
 
@@ -75,17 +87,9 @@ class Platform(ABC):
     async def close(self) -> None:  # noqa: B027
         """End what runs by itself."""
 
-    def open_grant(
-        self,
-        client_id: str,  # noqa: ARG002
-        person: str,  # noqa: ARG002
-        scopes: list[str],  # noqa: ARG002
-        now: float,  # noqa: ARG002
-        *,
-        provider: str,
-    ) -> dict[str, Any]:
+    def open_grant(self, opening: Opening) -> dict[str, Any]:
         """A grant with tokens, without a consent: for load. What a client would have stored."""
-        raise LookupError(f"{provider} has no grants that can be opened without a person")
+        raise LookupError(f"{opening.provider} has no grants that can be opened without a person")
 
     def revoke(self, grant: Grant, order: Revocation, /) -> list[str]:
         """Carry out `order`; the ids of the grants that changed."""
@@ -123,6 +127,25 @@ class Platform(ABC):
         return [grant.id]
 
     # -- for the platforms
+
+    def good(self, value: str | None, kind: Kind, now: float, app: App | None = None) -> Token | None:
+        """The token behind `value` if it is one of this platform's (and of this app's) and works now."""
+        token = None if value is None else self.world.grants.find(value)
+        if token is None or token.kind != kind or token.grant.provider not in self.providers or not token.usable(now):
+            return None
+        return token if app is None or token.grant.client_id == app.client_id else None
+
+    def record_refused_code(self, call: Call, value: str) -> None:
+        code = self.world.grants.find(value)
+        reused = code is not None and code.spent_at is not None
+        call.record(
+            "code", "refused:reused" if reused else "refused:unknown", presented=value, token=code, twice=reused
+        )
+
+    def opened(self, opening: Opening, scopes: list[str], accounts: list[str] | None = None) -> Grant:
+        return self.world.grants.open(
+            opening.provider, opening.client_id, opening.person, now=opening.now, scopes=scopes, accounts=accounts
+        )
 
     def linked(
         self, call: Call, brand: consent.Brand, *, providers: tuple[str, ...] | None = None, client: str = "client_id"

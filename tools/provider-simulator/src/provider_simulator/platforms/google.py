@@ -21,7 +21,7 @@ from provider_simulator.grants import Grant, Token
 from provider_simulator.jwt_keys import SigningKey
 from provider_simulator.pkce import verifies
 from provider_simulator.platforms import google_ads, google_drive, google_risc
-from provider_simulator.platforms.base import Platform, Revocation, oauth_error
+from provider_simulator.platforms.base import Opening, Platform, Revocation, oauth_error
 from provider_simulator.wire import Call, Handler, Reply, Route, Routes, answer
 from provider_simulator.world import World
 
@@ -277,7 +277,8 @@ class Google(Platform):
         self, call: Call, grant: Grant, scopes: list[str], refresh: Token | None, nonce: str | None
     ) -> web.Response:
         provider = grant.provider
-        granted = [s for s in scopes if s in grant.scopes or s in IDENTITY]
+        held = IDENTITY.union(grant.scopes, *(g.scopes for g in self.ends_together(grant)))
+        granted = [s for s in scopes if s in held]
         lifetime_s = self.lifetime("access_s", provider)
         access = self.world.grants.issue(
             grant,
@@ -322,17 +323,15 @@ class Google(Platform):
             claims["nonce"] = nonce
         return self.key.sign(claims)
 
-    def open_grant(
-        self, client_id: str, person: str, scopes: list[str], now: float, *, provider: str
-    ) -> dict[str, Any]:
-        grant = self.world.grants.open(provider, client_id, person, now=now, scopes=scopes or [PREFIX + "adwords"])
+    def open_grant(self, opening: Opening) -> dict[str, Any]:
+        grant = self.opened(opening, opening.scopes or [PREFIX + "adwords"])
         token = self.world.grants.issue(
             grant,
             "refresh",
             "1//0" + self.world.randomness.token("", 60),
-            now=now,
-            lifetime_s=self.lifetime("refresh_s", provider),
-            extra={"scopes": grant.scopes, "used_at": now},
+            now=opening.now,
+            lifetime_s=self.lifetime("refresh_s", opening.provider),
+            extra={"scopes": grant.scopes, "used_at": opening.now},
         )
         return {"grant": grant.id, "refresh_token": token.value, "scope": " ".join(grant.scopes)}
 

@@ -23,7 +23,7 @@ from provider_simulator.faults import Fault
 from provider_simulator.grants import Grant, Token
 from provider_simulator.people import Account
 from provider_simulator.pkce import verifies
-from provider_simulator.platforms.base import Platform, Revocation
+from provider_simulator.platforms.base import Opening, Platform, Revocation
 from provider_simulator.wire import Call, Handler, Reply, Routes, answer
 
 GRAPH = "graph.facebook.com"
@@ -287,11 +287,9 @@ class Meta(Platform):
             extra={"long": lifetime != "short_s"},
         )
 
-    def open_grant(
-        self, client_id: str, person: str, scopes: list[str], now: float, *, provider: str
-    ) -> dict[str, Any]:
-        grant = self.world.grants.open(provider, client_id, person, now=now, scopes=scopes or ["ads_management"])
-        token = self.issue(grant, "long_s", now, self.lifetime("long_s"))
+    def open_grant(self, opening: Opening) -> dict[str, Any]:
+        grant = self.opened(opening, opening.scopes or ["public_profile", "ads_management", "ads_read"])
+        token = self.issue(grant, "long_s", opening.now, self.lifetime("long_s"))
         return {"grant": grant.id, "access_token": token.value, "expires_at": token.expires_at}
 
     async def system_user_token(self, call: Call) -> web.StreamResponse:

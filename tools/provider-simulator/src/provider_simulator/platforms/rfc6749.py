@@ -22,7 +22,7 @@ from provider_simulator.apps import App
 from provider_simulator.faults import Fault
 from provider_simulator.grants import Grant, Token
 from provider_simulator.pkce import verifies
-from provider_simulator.platforms.base import Platform, oauth_error
+from provider_simulator.platforms.base import Opening, Platform, oauth_error
 from provider_simulator.wire import Call, Reply, Routes, answer
 
 HOST = "rfc6749.example"
@@ -217,11 +217,9 @@ class Rfc6749(Platform):
                 body["refresh_token_expires_in"] = int(refresh_s)
         return answer(body, headers={"Cache-Control": "no-store"})
 
-    def open_grant(
-        self, client_id: str, person: str, scopes: list[str], now: float, *, provider: str
-    ) -> dict[str, Any]:
-        grant = self.world.grants.open(provider, client_id, person, now=now, scopes=scopes or ["ads.read"])
-        answered: dict[str, Any] = json.loads(self.token_answer(now, grant, None).text or "{}")
+    def open_grant(self, opening: Opening) -> dict[str, Any]:
+        grant = self.opened(opening, opening.scopes or ["ads.read", "accounts.read"])
+        answered: dict[str, Any] = json.loads(self.token_answer(opening.now, grant, None).text or "{}")
         return {"grant": grant.id} | answered
 
     # -- revocation and introspection
@@ -281,8 +279,8 @@ class Rfc6749(Platform):
     # -- its API
 
     def caller(self, call: Call) -> Grant:
-        token = None if call.bearer is None else self.world.grants.find(call.bearer)
-        if token is None or token.kind != "access" or token.grant.provider != PROVIDER or not token.usable(call.now):
+        token = self.good(call.bearer, "access", call.now)
+        if token is None:
             challenge = 'Bearer realm="rfc6749"'
             if call.bearer is not None:
                 challenge += ', error="invalid_token"'  # RFC 6750 section 3.1

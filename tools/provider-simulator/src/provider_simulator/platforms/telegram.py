@@ -399,7 +399,7 @@ class Telegram(Platform):
     def revoke(self, _grant: Grant, _order: Revocation, /) -> list[str]:
         raise LookupError("a Telegram link is ended with POST /_sim/telegram/block")
 
-    def rate_limited(self, _call: Call, retry_after_s: float, fault: Fault | None, /) -> web.Response:  # noqa: ARG002
+    def rate_limited(self, _call: Call, retry_after_s: float, _fault: Fault | None, /) -> web.Response:
         return _too_many(retry_after_s)
 
     def failing(self, _call: Call, fault: Fault, /) -> web.Response:
