@@ -30,9 +30,9 @@ class Backend:
     async def token(self) -> str:
         """The JWT of this service itself; kept for the story's two minutes."""
         if self._jwt is None:
-            auth = aiohttp.BasicAuth(self._client["id"], self._client["secret"])
+            headers = {"Authorization": aiohttp.encode_basic_auth(self._client["id"], self._client["secret"])}
             form = {"grant_type": "client_credentials"}
-            async with self._http.post(self._client["token_url"], data=form, auth=auth) as response:
+            async with self._http.post(self._client["token_url"], data=form, headers=headers) as response:
                 body = await response.json(content_type=None)
                 if response.status >= HTTP_OK_BELOW:
                     raise Refused("POST /oauth2/token", response.status, body)
