@@ -1,0 +1,183 @@
+"""The console in a real Chromium, on the whole stack: what a person sees and clicks, without ever reloading (E4)."""
+
+import json
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+
+from common.runtime.ids import new_id
+from devstack import stack as stacks
+from devstack.layout import Layout
+from devstack.platforms import Platforms
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+
+RUNNING_STACK = "E2E_STACK"
+"""The folder of a stack that already runs (as `make run` leaves one in `.local`), to be used instead of a new one."""
+
+CHROMIUM_ARGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SOON_MS = 20_000
+
+
+@dataclass(frozen=True)
+class Console:
+    """The running stack and a browser, as one test sees them."""
+
+    demo: dict[str, Any]
+    browser: Browser
+    platforms: Platforms
+
+    @property
+    def url(self) -> str:
+        return str(self.demo["gateway_url"])
+
+    def user(self, role: str) -> dict[str, str]:
+        found: dict[str, str] = next(user for user in self.demo["users"] if user["role"] == role)
+        return found
+
+    @asynccontextmanager
+    async def signed_in(self, role: str) -> AsyncIterator["Person"]:
+        """A person who has signed in by the form, and looks at the connections."""
+        context = await self.browser.new_context(timezone_id="Europe/Berlin", locale="en-GB")
+        person = Person(self, context, [])
+        page = await person.tab("/")
+        await expect(page).to_have_url(f"{self.url}/sign-in?reason=token_missing&return_to=%2Fconnections")
+        await page.get_by_label("Email address").first.fill(self.user(role)["email"])
+        await page.get_by_label("Password", exact=True).fill(self.user(role)["password"])
+        await page.get_by_role("button", name="Sign in").click()
+        await expect(page.get_by_role("heading", name="Connections", exact=True)).to_be_visible(timeout=SOON_MS)
+        yield person
+        assert person.errors == []
+        await context.close()
+
+
+@dataclass(frozen=True)
+class Person:
+    """One browser profile."""
+
+    console: Console
+    context: BrowserContext
+    errors: list[str]
+
+    async def tab(self, path: str) -> Page:
+        """A new tab. What goes wrong in its scripts fails the test, and so does what the content policy blocks."""
+        page = await self.context.new_page()
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda said: "Content Security Policy" in said.text and self.errors.append(said.text))
+        await page.goto(self.console.url + path)
+        return page
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def console(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Console]:
+    """The whole stack and a Chromium, for all tests of this file."""
+    executable = shutil.which("chromium") or shutil.which("google-chrome")
+    if executable is None:
+        if os.environ.get("CI"):
+            pytest.fail("CI must run the browser tests, and there is no Chromium here")
+        pytest.skip("no Chromium on this machine (on Debian: apt install chromium)")
+    async with async_playwright() as playwright, aiohttp.ClientSession() as http:
+        browser = await playwright.chromium.launch(executable_path=executable, args=CHROMIUM_ARGS)
+        async with _stack(tmp_path_factory) as demo:
+            yield Console(demo, browser, Platforms(http, demo["simulator_control_url"]))
+        await browser.close()
+
+
+@asynccontextmanager
+async def _stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, Any]]:
+    if running := os.environ.get(RUNNING_STACK):
+        yield json.loads(Layout(Path(running)).demo_file.read_text())
+        return
+    said: list[str] = []
+    layout = Layout(tmp_path_factory.mktemp("stack"))
+    async with stacks.running(layout, replicas={}, out=said.append):
+        yield json.loads(layout.demo_file.read_text())
+
+
+async def allow(page: Page, *, without: str | None = None) -> None:
+    """Say yes on the platform's consent screen, perhaps without one permission or account."""
+    await expect(page.get_by_role("heading", name="asks for access")).to_be_visible(timeout=SOON_MS)
+    if without is not None:
+        await page.locator(f'input[value="{without}"]').uncheck()
+    await page.locator("button.yes").click()
+
+
+def meta(page: Page) -> Any:
+    """The Meta connection on the page."""
+    return page.locator("article", has=page.get_by_role("heading", name="Meta")).first
+
+
+async def call(page: Page, method: str, path: str, body: object = None) -> Any:
+    """What a script of the frontend would do."""
+    return await page.evaluate(
+        """async ([method, path, body]) => {
+          const headers = body === null ? {} : { "Content-Type": "application/json" };
+          const answer = await fetch(path, { method, headers, body: body === null ? undefined : JSON.stringify(body) });
+          const text = await answer.text();
+          if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`);
+          return text ? JSON.parse(text) : null;
+        }""",
+        [method, path, body],
+    )
+
+
+async def test_the_whole_loop_is_seen_and_clicked_without_reloading(console: Console) -> None:
+    async with console.signed_in("owner") as owner:
+        first = owner.context.pages[0]
+        if not await meta(first).is_visible():
+            await first.get_by_role("link", name="Meta Connect").click()
+            await allow(first)
+            await expect(first.get_by_text("Its accounts were checked at the platform.")).to_be_visible(timeout=SOON_MS)
+        await expect(meta(first).locator("dd").first).to_have_text("you")
+        await expect(meta(first).locator("li")).to_have_count(3)
+        connection = (await call(first, "GET", "/api/v1/connections?provider=meta"))["items"][0]
+        rule = {"name": "Stop at 40", "account_ids": [connection["accounts"][0]["account_id"]], "revision": 1}
+        await call(first, "PUT", f"/api/v1/rules/{new_id()}", rule)
+
+        loads: list[str] = []
+        tabs = {path: await owner.tab(path) for path in ("/connections", "/notices", "/rules", "/data-gaps")}
+        for tab in tabs.values():
+            await expect(tab.locator("h1")).to_be_visible()
+            tab.on("framenavigated", lambda frame: loads.append(frame.url))
+        await expect(tabs["/rules"].locator('article[data-status="runs"]').first).to_be_visible(timeout=SOON_MS)
+
+        await console.platforms.revoke("meta", "avery", cause="user_revoked")
+
+        dead = tabs["/connections"].locator('article[data-status="revoked"]')
+        await expect(dead.get_by_text("Someone removed Wevion at Meta.")).to_be_visible(timeout=SOON_MS)
+        await expect(dead.get_by_role("link", name="Re-authorise Meta")).to_be_visible()
+        paused = tabs["/rules"].locator('article[data-status="auto"]')
+        await expect(paused.get_by_text("Paused by Wevion")).to_be_visible(timeout=SOON_MS)
+        told = tabs["/notices"].locator('article[data-code="TOKEN_REVOKED"]:not(.over)')
+        await expect(told.get_by_role("heading", name="Meta access was ended")).to_be_visible(timeout=SOON_MS)
+        await expect(tabs["/data-gaps"].get_by_text("Still open").first).to_be_visible(timeout=SOON_MS)
+
+        await meta(first).get_by_role("link", name="Re-authorise Meta").click()
+        await allow(first)
+
+        await expect(first.get_by_text("Meta works again. Its accounts were checked")).to_be_visible(timeout=SOON_MS)
+        await expect(meta(tabs["/connections"]).get_by_text("Works", exact=True).first).to_be_visible(timeout=SOON_MS)
+        await expect(tabs["/rules"].locator('article[data-status="auto"]')).to_have_count(0, timeout=SOON_MS)
+        resolved = tabs["/notices"].locator('article.over[data-code="TOKEN_REVOKED"]')
+        await expect(resolved.first).to_be_visible(timeout=SOON_MS)
+        await expect(tabs["/data-gaps"].get_by_text("Still open")).to_have_count(0, timeout=SOON_MS)
+        await expect(tabs["/data-gaps"].locator("tbody tr").first).to_be_visible()
+        assert loads == []
