@@ -1,19 +1,40 @@
 """How expiry-watcher is put together. The only file that knows all the others."""
 
+import argparse
+import sys
 from datetime import datetime
 from typing import Final
 
+from common.postgres import open_pool
+from common.runtime.clock import SystemClock
 from common.runtime.periodic import Periodic
 from common.service import Service
 from expiry_watcher.agents import Feed, Streams
 from expiry_watcher.http import diagnose_routes, ladder_routes, token_routes
-from expiry_watcher.operations import Deps, measure_backlog
+from expiry_watcher.operations import Deps, Progress, measure_backlog, rebuild
 from expiry_watcher.providers import Notices
 from expiry_watcher.settings import WatcherSettings
 from expiry_watcher.sweep import Sweep
 
 NAME: Final = "expiry-watcher"
 MEASURE_EVERY_S: Final = 15.0
+
+
+async def run_rebuild(settings: WatcherSettings, _: argparse.Namespace) -> int:
+    """Fill the inventory anew from the topics, saying how far it is."""
+    pool = await open_pool(settings.database_url.get_secret_value(), application_name=f"{NAME} rebuild")
+    try:
+        deps = Deps(pool=pool, ladder=settings.ladder, public_url=settings.public_url)
+        done = await rebuild(deps, settings.kafka(NAME), SystemClock().now(), _report)
+    finally:
+        await pool.close()
+    sys.stdout.write(f"rebuilt: {done}\n")
+    return 0
+
+
+def _report(part: str, progress: Progress) -> None:
+    sys.stdout.write(f"{part}: {progress}\n")
+    sys.stdout.flush()
 
 
 async def run(settings: WatcherSettings) -> None:

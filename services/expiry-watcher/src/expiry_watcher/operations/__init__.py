@@ -4,11 +4,13 @@ from expiry_watcher.operations.announce import SweepStatus, announce_due, measur
 from expiry_watcher.operations.deps import Deps
 from expiry_watcher.operations.diagnose import Diagnosis, Question, diagnose
 from expiry_watcher.operations.ladders import choose_ladder, read_ladder
+from expiry_watcher.operations.rebuild import Progress, rebuild
 from expiry_watcher.operations.track import TrackResult, forget, track
 
 __all__ = [
     "Deps",
     "Diagnosis",
+    "Progress",
     "Question",
     "SweepStatus",
     "TrackResult",
@@ -18,5 +20,6 @@ __all__ = [
     "forget",
     "measure_backlog",
     "read_ladder",
+    "rebuild",
     "track",
 ]

@@ -103,3 +103,17 @@ async def purge(connection: Connection, token_ids: Sequence[UUID], now: datetime
     for table in ("deadline", "warning_mark", "history"):
         await connection.execute(f"DELETE FROM {table} WHERE token_id = ANY($1::uuid[])", token_ids)
     return int(status.split()[-1])
+
+
+async def start_over(connection: Connection) -> None:
+    """Forget every token but the purged ones, and the schedule. Marks stay: what was said was said."""
+    await connection.execute("DELETE FROM token WHERE purged_at IS NULL")
+    await connection.execute("DELETE FROM deadline")
+
+
+async def present_among(connection: Connection, token_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the tokens that are there and were not purged."""
+    rows = await connection.fetch(
+        "SELECT token_id FROM token WHERE token_id = ANY($1::uuid[]) AND purged_at IS NULL", token_ids
+    )
+    return {row["token_id"] for row in rows}
