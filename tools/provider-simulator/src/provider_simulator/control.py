@@ -132,6 +132,8 @@ class Control:
         platform = self._world.platform(provider)
         order = await checked_body(request, orders.NewGrants)
         client_id = order.client_id or next((a.client_id for a in self._world.apps.of(provider)), None)
+        if platform.credentials_only:
+            client_id = client_id or "none"
         if order.person not in self._world.people or client_id is None:
             raise problem(404, "unknown_person" if client_id else "unknown_app", "see /_sim/people and /_sim/apps")
         now = self._world.clock.now() - order.access_age_s

@@ -65,11 +65,13 @@ class Inbox:
                 case "reset":
                     _abort(server)
                     return "421 4.3.0 Closing"
+                case "reset_after_answer":
+                    self.keep(envelope)
+                    _abort(server)
+                    return "421 4.3.0 Closing"
                 case _:
                     return f"{fault.status or 451} 4.3.0 Simulated fault"
         self.keep(envelope)
-        if fault is not None and fault.kind == "reset_after_answer":
-            _abort(server)
         return "250 2.0.0 Message accepted for delivery"
 
     def keep(self, envelope: Envelope) -> None:

@@ -63,6 +63,7 @@ class Platform(ABC):
     providers: ClassVar[tuple[str, ...]]
     lifetimes: ClassVar[dict[str, float | None]] = {}
     modes: ClassVar[dict[str, Any]] = {}
+    credentials_only: ClassVar[bool] = False  # no app of ours is registered there: the customer brings credentials
 
     def __init__(self, world: World) -> None:
         self.world = world

@@ -27,6 +27,7 @@ from provider_simulator.world import World
 
 ACCOUNTS, OAUTH2, APIS = "accounts.google.com", "oauth2.googleapis.com", "www.googleapis.com"
 ISSUER = "https://accounts.google.com"
+KID = "sim-google-1"
 BRAND = consent.Brand("Google", "#1a73e8", "G", "Google account")
 DAY_S = 86_400.0
 MOST_REFRESH_TOKENS = 100
@@ -77,8 +78,8 @@ class Google(Platform):
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self.key = SigningKey("sim-google-1")
-        self.forger = SigningKey("sim-google-1")
+        self.key = SigningKey("google", KID)
+        self.forger = SigningKey("forger", KID)
 
     def routes(self, routes: Routes) -> None:
         def shared(method: str, host: str, path: str, endpoint: str, handler: Handler) -> None:

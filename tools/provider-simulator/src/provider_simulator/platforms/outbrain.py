@@ -11,6 +11,7 @@ import binascii
 import hmac
 import math
 import re
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from aiohttp import web
@@ -32,6 +33,7 @@ class Outbrain(Platform):
     """Modes: does a login end the older tokens; logins within an hour (0: no limit)."""
 
     providers = (PROVIDER,)
+    credentials_only = True
     lifetimes: ClassVar[dict[str, float | None]] = {"access_s": 30 * 86_400.0}
     modes: ClassVar[dict[str, Any]] = {"login_ends_old": False, "logins_per_hour": 2, "lost_account_status": 403}
 
@@ -75,7 +77,7 @@ class Outbrain(Platform):
 
     def open_grant(self, opening: Opening) -> dict[str, Any]:
         living = self.world.grants.alive(PROVIDER, person=opening.person)
-        grant = living[0] if living else self.opened(opening, [])
+        grant = living[0] if living else self.opened(replace(opening, client_id="amplify"), [])
         found = self.world.people[opening.person]
         return {
             "grant": grant.id,

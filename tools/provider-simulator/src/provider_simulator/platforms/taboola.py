@@ -27,6 +27,7 @@ CSRF_PAGE = "<!DOCTYPE html><html><head><title>403</title></head><body><h1>Forbi
 
 class Taboola(Platform):
     providers = (PROVIDER,)
+    credentials_only = True
     lifetimes: ClassVar[dict[str, float | None]] = {"access_s": 43_200.0}
     modes: ClassVar[dict[str, Any]] = {"lost_account_status": 403}  # or 404
 
