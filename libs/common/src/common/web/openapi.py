@@ -16,17 +16,24 @@ Document = dict[str, Any]
 _Mode = Literal["validation", "serialization"]
 
 _PATH_VARIABLE = re.compile(r"\{([^}:]+)(?::[^}]*)?\}")
+_NO_NUL = "^[^\\u0000]*$"
 _PROBLEM_REF = {"$ref": "#/components/responses/Problem"}
 _BODY_STATUSES = {400: "invalid_request", 408: "request_timeout", 413: "body_too_large", 415: "unsupported_media_type"}
 
 
 class _Strict(GenerateJsonSchema):
-    """Says what the server does: unknown fields of a request are refused unless the model allows them."""
+    """Says what the server does: no unknown fields unless the model allows them, no NUL in a text."""
 
     def model_schema(self, schema: core_schema.ModelSchema) -> dict[str, Any]:
         made = super().model_schema(schema)
         if self.mode == "validation" and "extra" not in schema["cls"].model_config and "properties" in made:
             made.setdefault("additionalProperties", False)
+        return made
+
+    def str_schema(self, schema: core_schema.StringSchema) -> dict[str, Any]:
+        made = super().str_schema(schema)
+        if self.mode == "validation" and "pattern" not in made:
+            made["pattern"] = _NO_NUL
         return made
 
 

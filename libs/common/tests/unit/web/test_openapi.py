@@ -95,6 +95,7 @@ def test_parameters_are_the_models_fields() -> None:
 def test_bodies_refuse_unknown_fields_unless_they_say_so() -> None:
     schemas = document()["components"]["schemas"]
     assert schemas["NewItem"]["additionalProperties"] is False
+    assert schemas["NewItem"]["properties"]["name"]["pattern"] == "^[^\\u0000]*$"
     assert "additionalProperties" not in schemas["Loose"]
     assert "additionalProperties" not in schemas["Item"]
     assert "ItemQuery" not in schemas
