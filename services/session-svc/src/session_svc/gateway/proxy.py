@@ -137,7 +137,12 @@ class Gateway:
     async def _stream(self, request: web.Request, rule: Rule, headers: Mapping[str, str]) -> web.StreamResponse:
         data = await self._body(request)
         async with self.upstreams.request(
-            rule.service, request.method, request.rel_url.raw_path_qs, headers=headers, data=data
+            rule.service,
+            request.method,
+            request.rel_url.raw_path_qs,
+            headers=headers,
+            data=data,
+            retry=rule.repeatable or request.method in edge.SAFE_METHODS,
         ) as answer:
             metrics.PROXIED.labels(rule.service, f"{answer.status // 100}xx").inc()
             back = outward(answer.headers, owns_session=rule.service == SESSION)

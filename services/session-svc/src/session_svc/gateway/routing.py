@@ -26,6 +26,8 @@ class Rule:
     service: str
     guard: Guard
     check_origin: bool = True
+    repeatable: bool = False
+    """Whether an unsafe call may be repeated at another replica though one may have seen it."""
 
 
 SESSION: Final = "session-svc"
@@ -40,7 +42,7 @@ SERVICES: Final = (SESSION, OAUTH, WATCHER, PAUSER, NOTIFIER)
 RULES: Final = (
     Rule("/api/v1/auth/sign-in", SESSION, Guard.COOKIE),
     Rule("/api/v1/auth/sign-out", SESSION, Guard.COOKIE),
-    Rule("/api/v1/auth/token", SESSION, Guard.COOKIE),
+    Rule("/api/v1/auth/token", SESSION, Guard.COOKIE, repeatable=True),  # a second JWT does no harm
     Rule("/api/v1/auth/session", SESSION, Guard.COOKIE),
     Rule("/api/v1/auth/password-reset", SESSION, Guard.COOKIE),
     Rule("/api/v1/auth", SESSION, Guard.JWT),

@@ -16,7 +16,6 @@ from common.runtime.clock import monotonic
 from common.telemetry import logs, tracing
 from common.web import Problem
 from session_svc import metrics
-from session_svc.core.edge import SAFE_METHODS
 
 CONNECT_TIMEOUT_S = 2.0
 UNAVAILABLE = "upstream_unavailable"
@@ -57,7 +56,7 @@ class Upstreams:
         *,
         headers: Any,
         data: Any = None,
-        retry: bool | None = None,
+        retry: bool = False,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """The answer of a service, head first; its body is read by the caller, without a limit on the whole.
 
@@ -67,14 +66,12 @@ class Upstreams:
             target: path and query, as the browser wrote them.
             headers: complete, but for Host and Content-Length.
             data: the body: bytes, or a stream that can be read once.
-            retry: whether the request may be repeated at another replica though one may have seen it; by default
-                if the method is safe.
+            retry: whether the request may be repeated at another replica though one may have seen it.
 
         Raises:
             Problem: 502 or 504, naming the service.
 
         """
-        repeatable = (method in SAFE_METHODS) if retry is None else retry
         streamed = data is not None and not isinstance(data, bytes)
         tracing.inject(headers)
         last: Exception | None = None
@@ -92,7 +89,7 @@ class Upstreams:
                     raise error.__cause__ from None  # the body that was being sent on is refused, not the service
                 last = error
                 self._avoid(replica, service, "broken", error)
-                if repeatable and not streamed:
+                if retry and not streamed:
                     continue
                 break
             except TimeoutError as error:

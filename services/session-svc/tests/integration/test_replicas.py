@@ -1,0 +1,283 @@
+"""Two replicas behind the gateway, as processes of their own: SIGKILL under load, and keys that rotate under load."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import jwt
+import pytest
+import pytest_asyncio
+
+from common.crypto import Keyring
+from common.postgres import open_pool
+from common.runtime.clock import SystemClock
+from common.testing import eventually, stack
+from common.testing.processes.ports import choose_port
+from session_svc.core.people import Role
+from session_svc.operations import setup
+from session_svc.operations.hashing import PasswordHasher
+
+if TYPE_CHECKING:
+    from common.postgres import Pool
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+PASSWORD = "correct horse battery staple"
+JWKS_MAX_AGE_S = 1
+BROWSERS = 6
+
+
+@dataclass
+class Replica:
+    """One `session-svc` process."""
+
+    arguments: tuple[str, ...]
+    environment: dict[str, str]
+    url: str
+    log: Path
+    process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        with self.log.open("ab") as out:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "session_svc", *self.arguments, env=self.environment, stdout=out, stderr=out
+            )
+
+    async def end(self, number: signal.Signals) -> None:
+        if self.process is not None and self.process.returncode is None:
+            self.process.send_signal(number)
+            async with asyncio.timeout(15):
+                await self.process.wait()
+
+
+@dataclass
+class Cluster:
+    """Two replicas and a gateway."""
+
+    pool: "Pool"
+    http: aiohttp.ClientSession
+    one: Replica
+    two: Replica
+    gateway: Replica
+    command: Callable[..., Awaitable[str]]
+    emails: list[str] = field(default_factory=list)
+
+    async def ready(self, replica: Replica) -> None:
+        async def check() -> bool:
+            try:
+                async with self.http.get(f"{replica.url}/readyz") as answer:
+                    return answer.status == 200
+            except aiohttp.ClientConnectionError:
+                assert replica.process is not None
+                assert replica.process.returncode is None, replica.log.read_text()[-2000:]
+                return False
+
+        await eventually(check, 40, what=f"{replica.url} is ready")
+
+    async def call(self, method: str, path: str, cookie: str | None = None, **more: Any) -> tuple[int, Any, str | None]:
+        """Status, body and new cookie."""
+        headers = {"Origin": self.gateway.url} | ({"Cookie": f"wevion_session={cookie}"} if cookie else {})
+        async with self.http.request(method, self.gateway.url + path, headers=headers, **more) as answer:
+            new = answer.headers.get("Set-Cookie", "").partition("wevion_session=")[2].partition(";")[0] or None
+            body = await answer.read()
+            return answer.status, (await answer.json(content_type=None)) if body else None, new
+
+    async def sign_in(self, email: str) -> str:
+        status, body, cookie = await self.call(
+            "POST", "/api/v1/auth/sign-in", json={"email": email, "password": PASSWORD}
+        )
+        assert status == 200, body
+        assert cookie is not None
+        return cookie
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def cluster(
+    postgres_server: str, kafka_server: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Cluster]:
+    folder = tmp_path_factory.mktemp("cluster")
+    dsn = await stack.clone_database(postgres_server, await stack.ensure_template(postgres_server, "session_svc"))
+    kafka = stack.KafkaForTest(bootstrap=kafka_server, prefix=stack.unique_name("test") + ".")
+    await kafka.create_topics()
+    Keyring.generate().write(folder / "keyring.json")
+    urls = [f"http://127.0.0.1:{choose_port()}" for _ in range(3)]
+    shared = {
+        "PATH": "/usr/bin:/bin",
+        "WEVION_DATABASE_URL": dsn,
+        "WEVION_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap,
+        "WEVION_KAFKA_TOPIC_PREFIX": kafka.prefix,
+        "WEVION_PUBLIC_URL": urls[2],
+        "WEVION_ISSUER": urls[2],
+        "WEVION_JWKS_URL": f"{urls[0]}/.well-known/jwks.json",
+        "WEVION_KEYRING_FILE": str(folder / "keyring.json"),
+        "WEVION_PASSWORD_MEMORY_KIB": "8",
+        "WEVION_PASSWORD_PASSES": "1",
+        # A key lives three seconds and is published 1.4 s before: rotations in minutes instead of months.
+        "WEVION_JWKS_MAX_AGE_S": str(JWKS_MAX_AGE_S),
+        "WEVION_KEYS_RELOAD_S": "0.2",
+        "WEVION_KEY_SIGNS_FOR_S": "3",
+        "WEVION_SESSION_URL": f"{urls[0]},{urls[1]}",
+        "WEVION_LOG_LEVEL": "warning",
+        "WEVION_DRAIN_S": "1",
+    }
+
+    def replica(number: int, *arguments: str) -> Replica:
+        environment = shared | {"WEVION_HTTP_PORT": urls[number].rpartition(":")[2]}
+        return Replica(arguments, environment, urls[number], folder / f"{number}.log")
+
+    async def command(*arguments: str) -> str:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "session_svc", *arguments, env=shared, stdout=asyncio.subprocess.PIPE
+        )
+        async with asyncio.timeout(30):
+            said, _ = await process.communicate()
+        assert process.returncode == 0
+        return said.decode()
+
+    replicas = [replica(0, "run"), replica(1, "run"), replica(2, "gateway")]
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
+        pool = await open_pool(dsn, application_name="test", max_size=2)
+        made = Cluster(pool, http, *replicas, command)
+        try:
+            await asyncio.gather(*(one.start() for one in replicas))
+            await asyncio.gather(*(made.ready(one) for one in replicas))
+            made.emails = await _people(pool)
+            yield made
+        finally:
+            await asyncio.gather(*(one.end(signal.SIGTERM) for one in replicas))
+            await pool.close()
+    await kafka.delete_topics()
+    await stack.drop_database(postgres_server, dsn)
+
+
+async def _people(pool: "Pool") -> list[str]:
+    now, hasher = SystemClock().now(), PasswordHasher(memory_kib=8, passes=1)
+    workspace_id, _ = await setup.create_workspace(pool, name="Acme", workspace_id=None, now=now)
+    emails = [f"user{number}@example.com" for number in range(BROWSERS)]
+    for email in emails:
+        await setup.create_user(
+            pool,
+            hasher,
+            email=email,
+            name="User",
+            password=PASSWORD,
+            workspace_id=workspace_id,
+            role=Role.MEMBER,
+            time_zone="UTC",
+            locale="en",
+            support_admin=False,
+            now=now,
+        )
+    hasher.close()
+    return emails
+
+
+@contextlib.asynccontextmanager
+async def load(work: Callable[[int], Awaitable[None]], lanes: int = BROWSERS) -> AsyncIterator[None]:
+    """Do `work` over and over in so many lanes; what it raises is raised at the end."""
+    stop = asyncio.Event()
+
+    async def lane(number: int) -> None:
+        while not stop.is_set():
+            await work(number)
+
+    tasks = [asyncio.create_task(lane(number)) for number in range(lanes)]
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.gather(*tasks)
+
+
+async def test_sigkill_of_either_replica_loses_no_session_and_revives_none(cluster: Cluster) -> None:
+    cookies = [await cluster.sign_in(email) for email in cluster.emails]
+    ended: set[int] = set()
+    minted = [0] * BROWSERS
+    wrong: list[str] = []
+
+    async def renew(number: int) -> None:
+        was_ended = number in ended
+        status, body, _ = await cluster.call("POST", "/api/v1/auth/token", cookies[number])
+        if status == 200:
+            minted[number] += 1
+            if was_ended:
+                wrong.append(f"{number}: a JWT for an ended session")
+        elif not was_ended and number not in ended:
+            wrong.append(f"{number}: {status} {body}")
+
+    async def sign_out(number: int) -> None:
+        # A sign-out whose answer was lost may be repeated: the second one finds nothing to do.
+        async def done() -> bool:
+            status, _, _ = await cluster.call("POST", "/api/v1/auth/sign-out", cookies[number])
+            return status == 204
+
+        await eventually(done, 10)
+        ended.add(number)
+
+    async def others_went_on() -> None:
+        before = list(minted)
+        await eventually(
+            lambda: all(minted[n] > before[n] + 3 for n in range(BROWSERS) if n not in ended), 15, what="JWTs go on"
+        )
+
+    async with load(renew):
+        await others_went_on()
+        for victim, number in ((cluster.one, 0), (cluster.two, 1)):
+            await asyncio.gather(victim.end(signal.SIGKILL), sign_out(number))
+            await others_went_on()
+            await victim.start()
+            await cluster.ready(victim)
+            await others_went_on()
+
+    assert wrong == []
+    statuses = [(await cluster.call("POST", "/api/v1/auth/token", cookie))[0] for cookie in cookies]
+    assert statuses == [401, 401, *[200] * (BROWSERS - 2)]
+
+
+async def test_keys_rotate_under_load_without_one_failed_verification(cluster: Cluster) -> None:
+    cookies = [await cluster.sign_in(email) for email in cluster.emails]
+    loop = asyncio.get_running_loop()
+    used: set[str] = set()
+    failures: list[str] = []
+    cached: dict[str, tuple[float, jwt.PyJWKSet]] = {}
+
+    async def jwks_as_old_as_allowed(url: str) -> jwt.PyJWKSet:
+        """The strictest verifier there may be: it keeps a JWKS for its whole max-age, and never asks in between."""
+        found = cached.get(url)
+        if found is None or loop.time() - found[0] > JWKS_MAX_AGE_S:
+            async with cluster.http.get(f"{url}/.well-known/jwks.json") as answer:
+                assert answer.headers["Cache-Control"] == f"public, max-age={JWKS_MAX_AGE_S}"
+                found = cached[url] = (loop.time(), jwt.PyJWKSet.from_dict(await answer.json(content_type=None)))
+        return found[1]
+
+    async def mint_and_verify(number: int) -> None:
+        # Minted by one replica, verified with the keys that the other one showed.
+        source, other = (cluster.one, cluster.two) if number % 2 else (cluster.two, cluster.one)
+        keys = await jwks_as_old_as_allowed(other.url)
+        headers = {"Cookie": f"wevion_session={cookies[number]}"}
+        async with cluster.http.post(f"{source.url}/api/v1/auth/token", headers=headers) as answer:
+            token = (await answer.json())["token"]
+        kid = jwt.get_unverified_header(token)["kid"]
+        used.add(kid)
+        try:
+            jwt.decode(token, keys[kid], algorithms=["EdDSA"], audience="wevion")
+        except (KeyError, jwt.InvalidTokenError) as error:
+            failures.append(f"{kid}: {error!r}")
+        status, body, _ = await cluster.call("GET", "/api/v1/auth/sessions", cookies[number])
+        if status != 200:
+            failures.append(f"gateway: {status} {body}")
+
+    async with load(mint_and_verify):
+        await eventually(lambda: len(used) >= 2, 15, what="the schedule rotates")
+        await cluster.command("rotate-keys", "--json")
+        await eventually(lambda: len(used) >= 4, 15, what="the schedule and the command rotate")
+
+    assert failures == []
+    active = await cluster.pool.fetchval("SELECT count(*) FROM signing_keys WHERE signs_until IS NULL")
+    assert active == 1
