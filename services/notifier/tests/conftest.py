@@ -231,10 +231,16 @@ def shared_dsn(postgres_server: str) -> Iterator[str]:
     asyncio.run(stack.drop_database(postgres_server, dsn))
 
 
+@pytest.fixture(scope="session")
+def empty_database() -> str:
+    """The statement that forgets everything."""
+    return "".join(f"DELETE FROM {table};" for table in TABLES) + RESET
+
+
 @pytest.fixture
-async def pool(shared_dsn: str) -> AsyncIterator[Pool]:
+async def pool(shared_dsn: str, empty_database: str) -> AsyncIterator[Pool]:
     pool = await open_pool(shared_dsn, application_name="test", max_size=8)
-    await pool.execute("".join(f"DELETE FROM {table};" for table in TABLES) + RESET)
+    await pool.execute(empty_database)
     yield pool
     await pool.close()
 
