@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,14 +16,12 @@ import aiohttp
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from provider_simulator.app import Simulator
-from provider_simulator.settings import Settings as SimulatorSettings
 
 from common.auth import FixedKeys, RevocationSet, Verifier
 from common.crypto import Keyring, KeyringEncryption
 from common.postgres import Pool, open_pool
 from common.runtime import ids
-from common.testing import DatabaseFactory
+from common.testing import stack as testing_stack
 from common.web import create_app, serve
 from oauth_svc import http
 from oauth_svc.operations import expiry, probe
@@ -33,6 +32,8 @@ from oauth_svc.operations.refresh import Engine
 from oauth_svc.operations.shield import Shield
 from oauth_svc.operations.vault import Vault
 from oauth_svc.providers.registry import ProvidersFile, build_providers
+from provider_simulator.app import Simulator
+from provider_simulator.settings import Settings as SimulatorSettings
 
 PUBLIC_URL = "http://127.0.0.1:8080"
 ISSUER = "http://issuer.test"
@@ -164,6 +165,10 @@ class Stage:
         back = await self.agree(await self.consent_url(person, provider, **query), ("user", user), *form)
         return await self.ask("GET", f"/connect/{provider}/callback", person.headers, params=back)
 
+    async def enter(self, person: Person, provider: str, form: dict[str, str]) -> Reply:
+        """The credential form of a platform without a consent screen."""
+        return await self.ask("POST", f"/connect/{provider}", person.headers, data=form)
+
     async def connections(self, person: Person) -> list[dict[str, Any]]:
         reply = await self.ask("GET", "/api/v1/connections", person.headers)
         assert reply.status == 200, reply.text
@@ -205,10 +210,17 @@ class Stage:
 def providers_file(simulator: Simulator) -> ProvidersFile:
     """The settings that point every provider at the simulator."""
     base = f"{simulator.url}/rfc6749.example"
-    apps = {(app.provider): app for app in simulator.world.apps.all()}
-    clients = {
-        name: {"client_id": apps[name].client_id, "client_secret": apps[name].client_secret} for name in ("meta",)
+    clients: dict[str, dict[str, object]] = {
+        app.provider: {"client_id": app.client_id, "client_secret": app.client_secret}
+        for app in simulator.world.apps.all()
+        if app.provider not in ("telegram", "rfc6749")
     }
+    clients |= {"taboola": {}, "outbrain": {}}
+    clients["google-ads"] |= {"developer_token": "sim-developer-token", "family": "google:wevion-ads"}
+    clients["google-drive"] |= {"family": "google:wevion-drive"}
+    clients["stripe"] |= {"webhook_secret": "whsec_SimWevionConnect"}
+    for client in clients.values():
+        client |= {"requests_per_s": 10000, "burst": 10000, "timeout_s": 2}
     return ProvidersFile.model_validate(
         {
             "via": simulator.url,
@@ -236,14 +248,32 @@ def providers_file(simulator: Simulator) -> ProvidersFile:
     )
 
 
+@pytest.fixture(scope="session")
+def one_database(postgres_server: str) -> Iterator[str]:
+    """One database for the run: making one takes longer than a test. Each test empties it first."""
+    template = asyncio.run(testing_stack.ensure_template(postgres_server, "oauth_svc"))
+    dsn = asyncio.run(testing_stack.clone_database(postgres_server, template))
+    yield dsn
+    asyncio.run(testing_stack.drop_database(postgres_server, dsn))
+
+
+async def emptied(pool: Pool) -> None:
+    """Every table but the list of migrations."""
+    rows = await pool.fetch(
+        "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'schema_migration'"
+    )
+    await pool.execute("TRUNCATE " + ", ".join(row["tablename"] for row in rows) + " RESTART IDENTITY")
+
+
 @pytest.fixture
-async def stage(database: DatabaseFactory) -> AsyncIterator[Stage]:
+async def stage(one_database: str) -> AsyncIterator[Stage]:
     async with AsyncExitStack() as stack:
         simulator = await stack.enter_async_context(
             Simulator(SimulatorSettings(port=0, control_port=0, smtp_port=0, public_url=PUBLIC_URL))
         )
-        pool = await open_pool(await database("oauth_svc"), application_name="test", max_size=8)
+        pool = await open_pool(one_database, application_name="test", max_size=8)
         stack.push_async_callback(pool.close)
+        await emptied(pool)
         providers = build_providers(providers_file(simulator))
         stack.push_async_callback(providers.close)
         clock = OffsetClock()

@@ -1,10 +1,13 @@
 """How oauth-svc is put together: the only file that knows every other file."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import aiohttp
 
 from common.crypto import KeyEncryption, Keyring, KeyringEncryption, KeyringError, TransitEncryption
+from common.postgres import open_pool
+from common.runtime.clock import SystemClock
 from common.runtime.errors import Permanent
 from common.service import Service
 from oauth_svc import http
@@ -51,6 +54,27 @@ async def run(settings: OauthSettings) -> None:
             await engine.drain(DRAIN_S)
             await shield.drain(DRAIN_S)
             await providers.close()
+
+
+@asynccontextmanager
+async def offline(settings: OauthSettings) -> AsyncIterator[Deps]:
+    """What a verb of the command line needs: database, providers and keys, without serving anything."""
+    providers = open_providers(settings)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(providers.close)
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        pool = await open_pool(
+            settings.database_url.get_secret_value(), application_name="oauth-svc-command", max_size=4
+        )
+        stack.push_async_callback(pool.close)
+        yield Deps(
+            pool=pool,
+            providers=providers,
+            vault=Vault(open_keys(settings, lambda: session)),
+            clock=SystemClock(),
+            public_url=settings.public_url.rstrip("/"),
+            limits=settings.limits,
+        )
 
 
 def open_providers(settings: OauthSettings) -> Providers:

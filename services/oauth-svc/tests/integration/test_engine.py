@@ -18,8 +18,9 @@ from oauth_svc.operations.refresh import Engine, _Result
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from oauth_svc.store.schedule import Claim
     from tests.conftest import Person, Stage
+
+    from oauth_svc.store.schedule import Claim
 
 PROVIDER = "rfc6749"
 

@@ -63,7 +63,7 @@ async def test_removal_is_learned_by_the_webhook_once(stage: Stage) -> None:
     await stage.sim("POST", "grants/meta/avery/revoke", {"cause": "user_revoked", "webhook": "twice"})
 
     async def revoked() -> bool:
-        return (await stage.connection(person))["status"] == "revoked"
+        return bool((await stage.connection(person))["status"] == "revoked")
 
     await eventually(revoked)
     connection = await stage.connection(person)

@@ -1,5 +1,7 @@
 """Refusals that follow from the rules, not from a broken part. The HTTP room turns each into one answer."""
 
+from datetime import datetime
+
 
 class Refusal(Exception):
     """A rule says no. `code` is stable and public; `fix` says in words what helps."""
@@ -85,6 +87,16 @@ class CredentialsRefusedError(Refusal):
 
     code = "credentials_refused"
     fix = "Check them and enter them again."
+
+
+class LoginBudgetError(Refusal):
+    """The platform allows only so many logins, and they are used up."""
+
+    code = "login_budget"
+
+    def __init__(self, message: str = "", free_at: datetime | None = None) -> None:
+        when = f" after {free_at:%H:%M} UTC" if free_at is not None else " later"
+        super().__init__(message, fix=f"Nothing was sent. Try again{when}.")
 
 
 class UnsafeReturnError(Refusal):

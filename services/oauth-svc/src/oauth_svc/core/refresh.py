@@ -12,7 +12,7 @@ from common.contracts import DetectedBy, FailureClass, RevocationCause
 
 from .failure import Failure, Verdict
 from .flow import Flow, OnUnknown, Profile
-from .grant import TokenAnswer, earliest
+from .grant import Secrets, TokenAnswer, earliest
 from .lifecycle import Change, RanOut, Refreshed, RefreshFailed, Revoked
 from .schedule import OUR_BUG_PAUSE, refresh_at, retry_at
 
@@ -59,6 +59,13 @@ class Settlement:
     refresh_at: datetime | None
     attempt: int
     outcome: str
+
+
+def can_renew(profile: Profile, secrets: Secrets) -> bool:
+    """Whether there is anything to present: a flow that renews, and for RFC 6749 a refresh token that was given."""
+    if profile.flow is Flow.LASTING:
+        return False
+    return profile.flow is not Flow.REFRESH or secrets.refresh_token is not None
 
 
 def renewed(

@@ -41,6 +41,7 @@ _TITLES: dict[type[errors.Refusal], str] = {
     errors.ExchangeFailedError: "The platform did not complete the connection",
     errors.NoAccountsError: "No ad account was shared",
     errors.CredentialsRefusedError: "The platform refused these credentials",
+    errors.LoginBudgetError: "Too many logins at the platform",
     errors.UnsafeReturnError: "This link is not safe to follow",
     AdminOnlyError: "Only admins may do this",
 }
@@ -91,8 +92,8 @@ def routes(deps: Deps, shield: Shield, authenticate: Authenticate) -> Routes:
             connected = await connect.enter_credentials(
                 deps, shield, caller, provider_id, credentials, connection_id=connection_id, return_to=return_to
             )
-        except errors.CredentialsRefusedError as refusal:
-            return _form(profile, connection_id, return_to, error=str(refusal), status=status_of(refusal))
+        except (errors.CredentialsRefusedError, errors.LoginBudgetError) as refusal:
+            return _form(profile, connection_id, return_to, error=f"{refusal} {refusal.fix}", status=status_of(refusal))
         return _redirect(_end(provider_id, connected))
 
     def page(handler: Handler) -> Endpoint:

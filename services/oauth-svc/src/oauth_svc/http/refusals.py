@@ -19,6 +19,7 @@ _STATUS: dict[type[errors.Refusal], int] = {
     errors.ExchangeFailedError: 502,
     errors.NoAccountsError: 409,
     errors.CredentialsRefusedError: 400,
+    errors.LoginBudgetError: 429,
     errors.UnsafeReturnError: 400,
     AdminOnlyError: 403,
 }

@@ -24,9 +24,10 @@ from oauth_svc.core.connection import Connection, PlatformAccount
 from oauth_svc.core.flow import Flow, Profile
 from oauth_svc.core.grant import Secrets, TokenAnswer, earliest, local_return, missing_scopes, s256
 from oauth_svc.core.lifecycle import Authorized
+from oauth_svc.core.refresh import can_renew
 from oauth_svc.core.roles import Caller, must_manage
 from oauth_svc.core.schedule import refresh_at, unit_hash
-from oauth_svc.providers.base import Callback, Consent, Inspection, PlatformError, Provider
+from oauth_svc.providers.base import Callback, Consent, Inspection, PlatformError, Provider, match_digest
 from oauth_svc.store.states import ConsentState
 
 from . import tokens
@@ -139,6 +140,7 @@ async def enter_credentials(
     )
 
     async def work() -> Connected:
+        await _take_login(deps, provider.profile, credentials)
         try:
             answer = await provider.login(credentials, deps.clock.now())
         except PlatformError as error:
@@ -149,6 +151,19 @@ async def enter_credentials(
         return await _store_grant(deps, provider, state, answer, credentials)
 
     return await shield.run(work())
+
+
+async def _take_login(deps: Deps, profile: Profile, credentials: Mapping[str, str]) -> None:
+    """A login by hand costs one of the platform's budget too, right or wrong."""
+    if profile.budget is None:
+        return
+    subject = credentials.get(profile.form[0].name, "").strip().lower()
+    async with transaction(deps.pool) as db:
+        free_at = await store.schedule.take_login(
+            db, profile.provider, subject, calls=profile.budget.calls, per=profile.budget.per
+        )
+    if free_at is not None:
+        raise errors.LoginBudgetError(f"{profile.title} allows {profile.budget.calls} logins an hour.", free_at)
 
 
 def state_digest(state: str) -> bytes:
@@ -372,7 +387,8 @@ async def _write(
     missing = missing_scopes(profile.needed_scopes, granted)
     access_end = answer.expires_at or inspection.access_expires_at
     full_end = earliest(answer.grant_expires_at, inspection.expires_at)
-    if profile.flow is Flow.SWAP:
+    renews = can_renew(profile, secrets)
+    if profile.flow is Flow.SWAP or not renews:
         full_end = earliest(full_end, access_end)
     before = replace(existing, accounts=comparison.accounts)
     # The accounts' rows come first: closing a gap reads the account's name.
@@ -403,7 +419,7 @@ async def _write(
         connection.connection_id,
         connection.workspace_id,
         connection.provider,
-        refresh_at=_first_refresh(profile, connection.connection_id, now, access_end),
+        refresh_at=refresh_at(connection.connection_id, now, access_end) if renews else None,
         probe_at=first_probe(profile, connection.connection_id, now),
         deadline=access_end,
     )
@@ -428,16 +444,10 @@ async def _keep_secrets(db: Db, deps: Deps, connection: Connection, secrets: Sec
                 version=old.version + 1 if old else 1,
                 generation=old.generation + 1 if old else 1,
                 issued_at=now,
-                match_digest=None,
+                match_digest=match_digest(secrets.refresh_token) if secrets.refresh_token else None,
             )
         ],
     )
-
-
-def _first_refresh(
-    profile: Profile, connection_id: UUID, now: datetime, access_end: datetime | None
-) -> datetime | None:
-    return None if profile.flow is Flow.LASTING else refresh_at(connection_id, now, access_end)
 
 
 def first_probe(profile: Profile, connection_id: UUID, now: datetime) -> datetime:

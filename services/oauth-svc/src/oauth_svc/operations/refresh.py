@@ -1,6 +1,7 @@
 """The refresh engine: claim, one call, keep the answer, settle.
 
-Nothing here holds a database connection while a provider is called, and nothing presents a credential without a committed attempt row.
+Nothing here holds a database connection while a provider is called, and nothing presents a credential without a
+committed attempt row.
 
 A life of one refresh, with what a SIGKILL after each step leaves behind:
 
@@ -30,7 +31,7 @@ from oauth_svc.core.flow import Flow, OnUnknown, Profile
 from oauth_svc.core.grant import Secrets, TokenAnswer, missing_scopes
 from oauth_svc.core.lifecycle import Change, RefreshFailed
 from oauth_svc.core.refresh import AttemptState, Facts, Settlement
-from oauth_svc.providers.base import PlatformError, Provider
+from oauth_svc.providers.base import PlatformError, Provider, match_digest
 from oauth_svc.store.credentials import SealedCredential
 from oauth_svc.store.schedule import Claim, Held, Plan
 
@@ -254,6 +255,10 @@ class Engine:
             secrets = self._deps.vault.open_credential(claim.credential)
         except Unsealable:
             return _Result(claim, claim.epoch, claim.credential.generation, our_bug("unreadable_credential"), unknown)
+        if not rules.can_renew(provider.profile, secrets):
+            async with transaction(self._deps.pool) as db:
+                await store.schedule.release(db, [(claim.connection_id, claim.epoch)])
+            return None
         if unknown > 0:
             refusal = await self._ask_first(provider, secrets, unknown)
             if refusal is not None:
@@ -408,6 +413,7 @@ class Engine:
             version=fence.version + 1,
             generation=fence.generation + int(presented_changed),
             issued_at=answer.issued_at,
+            match_digest=match_digest(answer.refresh_token) if answer.refresh_token else None,
         )
 
 

@@ -1,14 +1,16 @@
 """Platforms' own signals: verified on the raw bytes, taken once, and applied to every connection that they cover."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from uuid import UUID
 
 from common.contracts import DetectedBy
 from common.postgres import transaction
+from common.runtime.errors import Retryable
 from common.telemetry import logs
 from oauth_svc import metrics, store
-from oauth_svc.core.lifecycle import Revoked
-from oauth_svc.providers.base import Signal, WebhookRefusedError
+from oauth_svc.core.lifecycle import Change, Revoked
+from oauth_svc.providers.base import PlatformError, Signal, WebhookRefusedError
 
 from . import tokens
 from .deps import Deps
@@ -23,7 +25,9 @@ async def receive(deps: Deps, provider_id: str, raw: bytes, headers: Mapping[str
     """Take a webhook; how many connections it ended. Raises `WebhookRefusedError`, having changed nothing."""
     provider = deps.providers[provider_id]
     try:
-        signals = provider.read_webhook(raw, headers, deps.clock.now())
+        signals = await provider.read_webhook(raw, headers, deps.clock.now())
+    except PlatformError as error:
+        raise Retryable("the platform's keys are not to be had") from error
     except WebhookRefusedError:
         metrics.WEBHOOKS.labels(provider_id, "refused").inc()
         raise
@@ -41,17 +45,26 @@ async def _apply(deps: Deps, provider_id: str, signal: Signal) -> int:
         if not await store.states.take_webhook(db, provider_id, signal.message_id, now):
             metrics.WEBHOOKS.labels(provider_id, "repeated").inc()
             return 0
-        covered = await store.connections.ids_of_subject(db, providers, signal.subject or "")
+        covered = await _covered(db, providers, signal)
         locked = await store.connections.lock(db, covered)
+        cause = signal.cause
         # One that was on its way while the person consented again is about the grant before.
-        meant = {
-            key: Revoked(signal.cause, DetectedBy.WEBHOOK)
+        meant: dict[UUID, Change] = {
+            key: Revoked(cause, DetectedBy.WEBHOOK)
             for key, connection in locked.items()
-            if signal.at + CLOCK_GRAIN >= connection.authorized_at
+            if cause is not None and signal.at + CLOCK_GRAIN >= connection.authorized_at
         }
         await store.schedule.probe_now(db, [key for key in locked if key not in meant], now)
         await tokens.change(db, locked, meant, now)
     deps.poke_relay()
     metrics.WEBHOOKS.labels(provider_id, "taken").inc()
-    log.info("webhook_taken", provider=provider_id, cause=signal.cause.value, connections=len(meant))
+    log.info("webhook_taken", provider=provider_id, cause=cause.value if cause else None, connections=len(meant))
     return len(meant)
+
+
+async def _covered(db: store.Db, providers: Sequence[str], signal: Signal) -> list[UUID]:
+    if signal.digest is not None:
+        return await store.credentials.ids_of_digest(db, providers, signal.digest)
+    if signal.subject is None:
+        return []
+    return await store.connections.ids_of_subject(db, providers, signal.subject)

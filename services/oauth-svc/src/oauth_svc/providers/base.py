@@ -67,14 +67,15 @@ class Signal:
     """One thing that a verified webhook says.
 
     `message_id` makes a replay harmless; `at` is the platform's own time of the fact, so that one which was on its
-    way while the person consented again does not end the new grant.
+    way while the person consented again does not end the new grant. Without a `cause` it only asks for a look: the
+    connections that it covers are probed. It names a user (`subject`) or one token (`digest`, see `match_digest`).
     """
 
     message_id: str
     subject: str | None
-    cause: RevocationCause
+    cause: RevocationCause | None
     at: datetime
-    token_prefix: str | None = None
+    digest: bytes | None = None
 
 
 class Provider(Protocol):
@@ -121,7 +122,7 @@ class Provider(Protocol):
         """What an API answer, such as one that a service reports, means. None when it proves nothing."""
         ...
 
-    def read_webhook(self, raw: bytes, headers: Mapping[str, str], now: datetime) -> tuple[Signal, ...]:
+    async def read_webhook(self, raw: bytes, headers: Mapping[str, str], now: datetime) -> tuple[Signal, ...]:
         """Verify on the raw bytes and read. Raises `WebhookRefusedError`."""
         ...
 
@@ -151,6 +152,9 @@ def json_object(answer: Answer) -> dict[str, Any] | None:
     return body if isinstance(body, dict) else None
 
 
-def match_digest(token: str) -> bytes:
-    """How Google's security events name a refresh token: SHA-512 applied twice (providers.md section 2)."""
-    return hashlib.sha512(hashlib.sha512(token.encode()).digest()).digest()
+TOKEN_PREFIX = 16
+
+
+def match_digest(refresh_token: str) -> bytes:
+    """What one refresh token is found by when a security event names it by its first characters (section 2)."""
+    return hashlib.sha256(refresh_token[:TOKEN_PREFIX].encode()).digest()

@@ -35,14 +35,13 @@ from .base import (
     WebhookRefusedError,
     believable,
     json_object,
-    settle_no_answer,
 )
-from .rfc6749 import text
-from .wire import Answer, NoAnswerError, Request, Wire
+from .calling import Calling, objects, text
+from .wire import Answer, Request, Wire
 
 API_VERSION = "v23.0"
 MAX_PAGES = 100
-WEBHOOK_MAX_AGE = timedelta(hours=24)
+WEBHOOK_MAX_AGE = timedelta(hours=6)
 """A deauthorisation older than this is refused; within it, `webhook_seen` makes a replay harmless."""
 
 PROFILE = Profile(
@@ -129,18 +128,13 @@ def wait_s(headers: Mapping[str, str]) -> float | None:
     return max(waits) if waits else None
 
 
-class MetaProvider:
+class MetaProvider(Calling):
     """Meta's Marketing API."""
 
     def __init__(self, profile: Profile, app: MetaApp, wire: Wire) -> None:
-        self._profile = profile
+        super().__init__(profile, wire)
         self._app = app
-        self._wire = wire
         self._app_token = f"{app.client_id}|{app.client_secret}"
-
-    @property
-    def profile(self) -> Profile:
-        return self._profile
 
     def consent_url(self, consent: Consent) -> str:
         query = {
@@ -174,9 +168,6 @@ class MetaProvider:
             return await self._swap(short.access_token, now)
         except PlatformError:
             return short
-
-    async def login(self, credentials: Mapping[str, str], now: datetime) -> TokenAnswer:
-        raise NotImplementedError
 
     async def refresh(self, secrets: Secrets, now: datetime) -> TokenAnswer:
         return await self._swap(secrets.access_token or "", now)
@@ -215,11 +206,8 @@ class MetaProvider:
             body = self._object(
                 await self._ask("/me/adaccounts", query | ({"after": after} if after else {}), repeatable=True)
             )
-            items = body.get("data")
-            if not isinstance(items, list):
-                raise PlatformError(retry_later("adaccounts_malformed", unrecognised=True))
-            for item in items:
-                if isinstance(item, dict) and text(item.get("id")):
+            for item in objects(body.get("data"), "adaccounts_malformed"):
+                if text(item.get("id")):
                     found[str(item["id"])] = PlatformAccount(str(item["id"]), text(item.get("name")) or str(item["id"]))
             paging = body.get("paging")
             cursors = paging.get("cursors") if isinstance(paging, dict) else None
@@ -231,18 +219,12 @@ class MetaProvider:
 
     async def revoke(self, secrets: Secrets) -> None:
         """Ends every account of this user in our app; a token that is already dead counts as done."""
-        try:
-            answer = await self._wire.send(
-                Request("DELETE", f"{self._app.api_url}/me/permissions", query=self._signed(secrets))
-            )
-        except NoAnswerError as error:
-            raise settle_no_answer(error, repeatable=True) from error
+        answer = await self.ask(
+            Request("DELETE", f"{self._app.api_url}/me/permissions", query=self._signed(secrets)), repeatable=True
+        )
         failure = self.judge(answer)
         if failure is not None and not failure.verdict.only_a_person_helps:
             raise PlatformError(failure)
-
-    async def unspent(self, secrets: Secrets) -> bool | None:
-        return None
 
     def judge(self, answer: Answer) -> Failure | None:
         """The body decides, whatever the status: an `error` key is a failure, also with 200."""
@@ -256,7 +238,7 @@ class MetaProvider:
             return retry_later("service_unavailable")
         return by_status(answer.status, retry_after_s=answer.retry_after_s)
 
-    def read_webhook(self, raw: bytes, headers: Mapping[str, str], now: datetime) -> tuple[Signal, ...]:
+    async def read_webhook(self, raw: bytes, headers: Mapping[str, str], now: datetime) -> tuple[Signal, ...]:
         """The deauthorisation callback's `signed_request`: HMAC-SHA256 over the encoded payload."""
         payload, signature = _signed_request(raw)
         expected = hmac.new(self._app.client_secret.encode(), payload, hashlib.sha256).digest()
@@ -309,10 +291,7 @@ class MetaProvider:
         return body
 
     async def _ask(self, path: str, query: Mapping[str, str], *, repeatable: bool) -> Answer:
-        try:
-            return await self._wire.send(Request("GET", f"{self._app.api_url}{path}", query=query))
-        except NoAnswerError as error:
-            raise settle_no_answer(error, repeatable=repeatable) from error
+        return await self.ask(Request("GET", f"{self._app.api_url}{path}", query=query), repeatable=repeatable)
 
     def _signed(self, secrets: Secrets) -> dict[str, str]:
         """The token and its `appsecret_proof`, which belongs to that one token."""

@@ -50,6 +50,8 @@ class ProviderSettings(BaseModel):
     introspection_url: _Url | None = None
     userinfo_url: _Url | None = None
     accounts_url: _Url | None = None
+    certs_url: _Url | None = None
+    family: str | None = Field(default=None, max_length=60)
     scopes: tuple[str, ...] | None = None
     client_auth: Literal["basic", "post"] = "basic"
     pkce: bool | None = None
@@ -181,6 +183,7 @@ def _adjusted(profile: Profile, settings: ProviderSettings, file: ProvidersFile)
         "burst": settings.burst,
         "total_timeout_s": settings.timeout_s,
         "needs_accounts": settings.needs_accounts,
+        "family": settings.family,
     }
     every = settings.probe_every_s if settings.probe_every_s is not None else file.probe_every_s
     if every is not None:

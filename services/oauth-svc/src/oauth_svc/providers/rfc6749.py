@@ -24,18 +24,9 @@ from oauth_svc.core.failure import (
 from oauth_svc.core.flow import OnUnknown, Profile
 from oauth_svc.core.grant import MalformedAnswerError, Secrets, TokenAnswer, read_token_answer, scope_set
 
-from .base import (
-    Callback,
-    Consent,
-    Inspection,
-    PlatformError,
-    Signal,
-    WebhookRefusedError,
-    believable,
-    json_object,
-    settle_no_answer,
-)
-from .wire import Answer, NoAnswerError, Request, Wire
+from .base import Callback, Consent, Inspection, PlatformError, believable, json_object
+from .calling import Calling, objects, text
+from .wire import Answer, Request, Wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +67,16 @@ _TABLE: dict[str, Failure] = {
 }
 
 
-class Rfc6749Provider:
+class Rfc6749Provider(Calling):
     """Any provider that follows the RFCs."""
 
     def __init__(self, profile: Profile, client: Client, wire: Wire) -> None:
-        self._profile = profile
+        super().__init__(profile, wire)
         self._client = client
-        self._wire = wire
         self._client_headers = _basic(client) if client.auth == "basic" else {}
         self._client_form = (
             {} if client.auth == "basic" else {"client_id": client.client_id, "client_secret": client.client_secret}
         )
-
-    @property
-    def profile(self) -> Profile:
-        return self._profile
 
     def consent_url(self, consent: Consent) -> str:
         query = {
@@ -115,9 +101,6 @@ class Rfc6749Provider:
             form["code_verifier"] = callback.verifier
         return self.read_tokens(await self._ask_tokens(form, repeatable=False), now)
 
-    async def login(self, credentials: Mapping[str, str], now: datetime) -> TokenAnswer:
-        raise NotImplementedError
-
     async def refresh(self, secrets: Secrets, now: datetime) -> TokenAnswer:
         form = {"grant_type": "refresh_token", "refresh_token": secrets.refresh_token or ""}
         repeatable = self._profile.on_unknown is OnUnknown.REPEAT
@@ -135,13 +118,10 @@ class Rfc6749Provider:
         if not self._client.accounts_url or not secrets.access_token:
             return ()
         body = await self.read_api(self._client.accounts_url, secrets.access_token)
-        found = body.get("accounts", body.get("data"))
-        if not isinstance(found, list):
-            raise PlatformError(retry_later("accounts_malformed", unrecognised=True))
         return tuple(
             PlatformAccount(str(item["id"]), text(item.get("name")) or str(item["id"]))
-            for item in found
-            if isinstance(item, dict) and item.get("id") is not None
+            for item in objects(body.get("accounts", body.get("data")), "accounts_malformed")
+            if item.get("id") is not None
         )
 
     async def revoke(self, secrets: Secrets) -> None:
@@ -175,9 +155,6 @@ class Rfc6749Provider:
             return reauthorize("http_401", RevocationCause.USER_REVOKED, refresh_first=True)
         return by_status(answer.status, retry_after_s=answer.retry_after_s)
 
-    def read_webhook(self, raw: bytes, headers: Mapping[str, str], now: datetime) -> tuple[Signal, ...]:
-        raise WebhookRefusedError("this provider sends none")
-
     def read_tokens(self, answer: Answer, now: datetime) -> TokenAnswer:
         """A token endpoint's answer -> tokens, or the failure it stands for."""
         body = json_object(answer)
@@ -202,27 +179,13 @@ class Rfc6749Provider:
         """The provider's own codes; overridden by built-in providers."""
         return table(body)
 
-    async def ask(self, request: Request, *, repeatable: bool) -> Answer:
-        try:
-            return await self._wire.send(request)
-        except NoAnswerError as error:
-            raise settle_no_answer(error, repeatable=repeatable) from error
-
     async def read_api(
         self, url: str, access_token: str, *, headers: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
-        """A JSON object from the provider's API. Reading changes nothing, so no answer is only a delay."""
-        answer = await self.ask(
-            Request("GET", url, headers={"Authorization": f"Bearer {access_token}", **(headers or {})}),
-            repeatable=True,
+        """`read`, with the access token as RFC 6750 wants it."""
+        return await self.read(
+            Request("GET", url, headers={"Authorization": f"Bearer {access_token}", **(headers or {})})
         )
-        failure = self.judge(answer)
-        if failure is not None:
-            raise PlatformError(failure)
-        body = json_object(answer)
-        if body is None:
-            raise PlatformError(retry_later("not_json", unrecognised=True))
-        return body
 
     async def _ask_tokens(self, form: Mapping[str, str], *, repeatable: bool) -> Answer:
         return await self.ask(
@@ -260,13 +223,6 @@ class Rfc6749Provider:
         if self._profile.on_unknown is OnUnknown.REPEAT:
             return retry_later("unreadable_answer", unrecognised=True)
         return unknown_outcome("unreadable_answer")
-
-
-def text(value: object) -> str | None:
-    """A short text from an answer, or None."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    return value[:256] if isinstance(value, str) and value else None
 
 
 def _basic(client: Client) -> dict[str, str]:

@@ -265,3 +265,48 @@ async def accounts_page(
         )
     }
     return [(account_of(row), parents[row["connection_id"]]) for row in rows if row["connection_id"] in parents]
+
+
+async def insert_many(
+    db: Db, connections: Sequence[Connection], scopes: Sequence[Sequence[str] | None], now: datetime
+) -> list[UUID]:
+    """Make many rows at version 0; the ids of those that are new. Whoever is connected already stays as it is."""
+    rows = await db.fetch(
+        """INSERT INTO connection (connection_id, workspace_id, provider, kind, subject, subject_name, owner_user_id,
+             version, status, since, authorized_at, last_good_at, created_at, scopes_granted)
+           SELECT n.connection_id, n.workspace_id, n.provider, n.kind, n.subject, n.subject_name, n.owner_user_id,
+             0, 'active', $8, $8, $8, $8,
+             CASE WHEN jsonb_typeof(n.scopes) = 'array' THEN ARRAY(SELECT jsonb_array_elements_text(n.scopes)) END
+           FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[], $9::jsonb[])
+             AS n(connection_id, workspace_id, provider, kind, subject, subject_name, owner_user_id, scopes)
+           ON CONFLICT (workspace_id, provider, subject) DO NOTHING RETURNING connection_id""",
+        [c.connection_id for c in connections],
+        [c.workspace_id for c in connections],
+        [c.provider for c in connections],
+        [c.kind.value for c in connections],
+        [c.subject for c in connections],
+        [c.subject_name for c in connections],
+        [c.owner_user_id for c in connections],
+        now,
+        ["null" if s is None else list(s) for s in scopes],
+    )
+    return [row["connection_id"] for row in rows]
+
+
+async def insert_accounts(db: Db, connections: Sequence[Connection]) -> None:
+    """The accounts of rows that were just made."""
+    flat = [(account, connection) for connection in connections for account in connection.accounts]
+    if not flat:
+        return
+    await db.execute(
+        """INSERT INTO account (account_id, connection_id, workspace_id, external_id, name, access, since)
+           SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[],
+             $7::timestamptz[])""",
+        [account.account_id for account, _ in flat],
+        [connection.connection_id for _, connection in flat],
+        [connection.workspace_id for _, connection in flat],
+        [account.external_id for account, _ in flat],
+        [account.name for account, _ in flat],
+        [account.access.value for account, _ in flat],
+        [account.since for account, _ in flat],
+    )

@@ -117,3 +117,15 @@ async def add_key(db: Db, key: DataKeyRow, now: datetime) -> bool:
         now,
     )
     return bool(made)
+
+
+async def ids_of_digest(db: Db, providers: Sequence[str], digest: bytes) -> list[UUID]:
+    """Living connections whose refresh token is named by this digest."""
+    rows = await db.fetch(
+        """SELECT k.connection_id FROM credential k JOIN connection c USING (connection_id)
+           WHERE k.match_digest = $2 AND c.provider = ANY($1) AND c.status IN ('active', 'expiring', 'degraded')
+           ORDER BY k.connection_id""",
+        list(providers),
+        digest,
+    )
+    return [row["connection_id"] for row in rows]

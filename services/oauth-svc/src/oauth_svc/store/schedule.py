@@ -453,3 +453,30 @@ async def take_login(db: Db, provider: str, subject: str, *, calls: int, per: ti
         "INSERT INTO login_budget (provider, subject, at) VALUES ($1, $2, clock_timestamp())", provider, subject
     )
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class NewPlan:
+    """The first plan of a connection that was just made."""
+
+    connection_id: UUID
+    workspace_id: UUID
+    provider: str
+    refresh_at: datetime | None
+    probe_at: datetime | None
+    deadline: datetime | None
+
+
+async def put_many(db: Db, plans: Sequence[NewPlan]) -> None:
+    """Plan connections that were just made."""
+    await db.execute(
+        """INSERT INTO schedule (connection_id, workspace_id, provider, refresh_at, probe_at, deadline)
+           SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[], $5::timestamptz[],
+             $6::timestamptz[])""",
+        [p.connection_id for p in plans],
+        [p.workspace_id for p in plans],
+        [p.provider for p in plans],
+        [p.refresh_at for p in plans],
+        [p.probe_at for p in plans],
+        [p.deadline for p in plans],
+    )

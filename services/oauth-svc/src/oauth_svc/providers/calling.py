@@ -1,0 +1,82 @@
+"""What every provider's module shares: one call sent once, a JSON object read, and the parts that most do not have."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from oauth_svc.core.failure import Failure, by_status, retry_later
+from oauth_svc.core.flow import Profile
+from oauth_svc.core.grant import Secrets, TokenAnswer
+
+from .base import Callback, Consent, PlatformError, Signal, WebhookRefusedError, json_object, settle_no_answer
+from .wire import Answer, NoAnswerError, Request, Wire
+
+
+class Calling:
+    """The base of the built-in providers. Subclasses say how an answer is judged."""
+
+    def __init__(self, profile: Profile, wire: Wire) -> None:
+        self._profile = profile
+        self._wire = wire
+
+    @property
+    def profile(self) -> Profile:
+        return self._profile
+
+    def consent_url(self, consent: Consent) -> str:
+        raise NotImplementedError(f"{self._profile.provider} has a credential form")
+
+    async def exchange(self, callback: Callback, now: datetime) -> TokenAnswer:
+        raise NotImplementedError(f"{self._profile.provider} has a credential form")
+
+    async def login(self, credentials: Mapping[str, str], now: datetime) -> TokenAnswer:
+        raise NotImplementedError(f"{self._profile.provider} has a consent screen")
+
+    async def revoke(self, secrets: Secrets) -> None:  # noqa: ARG002 - most platforms have no such call
+        return
+
+    async def unspent(self, secrets: Secrets) -> bool | None:  # noqa: ARG002 - nor this one
+        return None
+
+    async def read_webhook(
+        self,
+        raw: bytes,
+        headers: Mapping[str, str],
+        now: datetime,  # noqa: ARG002
+    ) -> tuple[Signal, ...]:
+        raise WebhookRefusedError("this provider sends none")
+
+    def judge(self, answer: Answer) -> Failure | None:
+        return by_status(answer.status, retry_after_s=answer.retry_after_s)
+
+    async def ask(self, request: Request, *, repeatable: bool) -> Answer:
+        """One answer to one call. Raises `PlatformError` when there is none."""
+        try:
+            return await self._wire.send(request)
+        except NoAnswerError as error:
+            raise settle_no_answer(error, repeatable=repeatable) from error
+
+    async def read(self, request: Request) -> dict[str, Any]:
+        """A JSON object from the provider's API. Reading changes nothing, so no answer is only a delay."""
+        answer = await self.ask(request, repeatable=True)
+        failure = self.judge(answer)
+        if failure is not None:
+            raise PlatformError(failure)
+        body = json_object(answer)
+        if body is None:
+            raise PlatformError(retry_later("not_json", unrecognised=True))
+        return body
+
+
+def text(value: object) -> str | None:
+    """A short text (or a number as text) from an answer, or None."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    return value[:256] if isinstance(value, str) and value else None
+
+
+def objects(value: object, code: str) -> list[dict[str, Any]]:
+    """A list of JSON objects. Raises `PlatformError` for anything else: a list that cannot be read proves nothing."""
+    if not isinstance(value, list):
+        raise PlatformError(retry_later(code, unrecognised=True))
+    return [item for item in value if isinstance(item, dict)]

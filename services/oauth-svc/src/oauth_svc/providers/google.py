@@ -1,0 +1,168 @@
+"""Google OAuth, shared by Ads and Drive: refresh tokens that do not rotate, project-wide revocation, security events.
+
+Providers.md section 2. The identity token is read without checking its signature, because it comes straight from
+Google over TLS (OpenID Connect Core 3.1.3.7); the security events are checked, because anybody can post one.
+"""
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+
+from common.contracts import RevocationCause
+from oauth_svc.core.failure import Failure, our_bug, rate_limited, reauthorize, retry_later
+from oauth_svc.core.flow import Profile
+from oauth_svc.core.grant import Secrets, TokenAnswer, after, scope_set, seconds
+
+from .base import Inspection, PlatformError, Signal, WebhookRefusedError, json_object, match_digest
+from .calling import text
+from .rfc6749 import Client, Rfc6749Provider
+from .wire import Answer, Request, Wire
+
+ISSUERS = ("https://accounts.google.com/", "https://accounts.google.com")
+EVENT_MAX_AGE = timedelta(hours=6)
+KEYS_KEPT = timedelta(hours=1)
+EXTRA = {"access_type": "offline", "prompt": "consent", "include_granted_scopes": "true"}
+
+_C = RevocationCause
+_LONG = {
+    "https://www.googleapis.com/auth/userinfo.email": "email",
+    "https://www.googleapis.com/auth/userinfo.profile": "profile",
+}
+_TABLE: dict[str, Failure] = {
+    "admin_policy_enforced": reauthorize("admin_policy_enforced", _C.PLATFORM_ENFORCED),
+    "deleted_client": our_bug("deleted_client"),
+    "redirect_uri_mismatch": our_bug("redirect_uri_mismatch"),
+    "internal_failure": retry_later("internal_failure"),
+    "rate_limit_exceeded": rate_limited("rate_limit_exceeded"),
+}
+_EVENTS: dict[str, RevocationCause | None] = {
+    "tokens-revoked": _C.USER_REVOKED,
+    "token-revoked": _C.USER_REVOKED,
+    "account-purged": _C.PLATFORM_ENFORCED,
+    "sessions-revoked": None,
+    "account-credential-change-required": None,
+}
+
+
+class GoogleProvider(Rfc6749Provider):
+    """What Ads and Drive share."""
+
+    def __init__(self, profile: Profile, client: Client, wire: Wire, *, tokeninfo_url: str, certs_url: str) -> None:
+        super().__init__(profile, client, wire)
+        self._tokeninfo_url = tokeninfo_url
+        self._certs_url = certs_url
+        self._certs: tuple[datetime, dict[str, Any]] | None = None
+
+    async def inspect(self, secrets: Secrets, now: datetime) -> Inspection:
+        """`tokeninfo`: the `sub`, and what the token may do. It refuses an expired token, so refresh first."""
+        answer = await self.ask(
+            Request("GET", self._tokeninfo_url, query={"access_token": secrets.access_token or ""}), repeatable=True
+        )
+        body = json_object(answer)
+        if answer.status == 400 and body is not None and body.get("error") == "invalid_token":  # noqa: PLR2004
+            raise PlatformError(reauthorize("invalid_token", _C.USER_REVOKED, refresh_first=True))
+        if answer.status != 200 or body is None:  # noqa: PLR2004
+            raise PlatformError(self.token_failure(answer) if answer.status >= 400 else retry_later("not_json"))  # noqa: PLR2004
+        return Inspection(
+            subject=text(body.get("sub")),
+            subject_name=text(body.get("email")) or "",
+            access_expires_at=after(now, seconds(body.get("expires_in"))),
+            scopes=_short(scope_set(body.get("scope"))),
+        )
+
+    async def revoke(self, secrets: Secrets) -> None:
+        """Ends all that this person granted to the Cloud project; a token that is gone already counts as done."""
+        token = secrets.refresh_token or secrets.access_token or ""
+        answer = await self.ask(Request("POST", self._client.revocation_url, form={"token": token}), repeatable=True)
+        body = json_object(answer) or {}
+        gone = answer.status == 400 and body.get("error") in ("invalid_token", "invalid_grant")  # noqa: PLR2004
+        if answer.status >= 400 and not gone:  # noqa: PLR2004
+            raise PlatformError(self.token_failure(answer))
+
+    def table(self, body: Mapping[str, Any]) -> Failure | None:
+        if body.get("error") == "invalid_grant" and body.get("error_subtype") in ("invalid_rapt", "rapt_required"):
+            return reauthorize(f"invalid_grant/{body['error_subtype']}", _C.PLATFORM_ENFORCED)
+        return _TABLE.get(str(body.get("error"))) or super().table(body)
+
+    def read_tokens(self, answer: Answer, now: datetime) -> TokenAnswer:
+        found = super().read_tokens(answer, now)
+        subject = _subject(found.id_token) if found.id_token else None
+        return replace(found, subject=subject, scopes=_short(found.scopes))
+
+    async def read_webhook(self, raw: bytes, headers: Mapping[str, str], now: datetime) -> tuple[Signal, ...]:
+        """A security event token (RFC 8417). `exp` is not looked at; a repeat is known by its `jti`."""
+        token = raw.decode("ascii", "replace").strip()
+        try:
+            key = (await self._keys(now)).get(str(jwt.get_unverified_header(token).get("kid")))
+            if key is None:
+                raise WebhookRefusedError("unknown key")
+            claims = jwt.decode(
+                token,
+                key=jwt.PyJWK(key),
+                algorithms=["RS256"],
+                audience=self._client.client_id,
+                options={"require": ["iss", "iat", "jti"], "verify_exp": False, "verify_iat": False},
+            )
+        except jwt.PyJWTError as error:
+            raise WebhookRefusedError("wrong signature or audience") from error
+        if claims.get("iss") not in ISSUERS:
+            raise WebhookRefusedError("wrong issuer")
+        at = datetime.fromtimestamp(int(claims["iat"]), UTC)
+        if abs(now - at) > EVENT_MAX_AGE:
+            raise WebhookRefusedError("too old")
+        events = claims.get("events")
+        if not isinstance(events, dict):
+            raise WebhookRefusedError("no events")
+        found = (_signal(str(claims["jti"]), kind, event, at) for kind, event in events.items())
+        return tuple(signal for signal in found if signal is not None)
+
+    async def _keys(self, now: datetime) -> dict[str, Any]:
+        if self._certs is None or now - self._certs[0] > KEYS_KEPT:
+            answer = await self.ask(Request("GET", self._certs_url), repeatable=True)
+            body = json_object(answer) or {}
+            keys = {str(k.get("kid")): k for k in body.get("keys", ()) if isinstance(k, dict)}
+            if not keys:
+                raise PlatformError(retry_later("no_keys"))
+            self._certs = (now, keys)
+        return self._certs[1]
+
+
+def _signal(jti: str, kind: str, event: object, at: datetime) -> Signal | None:
+    name = kind.rpartition("/")[2]
+    body = event if isinstance(event, dict) else {}
+    named = body.get("subject")
+    subject: dict[str, Any] = named if isinstance(named, dict) else {}
+    if name == "account-disabled":
+        cause = _C.COMPROMISE if body.get("reason") == "hijacking" else _C.PLATFORM_ENFORCED
+    elif name in _EVENTS:
+        found = _EVENTS[name]
+        if found is None:
+            return Signal(jti, text(subject.get("sub")), None, at)
+        cause = found
+    else:
+        return None  # such as `verification`, or an event that ends nothing
+    if subject.get("subject_type") == "oauth_token":
+        token = text(subject.get("token")) if subject.get("token_identifier_alg") == "prefix" else None
+        return Signal(jti, None, cause, at, match_digest(token)) if token else None
+    return Signal(jti, text(subject.get("sub")), cause, at)
+
+
+def _short(scopes: frozenset[str] | None) -> frozenset[str] | None:
+    """Google answers with long names for two scopes that were asked by short ones."""
+    return None if scopes is None else frozenset(_LONG.get(scope, scope) for scope in scopes)
+
+
+def _subject(id_token: str) -> str | None:
+    parts = id_token.split(".")
+    if len(parts) != 3:  # noqa: PLR2004 - a compact JWS
+        return None
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except ValueError:
+        return None
+    return text(claims.get("sub")) if isinstance(claims, dict) else None

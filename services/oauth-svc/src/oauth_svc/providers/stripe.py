@@ -1,0 +1,208 @@
+"""Stripe Connect (Standard): a token without end, and a code that must never be sent twice (providers.md section 9)."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from common.contracts import RevocationCause, TokenKind
+from oauth_svc.core.connection import PlatformAccount
+from oauth_svc.core.failure import Failure, by_status, our_bug, rate_limited, reauthorize, retry_later, unknown_outcome
+from oauth_svc.core.flow import Flow, OnUnknown, Profile, RevokeScope
+from oauth_svc.core.grant import MalformedAnswerError, Secrets, TokenAnswer, read_token_answer
+
+from .base import Callback, Consent, Inspection, PlatformError, Signal, WebhookRefusedError, believable, json_object
+from .calling import Calling, text
+from .wire import Answer, Request, Wire
+
+TOLERANCE = timedelta(seconds=300)
+SCOPE = "read_write"
+DEAUTHORIZED = "account.application.deauthorized"
+
+PROFILE = Profile(
+    provider="stripe",
+    title="Stripe",
+    kind=TokenKind.INTEGRATION,
+    flow=Flow.LASTING,
+    on_unknown=OnUnknown.WAIT,
+    revoke_scope=RevokeScope.SUBJECT,
+    scopes=(SCOPE,),
+    features={SCOPE: "Billing data and payouts"},
+    requests_per_s=20,
+    burst=40,
+    remove_hint="Stripe dashboard: Settings, Installed apps",
+)
+
+_C = RevocationCause
+
+
+@dataclass(frozen=True, slots=True)
+class StripePlatform:
+    """Our platform at Stripe; the client secret is the platform's secret key."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    webhook_secret: str = field(repr=False)
+    authorize_url: str
+    token_url: str
+    revocation_url: str
+    api_url: str
+
+
+class StripeProvider(Calling):
+    """Stripe Connect."""
+
+    def __init__(self, profile: Profile, platform: StripePlatform, wire: Wire) -> None:
+        super().__init__(profile, wire)
+        self._platform = platform
+        self._key = {"Authorization": f"Bearer {platform.client_secret}"}
+
+    def consent_url(self, consent: Consent) -> str:
+        query = {
+            "response_type": "code",
+            "client_id": self._platform.client_id,
+            "scope": SCOPE,
+            "redirect_uri": consent.redirect_uri,
+            "state": consent.state,
+        }
+        return f"{self._platform.authorize_url}?{urlencode(query)}"
+
+    async def exchange(self, callback: Callback, now: datetime) -> TokenAnswer:
+        return await self._tokens({"grant_type": "authorization_code", "code": callback.query.get("code", "")}, now)
+
+    async def refresh(self, secrets: Secrets, now: datetime) -> TokenAnswer:
+        """Not needed by the schedule: the token has no end."""
+        return await self._tokens({"grant_type": "refresh_token", "refresh_token": secrets.refresh_token or ""}, now)
+
+    async def inspect(self, secrets: Secrets, now: datetime) -> Inspection:  # noqa: ARG002 - no figure to compute
+        account = await self._account(secrets)
+        return Inspection(subject=text(account.get("id")), subject_name=_name(account))
+
+    async def accounts(self, secrets: Secrets) -> tuple[PlatformAccount, ...]:
+        account = await self._account(secrets)
+        external_id = text(account.get("id"))
+        return () if external_id is None else (PlatformAccount(external_id, _name(account) or external_id),)
+
+    async def revoke(self, secrets: Secrets) -> None:
+        """Acts on the account. 401 `invalid_client` says that it is disconnected already: done."""
+        try:
+            account = await self._account(secrets)
+        except PlatformError as error:
+            if error.failure.verdict.only_a_person_helps:
+                return
+            raise
+        answer = await self.ask(
+            Request(
+                "POST",
+                self._platform.revocation_url,
+                form={"client_id": self._platform.client_id, "stripe_user_id": text(account.get("id")) or ""},
+                headers=self._key,
+            ),
+            repeatable=True,
+        )
+        if answer.status == 401 and (json_object(answer) or {}).get("error") == "invalid_client":  # noqa: PLR2004
+            return
+        failure = self._oauth_failure(answer)
+        if failure is not None:
+            raise PlatformError(failure)
+
+    def judge(self, answer: Answer) -> Failure | None:
+        """At API URLs `error` is an object."""
+        body = json_object(answer) or {}
+        error = body.get("error")
+        error = error if isinstance(error, dict) else {}
+        if error.get("code") == "rate_limit":
+            return rate_limited("rate_limit", retry_after_s=answer.retry_after_s)
+        if answer.status == 403 and error.get("code") == "account_invalid":  # noqa: PLR2004
+            return reauthorize("account_invalid", _C.USER_REVOKED)
+        if answer.status == 401:  # noqa: PLR2004 - a key that Stripe does not know: the grant's own token is over
+            return reauthorize("http_401", _C.USER_REVOKED)
+        return _should_retry(by_status(answer.status, retry_after_s=answer.retry_after_s), answer)
+
+    async def read_webhook(self, raw: bytes, headers: Mapping[str, str], now: datetime) -> tuple[Signal, ...]:
+        """`Stripe-Signature` over `<t>.<raw body>`; any of several `v1` may match. The account is at top level."""
+        stamp, candidates = _signature(headers.get("stripe-signature", ""))
+        secret = self._platform.webhook_secret.encode()
+        expected = hmac.new(secret, stamp.encode() + b"." + raw, hashlib.sha256).hexdigest()
+        matches = [hmac.compare_digest(expected, candidate) for candidate in candidates]
+        if not secret or not any(matches):
+            raise WebhookRefusedError("wrong signature")
+        at = datetime.fromtimestamp(int(stamp), UTC)
+        if abs(now - at) > TOLERANCE:
+            raise WebhookRefusedError("too old")
+        try:
+            event = json.loads(raw)
+        except ValueError as error:
+            raise WebhookRefusedError("not JSON") from error
+        if not isinstance(event, dict) or event.get("type") != DEAUTHORIZED:
+            return ()
+        account, message_id = text(event.get("account")), text(event.get("id"))
+        if account is None or message_id is None:
+            raise WebhookRefusedError("no account")
+        return (Signal(message_id, account, _C.USER_REVOKED, at),)
+
+    async def _tokens(self, form: Mapping[str, str], now: datetime) -> TokenAnswer:
+        answer = await self.ask(
+            Request("POST", self._platform.token_url, form=form, headers=self._key), repeatable=False
+        )
+        failure = self._oauth_failure(answer)
+        if failure is not None:
+            raise PlatformError(failure)
+        body = json_object(answer) or {}
+        try:
+            found = read_token_answer(body, now)
+        except MalformedAnswerError as error:
+            raise PlatformError(unknown_outcome("unreadable_answer")) from error
+        return replace(found, subject=text(body.get("stripe_user_id")))
+
+    def _oauth_failure(self, answer: Answer) -> Failure | None:
+        """At OAuth URLs `error` is a string."""
+        code = (json_object(answer) or {}).get("error")
+        if code == "invalid_grant":
+            return believable(reauthorize("invalid_grant", _C.USER_REVOKED), answer)
+        if code == "rate_limit":
+            return rate_limited("rate_limit", retry_after_s=answer.retry_after_s)
+        if isinstance(code, str) and answer.status in (400, 401):
+            return our_bug(code[:40])
+        return _should_retry(by_status(answer.status, retry_after_s=answer.retry_after_s), answer)
+
+    async def _account(self, secrets: Secrets) -> dict[str, Any]:
+        return await self.read(
+            Request(
+                "GET",
+                f"{self._platform.api_url}/account",
+                headers={"Authorization": f"Bearer {secrets.access_token or ''}"},
+            )
+        )
+
+
+def _should_retry(failure: Failure | None, answer: Answer) -> Failure | None:
+    """`Stripe-Should-Retry` overrides the status: `false` on a 5xx asks for a look, not for another try soon."""
+    told = answer.headers.get("stripe-should-retry")
+    if failure is None or told is None:
+        return failure
+    if told == "true":
+        return retry_later(failure.code, retry_after_s=failure.retry_after_s)
+    return replace(failure, unrecognised=True)
+
+
+def _signature(header: str) -> tuple[str, list[str]]:
+    stamp, candidates = "", []
+    for part in header.split(","):
+        name, _, value = part.strip().partition("=")
+        if name == "t":
+            stamp = value
+        elif name == "v1":
+            candidates.append(value)
+    if not stamp.isdigit() or len(stamp) > 12:  # noqa: PLR2004 - seconds until far beyond any calendar
+        raise WebhookRefusedError("no timestamp")
+    return stamp, candidates
+
+
+def _name(account: Mapping[str, Any]) -> str:
+    profile = account.get("business_profile")
+    return (text(profile.get("name")) if isinstance(profile, dict) else None) or text(account.get("id")) or ""

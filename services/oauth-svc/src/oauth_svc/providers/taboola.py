@@ -1,0 +1,108 @@
+"""Taboola Backstage: the customer's own client, which asks again every 12 hours (providers.md section 6)."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from common.contracts import RevocationCause, TokenKind
+from oauth_svc.core.connection import PlatformAccount
+from oauth_svc.core.failure import Failure, by_status, lost_access, our_bug, reauthorize, retry_later
+from oauth_svc.core.flow import Flow, FormField, OnUnknown, Profile
+from oauth_svc.core.grant import MalformedAnswerError, Secrets, TokenAnswer, after, read_token_answer, seconds
+
+from .base import Inspection, PlatformError, believable, json_object
+from .calling import Calling, objects, text
+from .wire import Answer, Request, Wire
+
+PROFILE = Profile(
+    provider="taboola",
+    title="Taboola",
+    kind=TokenKind.PLATFORM_OAUTH,
+    flow=Flow.CLIENT_CREDENTIALS,
+    on_unknown=OnUnknown.REPEAT,
+    form=(
+        FormField("client_id", "Client ID", hint="From your Taboola account manager."),
+        FormField("client_secret", "Client secret", secret=True),
+    ),
+    requests_per_s=5,
+    burst=10,
+    remove_hint="Ask your Taboola account manager to withdraw the client.",
+)
+
+
+class TaboolaProvider(Calling):
+    """The Backstage API. `Accept: application/json` goes with each call, else errors come as XML."""
+
+    def __init__(self, profile: Profile, wire: Wire, *, token_url: str, api_url: str) -> None:
+        super().__init__(profile, wire)
+        self._token_url = token_url
+        self._api_url = api_url
+
+    async def login(self, credentials: Mapping[str, str], now: datetime) -> TokenAnswer:
+        answer = await self.ask(
+            Request(
+                "POST",
+                self._token_url,
+                form={
+                    "grant_type": "client_credentials",
+                    "client_id": credentials.get("client_id", ""),
+                    "client_secret": credentials.get("client_secret", ""),
+                },
+            ),
+            repeatable=True,
+        )
+        failure = self._token_failure(answer)
+        if failure is not None:
+            raise PlatformError(failure)
+        try:
+            return read_token_answer(json_object(answer) or {}, now)
+        except MalformedAnswerError as error:
+            raise PlatformError(retry_later("unreadable_answer", unrecognised=True)) from error
+
+    async def refresh(self, secrets: Secrets, now: datetime) -> TokenAnswer:
+        return await self.login(secrets.credentials, now)
+
+    async def inspect(self, secrets: Secrets, now: datetime) -> Inspection:
+        """The account is the subject, because a new pair of credentials has another client id."""
+        body = await self.read(self._get("/token-details", secrets))
+        return Inspection(
+            subject=text(body.get("account_id")) or text(body.get("username")),
+            subject_name=text(body.get("full_name")) or "",
+            access_expires_at=after(now, seconds(body.get("expires_in"))),
+        )
+
+    async def accounts(self, secrets: Secrets) -> tuple[PlatformAccount, ...]:
+        """By the alphabetic `account_id`, which is what URLs want; the network itself is not an ad account."""
+        body = await self.read(self._get("/users/current/allowed-accounts", secrets))
+        return tuple(
+            PlatformAccount(
+                str(item["account_id"]),
+                text(item.get("name")) or str(item["account_id"]),
+                usable=item.get("is_active") is not False,
+            )
+            for item in objects(body.get("results"), "accounts_malformed")
+            if item.get("account_id") and item.get("type") != "NETWORK"
+        )
+
+    def judge(self, answer: Answer) -> Failure | None:
+        if answer.status == 401:  # noqa: PLR2004
+            return reauthorize("http_401", RevocationCause.USER_REVOKED, refresh_first=True)
+        if answer.status in (403, 404):
+            return lost_access(f"http_{answer.status}")
+        return by_status(answer.status, retry_after_s=answer.retry_after_s)
+
+    def _token_failure(self, answer: Answer) -> Failure | None:
+        body = json_object(answer) or {}
+        if body.get("error") == "invalid_client":
+            return believable(reauthorize("invalid_client", RevocationCause.USER_REVOKED), answer)
+        if isinstance(body.get("error"), str) and answer.status in (400, 401):
+            return our_bug(str(body["error"])[:40])
+        if answer.status == 403 and b"<html" in answer.body[:512].lower():  # noqa: PLR2004 - the slash rule
+            return our_bug("csrf_page")
+        return by_status(answer.status, retry_after_s=answer.retry_after_s)
+
+    def _get(self, path: str, secrets: Secrets) -> Request:
+        return Request(
+            "GET",
+            f"{self._api_url}{path}",
+            headers={"Authorization": f"Bearer {secrets.access_token or ''}", "Accept": "application/json"},
+        )

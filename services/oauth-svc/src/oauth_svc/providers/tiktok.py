@@ -1,0 +1,182 @@
+"""TikTok for Business, advertiser flow: own names, JSON bodies, and HTTP 200 for everything (providers.md section 5).
+
+An expiry is kept only if the answer brings one, and a refresh is made only if it brings a refresh token.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from common.contracts import RevocationCause, TokenKind
+from oauth_svc.core.connection import PlatformAccount
+from oauth_svc.core.failure import (
+    Failure,
+    by_status,
+    lost_access,
+    our_bug,
+    rate_limited,
+    reauthorize,
+    retry_later,
+    unknown_outcome,
+)
+from oauth_svc.core.flow import Flow, OnUnknown, Profile, RevokeScope
+from oauth_svc.core.grant import MalformedAnswerError, Secrets, TokenAnswer, read_token_answer
+
+from .base import Callback, Consent, Inspection, PlatformError, believable, json_object
+from .calling import Calling, objects, text
+from .wire import Answer, Request, Wire
+
+PROFILE = Profile(
+    provider="tiktok",
+    title="TikTok",
+    kind=TokenKind.PLATFORM_OAUTH,
+    flow=Flow.REFRESH,
+    on_unknown=OnUnknown.WAIT,
+    revoke_scope=RevokeScope.TOKEN,
+    requests_per_s=10,
+    burst=20,
+    remove_hint="TikTok for Business: Settings, Connected partners",
+    access_header="Access-Token",
+    access_scheme="",
+)
+
+_C = RevocationCause
+_ENDED: dict[int, RevocationCause | None] = {
+    40103: None,
+    40105: _C.USER_REVOKED,
+    40106: _C.USER_REVOKED,
+    40107: _C.USER_REVOKED,
+    40110: _C.USER_REVOKED,
+    40114: _C.USER_REVOKED,
+    40130: _C.PERMISSION_CHANGED,
+    40309: _C.PLATFORM_ENFORCED,
+}
+_LIMITED = frozenset({40100, 40132, 40016, 61000})
+_LOST = frozenset({40001, 40003, 40113, 40300, 40301})
+_OURS = frozenset({40104, 40101, 40000, 40002, 40117, 40118, 40124, 40125})
+_PARTIAL = 20001
+_ACCESS_EXPIRED = 40102
+
+
+@dataclass(frozen=True, slots=True)
+class TikTokApp:
+    """Our app at TikTok."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    authorize_url: str
+    api_url: str
+
+
+def classify(code: int) -> Failure | None:  # noqa: PLR0911 - one return per class
+    """TikTok's own code table; None for success, and for a code that no row knows."""
+    name = str(code)
+    if code == _ACCESS_EXPIRED:
+        return reauthorize(name, None, refresh_first=True)
+    if code in _ENDED:
+        return reauthorize(name, _ENDED[code])
+    if code in _LIMITED:
+        return rate_limited(name)
+    if code in _LOST:
+        return lost_access(name)
+    if code in _OURS:
+        return our_bug(name)
+    if code == _PARTIAL:
+        return unknown_outcome(name)
+    if 50000 <= code <= 59999 or code == 60001:  # noqa: PLR2004 - system errors, and maintenance
+        return retry_later(name)
+    return None
+
+
+class TikTokProvider(Calling):
+    """TikTok's Marketing API."""
+
+    def __init__(self, profile: Profile, app: TikTokApp, wire: Wire) -> None:
+        super().__init__(profile, wire)
+        self._app = app
+
+    def consent_url(self, consent: Consent) -> str:
+        query = {"app_id": self._app.client_id, "redirect_uri": consent.redirect_uri, "state": consent.state}
+        return f"{self._app.authorize_url}?{urlencode(query)}"
+
+    async def exchange(self, callback: Callback, now: datetime) -> TokenAnswer:
+        code = callback.query.get("auth_code") or callback.query.get("code", "")
+        return await self._tokens("/oauth2/access_token/", {"auth_code": code}, now)
+
+    async def refresh(self, secrets: Secrets, now: datetime) -> TokenAnswer:
+        return await self._tokens("/oauth2/refresh_token/", {"refresh_token": secrets.refresh_token or ""}, now)
+
+    async def inspect(self, secrets: Secrets, now: datetime) -> Inspection:  # noqa: ARG002 - no figure to compute
+        data = await self._data("/user/info/", secrets)
+        subject = text(data.get("core_user_id")) or text(data.get("email"))
+        return Inspection(subject=subject, subject_name=text(data.get("display_name")) or "")
+
+    async def accounts(self, secrets: Secrets) -> tuple[PlatformAccount, ...]:
+        """The list of now, which may differ from the one in the token answer. The secret is in the query."""
+        data = await self._data(
+            "/oauth2/advertiser/get/", secrets, {"app_id": self._app.client_id, "secret": self._app.client_secret}
+        )
+        return tuple(
+            PlatformAccount(str(item["advertiser_id"]), text(item.get("advertiser_name")) or str(item["advertiser_id"]))
+            for item in objects(data.get("list"), "advertisers_malformed")
+            if item.get("advertiser_id") is not None
+        )
+
+    async def revoke(self, secrets: Secrets) -> None:
+        token = secrets.access_token or ""
+        answer = await self.ask(
+            Request(
+                "POST",
+                f"{self._app.api_url}/oauth2/revoke_token/",
+                headers={"Access-Token": token},
+                json={"app_id": self._app.client_id, "secret": self._app.client_secret, "access_token": token},
+            ),
+            repeatable=True,
+        )
+        failure = self.judge(answer)
+        if failure is not None and not failure.verdict.only_a_person_helps:
+            raise PlatformError(failure)
+
+    def judge(self, answer: Answer) -> Failure | None:
+        """The `code` decides, whatever the status."""
+        body = json_object(answer)
+        code = body.get("code") if body is not None else None
+        if not isinstance(code, int) or isinstance(code, bool):
+            return by_status(answer.status, retry_after_s=answer.retry_after_s)
+        if code == 0:
+            return None
+        failure = classify(code) or retry_later(str(code), unrecognised=True)
+        return believable(failure, answer)
+
+    async def _tokens(self, path: str, given: Mapping[str, str], now: datetime) -> TokenAnswer:
+        answer = await self.ask(
+            Request(
+                "POST",
+                f"{self._app.api_url}{path}",
+                json={"app_id": self._app.client_id, "secret": self._app.client_secret, **given},
+            ),
+            repeatable=False,
+        )
+        failure = self.judge(answer)
+        if failure is not None:
+            raise PlatformError(failure)
+        body = json_object(answer) or {}
+        data = body.get("data")
+        try:
+            return read_token_answer(data if isinstance(data, dict) else {}, now)
+        except MalformedAnswerError as error:
+            raise PlatformError(unknown_outcome("unreadable_answer")) from error
+
+    async def _data(self, path: str, secrets: Secrets, query: Mapping[str, str] | None = None) -> dict[str, Any]:
+        body = await self.read(
+            Request(
+                "GET",
+                f"{self._app.api_url}{path}",
+                query=query or {},
+                headers={"Access-Token": secrets.access_token or ""},
+            )
+        )
+        data = body.get("data")
+        return data if isinstance(data, dict) else {}
