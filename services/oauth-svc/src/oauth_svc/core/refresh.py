@@ -20,7 +20,7 @@ MAX_REPEATS = 1
 """How often a call may be made again where rotation is not known (Snapchat)."""
 
 SWAP_FLOOR = 1 / 30
-"""A swap that does not move the end is not tried again sooner than this share of the token's life."""
+"""A swap that does not move the end is not tried again sooner than this share of the time since the consent."""
 
 
 class AttemptState(StrEnum):
@@ -46,7 +46,7 @@ class Facts:
     attempt: int
     access_expires_at: datetime | None
     expires_at: datetime | None
-    issued_at: datetime
+    authorized_at: datetime
     unknown_before: int = 0
 
 
@@ -112,7 +112,7 @@ def _later_swap(facts: Facts, answer: TokenAnswer, at: datetime) -> datetime | N
     """A swap that moved nothing is tried again ever more rarely, and not at all close to the end."""
     if answer.expires_at is None:
         return None
-    floor = (answer.expires_at - facts.issued_at) * SWAP_FLOOR
+    floor = (answer.expires_at - facts.authorized_at) * SWAP_FLOOR
     return None if at - answer.issued_at < floor else at
 
 

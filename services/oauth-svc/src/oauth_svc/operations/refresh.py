@@ -383,7 +383,7 @@ class Engine:
             attempt=fence.attempt,
             access_expires_at=connection.access_expires_at,
             expires_at=connection.expires_at,
-            issued_at=fence.issued_at,
+            authorized_at=connection.authorized_at,
             unknown_before=result.unknown_count,
         )
         outcome = result.outcome
