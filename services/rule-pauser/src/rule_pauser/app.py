@@ -6,7 +6,7 @@ from common.runtime.periodic import Periodic
 from common.service import Service
 from rule_pauser.consumers import GROUP, TOPICS, handler
 from rule_pauser.http import person_routes, rule_routes, settings_routes
-from rule_pauser.operations import Deps, SettleStatus, settle_some
+from rule_pauser.operations import Deps, SettleStatus, catch_up, settle_some
 from rule_pauser.settings import PauserSettings
 
 NAME: Final = "rule-pauser"
@@ -27,6 +27,11 @@ async def run(settings: PauserSettings) -> None:
         deps = Deps(pool=pool, public_url=settings.public_url, wake_settling=settling.poke, wake_relay=relay.poke)
         service.periodic(settling)
         service.consumer(GROUP, TOPICS, handler(deps, service.clock), producer)
+
+        async def catch_up_once() -> None:
+            await catch_up(deps, service.kafka, service.clock.now())
+
+        service.task("catch-up", catch_up_once)
         # The fixed paths first: `settings` is not a rule's id.
         routes = [build(deps, service.clock) for build in (settings_routes, rule_routes, person_routes)]
         await service.serve(routes, verifier)

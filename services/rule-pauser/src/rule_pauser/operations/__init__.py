@@ -1,6 +1,7 @@
 """What the service can do: one transaction per verb. Decisions are core's, statements are the store's."""
 
 from rule_pauser.operations.author import RuleDefinition, delete_rule, put_rule
+from rule_pauser.operations.catch_up import catch_up
 from rule_pauser.operations.deps import Deps
 from rule_pauser.operations.hear import hear
 from rule_pauser.operations.person import Blocked, pause_rule, resume_rule
@@ -12,6 +13,7 @@ __all__ = [
     "Deps",
     "RuleDefinition",
     "SettleStatus",
+    "catch_up",
     "choose_mode",
     "delete_rule",
     "hear",

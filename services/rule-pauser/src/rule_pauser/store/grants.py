@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from common.contracts import AccountAccessChangedV1, RevocationCause, TokenRef
-from common.postgres import Connection, Record
+from common.postgres import Connection, Pool, Record, translate_errors
 from rule_pauser.core.grants import Grant, Life
 
 
@@ -119,6 +119,18 @@ async def foreign(connection: Connection, account_ids: Sequence[UUID], workspace
         workspace_id,
     )
     return tuple(row["account_id"] for row in rows)
+
+
+async def is_caught_up(pool: Pool) -> bool:
+    """Whether the whole state of all grants was read once."""
+    with translate_errors():
+        return bool(await pool.fetchval("SELECT EXISTS (SELECT 1 FROM caught_up)"))
+
+
+async def note_caught_up(pool: Pool, now: datetime) -> None:
+    """Remember that it was."""
+    with translate_errors():
+        await pool.execute("INSERT INTO caught_up (at) VALUES ($1) ON CONFLICT DO NOTHING", now)
 
 
 def _grant(row: Record) -> Grant:
