@@ -66,6 +66,11 @@ class Faults:
     def any(self) -> bool:
         return bool(self._orders)
 
+    @property
+    def by_grant(self) -> bool:
+        """Whether somebody has to find out whose request it is before a fault can be picked."""
+        return any(f.grant is not None for f in self._orders)
+
     def order(self, fault: Fault) -> Fault:
         self._number += 1
         fault.id = self._number

@@ -50,26 +50,29 @@ class PlatformServer:
         provider = route.provider if route.who is None else await route.who(call)
         if provider not in world.platforms:
             return await _plain(call)
-        presented = await _presented(call) if route.endpoint == "token" else None
-        token = None if presented is None else world.grants.find(presented)
-        grant = token.grant if token is not None else _grant_of_call(call)
+        grant = await self._grant(call) if world.faults.by_grant else None
         fault = world.faults.pick(provider, route.endpoint, None if grant is None else grant.id)
         call.fault = fault
         if fault is None or fault.kind == "slow":
             wait_s = world.limits.check_order(provider, route.endpoint, call.now)
             if wait_s:
-                self._note(call, provider, presented, "refused:rate_limited")
+                await self._note(call, provider, "refused:rate_limited")
                 return world.platforms[provider].rate_limited(call, wait_s, None)
         if fault is None:
             return await _plain(call)
-        if not fault.acts_first:
-            if fault.kind != "slow":
-                self._note(call, provider, presented, f"fault:{fault.kind}")
-            broken = await self._broken(call, provider, fault, None)
-            return broken if broken is not None else await _plain(call)
-        response = await _plain(call)
+        response = await _plain(call) if fault.acts_first else None
+        if response is None and fault.kind != "slow":
+            await self._note(call, provider, f"fault:{fault.kind}")
         broken = await self._broken(call, provider, fault, response)
-        return response if broken is None else broken
+        if broken is not None:
+            return broken
+        return await _plain(call) if response is None else response
+
+    async def _grant(self, call: Call) -> Grant | None:
+        """The grant of what is presented at a token endpoint, or of the access token of an API call."""
+        value = await _presented(call) if call.route.endpoint == "token" else _access_token(call)
+        token = None if value is None else self._world.grants.find(value)
+        return None if token is None else token.grant
 
     async def _broken(
         self, call: Call, provider: str, fault: Fault, response: web.StreamResponse | None
@@ -89,18 +92,17 @@ class PlatformServer:
             return platform.rate_limited(call, fault.retry_after or 1.0, fault)
         return _said(fault) or platform.failing(call, fault)
 
-    def _note(self, call: Call, provider: str, presented: str | None, outcome: str) -> None:
+    async def _note(self, call: Call, provider: str, outcome: str) -> None:
         """A token request that the platform never looked at is in the ledger all the same."""
         if call.route.endpoint != "token":
             return
-        token = None if presented is None else self._world.grants.find(presented)
         self._world.ledger.write(
             provider,
             "token",
             now=call.now,
             outcome=outcome,
-            presented=presented,
-            grant=None if token is None else token.grant,
+            presented=await _presented(call),
+            grant=await self._grant(call),
             fault=None if call.fault is None else call.fault.kind,
             taken=False,
         )
@@ -118,17 +120,10 @@ async def _presented(call: Call) -> str | None:
     return next((parameters[name] for name in PRESENTED if parameters.get(name)), None)
 
 
-def _grant_of_call(call: Call) -> Grant | None:
-    """The grant whose access token an API call carries, wherever the platform wants it."""
-    request = call.request
-    value = (
-        call.bearer
-        or request.headers.get("Access-Token")
-        or request.headers.get("OB-TOKEN-V1")
-        or request.query.get("access_token")
-    )
-    token = None if value is None else call.world.grants.find(value)
-    return None if token is None else token.grant
+def _access_token(call: Call) -> str | None:
+    """Wherever the platform wants it."""
+    headers, query = call.request.headers, call.query
+    return call.bearer or headers.get("Access-Token") or headers.get("OB-TOKEN-V1") or query.get("access_token")
 
 
 def _cut(response: web.StreamResponse | None) -> web.Response:
