@@ -152,9 +152,12 @@ class World:
 
     def deps(self) -> Deps:
         """What operations are given, for calling one directly."""
+        assert self.system.settings.keyring_file is not None
+        keyring = Keyring.from_file(self.system.settings.keyring_file)
         return Deps(
             pool=self.pool,
-            keys=SigningKeys(self.pool, Keyring.generate(), self.system.settings.schedule()),
+            keys=SigningKeys(self.pool, keyring, self.system.settings.schedule()),
+            keyring=keyring,
             hasher=self.hasher,
             issuer=self.gateway_url,
             audience="wevion",

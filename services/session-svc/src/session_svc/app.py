@@ -1,11 +1,12 @@
 """How session-svc is put together: the identity API, the gateway, and what the commands need."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import aiohttp
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from common.auth import RevocationFeed, RevocationSet, Verifier
 from common.crypto import Keyring, KeyringError
@@ -13,7 +14,7 @@ from common.postgres import Pool, open_pool
 from common.runtime.clock import Clock
 from common.runtime.errors import Permanent, Retryable
 from common.service import Service
-from common.web import create_app
+from common.web import Problem, create_app
 from session_svc import console, gateway, http, sweep
 from session_svc.channels.notifier import NotifierChannel
 from session_svc.core import edge
@@ -33,7 +34,8 @@ async def run(settings: SessionSettings, clock: Clock | None = None) -> None:
         svc.clock = clock or svc.clock
         pool = await svc.postgres()
         relay = await svc.outbox(pool, await svc.producer())
-        keys = SigningKeys(pool, keyring(settings), settings.schedule())
+        key_encryption = keyring(settings)
+        keys = SigningKeys(pool, key_encryption, settings.schedule())
         key_work = sweep.keys(keys, svc.clock)
         await _first_keys(keys, svc.clock)
         channel = NotifierChannel(svc.http(), settings.notifier_url)
@@ -42,6 +44,7 @@ async def run(settings: SessionSettings, clock: Clock | None = None) -> None:
         deps = Deps(
             pool=pool,
             keys=keys,
+            keyring=key_encryption,
             hasher=hasher,
             issuer=settings.issuer,
             audience=settings.audience,
@@ -118,10 +121,24 @@ async def run_gateway(settings: GatewaySettings, clock: Clock | None = None) -> 
                 response.headers.setdefault(name, value)
             response.headers["Server"] = "wevion"
 
+        app.middlewares.append(operators_only(door, edge.networks(settings.operator_networks.split(","))))
         app.on_shutdown.append(end_streams)
         app.on_response_prepare.append(harden)
         await svc.serve_app(app)
         await svc.run()
+
+
+def operators_only(door: gateway.Gateway, allowed: Sequence[edge.Network]) -> Middleware:
+    """What the gateway says of itself is for operators; a stranger finds nothing there."""
+    paths = frozenset({"/metrics", "/readyz", "/openapi.json"})
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path in paths and not edge.within(door.client_address(request), allowed):
+            return Problem(404, "not_found", "There is nothing here").response()
+        return await handler(request)
+
+    return check
 
 
 def keyring(settings: SessionSettings) -> Keyring:

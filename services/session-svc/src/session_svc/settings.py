@@ -106,6 +106,10 @@ class GatewaySettings(ServiceSettings):
     trusted_proxies: str = Field(
         default="", description="addresses or CIDR ranges, separated by commas, of proxies in front of this one"
     )
+    operator_networks: str = Field(
+        default="127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7",
+        description="addresses or CIDR ranges, separated by commas, that may read /metrics, /readyz and /openapi.json",
+    )
     upstream_timeout_s: float = Field(
         default=30, ge=0.1, le=300, description="seconds until a service's answer must begin"
     )
@@ -116,7 +120,7 @@ class GatewaySettings(ServiceSettings):
         default=15, ge=0.1, le=60, description="seconds between signs of life on the live updates"
     )
 
-    @field_validator("trusted_proxies")
+    @field_validator("trusted_proxies", "operator_networks")
     @classmethod
     def _networks(cls, value: str) -> str:
         return _check_networks(value)

@@ -25,7 +25,13 @@ class _Keys:
 
 def _routes() -> list[Route]:
     deps = cast("Any", Deps)(
-        pool=None, keys=_Keys(), hasher=None, issuer="https://x", audience="wevion", public_url="https://x"
+        pool=None,
+        keys=_Keys(),
+        keyring=None,
+        hasher=None,
+        issuer="https://x",
+        audience="wevion",
+        public_url="https://x",
     )
     return [route for table in http.routes(deps, http.Edge(secure=True), SystemClock()) for route in table]
 

@@ -105,6 +105,14 @@ def test_network_that_is_none_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    ("address", "inside"),
+    [("10.1.2.3", True), ("::1", True), ("11.0.0.1", False), ("2001:db8::1", False), ("x", False)],
+)
+def test_networks_hold_their_addresses(address: str, inside: bool) -> None:
+    assert edge.within(address, TRUSTED) is inside
+
+
+@pytest.mark.parametrize(
     ("address", "key"),
     [
         ("203.0.113.7", "203.0.113.7"),

@@ -66,6 +66,12 @@ def client_address(peer: str | None, forwarded_for: Sequence[str], trusted: Sequ
     return str(current)
 
 
+def within(address: str, allowed: Sequence[Network]) -> bool:
+    """Whether an address lies in one of the networks."""
+    parsed = _parse(address)
+    return parsed is not None and any(parsed in network for network in allowed)
+
+
 def limit_key(address: str) -> str:
     """The part of an address that one household or server has: all of IPv4, the first 64 bits of IPv6."""
     parsed = _parse(address)

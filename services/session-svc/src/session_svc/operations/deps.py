@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from common.crypto import Keyring
 from common.postgres import Connection, Pool
 from common.runtime.ids import new_id
 from session_svc.core.audit import Action, Entry
@@ -48,6 +49,7 @@ class Deps:
 
     pool: Pool
     keys: SigningKeys
+    keyring: Keyring
     hasher: PasswordHasher
     issuer: str
     audience: str

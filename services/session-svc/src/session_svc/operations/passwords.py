@@ -159,9 +159,9 @@ class MailStatus:
 
 
 async def send_due_mails(deps: Deps, channel: NotifierChannel, now: datetime) -> MailStatus:
-    """Hand due reset mails to the notifier. A link is made at this moment and kept only as a hash.
+    """Hand due reset mails to the notifier.
 
-    Killed in between, the next try makes another link; the one before works no more.
+    Killed in between, the next try hands over the same message with the same link, so one mail is sent.
     """
     with translate_errors():
         due = await resets.claim_due(deps.pool, now, now + MAIL_CLAIM, MAIL_BATCH)
@@ -180,12 +180,14 @@ async def _send(deps: Deps, channel: NotifierChannel, reset: resets.Reset, now: 
         if known is None or known.user.disabled:
             await resets.drop(deps.pool, reset.reset_id)
             return "nobody"
-        secret = random_token()
+        aad = f"password_resets|{reset.reset_id}".encode()
+        secret = deps.keyring.open_(reset.sealed_secret, aad).decode() if reset.sealed_secret else random_token()
         await resets.prepare(
             deps.pool,
             reset.reset_id,
             user_id=known.user.user_id,
             secret_hash=hash_secret(secret),
+            sealed_secret=deps.keyring.seal(secret.encode(), aad),
             expires_at=now + deps.limits.reset_link_life,
         )
     # In the fragment, which no browser sends to any server and no Referer carries.
@@ -195,7 +197,7 @@ async def _send(deps: Deps, channel: NotifierChannel, reset: resets.Reset, now: 
             token=await service_jwt(deps, SOURCE, MAIL_SCOPES, now),
             user_id=known.user.user_id,
             link=link,
-            message_id=new_id(),
+            message_id=reset.reset_id,
         )
     except Retryable:
         with translate_errors():

@@ -7,7 +7,7 @@ from uuid import UUID
 from common.postgres import Connection, Pool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Reset:
     """One reset."""
 
@@ -17,6 +17,7 @@ class Reset:
     state: str
     expires_at: datetime | None
     attempt: int
+    sealed_secret: bytes | None
 
 
 async def insert(connection: Connection, reset_id: UUID, email_key: str, now: datetime) -> None:
@@ -37,7 +38,7 @@ async def claim_due(pool: Pool, now: datetime, until: datetime, limit: int) -> t
            FROM (SELECT reset_id FROM password_resets WHERE state = 'requested' AND next_attempt_at <= $1
                  ORDER BY next_attempt_at LIMIT $3 FOR UPDATE SKIP LOCKED) AS due
            WHERE r.reset_id = due.reset_id
-           RETURNING r.reset_id, r.email_key, r.user_id, r.state, r.expires_at, r.attempt""",
+           RETURNING r.reset_id, r.email_key, r.user_id, r.state, r.expires_at, r.attempt, r.sealed_secret""",
         now,
         until,
         limit,
@@ -47,7 +48,9 @@ async def claim_due(pool: Pool, now: datetime, until: datetime, limit: int) -> t
 
 async def drop(pool: Pool, reset_id: UUID) -> None:
     """Nobody has that address, or the mail cannot be sent."""
-    await pool.execute("UPDATE password_resets SET state = 'dropped' WHERE reset_id = $1", reset_id)
+    await pool.execute(
+        "UPDATE password_resets SET state = 'dropped', sealed_secret = NULL WHERE reset_id = $1", reset_id
+    )
 
 
 async def retry_at(pool: Pool, reset_id: UUID, at: datetime) -> None:
@@ -55,13 +58,17 @@ async def retry_at(pool: Pool, reset_id: UUID, at: datetime) -> None:
     await pool.execute("UPDATE password_resets SET next_attempt_at = $2 WHERE reset_id = $1", reset_id, at)
 
 
-async def prepare(pool: Pool, reset_id: UUID, *, user_id: UUID, secret_hash: bytes, expires_at: datetime) -> None:
-    """The link that is about to be mailed; an earlier one of the same request works no more."""
+async def prepare(
+    pool: Pool, reset_id: UUID, *, user_id: UUID, secret_hash: bytes, sealed_secret: bytes, expires_at: datetime
+) -> None:
+    """The link that is about to be mailed. Tried again, it is the same link with a later end."""
     await pool.execute(
-        "UPDATE password_resets SET user_id = $2, secret_hash = $3, expires_at = $4 WHERE reset_id = $1",
+        """UPDATE password_resets SET user_id = $2, secret_hash = $3, sealed_secret = $4, expires_at = $5
+           WHERE reset_id = $1 AND state = 'requested'""",
         reset_id,
         user_id,
         secret_hash,
+        sealed_secret,
         expires_at,
     )
 
@@ -69,14 +76,17 @@ async def prepare(pool: Pool, reset_id: UUID, *, user_id: UUID, secret_hash: byt
 async def mailed(pool: Pool, reset_id: UUID) -> None:
     """The notifier has the message."""
     await pool.execute(
-        "UPDATE password_resets SET state = 'mailed' WHERE reset_id = $1 AND state = 'requested'", reset_id
+        """UPDATE password_resets
+           SET sealed_secret = NULL, state = CASE WHEN state = 'requested' THEN 'mailed' ELSE state END
+           WHERE reset_id = $1""",
+        reset_id,
     )
 
 
 async def lock_by_secret(connection: Connection, secret_hash: bytes) -> Reset | None:
     """The reset behind a link, locked."""
     row = await connection.fetchrow(
-        """SELECT reset_id, email_key, user_id, state, expires_at, attempt FROM password_resets
+        """SELECT reset_id, email_key, user_id, state, expires_at, attempt, sealed_secret FROM password_resets
            WHERE secret_hash = $1 FOR UPDATE""",
         secret_hash,
     )

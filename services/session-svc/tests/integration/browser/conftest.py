@@ -60,30 +60,71 @@ class Profile:
         """A tab in which this person has signed in by the form, at the page that they wanted."""
         page = await self.tab(path)
         await expect(page.get_by_role("heading", name="Sign in")).to_be_visible(timeout=SOON_MS)
-        await fill(page, person.email, person.password)
+        await self.fill(page, person.email, person.password)
         await expect(page).to_have_url(self.world.gateway_url + path, timeout=SOON_MS)
         await expect(page.locator(".who-name")).to_be_visible(timeout=SOON_MS)
         return page
 
+    async def has_signed_in(self, person: "Person") -> None:
+        """This person has signed in before in this browser; it holds their cookie."""
+        signed_in = await self.world.signed_in(person)
+        assert signed_in.cookie is not None
+        await self.context.add_cookies(
+            [
+                {
+                    "name": "wevion_session",
+                    "value": signed_in.cookie,
+                    "url": self.world.gateway_url,
+                    "httpOnly": True,
+                    "sameSite": "Lax",
+                }
+            ]
+        )
 
-async def fill(page: Page, email: str, password: str) -> None:
-    """Fill the form of the sign-in page in, and send it."""
-    await page.get_by_label("Email address").first.fill(email)
-    await page.get_by_label("Password", exact=True).fill(password)
-    await page.get_by_role("button", name="Sign in").click()
+    async def fill(self, page: Page, email: str, password: str) -> None:
+        """Fill the form of the sign-in page in, and send it."""
+        await page.get_by_label("Email address").first.fill(email)
+        await page.get_by_label("Password", exact=True).fill(password)
+        await page.get_by_role("button", name="Sign in").click()
 
+    async def call(self, page: Page, method: str, path: str, body: object = None) -> Any:
+        """What a script of the page would do; the answer's status and JSON."""
+        return await page.evaluate(
+            """async ([method, path, body]) => {
+              const headers = body === null ? {} : { "Content-Type": "application/json" };
+              const sent = { method, headers, body: body === null ? undefined : JSON.stringify(body) };
+              const answer = await fetch(path, sent);
+              const text = await answer.text();
+              return { status: answer.status, body: text ? JSON.parse(text) : null };
+            }""",
+            [method, path, body],
+        )
 
-async def call(page: Page, method: str, path: str, body: object = None) -> Any:
-    """What a script of the page would do; the answer's status and JSON."""
-    return await page.evaluate(
-        """async ([method, path, body]) => {
-          const headers = body === null ? {} : { "Content-Type": "application/json" };
-          const answer = await fetch(path, { method, headers, body: body === null ? undefined : JSON.stringify(body) });
-          const text = await answer.text();
-          return { status: answer.status, body: text ? JSON.parse(text) : null };
-        }""",
-        [method, path, body],
-    )
+    async def bare(self, **options: float) -> Page:
+        """A tab with nothing in it but a started session module, as `window.session`."""
+        page = await self.tab("/reset-password#token=none")
+        await page.evaluate(
+            """async (options) => {
+              const { Session } = await import("/static/latest/session.js");
+              window.kinds = [];
+              window.session = new Session(options);
+              window.session.addEventListener("change", ({ detail }) => window.kinds.push(detail.kind));
+              await window.session.start();
+            }""",
+            options,
+        )
+        return page
+
+    async def state(self, page: Page) -> dict[str, Any]:
+        """What the session module of this tab holds to be true (of a console page, the console's own)."""
+        found: dict[str, Any] = await page.evaluate(
+            """async () => {
+              const app = document.querySelector('script[src$="/app.js"]');
+              const session = window.session ?? (await import(app.src)).session;
+              return { ...session.state, renewsAt: session.renewsAt?.getTime() ?? null };
+            }"""
+        )
+        return found
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
