@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from common.testing.processes import ChildFailed
-from devstack import demo, infra, services, suite, up
+from devstack import chores, demo, infra, logbook, services, suite, up
 from devstack.layout import Layout, StackBusy
 from devstack.terminal import only_ours, say
 
@@ -40,7 +40,19 @@ def _parser() -> argparse.ArgumentParser:
     up_.set_defaults(work=_up)
     demo_ = verbs.add_parser("demo", help="the whole story as a timeline; fails if a step is not observed")
     demo_.set_defaults(work=_demo)
-    for verb in (up_, demo_):
+    logs_ = verbs.add_parser("logs", help="what the parts say, followed until Ctrl-C")
+    logs_.add_argument("part", nargs="?", help="one of them, such as oauth-svc")
+    logs_.set_defaults(work=lambda args: logbook.follow(logbook.files(_layout(args), args.part), say))
+    replay_ = verbs.add_parser("replay", help="dead letters: list, show TOPIC, send TOPIC OFFSET|all")
+    replay_.add_argument("arguments", nargs="*")
+    replay_.set_defaults(work=lambda args: chores.replay(_layout(args), args.arguments))
+    migrate_ = verbs.add_parser("migrate", help="bring the running stack's databases up to date")
+    migrate_.set_defaults(work=lambda args: chores.migrate(_layout(args)))
+    topics_ = verbs.add_parser("topics", help="create the running stack's missing topics")
+    topics_.set_defaults(work=lambda args: chores.topics(_layout(args)))
+    clean_ = verbs.add_parser("clean", help="forget a stopped stack's data, secrets and logs")
+    clean_.set_defaults(work=lambda args: chores.clean(_layout(args)))
+    for verb in (up_, demo_, logs_, replay_, migrate_, topics_, clean_):
         verb.add_argument("--dir", type=Path, default=Path(".local"), help="where the stack keeps its data")
 
     tests = verbs.add_parser("test", help="the members' tests on real servers")
@@ -51,18 +63,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _layout(args: argparse.Namespace) -> Layout:
+    folder: Path = args.dir
+    return Layout(folder.resolve())
+
+
 def _infra(args: argparse.Namespace) -> int:
     return infra.run(args.dir.resolve(), args.env or args.dir.with_name(args.dir.name + ".env"))
 
 
 def _up(args: argparse.Namespace) -> int:
-    return asyncio.run(
-        up.run(Layout(args.dir.resolve()), services.replicas(args.replicas), services.names(args.without))
-    )
+    return asyncio.run(up.run(_layout(args), services.replicas(args.replicas), services.names(args.without)))
 
 
 def _demo(args: argparse.Namespace) -> int:
-    return asyncio.run(demo.run(Layout(args.dir.resolve())))
+    return asyncio.run(demo.run(_layout(args)))
 
 
 def _test(args: argparse.Namespace) -> int:

@@ -3,7 +3,7 @@
 It uses only what a browser has: the gateway's public paths and the pages that it is sent to.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -97,6 +97,18 @@ class Browser:
             if "Location" not in response.headers:
                 raise Refused(f"the consent screen of {provider}", response.status, await response.text())
             back = screen.join(URL(response.headers["Location"]))
+        return await self._follow(back, until_away=False)
+
+    async def enter(self, provider: str, credentials: Mapping[str, str]) -> URL:
+        """Fills in the form of `/connect/{provider}` where a platform has no consent screen; where it led to.
+
+        Raises `Refused` if the form comes back with an error.
+        """
+        form = self._gateway.join(URL(f"/connect/{provider}"))
+        async with self._http.post(form, data=dict(credentials), allow_redirects=False) as response:
+            if "Location" not in response.headers:
+                raise Refused(f"POST {form.path}", response.status, await response.text())
+            back = form.join(URL(response.headers["Location"]))
         return await self._follow(back, until_away=False)
 
     async def _follow(self, url: URL, *, until_away: bool) -> URL:

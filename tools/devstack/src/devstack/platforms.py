@@ -6,8 +6,8 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-#: Which app at the simulator each of oauth-svc's providers signs in with.
-PROVIDERS = ("meta",)
+#: oauth-svc's own providers. Taboola and Outbrain have no app: the customers' credentials are entered.
+PROVIDERS = ("meta", "google-ads", "tiktok", "taboola", "snapchat", "outbrain", "stripe", "google-drive")
 #: A provider that oauth-svc knows by settings alone.
 GENERIC = "acme"
 GENERIC_HOST = "rfc6749.example"
@@ -81,13 +81,14 @@ def providers_toml(simulator_url: str, apps: dict[str, dict[str, Any]]) -> str:
         f"allow_private_hosts = [{_quoted(host)}]",
     ]
     for provider in PROVIDERS:
-        app = apps.get(provider)
-        if app is None:
-            continue
-        lines += ["", f"[providers.{provider}]", f"client_id = {_quoted(app['client_id'])}"]
-        lines.append(f"client_secret = {_quoted(app['client_secret'])}")
-        if app["webhook_secret"]:
-            lines.append(f"webhook_secret = {_quoted(app['webhook_secret'])}")
+        lines += ["", f"[providers.{provider}]"]
+        if app := apps.get(provider):
+            lines.append(f"client_id = {_quoted(app['client_id'])}")
+            lines.append(f"client_secret = {_quoted(app['client_secret'])}")
+            if app["webhook_secret"]:
+                lines.append(f"webhook_secret = {_quoted(app['webhook_secret'])}")
+            if token := app["options"].get("developer_token"):
+                lines.append(f"developer_token = {_quoted(token)}")
     if generic := apps.get("rfc6749"):
         base = f"{simulator_url}/{GENERIC_HOST}"
         lines += [

@@ -7,7 +7,7 @@ time passed, revoked because its platform said so.
 
 import asyncio
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from common.runtime.ids import new_id
-from devstack.browser import Browser
+from devstack.browser import Browser, Refused
 from devstack.platforms import GENERIC, Platforms, simulated
 from devstack.vault import Vault
 from devstack.witness import NotObserved, becomes, persist
@@ -25,6 +25,7 @@ State = Literal["active", "expiring", "expired", "revoked", "degraded"]
 
 DAY_S = 86_400.0
 PATIENCE_S = 40.0
+OUTBRAIN_USER = "avery@northwind.example"
 RULES = ("Pause ads that lose money", "Raise budgets of winners", "Stop at the daily cap", "Sunday night bids")
 
 
@@ -40,6 +41,8 @@ class Wanted:
     #: Why its platform ends it.
     cause: str = "user_revoked"
     rules: int = 0
+    #: What is typed in where the platform has no consent screen; the simulator's people have these.
+    entered: tuple[tuple[str, str], ...] = ()
 
 
 CONNECTIONS = (
@@ -51,8 +54,10 @@ CONNECTIONS = (
     Wanted("google-ads", "avery", "active", rules=1),
     Wanted("tiktok", "avery", "active"),
     Wanted("snapchat", "avery", "revoked", cause="platform_enforced", rules=1),
+    Wanted("taboola", "avery", "active", entered=(("client_id", "taboola-avery"), ("client_secret", "secret-avery"))),
+    Wanted("outbrain", "avery", "active", entered=(("username", OUTBRAIN_USER), ("password", "pw-avery-2026"))),
     Wanted("google-drive", "avery", "active"),
-    Wanted("stripe", "avery", "active"),
+    Wanted("stripe", "avery", "revoked"),
 )
 
 
@@ -63,6 +68,8 @@ class Seeded:
     states: dict[str, int]
     rules: int
     fresh: bool
+    #: What did not work, in words: the workspace is useful without it.
+    failed: tuple[str, ...] = ()
 
     @property
     def summary(self) -> str:
@@ -72,28 +79,33 @@ class Seeded:
 async def ensure(owner: Browser, platforms: Platforms, vault: Vault, kept: Path) -> Seeded:
     """Makes what this folder does not remember yet; brings back what a platform forgot when it was restarted.
 
-    `owner` is signed in. Raises `NotObserved` if a connection does not get into its state.
+    `owner` is signed in. A connection that cannot be made is told in `failed` and tried again at the next start.
     """
     done = _remembered(kept)
-    offered = {
-        each["provider"] for each in (await persist(partial(owner.get, "/api/v1/providers"), "providers"))["items"]
-    }
-    missing = [each for each in CONNECTIONS if each.provider in offered and _key(each) not in done]
+    fresh = [each for each in CONNECTIONS if _key(each) not in done]
     by_platform: dict[str, list[Wanted]] = defaultdict(list)
-    for wanted in missing:
+    for wanted in fresh:
         by_platform[wanted.provider].append(wanted)
+    failed: list[str] = []
+
+    async def make(several: Sequence[Wanted]) -> None:
+        for wanted in several:
+            try:
+                connection = await _connect(owner, platforms, wanted)
+                await _reaches(owner, connection, wanted)
+            except (NotObserved, Refused, RuntimeError) as exc:
+                failed.append(f"{wanted.provider} of {wanted.person} is not {wanted.state}: {exc}")
+            else:
+                done[_key(wanted)] = connection
+
     # one platform's connections in turn, since its lifetimes are the platform's; the platforms side by side
-    made = await asyncio.gather(*(_connect_all(owner, platforms, each) for each in by_platform.values()))
-    done |= {key: connection for several in made for key, connection in several}
-    if missing:
+    await asyncio.gather(*(make(several) for several in by_platform.values()))
+    if fresh:
         vault.write(kept.name, json.dumps(done, indent=2))
     await _keep_degraded(platforms, done)
-    wanted_now = {_key(each): each for each in CONNECTIONS if _key(each) in done}
-    await asyncio.gather(*(_reaches(owner, done[key], each) for key, each in wanted_now.items() if each in missing))
-    states: dict[str, int] = defaultdict(int)
-    for each in wanted_now.values():
-        states[each.state] += 1
-    return Seeded(dict(states), sum(each.rules for each in wanted_now.values()), fresh=bool(missing))
+    there = [each for each in CONNECTIONS if _key(each) in done]
+    states = Counter[str](each.state for each in there)
+    return Seeded(dict(states), sum(each.rules for each in there), fresh=bool(fresh), failed=tuple(failed))
 
 
 def _remembered(kept: Path) -> dict[str, str]:
@@ -108,19 +120,18 @@ def _key(wanted: Wanted) -> str:
     return f"{wanted.provider} {wanted.person}"
 
 
-async def _connect_all(owner: Browser, platforms: Platforms, several: Sequence[Wanted]) -> list[tuple[str, str]]:
-    return [(_key(wanted), await _connect(owner, platforms, wanted)) for wanted in several]
-
-
 async def _connect(owner: Browser, platforms: Platforms, wanted: Wanted) -> str:
     provider = simulated(wanted.provider)
     async with _lifetimes(platforms, provider, dict(wanted.lifetimes)):
-        back = await persist(
-            partial(owner.consent, wanted.provider, wanted.person), f"the consent at {wanted.provider}"
+        visit = (
+            partial(owner.enter, wanted.provider, dict(wanted.entered))
+            if wanted.entered
+            else partial(owner.consent, wanted.provider, wanted.person)
         )
-    connection = back.query.get("connection_id") or await _newest(owner, wanted.provider)
-    if "connect_error" in back.query:
-        raise NotObserved(f"{wanted.provider} could not be connected: {back.query_string}")
+        back = await persist(visit, f"the consent at {wanted.provider}")
+    connection = back.query.get("connection_id")
+    if connection is None:
+        raise NotObserved(f"{wanted.provider} could not be connected: {back.query_string or back}")
     shown = await persist(partial(owner.get, f"/api/v1/connections/{connection}"), "the connection")
     accounts = [account["account_id"] for account in shown["accounts"]]
     for name in RULES[: wanted.rules]:
@@ -139,16 +150,6 @@ async def _connect(owner: Browser, platforms: Platforms, wanted: Wanted) -> str:
 
 async def _refresh(owner: Browser, connection: str) -> Any:
     return await owner.post(f"/api/v1/connections/{connection}/refresh")
-
-
-async def _newest(owner: Browser, provider: str) -> str:
-    page = await persist(partial(owner.get, "/api/v1/connections", limit="100"), "the connections")
-    mine = [each for each in page["items"] if each["provider"] == provider]
-    if not mine:
-        page = await persist(partial(owner.get, "/api/v1/integrations"), "the integrations")
-        mine = [each["connection"] for each in page["items"] if each["provider"] == provider and each["connection"]]
-    found: str = max(mine, key=lambda each: each["authorized_at"])["connection_id"]
-    return found
 
 
 async def _keep_degraded(platforms: Platforms, done: dict[str, str]) -> None:

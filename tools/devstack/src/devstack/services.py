@@ -32,6 +32,10 @@ MAX_REPLICAS = 9
 DEMO_CLIENT = "demo-backend"
 
 
+#: The bot that the simulator has from the start.
+SIMULATED_BOT = "7000000001:SimWevionBotToken_AAAAAAAAAAAAAAAAA"
+
+
 @dataclass(frozen=True, slots=True)
 class Addresses:
     """Where everything is, once the ports are chosen."""
@@ -111,7 +115,9 @@ def process(service: str, addresses: Addresses, vault: Vault, *, port: int, prov
             "SMTP_TLS": "none",
             # the same few people are told the same story again and again; nothing of it may wait for a digest
             "DIGEST_AFTER": "1000",
+            "TELEGRAM_API_URL": f"{addresses.url('simulator')}/api.telegram.org",
         }
+        secrets["WEVION_TELEGRAM_BOT_TOKEN"] = SIMULATED_BOT
     env = _inherited() | {f"WEVION_{name}": value for name, value in settings.items()}
     env["WEVION_SECRETS_DIR"] = str(vault.service_folder(service, secrets))
     verb = ("session-svc", "gateway") if service == "gateway" else (service, "run")

@@ -85,10 +85,9 @@ async def running(
 
     Raises `ChildFailed` with the reason if a part does not come up, `StackBusy` if the folder is in use.
     """
-    with layout.locked():
+    extra = [name for service in replicas for name in services.replica_names(service, replicas)[1:]]
+    with layout.locked(), ports.reserved(extra) as chosen:
         layout.logs.mkdir(parents=True, exist_ok=True)
-        extra = [name for service in replicas for name in services.replica_names(service, replicas)[1:]]
-        chosen = ports.choose(extra)
         for name, default, port in chosen.moved:
             out(f"  ! port {default} is taken, so {name} listens on {port}")
         vault = Vault(layout.secrets)

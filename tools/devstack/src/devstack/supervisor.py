@@ -94,6 +94,10 @@ class Supervisor:
                 pids.append(running.child.pid)
         return found
 
+    def kill(self, name: str) -> None:
+        """A crash on order: SIGKILL to the part, which is then started again like any crashed one."""
+        self._running[name].child.kill()
+
     async def stop(self, *waves: Callable[[str], bool]) -> None:
         """Ends everything, wave by wave (a wave says which names belong to it), each wave at once.
 

@@ -1,10 +1,11 @@
 """What `make run` and `make demo` print: a line per step, plain enough for a log file."""
 
-import logging
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+
+from common.telemetry import logs
 
 Say = Callable[[str], None]
 
@@ -18,7 +19,7 @@ def say(text: str = "") -> None:
 
 def only_ours() -> None:
     """Keeps libraries' warnings about servers that come and go out of a story for people."""
-    logging.basicConfig(level=logging.CRITICAL)
+    logs.configure("devstack", "console", "critical")
 
 
 def quiet(_text: str = "") -> None:

@@ -53,6 +53,8 @@ async def _seed(stack: stacks.Stack) -> seed.Seeded | None:
             await persist(partial(browser.sign_in, owner["email"], owner["password"]), "the owner's sign-in")
             seeded = await seed.ensure(browser, stack.platforms, stack.vault, stack.layout.seed_file)
         detail.text = seeded.summary
+    for failure in seeded.failed:
+        say(f"  ! {failure}")
     return seeded
 
 

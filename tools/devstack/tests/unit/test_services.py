@@ -1,0 +1,74 @@
+"""What people may write after `make run`, and what the services are told."""
+
+from pathlib import Path
+
+import pytest
+
+from devstack import ports, services
+from devstack.services import Addresses, names, process, replica_names, replicas
+from devstack.vault import Vault
+
+PORTS = ports.Ports(dict(ports.DEFAULTS) | {"oauth-svc#2": 8600})
+
+
+def test_replicas_are_read() -> None:
+    assert replicas("oauth-svc=3, notifier=2") == {"oauth-svc": 3, "notifier": 2}
+    assert replicas("") == {}
+    assert replica_names("oauth-svc", {"oauth-svc": 3}) == ["oauth-svc", "oauth-svc#2", "oauth-svc#3"]
+    assert replica_names("notifier", {"oauth-svc": 3}) == ["notifier"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("oauth=3", "no service is called oauth; there are session-svc, oauth-svc"),
+        ("oauth-svc", "write a number from 1 to 9"),
+        ("oauth-svc=0", "write a number from 1 to 9"),
+        ("oauth-svc=many", "write a number from 1 to 9"),
+        ("oauth-svc=10", "write a number from 1 to 9"),
+        ("kafka=3", "no service is called kafka"),
+    ],
+)
+def test_wrong_replicas_are_refused_by_name(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        replicas(text)
+
+
+def test_services_can_be_left_out_and_misspelt_ones_are_named() -> None:
+    assert names("notifier,rule-pauser") == {"notifier", "rule-pauser"}
+    with pytest.raises(ValueError, match="no service is called notifer"):
+        names("notifer")
+
+
+def test_the_gateway_knows_every_replica_and_has_no_database(tmp_path: Path) -> None:
+    addresses = Addresses(PORTS, {"oauth-svc": 2}, {"oauth-svc": "postgresql://o:p@127.0.0.1:1/o"})
+    gateway = process("gateway", addresses, Vault(tmp_path), port=8080, providers_file=tmp_path / "p.toml")
+    assert gateway.argv[1:] == ("gateway",)
+    assert gateway.env["WEVION_OAUTH_URL"] == "http://127.0.0.1:8082,http://127.0.0.1:8600"
+    assert list(Path(gateway.env["WEVION_SECRETS_DIR"]).glob("*")) == []
+
+
+def test_secrets_go_by_files_that_only_their_owner_may_read(tmp_path: Path) -> None:
+    addresses = Addresses(PORTS, {}, {"notifier": "postgresql://notifier:hunter2@127.0.0.1:1/notifier"})
+    made = process("notifier", addresses, Vault(tmp_path), port=1, providers_file=tmp_path / "p.toml")
+    assert "hunter2" not in "".join(made.env.values())
+    secret = Path(made.env["WEVION_SECRETS_DIR"]) / "wevion_database_url"
+    assert "hunter2" in secret.read_text()
+    assert secret.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_persons_own_settings_do_not_reach_the_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEVION_DATABASE_URL", "postgresql://production/")
+    made = process("notifier", Addresses(PORTS), Vault(tmp_path), port=1, providers_file=tmp_path / "p.toml")
+    assert "WEVION_DATABASE_URL" not in made.env
+
+
+def test_a_secret_is_made_once(tmp_path: Path) -> None:
+    first = Vault(tmp_path).secret("client-x")
+    assert first == Vault(tmp_path).secret("client-x")
+    assert len(first) >= 32
+    assert tmp_path.stat().st_mode & 0o077 == 0
+
+
+def test_every_service_is_known_by_its_database_or_needs_none() -> None:
+    assert set(services.DATABASES) == set(services.SERVICES) - {"gateway"}
