@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from opentelemetry import trace
 
@@ -25,8 +25,7 @@ _LONGEST_STATE = 512  # characters; the recommendation asks to carry at least th
 Carrier = Mapping[str, str] | Iterable[tuple[str, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
-class TraceContext:
+class TraceContext(NamedTuple):
     """Where we are in a trace: its id and the present span, in lower-case hex as on the wire."""
 
     trace_id: str

@@ -87,6 +87,7 @@ def build(
 
 
 Call = Callable[[web.Request, Principal | None], Awaitable[web.StreamResponse]]
+Arguments = Callable[[web.Request, Principal | None], dict[str, Any]]
 
 
 def _answer(route: Route, authenticate: Authenticate | None, max_body_bytes: int) -> Handler:
@@ -116,25 +117,32 @@ def _raw_call(route: Route) -> Call:
 
 def _typed_call(route: Route, max_body_bytes: int) -> Call:
     handler, success = route.handler, route.status
-    arguments = _arguments(route, max_body_bytes)
+    arguments = _arguments(route)
+    if route.body is None:
 
-    async def call(request: web.Request, principal: Principal | None) -> web.StreamResponse:
-        return to_response(await handler(**await arguments(request, principal)), success)
+        async def call(request: web.Request, principal: Principal | None) -> web.StreamResponse:
+            return to_response(await handler(**arguments(request, principal)), success)
 
-    return call
+        return call
+    read = binding.bind_body(route.body, route.max_body_bytes or max_body_bytes)
+
+    async def call_with_body(request: web.Request, principal: Principal | None) -> web.StreamResponse:
+        found = arguments(request, principal)
+        found["body"] = await read(request)
+        return to_response(await handler(**found), success)
+
+    return call_with_body
 
 
-def _arguments(
-    route: Route, max_body_bytes: int
-) -> Callable[[web.Request, Principal | None], Awaitable[dict[str, Any]]]:
+def _arguments(route: Route) -> Arguments:
+    """What the handler asks for by name, except the body."""
     wants = route.wants
     path = binding.bind_path(route.path_model) if route.path_model else None
     query = binding.bind_query(route.query_model) if route.query_model else None
-    body = binding.bind_body(route.body, route.max_body_bytes or max_body_bytes) if route.body else None
     wants_principal, wants_request = "principal" in wants, "request" in wants
     no_query = query is None and not wants_request
 
-    async def arguments(request: web.Request, principal: Principal | None) -> dict[str, Any]:
+    def arguments(request: web.Request, principal: Principal | None) -> dict[str, Any]:
         found: dict[str, Any] = {}
         if wants_principal:
             found["principal"] = principal
@@ -146,8 +154,6 @@ def _arguments(
             found["query"] = query(request)
         elif no_query:
             binding.refuse_query(request)
-        if body is not None:
-            found["body"] = await body(request)
         return found
 
     return arguments
