@@ -1,0 +1,54 @@
+"""What follows from an attempt, and how fast a channel may be used."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from notifier.core.delivery import Answer, Outcome, State, decide
+from notifier.core.limits import Bucket
+
+NOW = datetime(2026, 9, 14, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state", "due_s", "reason"),
+    [
+        (Outcome(Answer.ACCEPTED), State.SENT, None, ""),
+        (Outcome(Answer.ADDRESS_DEAD), State.FAILED, None, "address_dead"),
+        (Outcome(Answer.MESSAGE_REFUSED), State.FAILED, None, "refused"),
+        (Outcome(Answer.UNKNOWN), State.UNKNOWN, None, "unknown_outcome"),
+        (Outcome(Answer.TRY_LATER), State.RETRY, 10, "try_later"),
+        (Outcome(Answer.TRY_LATER, retry_after_s=40), State.RETRY, 40, "try_later"),
+        (Outcome(Answer.TRY_LATER, retry_after_s=1), State.RETRY, 10, "try_later"),
+        (Outcome(Answer.CHANNEL_DOWN), State.RETRY, 10, "channel_down"),
+        (Outcome(Answer.CHANNEL_DOWN, retry_after_s=30), State.RETRY, 30, "channel_down"),
+    ],
+)
+def test_each_answer_has_its_verdict(outcome: Outcome, state: State, due_s: int | None, reason: str) -> None:
+    verdict = decide(outcome, wait_s=10, first_tried_at=NOW, now=NOW)
+    assert (verdict.state, verdict.reason) == (state, reason)
+    assert verdict.due_at == (None if due_s is None else NOW + timedelta(seconds=due_s))
+    assert verdict.address_dead is (outcome.answer is Answer.ADDRESS_DEAD)
+
+
+def test_a_refusal_of_a_day_is_given_up_and_an_outage_never() -> None:
+    started = NOW - timedelta(hours=24, seconds=1)
+    assert decide(Outcome(Answer.TRY_LATER), wait_s=1, first_tried_at=started, now=NOW).reason == "gave_up"
+    assert decide(Outcome(Answer.TRY_LATER), wait_s=1, first_tried_at=NOW - timedelta(hours=24), now=NOW).due_at
+    down = decide(Outcome(Answer.CHANNEL_DOWN), wait_s=1, first_tried_at=started, now=NOW)
+    assert down.state is State.RETRY
+
+
+def test_a_burst_passes_and_then_the_rate_holds() -> None:
+    bucket, waits = Bucket(10, 3, NOW), []
+    for _ in range(5):
+        bucket, wait = bucket.take(NOW)
+        waits.append(round(wait, 3))
+    assert waits == [0, 0, 0, 0.1, 0.2]
+    _, later = bucket.take(NOW + timedelta(seconds=1))
+    assert later == 0
+
+
+def test_a_pause_is_kept() -> None:
+    _, wait = Bucket(10, 3, NOW).pause(NOW + timedelta(seconds=5)).take(NOW)
+    assert wait >= 5
