@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright, expect
 
 from common.runtime.ids import new_id
 from devstack import stack as stacks
@@ -80,8 +80,13 @@ class Person:
     async def tab(self, path: str) -> Page:
         """A new tab. What goes wrong in its scripts fails the test, and so does what the content policy blocks."""
         page = await self.context.new_page()
+
+        def blocked(said: ConsoleMessage) -> None:
+            if "Content Security Policy" in said.text:
+                self.errors.append(said.text)
+
         page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("console", lambda said: "Content Security Policy" in said.text and self.errors.append(said.text))
+        page.on("console", blocked)
         await page.goto(self.console.url + path)
         return page
 

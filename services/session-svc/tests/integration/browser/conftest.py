@@ -66,7 +66,7 @@ class Profile:
         return page
 
     async def has_signed_in(self, person: "Person") -> None:
-        """This person has signed in before in this browser; it holds their cookie."""
+        """Somebody has signed in before in this browser: it holds their cookie."""
         signed_in = await self.world.signed_in(person)
         assert signed_in.cookie is not None
         await self.context.add_cookies(

@@ -245,7 +245,7 @@ async def test_a_mailed_link_sets_a_new_password_once(world: "World", profile: "
         links = [m["link"] for m in world.system.notifier.messages if m["user_id"] == str(person.user_id)]
         return str(links[0]) if links else None
 
-    link = await eventually(mailed, what="the mail is handed over")
+    link = str(await eventually(mailed, what="the mail is handed over"))
     await page.goto(link)
     await expect(page).to_have_url(f"{world.gateway_url}/reset-password")  # its value is out of the address bar
 

@@ -109,22 +109,24 @@ async def test_jwt_is_renewed_ahead_of_its_hour_once_for_all_tabs(world: "World"
     assert len({(await profile.state(tab))["token"] for tab in tabs}) == 1
 
 
-async def test_tabs_that_ask_together_ask_once(world: "World", profile: "Profile") -> None:
+async def test_tabs_that_wait_for_their_turn_share_the_next_answer(world: "World", profile: "Profile") -> None:
     await profile.has_signed_in(await world.person())
-    first, second = await profile.bare(), await profile.bare()
+    first, *others = [await profile.bare() for _ in range(4)]
     gate = Gate()
     await profile.context.route(TOKEN, gate)
     profile.asked.clear()
 
     await begin_check(first)
     assert await eventually(gate.is_holding)
-    await begin_check(second)
+    for tab in others:
+        await begin_check(tab)
     gate.open()
-    await asked_for(first)
-    await asked_for(second)
+    for tab in (first, *others):
+        await asked_for(tab)
 
-    assert len(profile.asked) == 1
-    assert (await profile.state(second))["kind"] == "live"
+    # the answer to the first question may be from before that for which the others asked; one more is enough for them
+    assert len(profile.asked) == 2
+    assert {(await profile.state(tab))["kind"] for tab in (first, *others)} == {"live"}
 
 
 @pytest.mark.parametrize(("hidden", "asked"), [(False, ["GET", "POST"]), (True, ["GET"])])
@@ -280,9 +282,10 @@ async def test_session_of_another_person_never_passes_for_the_first_ones(world: 
 
     answer = await profile.call(second, "POST", "/api/v1/auth/sign-in", {"email": bob.email, "password": bob.password})
     bobs = answer["body"]["session"]["session_id"]
-    await second.evaluate("() => window.session.check()")
+    await begin_check(second)
     gate.open()
     await asked_for(first)
+    await asked_for(second)
     await first.evaluate("() => window.session.check()")
 
     for tab in (first, second):  # the page has to reload: what it shows is the first one's

@@ -53,7 +53,8 @@ export const skeletons = (number = 3) =>
  * @param {string} what such as "connections"
  */
 export function reading(resource, show, what) {
-  const { data, problem, readAt } = resource;
+  const { data, readAt } = resource;
+  const problem = resource.problem?.status === 401 ? null : resource.problem; // the session has the word on that
   return [
     problem && h("div.said", { "data-key": "problem" }, trouble(problem, what, data ? readAt : null, resource.name)),
     data ? show(data) : !problem && skeletons(),

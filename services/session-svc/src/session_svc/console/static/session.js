@@ -160,8 +160,10 @@ export class Session extends EventTarget {
   #renewAtMs = 0;
   #retryAtMs = 0;
   /** Ended sessions never come back: an answer about one of these is a late one. @type {Set<string>} */ #over = new Set();
-  /** How often another tab has told us an outcome; lets a tab that waited for its turn see that it need not ask. */
+  /** How often another tab has told us an outcome, and when the last of them was asked for (ms since 1970). */
   #heard = 0;
+  #heardAskedAtMs = 0;
+  /** A question that begins when the present one is answered. @type {Promise<SessionState> | null} */ #next = null;
   #options;
 
   /** @param {SessionOptions} [options] */
@@ -198,7 +200,7 @@ export class Session extends EventTarget {
     addEventListener("offline", () => this.#wake(true), { signal });
     addEventListener("pageshow", (event) => event.persisted && this.check(), { signal });
     document.addEventListener("visibilitychange", () => document.hidden || this.#wake(false), { signal });
-    return this.check();
+    return this.#renew();
   }
 
   /** Leave timers, channel and events; the session itself lives on. */
@@ -217,7 +219,7 @@ export class Session extends EventTarget {
   async token() {
     if (this.#usable(30_000)) return /** @type {Live} */ (this.#held).token;
     if (this.#state.kind === "ended") throw new SessionEnded(this.#state);
-    const state = await this.check();
+    const state = await this.#renew();
     if (this.#usable(0)) return /** @type {Live} */ (this.#held).token;
     if (state.kind === "ended") throw new SessionEnded(state);
     throw new SessionUnreachable(state.kind === "unreachable" ? state.cause : "server");
@@ -243,13 +245,18 @@ export class Session extends EventTarget {
     return REMEDIES[/** @type {Reason} */ (code)] === "renew" && state.kind === "live" ? send() : response;
   }
 
-  /** Ask the server now, once for all callers and tabs that ask at the same time. @returns {Promise<SessionState>} */
+  /**
+   * Ask the server whether the session lives: something has happened. An answer that is already on its way may be from
+   * before that, so it does not do; callers and tabs that wait for their turn meanwhile share the next one.
+   * @returns {Promise<SessionState>}
+   */
   check() {
-    this.#asking ??= this.#askInTurn().finally(() => {
-      this.#asking = null;
-      this.#schedule();
+    if (!this.#asking) return this.#begin(Date.now());
+    this.#next ??= this.#asking.then(() => {
+      this.#next = null;
+      return this.check();
     });
-    return this.#asking;
+    return this.#next;
   }
 
   /**
@@ -273,7 +280,7 @@ export class Session extends EventTarget {
     }
     if (!response.ok && response.status !== 401) throw new SessionUnreachable("server");
     const ended = endedFor("session_revoked", { cause: "signed_out" });
-    this.#tell({ type: "ended", sid, ended });
+    this.#tell({ type: "ended", askedAtMs: Date.now(), sid, ended });
     this.#enter(ended);
   }
 
@@ -289,14 +296,29 @@ export class Session extends EventTarget {
 
   // ——— asking ———
 
-  async #askInTurn() {
+  /** Get a JWT; any answer that is on its way will do. @returns {Promise<SessionState>} */
+  #renew() {
+    return this.#asking ?? this.#begin(0);
+  }
+
+  /** @param {number} sinceMs the answer has to be to a question that was asked no earlier */
+  #begin(sinceMs) {
+    this.#asking = this.#askInTurn(sinceMs).finally(() => {
+      this.#asking = null;
+      this.#schedule();
+    });
+    return this.#asking;
+  }
+
+  /** @param {number} sinceMs */
+  #askInTurn(sinceMs) {
     const heardBefore = this.#heard;
-    const turn = await this.#inTurn(async (waited) => {
-      // Another tab had the turn before us: what it learned is on its way here, and is as good as our own question.
-      if (waited && (await this.#soon(() => this.#heard > heardBefore))) return this.#state;
+    return this.#inTurn(async (waited) => {
+      // Another tab had the turn before us: what it learned is on its way here, and may be as good as our own question.
+      const told = () => this.#heard > heardBefore && this.#heardAskedAtMs >= sinceMs;
+      if (waited && (await this.#soon(told))) return this.#state;
       return this.#ask();
     });
-    return turn;
   }
 
   /** @template T @param {(waited: boolean) => Promise<T>} work @returns {Promise<T>} */
@@ -318,6 +340,7 @@ export class Session extends EventTarget {
   /** @returns {Promise<SessionState>} */
   async #ask() {
     const heldBefore = this.#held?.sid ?? null;
+    const askedAtMs = Date.now();
     let outcome = await this.#request();
     if (outcome.kind === "live" && outcome.extensionDue && !document.hidden && !outcome.extended) {
       outcome = await this.#request("POST"); // the session is in use: it gets its seven days again
@@ -336,13 +359,13 @@ export class Session extends EventTarget {
       this.#extensionDue = outcome.extensionDue;
       this.#clockOffsetMs = outcome.clockOffsetMs;
       this.#hold(outcome.live);
-      this.#tell({ type: "live", live: outcome.live, clockOffsetMs: outcome.clockOffsetMs });
+      this.#tell({ type: "live", askedAtMs, live: outcome.live, clockOffsetMs: outcome.clockOffsetMs });
     } else if (outcome.kind === "ended") {
       this.#faults = 0;
-      this.#tell({ type: "ended", sid: heldBefore, ended: outcome });
+      this.#tell({ type: "ended", askedAtMs, sid: heldBefore, ended: outcome });
       this.#enter(outcome);
     } else {
-      this.#tell({ type: "unreachable", cause: outcome.cause });
+      this.#tell({ type: "unreachable", askedAtMs, cause: outcome.cause });
       this.#lose(outcome.cause, outcome.retryAfterMs);
     }
     return this.#state;
@@ -404,8 +427,8 @@ export class Session extends EventTarget {
       case "live":
         // An answer about another session is not ours to take; the server says which one this browser has now.
         if (this.#over.has(message.live.sid)) return;
-        if (held !== null && message.live.sid !== held) return void this.#checkAnew();
-        this.#heard += 1;
+        if (held !== null && message.live.sid !== held) return void this.check();
+        this.#note(message);
         this.#faults = 0;
         this.#extensionDue = false;
         this.#clockOffsetMs = message.clockOffsetMs;
@@ -413,23 +436,23 @@ export class Session extends EventTarget {
         this.#schedule();
         return;
       case "ended":
-        if (held !== null && message.sid !== null && message.sid !== held) return void this.#checkAnew();
-        this.#heard += 1;
+        if (held !== null && message.sid !== null && message.sid !== held) return void this.check();
+        this.#note(message);
         this.#enter(message.ended);
         return;
       case "unreachable":
-        this.#heard += 1;
+        this.#note(message);
         if (this.#asking) this.#lose(message.cause, 0);
         return;
       case "signed-in":
-        if (message.sid !== held) this.#checkAnew();
+        if (message.sid !== held) this.check();
     }
   }
 
-  /** As `check`, but not content with a question that is already under way. */
-  async #checkAnew() {
-    await this.#asking;
-    return this.check();
+  /** @param {{askedAtMs: number}} message */
+  #note(message) {
+    this.#heard += 1;
+    this.#heardAskedAtMs = message.askedAtMs;
   }
 
   // ——— state and time ———
@@ -472,7 +495,7 @@ export class Session extends EventTarget {
   #wake(atOnce) {
     if (this.#asking) return;
     const { kind } = this.#state;
-    if (kind === "unreachable" || (kind === "live" && (atOnce || Date.now() >= this.#wakeAtMs()))) this.check();
+    if (kind === "unreachable" || (kind === "live" && (atOnce || Date.now() >= this.#wakeAtMs()))) this.#renew();
   }
 
   #wakeAtMs() {
@@ -486,7 +509,7 @@ export class Session extends EventTarget {
     if (!this.#stopped || (kind !== "live" && kind !== "unreachable")) return;
     const waitMs = (kind === "live" ? this.#wakeAtMs() : this.#retryAtMs) - Date.now();
     if (waitMs > LONGEST_TIMER_MS) this.#timer = setTimeout(() => this.#schedule(), LONGEST_TIMER_MS);
-    else this.#timer = setTimeout(() => this.check(), Math.max(waitMs, 250));
+    else this.#timer = setTimeout(() => this.#renew(), Math.max(waitMs, 250));
   }
 }
 

@@ -37,7 +37,8 @@ function list({ items, more }) {
 /** @param {any} one */
 function card(one) {
   const over = Boolean(one.resolved_at);
-  const url = !over && !resources.me.data?.acting_admin_user_id && fixLink(one.fix_url, "/notices");
+  const link = over || resources.me.data?.acting_admin_user_id ? null : fixLink(one.fix_url, "/notices");
+  const url = link?.startsWith("/notices") ? null : link; // some have nothing to be done about
   return h(
     "article.card.notice",
     { class: over ? "over read" : one.read_at ? "read" : "", "data-key": one.notice_id, "data-code": one.code, "aria-labelledby": `notice-${one.notice_id}` },

@@ -1,7 +1,7 @@
 // Automation rules: which are paused, by whom and why, and what brings them back.
 
 import { post } from "../api.js";
-import { h } from "../dom.js";
+import { h, icon } from "../dom.js";
 import { badge, empty, fixButton, pageHead, reading, whenAgo } from "../parts.js";
 import { fixLink } from "../paths.js";
 import { resources } from "../resources.js";
@@ -54,7 +54,7 @@ function card(one) {
     h(
       "div.item.rule",
       null,
-      h("div.mark", { "aria-hidden": "true" }, "⚡"),
+      h("div.mark", null, icon("rule")),
       h(
         "div.item-words",
         null,

@@ -1,7 +1,7 @@
 // Where this person is signed in, and when support acted as them.
 
 import { remove } from "../api.js";
-import { h } from "../dom.js";
+import { h, icon } from "../dom.js";
 import { badge, pageHead, reading, says, when, whenAgo } from "../parts.js";
 import { resources } from "../resources.js";
 import { toast } from "../telling.js";
@@ -43,7 +43,7 @@ function card(one) {
     h(
       "div.item",
       null,
-      h("div.mark", { "aria-hidden": "true" }, one.support ? "!" : "◉"),
+      h("div.mark", null, icon(one.support ? "warning" : "devices")),
       h(
         "div.item-words",
         null,
