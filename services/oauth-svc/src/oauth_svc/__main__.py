@@ -1,12 +1,13 @@
-"""`oauth-svc run | migrate | settings | import`."""
+"""`oauth-svc run | migrate | settings | import | keys`."""
 
 import argparse
 import sys
 from pathlib import Path
+from uuid import UUID
 
 from common.service import Verb, command
 from oauth_svc.app import offline, run
-from oauth_svc.operations import importing
+from oauth_svc.operations import importing, keys
 from oauth_svc.settings import OauthSettings
 
 
@@ -38,7 +39,37 @@ def _import_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="check the file and write nothing")
 
 
-VERBS = {"import": Verb("import grants of another system from a file", import_grants, _import_arguments)}
+async def manage_keys(settings: OauthSettings, arguments: argparse.Namespace) -> int:
+    """Status, rotation and re-encryption of the keys, while the service runs."""
+    async with offline(settings) as deps:
+        if arguments.action == "status":
+            for use in await keys.status(deps):
+                print(f"{use.kek_id}  {use.state:<8}  {use.data_keys} data keys  {use.ciphertexts} ciphertexts")
+            return 0
+        if arguments.action == "rotate":
+            done = await keys.rotate(deps, arguments.workspace, lambda count: print(f"{count} rotated", flush=True))
+            print(f"{done} workspaces have a new data key; run `oauth-svc keys reencrypt` next")
+            return 0
+        found = await keys.reencrypt(deps, lambda count, left: print(f"{count} done, {left} left", flush=True))
+    print(
+        f"{found.rewrapped} data keys wrapped anew, {found.resealed} credentials sealed anew, {found.deleted} keys deleted"  # noqa: E501
+    )
+    if found.retiring:
+        print(
+            f"{found.retiring} old keys are kept: still in use, or replaced less than an hour ago; run this again later"
+        )
+    return 0
+
+
+def _keys_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=("status", "rotate", "reencrypt"))
+    parser.add_argument("--workspace", type=UUID, help="rotate: only this workspace")
+
+
+VERBS = {
+    "keys": Verb("status, rotation and re-encryption of the keys", manage_keys, _keys_arguments),
+    "import": Verb("import grants of another system from a file", import_grants, _import_arguments),
+}
 
 
 def main() -> None:

@@ -24,3 +24,8 @@ INCIDENTS = counter("wevion_oauth_incidents_total", "Platform incidents opened, 
 INCIDENT_OPEN = gauge("wevion_oauth_incident_open", "1 while a platform incident is open.", ("provider",))
 CONNECTIONS = gauge("wevion_oauth_connections", "Connections by status.", ("provider", "status"))
 IN_FLIGHT = gauge("wevion_oauth_refreshes_in_flight", "Provider calls under way in this process.", ("provider",))
+CIPHERTEXTS = gauge(
+    "wevion_oauth_ciphertexts",
+    "Ciphertexts by the key-encryption key behind their data key, and the data key's state.",
+    ("kek", "state"),
+)

@@ -318,7 +318,7 @@ async def _list(provider: Provider, secrets: Secrets) -> tuple[PlatformAccount, 
         return None
 
 
-async def _target(
+async def _target(  # noqa: PLR0917
     db: Db, profile: Profile, state: ConsentState, answer: TokenAnswer, inspection: Inspection, now: datetime
 ) -> Connection:
     """The connection that this consent is for, locked: the named one, this platform user's, or a new row."""
@@ -340,7 +340,7 @@ async def _target(
     return found
 
 
-def _new_connection(
+def _new_connection(  # noqa: PLR0917
     profile: Profile,
     state: ConsentState,
     connection_id: UUID,
@@ -370,7 +370,7 @@ def _new_connection(
     )
 
 
-async def _write(
+async def _write(  # noqa: PLR0917
     db: Db,
     deps: Deps,
     profile: Profile,

@@ -1,5 +1,7 @@
 """What the passing of time does: the warning window, and full expiry. `token.state` is always the whole truth."""
 
+from datetime import timedelta
+
 from common.postgres import transaction
 from oauth_svc import metrics, store
 from oauth_svc.core.lifecycle import WARNING_WINDOW, TimePassed
@@ -9,6 +11,8 @@ from .deps import Deps
 from .refresh import SweepStatus
 
 BATCH = 200
+ATTEMPTS_KEPT = timedelta(days=7)
+ATTEMPTS_PER_RUN = 20_000
 
 
 async def sweep(deps: Deps) -> SweepStatus:
@@ -32,3 +36,9 @@ async def count(deps: Deps) -> None:
     metrics.CONNECTIONS.clear()
     for provider, status, number in rows:
         metrics.CONNECTIONS.labels(provider, status).set(number)
+
+
+async def forget_attempts(deps: Deps) -> None:
+    """Settled attempts are kept for a week, for people who look into a failure."""
+    async with deps.pool.acquire() as db:
+        await store.schedule.forget_attempts(db, deps.clock.now() - ATTEMPTS_KEPT, ATTEMPTS_PER_RUN)

@@ -234,7 +234,7 @@ class Engine:
             metrics.REFRESHES.labels(claim.provider, "internal_error").inc()
         return False
 
-    async def _outcome(self, provider: Provider, claim: Claim) -> _Result | None:
+    async def _outcome(self, provider: Provider, claim: Claim) -> _Result | None:  # noqa: PLR0911
         opened = claim.open_attempt
         unknown = claim.unknown_count
         if opened is not None:

@@ -40,8 +40,8 @@ class Calling:
 
     async def read_webhook(
         self,
-        raw: bytes,
-        headers: Mapping[str, str],
+        raw: bytes,  # noqa: ARG002
+        headers: Mapping[str, str],  # noqa: ARG002
         now: datetime,  # noqa: ARG002
     ) -> tuple[Signal, ...]:
         raise WebhookRefusedError("this provider sends none")

@@ -94,7 +94,7 @@ class GoogleProvider(Rfc6749Provider):
         subject = _subject(found.id_token) if found.id_token else None
         return replace(found, subject=subject, scopes=_short(found.scopes))
 
-    async def read_webhook(self, raw: bytes, headers: Mapping[str, str], now: datetime) -> tuple[Signal, ...]:
+    async def read_webhook(self, raw: bytes, headers: Mapping[str, str], now: datetime) -> tuple[Signal, ...]:  # noqa: ARG002
         """A security event token (RFC 8417). `exp` is not looked at; a repeat is known by its `jti`."""
         token = raw.decode("ascii", "replace").strip()
         try:

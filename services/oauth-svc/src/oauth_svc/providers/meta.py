@@ -93,7 +93,7 @@ _LIMITED = frozenset({4, 17, 32, 613, 80000, 80001, 80002, 80003, 80004, 80005, 
 _LOST = frozenset({3, 10, 294, 368, 803}) | frozenset(range(200, 300))
 
 
-def classify(error: Mapping[str, Any], retry_after_s: float | None = None) -> Failure | None:
+def classify(error: Mapping[str, Any], retry_after_s: float | None = None) -> Failure | None:  # noqa: PLR0911
     """Meta's error object -> class, by codes and never by the message text. None for a code that no row knows."""
     code = _int(error.get("code"))
     subcode = _int(error.get("error_subcode", error.get("subcode")))
@@ -172,7 +172,7 @@ class MetaProvider(Calling):
     async def refresh(self, secrets: Secrets, now: datetime) -> TokenAnswer:
         return await self._swap(secrets.access_token or "", now)
 
-    async def inspect(self, secrets: Secrets, now: datetime) -> Inspection:
+    async def inspect(self, secrets: Secrets, now: datetime) -> Inspection:  # noqa: ARG002
         """`debug_token`, asked with the app's own token. Both clocks; `0` means never, not 1970."""
         answer = await self._ask(
             "/debug_token",
@@ -238,7 +238,7 @@ class MetaProvider(Calling):
             return retry_later("service_unavailable")
         return by_status(answer.status, retry_after_s=answer.retry_after_s)
 
-    async def read_webhook(self, raw: bytes, headers: Mapping[str, str], now: datetime) -> tuple[Signal, ...]:
+    async def read_webhook(self, raw: bytes, headers: Mapping[str, str], now: datetime) -> tuple[Signal, ...]:  # noqa: ARG002
         """The deauthorisation callback's `signed_request`: HMAC-SHA256 over the encoded payload."""
         payload, signature = _signed_request(raw)
         expected = hmac.new(self._app.client_secret.encode(), payload, hashlib.sha256).digest()

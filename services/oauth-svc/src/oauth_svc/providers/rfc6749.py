@@ -106,7 +106,7 @@ class Rfc6749Provider(Calling):
         repeatable = self._profile.on_unknown is OnUnknown.REPEAT
         return self.read_tokens(await self._ask_tokens(form, repeatable=repeatable), now)
 
-    async def inspect(self, secrets: Secrets, now: datetime) -> Inspection:
+    async def inspect(self, secrets: Secrets, now: datetime) -> Inspection:  # noqa: ARG002
         if self._client.introspection_url and secrets.access_token:
             return await self._introspected(secrets)
         if self._client.userinfo_url and secrets.access_token:
