@@ -1,6 +1,7 @@
 """What others rely on: events that match their schema, an API document that is valid, and one door for state."""
 
 import ast
+import re
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +18,7 @@ from session_svc.core.keys import Schedule
 from session_svc.operations.deps import Deps
 
 SOURCE = Path(session_svc.__file__).parent
+MEMBER = Path(__file__).parents[2]
 
 
 class _Keys:
@@ -109,3 +111,19 @@ def test_status_is_written_by_two_statements_only() -> None:
 
 def test_live_view_shows_every_topic_that_names_it() -> None:
     assert all("session-svc" in topic.consumers for topic in TOPICS.values())
+
+
+def test_readme_shows_the_example_that_runs() -> None:
+    example = (MEMBER / "tests" / "examples" / "backend_service.py").read_text().strip()
+
+    assert example in (MEMBER / "README.md").read_text()
+
+
+def test_readme_names_tests_that_exist() -> None:
+    text = (MEMBER / "README.md").read_text()
+    source = "".join(path.read_text() for path in (MEMBER / "tests").rglob("test_*.py"))
+
+    named = re.findall(r"::(test_[a-z0-9_]+)", text)
+
+    assert len(named) > 20
+    assert [name for name in named if f"def {name}(" not in source] == []

@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -31,6 +32,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 PASSWORD = "correct horse battery staple"
 JWKS_MAX_AGE_S = 1
 BROWSERS = 6
+ADMIN = "admin@example.com"
+EXAMPLE = Path(__file__).parents[1] / "examples" / "backend_service.py"
 
 
 @dataclass
@@ -46,7 +49,7 @@ class Replica:
     async def start(self) -> None:
         with self.log.open("ab") as out:
             self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "session_svc", *self.arguments, env=self.environment, stdout=out, stderr=out
+                sys.executable, *self.arguments, env=self.environment, stdout=out, stderr=out
             )
 
     async def end(self, number: signal.Signals) -> None:
@@ -67,6 +70,7 @@ class Cluster:
     gateway: Replica
     command: Callable[..., Awaitable[str]]
     emails: list[str] = field(default_factory=list)
+    admin: str = ADMIN
 
     async def ready(self, replica: Replica) -> None:
         async def check() -> bool:
@@ -129,7 +133,7 @@ async def cluster(
 
     def replica(number: int, *arguments: str) -> Replica:
         environment = shared | {"WEVION_HTTP_PORT": urls[number].rpartition(":")[2]}
-        return Replica(arguments, environment, urls[number], folder / f"{number}.log")
+        return Replica(("-m", "session_svc", *arguments), environment, urls[number], folder / f"{number}.log")
 
     async def command(*arguments: str) -> str:
         process = await asyncio.create_subprocess_exec(
@@ -140,17 +144,17 @@ async def cluster(
         assert process.returncode == 0
         return said.decode()
 
-    replicas = [replica(0, "run"), replica(1, "run"), replica(2, "gateway")]
+    one, two, gateway = replicas = (replica(0, "run"), replica(1, "run"), replica(2, "gateway"))
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
         pool = await open_pool(dsn, application_name="test", max_size=2)
-        made = Cluster(pool, http, *replicas, command)
+        made = Cluster(pool, http, one, two, gateway, command)
         try:
-            await asyncio.gather(*(one.start() for one in replicas))
-            await asyncio.gather(*(made.ready(one) for one in replicas))
+            await asyncio.gather(*(each.start() for each in replicas))
+            await asyncio.gather(*(made.ready(each) for each in replicas))
             made.emails = await _people(pool)
             yield made
         finally:
-            await asyncio.gather(*(one.end(signal.SIGTERM) for one in replicas))
+            await asyncio.gather(*(each.end(signal.SIGTERM) for each in replicas))
             await pool.close()
     await kafka.delete_topics()
     await stack.drop_database(postgres_server, dsn)
@@ -160,7 +164,7 @@ async def _people(pool: "Pool") -> list[str]:
     now, hasher = SystemClock().now(), PasswordHasher(memory_kib=8, passes=1)
     workspace_id, _ = await setup.create_workspace(pool, name="Acme", workspace_id=None, now=now)
     emails = [f"user{number}@example.com" for number in range(BROWSERS)]
-    for email in emails:
+    for email in (*emails, ADMIN):
         await setup.create_user(
             pool,
             hasher,
@@ -168,7 +172,7 @@ async def _people(pool: "Pool") -> list[str]:
             name="User",
             password=PASSWORD,
             workspace_id=workspace_id,
-            role=Role.MEMBER,
+            role=Role.OWNER if email == ADMIN else Role.MEMBER,
             time_zone="UTC",
             locale="en",
             support_admin=False,
@@ -176,6 +180,46 @@ async def _people(pool: "Pool") -> list[str]:
         )
     hasher.close()
     return emails
+
+
+async def test_forced_logout_reaches_every_verifier_within_a_second(cluster: Cluster) -> None:
+    """The example of the README, three times, as processes that know only JWKS and Kafka."""
+    urls = [f"http://127.0.0.1:{choose_port()}" for _ in range(3)]
+    ports = [{"WEVION_HTTP_PORT": url.rpartition(":")[2]} for url in urls]
+    verifiers = [
+        Replica(
+            (str(EXAMPLE),),
+            cluster.gateway.environment | port,
+            url,
+            cluster.gateway.log.with_name(f"verifier-{port}.log"),
+        )
+        for url, port in zip(urls, ports, strict=True)
+    ]
+    admin, cookie = await cluster.sign_in(cluster.admin), await cluster.sign_in(cluster.emails[0])
+    _, session, _ = await cluster.call("GET", "/api/v1/auth/session", cookie)
+    _, minted, _ = await cluster.call("POST", "/api/v1/auth/token", cookie)
+
+    async def status(url: str) -> int:
+        headers = {"Authorization": f"Bearer {minted['token']}"}
+        async with cluster.http.get(f"{url}/api/v1/greeting", headers=headers) as answer:
+            return answer.status
+
+    async def refused_everywhere() -> bool:
+        return await asyncio.gather(*(status(url) for url in urls)) == [401] * 3
+
+    try:
+        await asyncio.gather(*(one.start() for one in verifiers))
+        await asyncio.gather(*(cluster.ready(one) for one in verifiers))
+        assert [await status(url) for url in urls] == [200] * 3
+
+        path = f"/api/v1/admin/users/{session['user_id']}/force-logout"
+        assert (await cluster.call("POST", path, admin))[0] == 200
+        answered = perf_counter()
+        await eventually(refused_everywhere, 5)
+    finally:
+        await asyncio.gather(*(one.end(signal.SIGTERM) for one in verifiers))
+    # Milliseconds on a machine of its own (bench P7); here beside everything else that the tests run.
+    assert perf_counter() - answered < 2
 
 
 @contextlib.asynccontextmanager
