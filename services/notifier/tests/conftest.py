@@ -46,10 +46,26 @@ from notifier.operations import directory, events, sending
 from notifier.operations.deps import Deps
 from notifier.store import people as people_store
 
-TABLES = (
-    "delivery_line delivery data_gap notice condition incident token paused_rule person workspace dead_address preference "
-    "telegram_code telegram_link telegram_update outbox inbox relay_lease"
-).split()
+TABLES = [
+    "delivery_line",
+    "delivery",
+    "data_gap",
+    "notice",
+    "condition",
+    "incident",
+    "token",
+    "paused_rule",
+    "person",
+    "workspace",
+    "dead_address",
+    "preference",
+    "telegram_code",
+    "telegram_link",
+    "telegram_update",
+    "outbox",
+    "inbox",
+    "relay_lease",
+]
 RESET = "UPDATE telegram_poller SET owner = NULL, expires_at = '-infinity'"
 NOW = datetime(2026, 9, 14, 12, 0, tzinfo=UTC)
 

@@ -9,8 +9,6 @@ import aiohttp
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from provider_simulator.app import Simulator
-from provider_simulator.settings import Settings
 from pydantic import SecretStr
 
 from common.auth import RevocationSet, Verifier
@@ -25,6 +23,8 @@ from notifier.http import telegram as telegram_http
 from notifier.operations import telegram
 from notifier.operations.notices import Reader
 from notifier.sweep import Poller
+from provider_simulator.app import Simulator
+from provider_simulator.settings import Settings
 
 BOT_TOKEN = "7000000001:SimWevionBotToken_AAAAAAAAAAAAAAAAA"
 

@@ -1,5 +1,6 @@
-"""Random orders, repetitions, losses and crashes against a model: at most one message per person and fact, none after
-a renewal that is known, and in the end exactly what is true is open.
+"""Random orders, repetitions, losses and crashes against a model.
+
+At most one message per person and fact, none after a renewal that is known, and in the end what is true is open.
 """
 
 import asyncio
@@ -52,8 +53,8 @@ class CrashError(Exception):
 class Wire:
     """A mail server that sees every presentation; the process may die right after one."""
 
-    name: ClassVar[NoticeChannel] = NoticeChannel.EMAIL
-    repeat_is_recognised: ClassVar[bool] = True
+    name: NoticeChannel = NoticeChannel.EMAIL
+    repeat_is_recognised: bool = True
     presented: list[UUID] = field(default_factory=list)
     crash: bool = False
 
@@ -307,10 +308,10 @@ class Notices(RuleBasedStateMachine):
 
 def test_one_message_per_person_and_fact_and_none_after_renewal(shared_dsn: str, empty_database: str) -> None:
     Notices.dsn, Notices.reset = shared_dsn, empty_database
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         Notices,
         settings=settings(
-            max_examples=20,
+            max_examples=12,
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

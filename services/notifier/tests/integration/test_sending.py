@@ -189,7 +189,7 @@ class _Once:
         self.presented = 0
         self.outcome = Outcome(Answer.ACCEPTED)
 
-    async def send(self, parcel: Any) -> Outcome:
+    async def send(self, _parcel: Any) -> Outcome:
         self.presented += 1
         return self.outcome
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from common.contracts import IssuedHow, NoticeChannel, decode
+from common.contracts import IssuedHow, NoticeChannel, TokenEvent, decode
 from notifier.core.errors import NoTelegramLink
 from notifier.operations import telegram
 
@@ -24,6 +24,7 @@ async def _events(world: Any) -> list[tuple[str, str, int]]:
     found = []
     for row in rows:
         body = decode(row["payload"], [(k, v.encode()) for k, v in row["headers"].items()]).body
+        assert isinstance(body, TokenEvent)
         assert body.token.kind == "telegram_link"
         found.append((row["topic"], str(getattr(body, "how", getattr(body, "cause", ""))), body.token.version))
     return found

@@ -198,7 +198,7 @@ def test_judge(code: NoticeCode, token: Token | None, resolution: Resolution | N
         ("7d", "", False),
     ],
 )
-def test_stages_only_come_closer(held: str, new: str, closer: bool) -> None:  # noqa: FBT001
+def test_stages_only_come_closer(held: str, new: str, closer: bool) -> None:
     assert escalates(held, new) is closer
 
 
@@ -221,5 +221,5 @@ def test_a_stages_length() -> None:
         (C.DATA_GAP, None, False),
     ],
 )
-def test_critical(code: NoticeCode, left: timedelta | None, critical: bool) -> None:  # noqa: FBT001
+def test_critical(code: NoticeCode, left: timedelta | None, critical: bool) -> None:
     assert is_critical(code, None if left is None else NOW + left, NOW) is critical
