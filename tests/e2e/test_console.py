@@ -186,3 +186,14 @@ async def test_the_whole_loop_is_seen_and_clicked_without_reloading(console: Con
         await expect(tabs["/data-gaps"].get_by_text("Still open")).to_have_count(0, timeout=SOON_MS)
         await expect(tabs["/data-gaps"].locator("tbody tr").first).to_be_visible()
         assert loads == []
+
+
+async def test_a_member_sees_integrations_and_whom_to_ask(console: Console) -> None:
+    async with console.signed_in("member") as member:
+        page = member.context.pages[0]
+        await page.get_by_role("link", name="Integrations").click()
+
+        ask = page.get_by_text("Only admins and the owner can connect or re-authorise an integration.")
+        await expect(ask).to_contain_text(f"{console.user('owner')['name']} (owner)", timeout=SOON_MS)
+        await expect(ask).to_contain_text(f"{console.user('admin')['name']} (admin)")
+        await expect(page.locator('main a[href^="/connect/"]')).to_have_count(0)

@@ -19,7 +19,6 @@ from common.web import Problem, Routes
 _FILES: Final = Path(__file__).parent / "static"
 _TYPES: Final = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".html": "text/html"}
 _RELEASE_MARK: Final = b"%RELEASE%"
-_LATEST: Final = "latest"
 _WORTH_PACKING: Final = 1_000
 
 APP_PAGES: Final = (

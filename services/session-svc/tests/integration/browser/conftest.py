@@ -56,15 +56,6 @@ class Profile:
         await page.goto(self.world.gateway_url + path)
         return page
 
-    async def signs_in(self, person: "Person", path: str = "/settings/sessions") -> Page:
-        """A tab in which this person has signed in by the form, at the page that they wanted."""
-        page = await self.tab(path)
-        await expect(page.get_by_role("heading", name="Sign in")).to_be_visible(timeout=SOON_MS)
-        await self.fill(page, person.email, person.password)
-        await expect(page).to_have_url(self.world.gateway_url + path, timeout=SOON_MS)
-        await expect(page.locator(".who-name")).to_be_visible(timeout=SOON_MS)
-        return page
-
     async def has_signed_in(self, person: "Person") -> None:
         """Somebody has signed in before in this browser: it holds their cookie."""
         signed_in = await self.world.signed_in(person)
@@ -80,6 +71,13 @@ class Profile:
                 }
             ]
         )
+
+    async def looks_at(self, person: "Person", path: str = "/settings/sessions") -> Page:
+        """A tab in which this person, signed in before, sees this page."""
+        await self.has_signed_in(person)
+        page = await self.tab(path)
+        await expect(page.locator(".who-name")).to_be_visible(timeout=SOON_MS)
+        return page
 
     async def fill(self, page: Page, email: str, password: str) -> None:
         """Fill the form of the sign-in page in, and send it."""

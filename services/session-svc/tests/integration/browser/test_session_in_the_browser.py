@@ -76,7 +76,7 @@ async def test_return_to_leads_nowhere_else(profile: "Profile") -> None:
 
 
 async def test_signing_out_in_one_tab_signs_out_all(world: "World", profile: "Profile") -> None:
-    first = await profile.signs_in(await world.person())
+    first = await profile.looks_at(await world.person())
     others = [await profile.tab(path) for path in ("/settings/sessions", "/rules", "/notices")]
     for tab in others:
         await expect(tab.locator(".who-name")).to_be_visible(timeout=SOON_MS)
@@ -94,7 +94,7 @@ async def test_signing_out_in_one_tab_signs_out_all(world: "World", profile: "Pr
 
 async def test_signing_out_while_offline_does_not_pretend(world: "World", profile: "Profile") -> None:
     person = await world.person()
-    page = await profile.signs_in(person)
+    page = await profile.looks_at(person)
     await profile.context.set_offline(True)
 
     await page.get_by_role("button", name="Sign out").click()
@@ -107,7 +107,7 @@ async def test_signing_out_while_offline_does_not_pretend(world: "World", profil
 
 
 async def test_offline_and_back_asks_nobody_to_sign_in(world: "World", profile: "Profile") -> None:
-    page = await profile.signs_in(await world.person())
+    page = await profile.looks_at(await world.person())
     jwt = (await profile.state(page))["token"]
 
     await profile.context.set_offline(True)
@@ -122,7 +122,7 @@ async def test_offline_and_back_asks_nobody_to_sign_in(world: "World", profile: 
 
 
 async def test_the_part_that_is_down_is_named_and_the_rest_is_shown(world: "World", profile: "Profile") -> None:
-    page = await profile.signs_in(await world.person(), "/connections")  # oauth-svc does not run in these tests
+    page = await profile.looks_at(await world.person(), "/connections")  # oauth-svc does not run in these tests
 
     await expect(page.get_by_text("The connections cannot be read now (oauth-svc).")).to_be_visible(timeout=SOON_MS)
     await expect(page.get_by_text("It is tried again by itself.")).to_be_visible()
@@ -178,7 +178,7 @@ async def test_the_end_of_a_session_is_seen_at_once_with_its_reason(
     world: "World", profile: "Profile", ending: Ending, query: str, words: str
 ) -> None:
     person = await world.person()
-    page = await profile.signs_in(person)
+    page = await profile.looks_at(person)
     session_id = str((await profile.state(page))["sid"])
 
     await ending(world, person, session_id)  # and nobody touches the page
@@ -191,7 +191,7 @@ async def test_the_end_of_a_session_is_seen_at_once_with_its_reason(
 
 async def acting(world: "World", profile: "Profile", person: "Person") -> None:
     """A support admin has signed in, in two tabs, and acts as this person."""
-    page = await profile.signs_in(await world.person("sam", support=True))
+    page = await profile.looks_at(await world.person("sam", support=True))
     other = await profile.tab("/settings/sessions")
     await expect(other.locator(".who-name")).to_have_text("Sam", timeout=SOON_MS)
     answer = await profile.call(
@@ -207,7 +207,7 @@ async def test_acting_as_a_user_is_marked_seen_by_them_and_ended(
     world: "World", profile: "Profile", other_profile: "Profile"
 ) -> None:
     person = await world.person()
-    own = await other_profile.signs_in(person)
+    own = await other_profile.looks_at(person)
 
     await acting(world, profile, person)
 

@@ -2,7 +2,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** @typedef {Node | string | number | null | undefined | false | Child[]} Child */
+/** @typedef {Node | string | number | null | undefined | false | readonly unknown[]} Child */
 
 /**
  * An element: `h("a.button.primary", { href: "/x" }, "Go")`. Attributes that are null, undefined or false are left out.

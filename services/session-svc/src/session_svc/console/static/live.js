@@ -30,6 +30,7 @@ export const TOPICS = [
 export class Live extends EventTarget {
   connected = false;
   #sid;
+  #leading = false;
   #faults = 0;
   /** @type {BroadcastChannel} */ #channel;
   #stop = new AbortController();
@@ -68,7 +69,6 @@ export class Live extends EventTarget {
       if (!signal.aborted) throw error;
     }
   }
-  #leading = false;
 
   #open() {
     if (!this.#leading || this.#stop.signal.aborted) return;

@@ -2,7 +2,7 @@
 
 import { post, remove } from "../api.js";
 import { h } from "../dom.js";
-import { badge, mark, pageHead, reading, says } from "../parts.js";
+import { badge, empty, mark, pageHead, reading, says } from "../parts.js";
 import { resources } from "../resources.js";
 import { toast } from "../telling.js";
 import { listed, title } from "../words.js";
@@ -39,6 +39,7 @@ function whomToAsk() {
 
 /** @param {any} data */
 function list({ items }) {
+  if (!items.length) return empty("plug", "No integrations", h("p.quiet", null, "None is set up for this installation of Wevion."));
   return h("div.stack", { "data-key": "integrations" }, items.map(card));
 }
 
