@@ -1,0 +1,94 @@
+"""Every notice has all of its words, escaped where they become HTML, and short enough for a chat."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from common.contracts import NoticeCode, RevocationCause, TokenKind
+from notifier.app import load_texts
+from notifier.core.preferences import zone_of
+from notifier.core.rendering import Gap, NoticeView, Severity, Texts, Words
+
+NOW = datetime(2026, 9, 14, 12, 0, tzinfo=UTC)
+BERLIN = zone_of("Europe/Berlin")
+
+
+@pytest.fixture(scope="module")
+def texts() -> Texts:
+    return load_texts("http://wevion.example/")
+
+
+def _words(texts: Texts, code: NoticeCode, **more: Any) -> Words:
+    defaults: dict[str, Any] = {
+        "notice_id": UUID(int=1),
+        "provider": "google-ads",
+        "kind": TokenKind.PLATFORM_OAUTH,
+        "token_id": UUID(int=7),
+        "expires_at": NOW + timedelta(days=3),
+        "account_names": ("Acme <b>& Sons</b>",),
+        "gaps": (Gap("Acme", NOW - timedelta(hours=2), NOW),),
+        "raised_at": NOW,
+    }
+    return texts.words(NoticeView(code=code, **(defaults | more)), zone=BERLIN, now=NOW)
+
+
+@pytest.mark.parametrize("code", list(NoticeCode))
+def test_every_notice_says_what_stops_and_how_to_fix_it(texts: Texts, code: NoticeCode) -> None:
+    words = _words(texts, code)
+    assert all((words.title, words.what, words.stops, words.fix, words.button, words.solved))
+    assert words.fix_url.startswith("http://wevion.example/")
+    assert "//connect" not in words.fix_url
+
+
+@pytest.mark.parametrize("cause", [None, *RevocationCause])
+def test_every_cause_of_a_revocation_has_words(texts: Texts, cause: RevocationCause | None) -> None:
+    assert "Google Ads" in _words(texts, NoticeCode.TOKEN_REVOKED, cause=cause).what
+
+
+def test_names_are_escaped_in_html_and_plain_in_text(texts: Texts) -> None:
+    words = _words(texts, NoticeCode.TOKEN_REVOKED, cause=RevocationCause.USER_REVOKED)
+    mail = texts.mail([words], reader="<script>", follow_up=False)
+    assert "Acme <b>& Sons</b>" in mail.text
+    assert "Acme &lt;b&gt;&amp; Sons&lt;/b&gt;" in mail.html
+    assert "<script>" not in mail.html
+    assert "Acme <b>" not in texts.chat([words], reader="Mia")
+
+
+def test_a_member_is_told_whom_to_ask_about_an_integration(texts: Texts) -> None:
+    words = _words(texts, NoticeCode.TOKEN_EXPIRED, provider="stripe", kind=TokenKind.INTEGRATION, can_fix=False)
+    assert "Ask an admin or the owner" in words.fix
+    assert words.fix_url == "http://wevion.example/settings/integrations"
+
+
+@pytest.mark.parametrize(
+    ("code", "more", "severity"),
+    [
+        (NoticeCode.TOKEN_EXPIRED, {}, Severity.CRITICAL),
+        (NoticeCode.TOKEN_EXPIRING, {"critical": True}, Severity.CRITICAL),
+        (NoticeCode.TOKEN_EXPIRING, {}, Severity.WARNING),
+        (NoticeCode.DATA_GAP, {}, Severity.INFO),
+        (NoticeCode.TOKEN_EXPIRED, {"resolved_at": NOW}, Severity.INFO),
+    ],
+)
+def test_severity(texts: Texts, code: NoticeCode, more: dict[str, Any], severity: Severity) -> None:
+    assert _words(texts, code, **more).severity is severity
+
+
+@pytest.mark.parametrize("count", [1, 2, 6, 40])
+def test_a_message_about_many_names_the_rest_by_title_and_fits_a_chat(texts: Texts, count: int) -> None:
+    words = [_words(texts, NoticeCode.TOKEN_REVOKED, cause=RevocationCause.USER_REVOKED)] * count
+    chat = texts.chat(words, reader="Mia")
+    assert len(chat) < 4_096
+    mail = texts.mail(words, reader="Mia", follow_up=False)
+    assert ("See all" in mail.text) is (count > 5)
+    assert "\n" not in mail.subject
+
+
+def test_a_subject_counts_what_follows(texts: Texts) -> None:
+    dead, warning = _words(texts, NoticeCode.TOKEN_REVOKED), _words(texts, NoticeCode.TOKEN_EXPIRING)
+    subjects = [texts.mail(items, reader="Mia", follow_up=False).subject for items in ([warning], [warning, dead])]
+    assert subjects == ["Google Ads access ends in 3 days", "Google Ads access was ended, and 1 more"]
+    assert texts.mail([warning, warning], reader="Mia", follow_up=False).subject == "2 connections need you"
+    assert texts.mail([dead, dead], reader="Mia", follow_up=True).subject == "2 of your connections work again"

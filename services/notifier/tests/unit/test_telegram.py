@@ -1,0 +1,103 @@
+"""What somebody who opens a link is told, for every state of the code."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from notifier.core.telegram import (
+    Answer,
+    Code,
+    CodeState,
+    button,
+    command,
+    judge,
+    masked,
+    pressed,
+    start_code,
+)
+
+NOW = datetime(2026, 9, 14, 12, 0, tzinfo=UTC)
+MIA, MAX = UUID(int=2), UUID(int=3)
+HERE, THERE = 77, 88
+
+
+def _code(state: CodeState = CodeState.WAITING, chat_id: int | None = None, left_s: int = 1) -> Code:
+    return Code(
+        token_id=UUID(int=1),
+        user_id=MIA,
+        workspace_id=UUID(int=9),
+        version=1,
+        state=state,
+        chat_id=chat_id,
+        expires_at=NOW + timedelta(seconds=left_s),
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "linked_to", "answer"),
+    [
+        (None, None, Answer.UNKNOWN),
+        (_code(), None, Answer.CONFIRM),
+        (_code(), MIA, Answer.CONFIRM),
+        (_code(chat_id=HERE), None, Answer.CONFIRM),
+        (_code(chat_id=THERE), None, Answer.FOREIGN),
+        (_code(), MAX, Answer.TAKEN),
+        (_code(left_s=0), None, Answer.EXPIRED),
+        (_code(chat_id=THERE, left_s=0), None, Answer.EXPIRED),
+        (_code(CodeState.USED, HERE), MIA, Answer.ALREADY),
+        (_code(CodeState.USED, HERE), None, Answer.USED),
+        (_code(CodeState.USED, HERE), MAX, Answer.USED),
+        (_code(CodeState.USED, THERE), MIA, Answer.USED),
+        (_code(CodeState.EXPIRED), None, Answer.EXPIRED),
+        (_code(CodeState.SUPERSEDED), None, Answer.SUPERSEDED),
+        (_code(CodeState.CANCELLED), None, Answer.USED),
+    ],
+)
+def test_judge(code: Code | None, linked_to: UUID | None, answer: Answer) -> None:
+    assert judge(code, chat_id=HERE, linked_to=linked_to, now=NOW) is answer
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("/start abc-DEF_1", "abc-DEF_1"),
+        ("/start@WevionBot abc", "abc"),
+        ("/start", ""),
+        ("/start ", ""),
+        ("/start a b", None),
+        ("/start " + "a" * 65, None),
+        ("/start a$b", None),
+        ("/starts abc", None),
+        ("start abc", None),
+        ("", None),
+    ],
+)
+def test_start_code(text: str, code: str | None) -> None:
+    assert start_code(text) == code
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (button("link", UUID(int=1)), ("link", UUID(int=1))),
+        (button("refuse", UUID(int=1)), ("refuse", UUID(int=1))),
+        ("link:1", None),
+        ("drop:" + "0" * 32, None),
+        ("", None),
+    ],
+)
+def test_buttons(data: str, found: tuple[str, UUID] | None) -> None:
+    assert pressed(data) == found
+    assert len(data.encode()) <= 64
+
+
+def test_commands_and_masks() -> None:
+    assert [command(text) for text in ("/unlink", "/unlink@WevionBot now", "unlink", "/UNLINK")] == [
+        "unlink",
+        "unlink",
+        None,
+        None,
+    ]
+    assert masked("mia@agency.example") == "m***@agency.example"
+    assert masked("nonsense") == "***"
