@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from common.contracts import Event, EventBody, TokenStatus, encode_body, encode_headers
-from common.kafka import EventProducer, Outgoing, TopicReader
+from common.kafka import EventProducer, KafkaSettings, Outgoing, TopicReader
 from common.postgres import Pool, open_pool
 from common.runtime.clock import SystemClock
 from common.runtime.tasks import cancel
@@ -114,6 +114,18 @@ async def test_a_restart_goes_on_where_the_commit_was(
     found = await queries.one(deps.pool, Scope(None, None), token.token_id, now=datetime.now(UTC))
     assert found is not None
     assert found.status is TokenStatus.ACTIVE
+
+
+async def test_without_kafka_the_agents_wait_and_say_that_they_are_not_ready(deps: Deps) -> None:
+    """A broker that is away at the start: not ready, no crash; the supervisor is not even asked."""
+    settings = KafkaSettings(bootstrap_servers="127.0.0.1:9", client_id="test")
+    producer = EventProducer(settings)
+    streams = Streams(settings, Feed(deps, producer, SystemClock()), producer)
+    task = asyncio.create_task(streams.run())
+    done, _ = await asyncio.wait({task}, timeout=1)
+    assert not done
+    assert not streams.ready
+    await cancel(task)
 
 
 async def _at_version(pool: Pool, token: Any, version: int) -> bool:
