@@ -211,9 +211,8 @@ class Control:
 
     async def remove_app(self, request: web.Request) -> web.Response:
         provider, client_id = request.match_info["provider"], request.match_info["client_id"]
-        if not self._world.apps.remove(provider, client_id):
+        if not self._world.remove_app(provider, client_id):
             raise problem(404, "unknown_app", "see /_sim/apps")
-        self._world.journal.mark("apps", f"{provider} {client_id}")
         return web.Response(status=204)
 
     async def people(self, _request: web.Request) -> web.Response:

@@ -48,6 +48,7 @@ class World:
         self.mail_came = asyncio.Event()
         self.chats: dict[str, dict[str, Any]] = {}
         self._overrides: dict[str, dict[str, Any]] = {}
+        self._own_apps: set[str] = set()
         self._dumps()
         self._seed()
         self._load(found)
@@ -59,15 +60,11 @@ class World:
         def grant(key: str) -> Any:
             return None if (g := self.grants.get(key)) is None else self.grants.dump(g)
 
-        def app(key: str) -> Any:
-            provider, _, client_id = key.partition(" ")
-            return None if (a := self.apps.get(provider, client_id)) is None else a.model_dump()
-
         def person(key: str) -> Any:
             return dataclasses.asdict(self.people[key]) if key in self.people else None
 
         self.journal.section("grants", grant)
-        self.journal.section("apps", app)
+        self.journal.section("apps", self._app)
         self.journal.section("people", person)
         self.journal.section("overrides", self._overrides.get)
         self.journal.section("clock", lambda _key: self.clock.offset_s)
@@ -77,7 +74,8 @@ class World:
     def _all(self) -> dict[str, dict[str, Any]]:
         return {
             "grants": {g.id: self.grants.dump(g) for g in self.grants},
-            "apps": {f"{a.provider} {a.client_id}": a.model_dump() for a in self.apps.all()},
+            # Untouched ones are made from the settings at each start: the product's address may be another then.
+            "apps": {key: self._app(key) for key in sorted(self._own_apps)},
             "people": {p.key: dataclasses.asdict(p) for p in self.people.values()},
             "overrides": dict(self._overrides),
             "clock": {"offset_s": self.clock.offset_s},
@@ -95,8 +93,9 @@ class World:
             accounts = {p: [Account(**a) for a in listed] for p, listed in document.pop("accounts").items()}
             person = Person(**document, accounts=accounts)
             self.people[person.key] = person
-        for document in found.get("apps", {}).values():
+        for key, document in found.get("apps", {}).items():
             self.apps.put(App(**document))
+            self._own_apps.add(key)
         for document in found.get("grants", {}).values():
             self.grants.load(document)
         for grant in self.grants:
@@ -118,6 +117,7 @@ class World:
         self.limits.clear()
         self.webhooks.clear()
         self.apps.clear()
+        self._own_apps.clear()
         self.people.clear()
         self._overrides.clear()
         self.mail.clear()
@@ -177,8 +177,20 @@ class World:
         self.journal.mark("people", person.key)
 
     def put_app(self, app: App) -> None:
+        key = f"{app.provider} {app.client_id}"
         self.apps.put(app)
-        self.journal.mark("apps", f"{app.provider} {app.client_id}")
+        self._own_apps.add(key)
+        self.journal.mark("apps", key)
+
+    def remove_app(self, provider: str, client_id: str) -> bool:
+        key = f"{provider} {client_id}"
+        self._own_apps.discard(key)
+        self.journal.mark("apps", key)
+        return self.apps.remove(provider, client_id)
+
+    def _app(self, key: str) -> Any:
+        provider, _, client_id = key.partition(" ")
+        return None if (app := self.apps.get(provider, client_id)) is None else app.model_dump()
 
     def matching(self, provider: str, name: str) -> list[Grant]:
         """Grants by id, or the living ones of a person's key; `*`: all living ones."""

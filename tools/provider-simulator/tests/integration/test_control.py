@@ -194,6 +194,15 @@ async def test_a_second_start_finds_what_the_first_one_knew(tmp_path: Path) -> N
         assert (await client.sim("GET", "ledger"))["presented_twice"] == {grant["grant"]: 1}
 
 
+async def test_untouched_apps_follow_the_address_of_the_next_start(tmp_path: Path) -> None:
+    state = tmp_path / "state.jsonl"
+    for public_url in ("http://one.example", "http://two.example"):
+        chosen = Settings(port=0, control_port=0, smtp_port=0, public_url=public_url, state_file=state)
+        async with Simulator(chosen) as simulator:
+            app = simulator.world.apps.of("meta")[0]
+            assert app.redirect_uris == [f"{public_url}/connect/meta/callback"]
+
+
 async def test_a_file_cut_by_a_crash_is_read_up_to_the_cut(tmp_path: Path) -> None:
     state = tmp_path / "state.jsonl"
     async with running(state) as client:
