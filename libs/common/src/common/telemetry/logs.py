@@ -24,10 +24,11 @@ Format = Literal["auto", "json", "console"]
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 # Chatty at INFO about every poll, rebalance and request; what they say at WARNING is worth reading.
 _QUIET_LIBRARIES = ("aiohttp", "aiokafka", "aiogram", "asyncio", "faust", "kafka", "mode")
+_SILENT = 100  # until `configure` was called: a program that never did wants no lines
 _UNTOUCHED = frozenset({"timestamp", "level", "event", "logger", "service", "trace_id"})
 
 _clock = SystemClock()
-_state: dict[str, Any] = {"service": "unknown", "json": True, "threshold": 20}
+_state: dict[str, Any] = {"service": "unknown", "json": True, "threshold": _SILENT}
 
 
 def configure(service: str, fmt: Format = "auto", level: str = "info") -> None:

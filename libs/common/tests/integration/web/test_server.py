@@ -2,17 +2,18 @@
 
 import asyncio
 import json
+import logging
+from collections.abc import Iterator
 from typing import Any
 
 import aiohttp
 import pytest
+import structlog
 from aiohttp import web
 
-from common.telemetry import metrics
+from common.telemetry import logs, metrics
 from common.telemetry.sink import SINK
 from common.web import HEALTH, Access, Routes, create_app, serve
-
-pytestmark = pytest.mark.filterwarnings("error")
 
 
 async def test_alive_is_not_ready(site: Any) -> None:
@@ -68,8 +69,23 @@ async def test_metrics_are_by_template_and_bounded(site: Any) -> None:
         assert answer.content_type == "text/plain"
 
 
-async def test_one_line_per_request_without_its_query(site: Any, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def json_logs() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level, state = list(root.handlers), root.level, dict(logs._state)
     SINK.flush()
+    logs.configure("items", "json")
+    yield
+    SINK.flush()
+    logs._state.update(state)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(capture=False)
+    structlog.reset_defaults()
+
+
+@pytest.mark.usefixtures("json_logs")
+async def test_one_line_per_request_without_its_query(site: Any, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     async with site.http.get("/moved?code=hunter2", allow_redirects=False), site.http.get("/livez"):
         pass

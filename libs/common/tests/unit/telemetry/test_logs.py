@@ -18,8 +18,10 @@ from common.telemetry.sink import SINK, Sink
 @pytest.fixture(autouse=True)
 def _restored() -> Iterator[None]:
     root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
+    handlers, level, state = list(root.handlers), root.level, dict(logs._state)
+    SINK.flush()
     yield
+    logs._state.update(state)
     root.handlers[:] = handlers
     root.setLevel(level)
     logging.captureWarnings(capture=False)
@@ -95,6 +97,10 @@ def test_the_level_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_unknown_level_is_refused() -> None:
     with pytest.raises(ValueError, match="unknown log level 'loud'"):
         logs.configure("x", "json", "loud")
+
+
+def test_before_it_is_configured_there_are_no_fast_lines() -> None:
+    assert logs.line_format("http_request", {}) is None
 
 
 def test_text_on_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
