@@ -3,6 +3,7 @@
 A probe is the judge: what services report and what webhooks do not tell is believed only after it.
 """
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -10,12 +11,13 @@ from uuid import UUID
 from common.contracts import AccountAccess, DetectedBy
 from common.crypto import Unsealable
 from common.postgres import transaction
+from common.runtime.errors import Retryable
 from common.telemetry import logs
 from oauth_svc import metrics, store
 from oauth_svc.core import refresh as rules
 from oauth_svc.core.accounts import compare
 from oauth_svc.core.connection import Connection, PlatformAccount
-from oauth_svc.core.errors import UnknownConnectionError
+from oauth_svc.core.errors import Refusal, UnknownConnectionError
 from oauth_svc.core.failure import Failure, Verdict
 from oauth_svc.core.flow import Flow
 from oauth_svc.core.grant import Secrets, missing_scopes
@@ -70,11 +72,18 @@ async def sweep(deps: Deps, engine: Engine) -> SweepStatus:
             )
             claims = await store.schedule.claim_probes(db, provider_id, now, limit=granted.granted, lease=PROBE_LEASE)
             await store.health.give_back(db, provider_id, granted.granted - len(claims))
-        for connection_id, _ in claims:
-            await probe(deps, engine, connection_id, DetectedBy.PROBE)
+        await asyncio.gather(*(_guarded(deps, engine, connection_id) for connection_id, _ in claims))
         probed += len(claims)
         more = more or len(claims) == PROBE_BATCH
     return SweepStatus(probed, more=more)
+
+
+async def _guarded(deps: Deps, engine: Engine, connection_id: UUID) -> None:
+    """One probe of a batch; what fails here fails this one alone, and is due again after the lease."""
+    try:
+        await probe(deps, engine, connection_id, DetectedBy.PROBE)
+    except (Refusal, Retryable) as error:
+        log.warning("probe_failed", error=type(error).__name__)
 
 
 async def probe(
