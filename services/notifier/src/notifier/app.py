@@ -60,8 +60,6 @@ async def run(settings: NotifierSettings) -> None:
             service.periodic(periodic)
         bot = channels.get(NoticeChannel.TELEGRAM)
         bot = bot if isinstance(bot, TelegramChannel) else None
-        if bot is not None:
-            await _receive_updates(service, settings, deps, bot)
         service.consumer(CONSUMER, consumers.TOPICS, consumers.handler(deps, service.clock), producer)
         await service.serve(
             [
@@ -78,6 +76,8 @@ async def run(settings: NotifierSettings) -> None:
             ],
             verifier,
         )
+        if bot is not None:
+            _receive_updates(service, settings, deps, bot)  # after serve: its library takes a while to load
         try:
             await service.run()
         finally:
@@ -113,7 +113,7 @@ def open_channels(settings: NotifierSettings, clock: Clock) -> dict[NoticeChanne
     return channels
 
 
-async def _receive_updates(service: Service, settings: NotifierSettings, deps: Deps, bot: TelegramChannel) -> None:
+def _receive_updates(service: Service, settings: NotifierSettings, deps: Deps, bot: TelegramChannel) -> None:
     service.periodic(sweep.code_expirer(deps, service.clock))
     secret = settings.telegram_webhook_secret
     if settings.telegram_updates == "polling" or secret is None:

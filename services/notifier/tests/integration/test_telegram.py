@@ -131,14 +131,13 @@ async def test_linking_another_chat_moves_the_messages_there(telegram_world: Any
 
 
 async def test_an_update_that_comes_twice_is_answered_once(telegram_world: Any) -> None:
-    from aiogram.types import Update  # noqa: PLC0415
-
+    from notifier.core.telegram import Incoming  # noqa: PLC0415
     from notifier.operations import chatting  # noqa: PLC0415
 
     await telegram_world.act("open", payload="x")
     before = len(await telegram_world.messages())
     update = await telegram_world.world.count("SELECT update_id FROM telegram_update")
-    again = Update.model_validate({"update_id": update})
+    again = Incoming(update, chat_id=1, private=True, text="/start x")
     await chatting.take_update(telegram_world.world.deps, telegram_world.bot, again, telegram_world.world.clock.now())
     assert len(await telegram_world.messages()) == before
 

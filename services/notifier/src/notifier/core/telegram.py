@@ -66,6 +66,29 @@ class Link:
     ended_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Button:
+    """A button under a message."""
+
+    label: str
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """What we read of an update: a message, a pressed button (`callback_id`), or that the bot was blocked (`gone`)."""
+
+    update_id: int
+    chat_id: int | None = None
+    chat_name: str = ""
+    private: bool = False
+    text: str = ""
+    callback_id: str | None = None
+    data: str = ""
+    message_id: int | None = None
+    gone: bool | None = None
+
+
 class Answer(StrEnum):
     """What somebody who opens a link, or presses a button under our question, is told."""
 

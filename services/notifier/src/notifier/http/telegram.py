@@ -3,9 +3,8 @@
 import hmac
 from datetime import datetime
 
-from aiogram.types import Update
 from aiohttp import web
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import BaseModel, SecretStr
 
 from common.runtime.clock import Clock
 from common.runtime.errors import Permanent, Retryable
@@ -114,8 +113,8 @@ def webhook_routes(deps: Deps, clock: Clock, bot: TelegramChannel | None, *, sec
         if not hmac.compare_digest(given.encode(), secret.get_secret_value().encode()):
             raise Problem(403, "wrong_secret", "The secret token is missing or wrong")
         try:
-            update = Update.model_validate_json(body)
-        except ValidationError:
+            update = await bot.parse(body)
+        except ValueError:
             raise Problem(400, "not_an_update", "The body is not an update of the Bot API") from None
         try:
             await chatting.take_update(deps, bot, update, clock.now())
