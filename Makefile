@@ -32,6 +32,7 @@ clean: ## forget the local stack's data, secrets and logs (.local); downloads in
 ##@ Check
 
 test: setup ## everything that CI runs; one member: S=notifier, one file: T=services/notifier/tests/unit/test_routing.py
+	@$(if $(S)$(T),true,$(MAKE) --no-print-directory check)
 	@$(BIN)/devstack test $(if $(S),--service $(S)) $(if $(T),--path $(T))
 
 test-unit: setup ## unit and contract tests; no servers
@@ -64,7 +65,7 @@ types-repository: setup
 	@$(BIN)/mypy --no-error-summary $(wildcard tests)
 
 arch: setup ## the import contracts of pyproject.toml
-	@$(BIN)/lint-imports --no-cache | tail -n 4
+	@$(BIN)/lint-imports --no-cache > .venv/arch.txt || { cat .venv/arch.txt; exit 1; }
 
 ##@ Work on it
 

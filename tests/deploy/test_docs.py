@@ -12,7 +12,7 @@ PAGES = sorted(
     for path in ROOT.glob(f"{folder}/*.md")
 )
 _LINK = re.compile(r"\]\(([^)#\s]+)(#[^)]*)?\)")
-_MAKE = re.compile(r"`make ([a-z-]+)|^make ([a-z-]+)", re.MULTILINE)
+_MAKE = re.compile(r"`make ([a-z0-9-]+)|^make ([a-z0-9-]+)", re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -24,7 +24,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_make_verb_exists(page: Path) -> None:
-    verbs = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    verbs = set(re.findall(r"^([a-z][a-z0-9-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for quoted, plain in _MAKE.findall(page.read_text()):
         assert (quoted or plain) in verbs, f"{page.relative_to(ROOT)} names `make {quoted or plain}`"
 

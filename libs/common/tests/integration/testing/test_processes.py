@@ -79,7 +79,7 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
 
 
 async def test_children_die_with_their_parent_however_it_dies(tmp_path: Path) -> None:
-    parent = subprocess.run(  # noqa: ASYNC221, S603  # nothing else runs in this loop
+    parent = subprocess.run(  # noqa: ASYNC221  # nothing else runs in this loop
         [sys.executable, "-c", START_BOTH_AND_DIE, str(tmp_path), *SLEEPER], capture_output=True, text=True, check=False
     )
     assert parent.returncode == -signal.SIGKILL
