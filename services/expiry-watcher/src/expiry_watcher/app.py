@@ -14,8 +14,10 @@ from expiry_watcher.http import diagnose_routes, ladder_routes, token_routes
 from expiry_watcher.operations import Deps, Progress, measure_backlog, rebuild
 from expiry_watcher.providers import Notices
 from expiry_watcher.settings import WatcherSettings
+from expiry_watcher.store.housekeeping import tidy
 from expiry_watcher.sweep import Sweep
 
+TIDY_EVERY_S: Final = 3600.0
 NAME: Final = "expiry-watcher"
 MEASURE_EVERY_S: Final = 15.0
 
@@ -81,5 +83,11 @@ async def run(settings: WatcherSettings) -> None:
             diagnose_routes(deps, service.clock, notices),
             token_routes(deps, service.clock),
         ]
+
+        async def forget_old() -> None:
+            while await tidy(pool, service.clock.now()) > 0:
+                pass
+
+        service.periodic(Periodic("tidy", forget_old, interval_s=TIDY_EVERY_S, timeout_s=TIDY_EVERY_S))
         await service.serve(routes, verifier)
         await service.run()

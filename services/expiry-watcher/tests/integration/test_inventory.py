@@ -12,6 +12,7 @@ from common.postgres import Pool
 from expiry_watcher.core.ladder import Ladder
 from expiry_watcher.operations import Deps, announce_due, choose_ladder, forget, track
 from expiry_watcher.store import history, queries
+from expiry_watcher.store.housekeeping import tidy
 from expiry_watcher.store.queries import Scope
 
 Days = Callable[[float], datetime]
@@ -171,3 +172,17 @@ async def test_a_renewal_that_is_committed_first_silences_the_sweep(deps: Deps, 
     said = len(await sent(deps.pool))
     await sweep(deps, days(1) + timedelta(hours=1))
     assert len(await sent(deps.pool)) == said
+
+
+async def test_what_is_old_is_forgotten_except_what_was_said_of_a_tokens_own_date(
+    deps: Deps, story: Stories, days: Days
+) -> None:
+    ended, renewed = story(), story()
+    await track(deps, [ended.issued(days(1)), renewed.issued(days(1))])
+    await sweep(deps, days(2))
+    await track(deps, [renewed.refreshed(days(900))])
+    assert await tidy(deps.pool, days(80)) == 0
+    assert await tidy(deps.pool, days(500)) > 0
+    assert await tidy(deps.pool, days(500)) == 0
+    marks = await deps.pool.fetch("SELECT token_id FROM warning_mark")
+    assert [row["token_id"] for row in marks] == [ended.token_id]

@@ -8,7 +8,9 @@ from rule_pauser.consumers import GROUP, TOPICS, handler
 from rule_pauser.http import person_routes, rule_routes, settings_routes
 from rule_pauser.operations import Deps, SettleStatus, catch_up, settle_some
 from rule_pauser.settings import PauserSettings
+from rule_pauser.store.housekeeping import tidy
 
+TIDY_EVERY_S: Final = 3600.0
 NAME: Final = "rule-pauser"
 
 
@@ -34,5 +36,11 @@ async def run(settings: PauserSettings) -> None:
         service.task("catch-up", catch_up_once)
         # The fixed paths first: `settings` is not a rule's id.
         routes = [build(deps, service.clock) for build in (settings_routes, rule_routes, person_routes)]
+
+        async def forget_old() -> None:
+            while await tidy(pool, service.clock.now()) > 0:
+                pass
+
+        service.periodic(Periodic("tidy", forget_old, interval_s=TIDY_EVERY_S, timeout_s=TIDY_EVERY_S))
         await service.serve(routes, verifier)
         await service.run()

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from rule_pauser.core.errors import AccountsForbidden, RevisionConflict, RuleFor
 from rule_pauser.core.pausing import Mode, Why
 from rule_pauser.operations import RuleDefinition, choose_mode, delete_rule, hear, pause_rule, put_rule, resume_rule
 from rule_pauser.store import settlements
+from rule_pauser.store.housekeeping import tidy
 
 Grants = Callable[..., Any]
 
@@ -253,3 +254,14 @@ async def test_five_thousand_rules_are_one_visible_operation(house: Any, grant: 
         assert done.finished_at is not None
         sent = await house.deps.pool.fetchval("SELECT count(*) FROM outbox WHERE topic = $1", topic)
         assert sent == 5000
+
+
+async def test_what_is_old_is_forgotten(house: Any, grant: Grants, now: datetime) -> None:
+    meta = grant()
+    await house.hear(meta.issued())
+    deleted, kept = await house.define(*meta.account_ids), await house.define(*meta.account_ids)
+    await delete_rule(house.deps, deleted, None, "automation", now)
+    assert await tidy(house.deps.pool, now) == 0
+    assert await tidy(house.deps.pool, now + timedelta(days=100)) == 2, "the operation and the deleted rule"
+    assert await tidy(house.deps.pool, now + timedelta(days=100)) == 0
+    assert (await house.rule(kept)).rule.running
