@@ -83,7 +83,7 @@ def _demo(args: argparse.Namespace) -> int:
 def _test(args: argparse.Namespace) -> int:
     tiers = [args.tier] if args.tier else list(suite.TIERS)
     runs = suite.plan(Path.cwd(), tiers, args.service, args.path)
-    return asyncio.run(suite.run_all(runs, servers="integration" in tiers, out=say))
+    return asyncio.run(suite.run_all(runs, servers=suite.needs_servers(runs), out=say))
 
 
 if __name__ == "__main__":

@@ -75,6 +75,12 @@ def plan(root: Path, tiers: Sequence[str], service: str | None, path: str | None
     return runs
 
 
+def needs_servers(runs: Sequence[Run]) -> bool:
+    """Whether any of these may ask for Kafka or PostgreSQL; whole stacks bring their own."""
+    alone = {*TIERS["unit"], *TIERS["e2e"]}
+    return any(not alone & set(Path(path.partition("::")[0]).parts) for run in runs for path in run.paths)
+
+
 def _folders(root: Path, member: Path, tiers: Sequence[str]) -> tuple[str, ...]:
     wanted = [member / "tests" / folder for tier in tiers for folder in TIERS[tier]]
     return tuple(str(folder.relative_to(root)) for folder in wanted if any(folder.rglob("test_*.py")))

@@ -57,3 +57,17 @@ def test_an_unknown_member_is_refused_with_those_there_are(tree: Path) -> None:
 def test_an_unknown_path_is_refused(tree: Path) -> None:
     with pytest.raises(ValueError, match=r"no such test: tests/nothing.py"):
         suite.plan(tree, ["unit"], None, "tests/nothing.py")
+
+
+@pytest.mark.parametrize(
+    ("paths", "wanted"),
+    [
+        (("libs/common/tests/unit", "libs/common/tests/contract"), False),
+        (("tests/deploy",), False),
+        (("tests/e2e/test_demo.py::test_x",), False),
+        (("libs/common/tests/unit", "libs/common/tests/integration"), True),
+        (("services/notifier/tests",), True),
+    ],
+)
+def test_servers_are_started_only_for_tests_that_may_ask(paths: tuple[str, ...], *, wanted: bool) -> None:
+    assert suite.needs_servers([suite.Run("x", paths)]) is wanted
