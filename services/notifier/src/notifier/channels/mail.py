@@ -6,13 +6,16 @@ is the same mail to every server and client that looks (RFC 5322, section 3.6.4)
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.policy import SMTP as SMTP_POLICY
-from email.utils import format_datetime, parseaddr
+from email.charset import QP, Charset
+from email.header import Header
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
+from email.policy import compat32
+from email.utils import format_datetime, formataddr, parseaddr
 from typing import Final, Literal
 
 import aiosmtplib
@@ -30,6 +33,10 @@ _log = logs.get_logger("channels.mail")
 TIMEOUT_S: Final = 20.0
 IDLE_S: Final = 20.0
 """A kept connection older than this is not trusted: servers close idle ones, some without saying so."""
+_ADDRESS: Final = re.compile(r"[^\s@<>,;:\"()\[\]\\]+@[^\s@<>,;:\"()\[\]\\]+")
+_UTF8: Final = Charset("utf-8")
+_UTF8.body_encoding = QP  # readable on the wire, and lines stay below RFC 5322's limit
+_WIRE: Final = compat32.clone(linesep="\r\n")
 _PERMANENT: Final = 500
 _ADDRESS_CODES: Final = frozenset({550, 551, 553, 556})
 _SHUTTING_DOWN: Final = 421
@@ -48,7 +55,6 @@ class MailServer:
     tls: Literal["auto", "none", "starttls", "implicit"] = "auto"
     connections: int = 8
     settings_url: str = ""
-    unsubscribe_url: str = ""
 
 
 class MailChannel:
@@ -65,26 +71,26 @@ class MailChannel:
         self._idle: list[tuple[float, aiosmtplib.SMTP]] = []
         name, address = parseaddr(server.sender)
         self._sender_address = address
-        self._sender = Address(name or "Wevion", addr_spec=address)
+        self._sender = formataddr((name or "Wevion", address))
         self._domain = address.rpartition("@")[2]
 
     async def send(self, parcel: Parcel) -> Outcome:
         """Present one mail. See `Channel.send`."""
         try:
-            message = self._message(parcel)
-        except (ValueError, IndexError):  # an address that no mail header can hold
+            message_id, content = self._message(parcel)
+        except ValueError:  # an address that no mail header can hold
             return Outcome(Answer.ADDRESS_DEAD, detail="malformed_address")
         await self._throttle.wait()
         try:
             async with asyncio.timeout(TIMEOUT_S * 2), self._connection() as smtp:
-                await smtp.sendmail(self._sender_address, [parcel.address], message.as_bytes(policy=SMTP_POLICY))
+                await smtp.sendmail(self._sender_address, [parcel.address], content)
         except aiosmtplib.SMTPRecipientsRefused as error:
             return _read(error.recipients[0].code, recipient=True)
         except aiosmtplib.SMTPResponseException as error:
             return _read(error.code, recipient=False)
         except (aiosmtplib.SMTPException, TimeoutError, OSError) as error:
             return Outcome(Answer.CHANNEL_DOWN, detail=type(error).__name__)
-        return Outcome(Answer.ACCEPTED, reference=message["Message-ID"])
+        return Outcome(Answer.ACCEPTED, reference=message_id)
 
     async def close(self) -> None:
         """Say goodbye on the kept connections."""
@@ -138,21 +144,33 @@ class MailChannel:
         await smtp.connect()
         return smtp
 
-    def _message(self, parcel: Parcel) -> EmailMessage:
-        message = EmailMessage(policy=SMTP_POLICY)
-        message["From"] = self._sender
-        message["To"] = Address(parcel.reader, addr_spec=parcel.address)
-        message["Subject"] = parcel.subject
-        message["Date"] = format_datetime(self._clock.now())
-        message["Message-ID"] = f"<{parcel.delivery_id}@{self._domain}>"
-        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers, please
+    def _message(self, parcel: Parcel) -> tuple[str, bytes]:
+        """The Message-ID and the whole mail. Raises ValueError for an address that no header can hold.
+
+        Built with the older `email.mime` classes on purpose: the newer ones take ten times as long for the same bytes.
+        """
+        if _ADDRESS.fullmatch(parcel.address) is None:
+            raise ValueError("not an address")
+        message_id = f"<{parcel.delivery_id}@{self._domain}>"
+        mail = MIMEMultipart("alternative")
+        mail["From"] = self._sender
+        mail["To"] = formataddr((_one_line(parcel.reader), parcel.address))
+        charset = "us-ascii" if parcel.subject.isascii() else "utf-8"
+        mail["Subject"] = Header(_one_line(parcel.subject), charset).encode()
+        mail["Date"] = format_datetime(self._clock.now())
+        mail["Message-ID"] = message_id
+        mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers, please
         if parcel.bulk:
-            unsubscribe = self._server.unsubscribe_url or self._server.settings_url
-            message["List-Unsubscribe"] = f"<{unsubscribe}>"
-            message["List-Id"] = f"Wevion notices <notices.{self._domain}>"
-        message.set_content(parcel.text, cte="quoted-printable")
-        message.add_alternative(parcel.html, subtype="html", cte="quoted-printable")
-        return message
+            mail["List-Unsubscribe"] = f"<{self._server.settings_url}>"
+            mail["List-Id"] = f"Wevion notices <notices.{self._domain}>"
+        mail.attach(MIMEText(parcel.text, "plain", _UTF8))  # type: ignore[arg-type]  # a Charset is as good as its name
+        mail.attach(MIMEText(parcel.html, "html", _UTF8))  # type: ignore[arg-type]
+        return message_id, mail.as_bytes(policy=_WIRE)
+
+
+def _one_line(text: str) -> str:
+    """Without line breaks: a header that could hold one could be made to hold a header of somebody else's."""
+    return " ".join(text.split())
 
 
 def _read(code: int, *, recipient: bool) -> Outcome:
