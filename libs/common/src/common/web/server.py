@@ -1,5 +1,6 @@
 """Listening, and stopping without cutting anybody off."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from common.web.problems import Problem
 from common.web.responses import secured
 
 SHUTDOWN_TIMEOUT_S = 10.0
+HEAD_TIMEOUT_S = 10.0
+"""From the connection to its first whole head; longer only helps those who want to use up our connections."""
 
 _log = logs.get_logger("http")
 
@@ -34,9 +37,24 @@ class Server:
 
 
 class _Connection(RequestHandler):
-    """A connection whose unreadable requests get a problem document, and one counted line instead of a traceback."""
+    """A connection whose unreadable requests get a problem document, and are counted rather than logged at length.
 
-    __slots__ = ()
+    Whoever opens it must send a whole head soon: connections that say nothing, or a byte a minute, are closed.
+    """
+
+    __slots__ = ("_head_timer",)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._head_timer = asyncio.get_running_loop().call_later(HEAD_TIMEOUT_S, self._close_if_silent)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._head_timer.cancel()
+        super().connection_lost(exc)
+
+    def _close_if_silent(self) -> None:
+        if self._request_count == 0:
+            self.force_close()
 
     def handle_error(
         self,

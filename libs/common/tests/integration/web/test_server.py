@@ -14,6 +14,7 @@ from aiohttp import web
 from common.telemetry import logs, metrics
 from common.telemetry.sink import SINK
 from common.web import HEALTH, Access, Routes, create_app, serve
+from common.web import server as server_module
 
 
 async def test_alive_is_not_ready(site: Any) -> None:
@@ -127,6 +128,30 @@ async def test_what_is_not_http_is_refused_as_a_problem(site: Any, head: bytes, 
     assert b"Traceback" not in answer
     async with site.http.get("/livez") as alive:
         assert alive.status == 200
+
+
+@pytest.mark.parametrize("said", [b"", b"GET /livez HTTP/1.1\r\nHost: x\r\nA: "])
+async def test_who_never_finishes_a_head_is_disconnected(said: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "HEAD_TIMEOUT_S", 0.05)
+    async with serve(create_app(Routes("x"), title="x", version="1")) as server:
+        reader, writer = await asyncio.open_connection(server.host, server.port)
+        writer.write(said)
+        async with asyncio.timeout(5):
+            assert await reader.read() == b""
+        writer.close()
+
+
+async def test_who_has_sent_one_may_be_silent_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "HEAD_TIMEOUT_S", 0.05)
+    async with serve(create_app(Routes("x"), title="x", version="1")) as server:
+        reader, writer = await asyncio.open_connection(server.host, server.port)
+        for _ in range(2):
+            writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+            async with asyncio.timeout(5):
+                assert (await reader.readuntil(b"}")).endswith(b'"ok"}')
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(reader.read(1), 0.1)
+        writer.close()
 
 
 async def test_a_slow_request_gets_its_answer_after_the_limit() -> None:
