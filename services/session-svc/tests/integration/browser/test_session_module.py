@@ -188,7 +188,7 @@ async def test_a_fault_is_waited_out_and_never_taken_for_the_end(world: "World",
     page = await profile.bare(firstRetryMs=50)
     for fault, cause in FAULTS.items():
         jwt = (await profile.state(page))["token"]
-        await page.route(TOKEN, fault, times=3)
+        await page.route(TOKEN, fault, times=2)
 
         first = await page.evaluate(
             "async () => { const { kind, cause } = await window.session.check(); return [kind, cause]; }"
