@@ -213,6 +213,37 @@ async def test_hostile_head_is_refused_and_the_gateway_goes_on(world: "World", h
     assert (await world.browser().get("/api/v1/auth/session")).status == 401
 
 
+@pytest.mark.parametrize("path", ["/api/v1/auth/sign-out", "/api/v1/auth/token", "/api/v1/auth/workspace"])
+@pytest.mark.parametrize("cookie", [b"\xff\xfe", "\u00e9".encode() * 43, b"\x01" * 43, b"A" * 4000])
+async def test_cookie_that_is_no_text_is_no_session(world: "World", path: str, cookie: bytes) -> None:
+    for url in (world.gateway_url, world.identity_url):
+        host, port = url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        lines = (
+            f"POST {path} HTTP/1.1",
+            "Host: x",
+            f"Origin: {world.gateway_url}",
+            "Content-Length: 0",
+            "Connection: close",
+        )
+        writer.write("\r\n".join(lines).encode() + b"\r\nCookie: wevion_session=" + cookie + b"\r\n\r\n")
+        async with asyncio.timeout(15):
+            answer = await reader.read()
+        writer.close()
+
+        assert answer.split(b" ")[1] in {b"204", b"400", b"401"}, answer[:300]
+
+
+@pytest.mark.parametrize("credentials", ["é", "====", "bm9jb2xvbg==", "AHg6eA==", "/////w==", ""])
+async def test_authorization_that_cannot_be_read_is_no_client(world: "World", credentials: str) -> None:
+    headers = {"Authorization": f"Basic {credentials}"}
+    form = {"grant_type": "client_credentials"}
+
+    async with world.http.post(f"{world.gateway_url}/oauth2/token", data=form, headers=headers) as answer:
+        assert answer.status == 401
+        assert (await answer.json(content_type=None))["error"] == "invalid_client"
+
+
 async def test_operators_paths_are_not_public(world: "World") -> None:
     stranger = world.browser()
     stranger.address = "203.0.113.7"

@@ -57,12 +57,12 @@ class Edge:
 
 
 def session_cookie(request: web.Request) -> str | None:
-    """The cookie's value, if the browser sent one."""
+    """The cookie's value, if the browser sent one that could be ours."""
     header = request.headers.get("Cookie")
     if header is None:
         return None
     for part in header.split(";"):
         name, _, value = part.strip().partition("=")
         if name == COOKIE:
-            return value
+            return value if value.isascii() else None
     return None

@@ -1,7 +1,6 @@
 """OAuth 2.0 for services: client credentials (RFC 6749), introspection (RFC 7662), revocation (RFC 7009)."""
 
 import base64
-import binascii
 from urllib.parse import unquote_plus
 
 from aiohttp import web
@@ -15,6 +14,7 @@ from session_svc.operations.deps import Deps
 
 INTROSPECT = "tokens:introspect"
 REVOKE = "sessions:revoke"
+_NUL = "\x00"  # PostgreSQL has no text with it
 
 
 class ClientAuth(BaseModel):
@@ -140,14 +140,14 @@ def credentials(request: web.Request, body: ClientAuth) -> tuple[str | None, str
     scheme, _, encoded = header.partition(" ")
     try:
         text = base64.b64decode(encoded.strip(), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # not base64, not ASCII, not UTF-8
         text = ""
-    name, colon, secret = text.partition(":")
-    if scheme.lower() != "basic" or not colon:
+    name, colon, secret = (unquote_plus(part) for part in text.partition(":"))
+    if scheme.lower() != "basic" or not colon or _NUL in name:
         raise Problem(
             401,
             "invalid_client",
             detail="the Authorization header is not HTTP Basic",
             headers={"WWW-Authenticate": 'Basic realm="wevion"'},
         )
-    return unquote_plus(name), unquote_plus(secret)
+    return name, secret
