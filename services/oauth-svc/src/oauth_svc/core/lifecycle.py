@@ -15,6 +15,7 @@ from common.contracts import (
     IssuedHow,
     RevocationCause,
     TokenIssuedV1,
+    TokenRef,
     TokenRefreshedV1,
     TokenRefreshFailedV1,
     TokenRevokedV1,
@@ -155,9 +156,9 @@ def _entered(connection: Connection, status: TokenStatus, now: datetime) -> Conn
     return replace(connection, status=status, since=since, version=connection.version + 1)
 
 
-def _tell(connection: Connection, events: tuple[EventBody, ...]) -> Applied:
+def _tell(connection: Connection, events: tuple[EventBody, ...], token: TokenRef | None = None) -> Applied:
     state = TokenStateV1.model_construct(
-        token=connection.ref,
+        token=token or connection.ref,
         status=connection.status,
         since=connection.since,
         expires_at=connection.expires_at,
@@ -210,13 +211,14 @@ def _refreshed(connection: Connection, change: Refreshed, now: datetime) -> Appl
         last_good_at=now,
         last_failure=None,
     )
+    token = fresh.ref  # built once: this is the hot path
     refreshed = TokenRefreshedV1.model_construct(
-        token=fresh.ref,
+        token=token,
         expires_at=fresh.expires_at,
         access_expires_at=fresh.access_expires_at,
         rotated=change.rotated,
     )
-    return _tell(fresh, (refreshed,))
+    return _tell(fresh, (refreshed,), token)
 
 
 def _failed(connection: Connection, change: RefreshFailed, now: datetime) -> Applied:
