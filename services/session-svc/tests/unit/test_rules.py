@@ -16,6 +16,8 @@ from session_svc.core.errors import Invalid
 from session_svc.core.limits import Limit
 from session_svc.core.people import Role
 from session_svc.core.session import Session, Status
+from session_svc.http.models import TokenView, token_json
+from session_svc.operations.tokens import Minted
 
 NOW = datetime(2026, 9, 14, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -239,6 +241,12 @@ def test_compact_form() -> None:
     assert _decoded(signature) == b"\xff\xfe\xfd"
     assert "=" not in head + payload + signature
     assert json.loads(_decoded(jwt.encoded_header("k1", "at+jwt").decode()))["typ"] == "at+jwt"
+
+
+def test_token_json_is_the_view() -> None:
+    minted = Minted("a.b-_.c", 1, 3601, SESSION, extension_due=True)
+
+    assert TokenView.model_validate_json(token_json(minted)) == TokenView.of(minted)
 
 
 def _decoded(text: str) -> bytes:

@@ -23,11 +23,14 @@ from session_svc.http.models import (
     SupportAccess,
     SwitchWorkspace,
     TokenView,
+    token_json,
 )
 from session_svc.http.refusals import RefusingRoutes
 from session_svc.operations import sign_in as operations
 from session_svc.operations import tokens
 from session_svc.operations.deps import Deps
+
+_JSON = {"Content-Type": "application/json"}
 
 
 class SessionPath(BaseModel):
@@ -73,9 +76,9 @@ def routes(deps: Deps, edge: Edge, clock: Clock) -> Routes:
         problems=[(401, "session_expired"), (401, "session_revoked"), (401, "token_missing")],
         quiet=True,
     )
-    async def get_token(request: web.Request) -> TokenView:
+    async def get_token(request: web.Request) -> TokenView | web.Response:
         """Reads one row and writes nothing; `extension_due` says that a POST would extend the session."""
-        return TokenView.of(await tokens.mint(deps, session_cookie(request), clock.now(), extend=False))
+        return _answer(await tokens.mint(deps, session_cookie(request), clock.now(), extend=False))
 
     @r.post(
         "/api/v1/auth/token",
@@ -84,9 +87,9 @@ def routes(deps: Deps, edge: Edge, clock: Clock) -> Routes:
         problems=[(401, "session_expired"), (401, "session_revoked"), (401, "token_missing")],
         quiet=True,
     )
-    async def post_token(request: web.Request) -> TokenView:
+    async def post_token(request: web.Request) -> TokenView | web.Response:
         """As GET; a session whose last extension is older than 24 h gets its full seven days again."""
-        return TokenView.of(await tokens.mint(deps, session_cookie(request), clock.now(), extend=True))
+        return _answer(await tokens.mint(deps, session_cookie(request), clock.now(), extend=True))
 
     @r.get(
         "/api/v1/auth/session", access=Access.public(), summary="Who is signed in", problems=[(401, "session_revoked")]
@@ -157,3 +160,7 @@ def routes(deps: Deps, edge: Edge, clock: Clock) -> Routes:
         return SignedInView(session=view, token=TokenView.of(await tokens.mint_for(deps, moved, now)))
 
     return r
+
+
+def _answer(minted: tokens.Minted) -> web.Response:
+    return web.Response(body=token_json(minted), headers=_JSON)

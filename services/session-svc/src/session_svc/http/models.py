@@ -82,15 +82,28 @@ class TokenView(BaseModel):
     @classmethod
     def of(cls, minted: Minted) -> "TokenView":
         """As the API shows it."""
-        return cls.model_construct(
+        return cls(
             token=minted.token,
-            token_type="Bearer",  # noqa: S106
             issued_at=minted.issued_at,
             expires_at=minted.expires_at,
             session_id=minted.session.session_id,
             session_expires_at=minted.session.expires_at,
             extension_due=minted.extension_due,
         )
+
+
+def token_json(minted: Minted) -> bytes:
+    """`TokenView` as bytes, for the path on which every microsecond counts (a test holds the two together).
+
+    No value here can need escaping: base64url, numbers, a UUID, a time.
+    """
+    session = minted.session
+    return (
+        f'{{"token":"{minted.token}","token_type":"Bearer","issued_at":{minted.issued_at},'
+        f'"expires_at":{minted.expires_at},"session_id":"{session.session_id}",'
+        f'"session_expires_at":"{session.expires_at.isoformat()}",'
+        f'"extension_due":{"true" if minted.extension_due else "false"}}}'
+    ).encode()
 
 
 class SessionView(BaseModel):
