@@ -215,6 +215,12 @@ async def test_diagnosis_shows_nothing_of_other_workspaces(api: Any, deps: Deps,
     assert found["token"] is None
 
 
+async def test_a_service_names_the_workspace_of_its_question(api: Any) -> None:
+    answer = await api.call("POST", "/api/v1/tokens/diagnose", api.service(), {"provider": "meta"})
+    assert answer.status == 400
+    assert (answer.body["errors"][0]["field"], answer.body["errors"][0]["in"]) == ("workspace_id", "body")
+
+
 async def test_diagnosis_without_a_clue_asks_for_one(api: Any) -> None:
     found = (await api.call("POST", "/api/v1/tokens/diagnose", api.person(new_id()), {"text": "hello"})).body
     assert (found["kind"], found["confidence"], found["candidates"]) == (None, 0.0, [])

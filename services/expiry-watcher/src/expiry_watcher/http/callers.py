@@ -4,13 +4,14 @@ from typing import Final
 from uuid import UUID
 
 from common.web import Principal, Problem, invalid_field
+from common.web.problems import Place
 from expiry_watcher.store.queries import Scope
 
 WORKSPACE_ADMINS: Final = frozenset({"owner", "admin"})
 SUPPORT: Final = "support_admin"
 
 
-def scope_of(principal: Principal, workspace_id: UUID | None) -> Scope:
+def scope_of(principal: Principal, workspace_id: UUID | None, place: Place = "query") -> Scope:
     """The tokens that a caller may see.
 
     A person sees their workspace: a member all of its connections and integrations but only their own sessions and
@@ -19,7 +20,7 @@ def scope_of(principal: Principal, workspace_id: UUID | None) -> Scope:
     if principal.kind == "service":
         if workspace_id is None:
             raise invalid_field(
-                "workspace_id", "required", "a service names the workspace that it asks about", place="query"
+                "workspace_id", "required", "a service names the workspace that it asks about", place=place
             )
         return Scope(workspace_id, None)
     if principal.role == SUPPORT:

@@ -119,7 +119,7 @@ def diagnose_routes(deps: Deps, clock: Clock, notices: Notices) -> Routes:
             session_id=principal.session_id,
             notice=notice,
         )
-        found = await diagnose(deps, scope_of(principal, body.workspace_id), question, now)
+        found = await diagnose(deps, scope_of(principal, body.workspace_id, "body"), question, now)
         candidates = [
             CandidateView(
                 kind=answer.candidate.kind,
