@@ -136,7 +136,7 @@ def _about(token: Token, code: NoticeCode, episode: int, stage: str = "") -> Fac
     )
 
 
-def judge(  # noqa: PLR0911  a table: one answer per case
+def judge(  # noqa: C901, PLR0911  a table: one answer per case
     code: NoticeCode, expires_at: datetime | None, token: Token | None
 ) -> Resolution | None:
     """Why a notice of `code` is over, given the present state; None while it is true.
@@ -156,10 +156,15 @@ def judge(  # noqa: PLR0911  a table: one answer per case
         case NoticeCode.TOKEN_EXPIRED:
             if token.status is TokenStatus.REVOKED:
                 return Resolution.ENDED if token.ended_by_own_will else Resolution.SUPERSEDED
-            return Resolution.RENEWED if token.status.alive and _renewed(expires_at, token) else None
+            if token.status.alive:
+                return Resolution.RENEWED if _renewed(expires_at, token) else None
+            # Renewed without our hearing of it, and expired again: the later notice says more.
+            return Resolution.SUPERSEDED if token.expires_at and _renewed(expires_at, token) else None
         case NoticeCode.TOKEN_REVOKED:
             if token.status.alive:
                 return Resolution.RENEWED
+            if token.status is TokenStatus.EXPIRED:
+                return Resolution.SUPERSEDED
             return Resolution.ENDED if token.ended_by_own_will else None
         case NoticeCode.ACCOUNT_ACCESS_LOST:
             if token.ended_by_own_will:
