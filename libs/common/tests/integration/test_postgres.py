@@ -1,6 +1,8 @@
 """Migrations and transactions on a real PostgreSQL."""
 
 import asyncio
+import contextlib
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,3 +105,29 @@ async def test_a_statement_that_takes_too_long_is_given_up(database: DatabaseFac
 async def test_another_kind_of_url_is_refused() -> None:
     with pytest.raises(ValueError, match="must start with postgresql://"):
         await open_pool("mysql://x", application_name="test")
+
+
+async def test_a_connection_that_was_given_back_in_a_transaction_is_rolled_back(database: DatabaseFactory) -> None:
+    pool = await open_pool(await database("common.outbox"), application_name="test", max_size=1)
+    await pool.execute("CREATE TABLE thing (id int)")
+    async with pool.acquire() as connection:
+        with contextlib.suppress(ZeroDivisionError):
+            async with connection.transaction():
+                await connection.execute("INSERT INTO thing VALUES (1)")
+                raise ZeroDivisionError
+    assert await pool.fetchval("SELECT count(*) FROM thing") == 0
+    await pool.close()
+
+
+def test_no_source_leaves_session_state_on_a_pooled_connection() -> None:
+    session_state = re.compile(
+        r"\bpg_(try_)?advisory_lock\(|\bLISTEN \w|(execute|fetch\w*)\(\s*f?\"+SET (?!LOCAL)|WITH HOLD"
+    )
+    root = Path(__file__).parents[4]
+    sources = [path for pattern in ("services/*/src", "libs/common/src") for path in root.glob(f"{pattern}/**/*.py")]
+    assert sources
+    own_connection = {"migrate.py", "stack.py"}  # these open connections of their own and close them
+    for path in sources:
+        if path.name not in own_connection:
+            found = session_state.search(path.read_text())
+            assert found is None, f"{path.relative_to(root)}: {found}"

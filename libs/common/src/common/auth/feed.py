@@ -23,6 +23,10 @@ _YIELD_EVERY = 500  # records; while a long topic is read the process must still
 _log = logs.get_logger("auth.revocations")
 
 
+_SESSION = f'"{TokenKind.SESSION.value}"'.encode()
+"""Every record about a session has this in it; one that has it without being about a session is decoded in vain."""
+
+
 class RevocationFeed:
     """Follows `token.state` into a RevocationSet. `run` never returns; run it as a supervised task."""
 
@@ -61,6 +65,10 @@ class RevocationFeed:
         if record.value is None:
             # A tombstone comes after the last JWT of the session has expired; the set forgets by time, not by it.
             FEED_RECORDS.labels("tombstone").inc()
+            return
+        if _SESSION not in record.value:
+            # Grants and links share the topic and outnumber sessions; a look at the bytes is 20 times cheaper.
+            FEED_RECORDS.labels("other_kind").inc()
             return
         try:
             event = decode(record.value, record.headers)

@@ -54,6 +54,15 @@ async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         await connection.set_type_codec(name, encoder=_dump_json, decoder=from_json, schema="pg_catalog")
 
 
+async def _keep(_connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """No round trip when a connection goes back to the pool.
+
+    asyncpg itself has rolled back an open transaction by then. Its default would also undo session settings, LISTEN
+    and session locks with a statement of its own, which doubles the round trips of a one-row read; so pooled
+    connections must not use those: SET LOCAL and transaction locks only (a test reads the source for it).
+    """
+
+
 def _dump_json(value: object) -> str:
     return to_json(value).decode()
 
@@ -93,6 +102,7 @@ async def open_pool(
             max_inactive_connection_lifetime=300,
             statement_cache_size=statement_cache_size,
             init=_prepare,
+            reset=_keep,
             server_settings={
                 "application_name": application_name,
                 # A transaction that nobody drives any more would hold its locks and stop the outbox from shrinking.
