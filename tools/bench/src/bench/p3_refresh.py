@@ -129,9 +129,10 @@ async def _ours(stack: Stack, grants: int) -> Drained:
         keyring_file=keyring,
         providers_file=providers,
         in_flight=IN_FLIGHT,
+        poll_s=0.05,
         jwks_url=f"http://127.0.0.1:{port}/jwks",  # nobody calls this oauth-svc
     )
-    await asyncio.to_thread(stack.command, ["oauth-svc", "import", "--json", "--file", str(lines)], environment)
+    await asyncio.to_thread(stack.verb, ["oauth-svc", "import", "--file", str(lines)], environment)
     child = stack.start("p3-oauth-svc", ["oauth-svc", "run"], environment)
     await stack.ready(child, f"http://127.0.0.1:{environment['WEVION_HTTP_PORT']}/readyz")
     loop = asyncio.get_running_loop()

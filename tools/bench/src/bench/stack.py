@@ -63,14 +63,18 @@ class Stack:
         return child
 
     def command(self, argv: Sequence[str], environment: dict[str, str]) -> dict[str, Any]:
-        """Run a command to its end and read the JSON that it prints."""
+        """Run a command to its end and read the JSON that it prints last."""
+        answer: dict[str, Any] = json.loads(self.verb(argv, environment).strip().splitlines()[-1])
+        return answer
+
+    def verb(self, argv: Sequence[str], environment: dict[str, str]) -> str:
+        """Run a command to its end; returns what it printed."""
         run = subprocess.run(
             [_program(argv[0]), *argv[1:]], env=environment, capture_output=True, text=True, check=False
         )
         if run.returncode != 0:
             raise RuntimeError(f"{' '.join(argv[:2])} failed: {run.stderr.strip()[-500:]}")
-        answer: dict[str, Any] = json.loads(run.stdout.strip().splitlines()[-1])
-        return answer
+        return run.stdout
 
     async def ready(self, child: Child, url: str) -> None:
         """Wait until `url` answers 200; fails with the end of the child's log."""
