@@ -123,6 +123,8 @@ class EventConsumer:
 
     async def _handle_record(self, record: Any) -> None:
         topic = self._settings.contract_name(record.topic)
+        if record.value is None:
+            return  # a tombstone on a compacted topic: the key was purged, which is no event
         try:
             event = decode(record.value, record.headers)
         except InvalidEvent as error:

@@ -45,6 +45,8 @@ def translate_errors() -> Iterator[None]:
     """Turn "the database is away or busy" into `Retryable`; leave errors of our own making as they are."""
     try:
         yield
+    except PermissionError:
+        raise  # an OSError, but never the network's
     except _AWAY as error:
         raise Retryable("the database did not answer") from error
 
