@@ -58,7 +58,7 @@ lint: setup ## ruff, all rules
 
 types: $(addprefix types/,$(MEMBERS)) types-repository ## mypy --strict, each member from inside it
 
-types/%: setup
+$(addprefix types/,$(MEMBERS)): types/%: setup
 	@cd $* && $(ROOT)/$(BIN)/mypy --config-file $(ROOT)/pyproject.toml --no-error-summary src $(if $(wildcard $*/tests),tests)
 
 types-repository: setup
