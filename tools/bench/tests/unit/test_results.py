@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from bench.load import get
 from bench.results import Result, paired_ratio, table, write
 from bench.token_endpoint import Ledger
