@@ -6,7 +6,14 @@ import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from bench import p1_mint, p2_verify, p3_refresh, p7_revocation, p10_outbox
+from bench import (
+    p1_mint,
+    p2_verify,
+    p3_refresh,
+    p4_access,
+    p7_revocation,
+    p10_outbox,
+)
 from bench.results import Result, table, write
 from bench.stack import Stack, opened
 
@@ -16,6 +23,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "P1": p1_mint.run,
     "P2": p2_verify.run,
     "P3": p3_refresh.run,
+    "P4": p4_access.run,
     "P7": p7_revocation.run,
     "P10": p10_outbox.run,
 }
@@ -47,7 +55,10 @@ def main() -> int:
 
 
 async def _measure(benchmark: Benchmark, stack: Stack, *, quick: bool) -> list[Result]:
-    return await benchmark(stack, quick=quick)
+    try:
+        return await benchmark(stack, quick=quick)
+    finally:
+        stack.end_children()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+
 from bench.stack import Stack, free_port
+from common.auth import ServiceTokens
 from common.crypto import Keyring
 
 PASSWORD = "correct horse battery staple"  # noqa: S105  of people who live for a benchmark only
@@ -33,6 +36,15 @@ class Identity:
     workspace_id: str
     password_file: Path
 
+    def verification(self) -> dict[str, str]:
+        """The settings of a service that believes this session-svc's JWTs."""
+        return {
+            "issuer": ORIGIN,
+            "public_url": ORIGIN,
+            "jwks_url": f"{self.url}/.well-known/jwks.json",
+            "token_url": f"{self.url}/oauth2/token",
+        }
+
     @property
     def url(self) -> str:
         """Where it answers."""
@@ -46,6 +58,17 @@ class Identity:
             self.environment,
         )
         return str(made["user_id"])
+
+    def create_client(self, stack: Stack, name: str, *scopes: str) -> str:
+        """A service client; returns its secret."""
+        asked = [part for scope in scopes for part in ("--scope", scope)]
+        made = stack.command(["session-svc", "create-client", "--json", "--id", name, *asked], self.environment)
+        return str(made["client_secret"])
+
+    async def service_token(self, name: str, secret: str) -> str:
+        """A service's JWT, by client credentials (RFC 6749, section 4.4)."""
+        async with aiohttp.ClientSession() as http:
+            return await ServiceTokens(http, f"{self.url}/oauth2/token", name, secret).token()
 
     async def sign_in(self, email: str) -> SignedIn:
         """Sign in by password."""

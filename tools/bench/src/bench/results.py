@@ -40,6 +40,12 @@ def paired_ratio(ours: Sequence[float], ceiling: Sequence[float]) -> float:
     return statistics.median(mine / bare for mine, bare in zip(ours, ceiling, strict=True))
 
 
+def quantile(values: Sequence[float], share: float) -> float:
+    """The value that `share` of the values do not exceed (nearest rank); NaN of none."""
+    ordered = sorted(values)
+    return ordered[min(int(len(ordered) * share), len(ordered) - 1)] if ordered else float("nan")
+
+
 def table(results: Sequence[Result]) -> str:
     """The results for a terminal."""
     rows = [

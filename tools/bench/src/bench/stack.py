@@ -23,6 +23,20 @@ READY_TIMEOUT_S = 60.0
 _EMPTY_TEMPLATE = "common.outbox"
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A service that is ready."""
+
+    child: Child
+    port: int
+    dsn: str
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+
 @dataclass(slots=True)
 class Stack:
     """One benchmark's surroundings; `close` ends every process that it started."""
@@ -34,10 +48,14 @@ class Stack:
 
     def close(self) -> None:
         """End everything, the youngest first."""
-        for child in reversed(self.children):
-            child.stop()
+        self.end_children()
         self.kafka.stop()
         self.postgres.stop()
+
+    def end_children(self) -> None:
+        """End the measured processes, so that the next benchmark has the machine to itself."""
+        while self.children:
+            self.children.pop().stop()
 
     async def database(self, package: str = _EMPTY_TEMPLATE) -> str:
         """A new database with the package's tables."""
@@ -46,11 +64,23 @@ class Stack:
 
     async def topics(self, prefix: str) -> None:
         """The contract's topics under a prefix."""
-        await create_topics(
-            KafkaSettings(bootstrap_servers=self.kafka.bootstrap, client_id="bench", topic_prefix=prefix)
-        )
+        await create_topics(self.kafka_settings(prefix))
 
-    def environment(self, **settings: str | int | Path) -> dict[str, str]:
+    def kafka_settings(self, prefix: str) -> KafkaSettings:
+        """The benchmark's own way to the topics under a prefix."""
+        return KafkaSettings(bootstrap_servers=self.kafka.bootstrap, client_id="bench", topic_prefix=prefix)
+
+    async def service(self, name: str, package: str, prefix: str, **settings: str | float | Path) -> Running:
+        """Start a service on a database of its own, unless `database_url` names one, and wait until it is ready."""
+        port = free_port()
+        if "database_url" not in settings:
+            settings["database_url"] = await self.database(package)
+        environment = self.environment(**{"kafka_topic_prefix": prefix, "http_port": port, **settings})
+        child = self.start(f"{prefix}{name}", [name, "run"], environment)
+        await self.ready(child, f"http://127.0.0.1:{port}/readyz")
+        return Running(child, port, str(settings["database_url"]))
+
+    def environment(self, **settings: str | float | Path) -> dict[str, str]:
         """A child's environment: ours without `WEVION_*`, and `settings` as `WEVION_<NAME>`."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("WEVION_")}
         base = {"WEVION_KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap, "WEVION_LOG_LEVEL": "warning"}

@@ -1,0 +1,122 @@
+"""P4: the access token of an account for services, no refresh needed, against bare lookup + decrypt."""
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import asyncpg
+
+from bench import identity
+from bench.ceilings import lookup
+from bench.load import Load, drive, get
+from bench.results import Result, paired_ratio
+from bench.stack import Stack, free_port
+from common.crypto import Keyring
+
+MUST = 0.7
+CONNECTIONS = 32
+ACCOUNTS = 500
+WORKSPACES = 20
+PREFIX = "p4."
+CLIENT = "bench"
+
+PROVIDERS = """
+[providers.bench]
+title = "Bench"
+client_id = "bench"
+client_secret = "bench"
+authorize_url = "https://provider.example/authorize"
+token_url = "https://provider.example/token"
+client_auth = "post"
+rotation = "reusable"
+"""
+
+
+async def run(stack: Stack, *, quick: bool) -> list[Result]:
+    """Measure both in turn, and compare the pairs."""
+    ours_port, ours_requests = await _start_ours(stack)
+    bare_port, bare_requests = await _start_bare(stack)
+    rounds, seconds = (3, 2.0) if quick else (7, 4.0)
+    ours: list[Load] = []
+    bare: list[Load] = []
+    for number in range(-1, rounds):  # the first pair only warms up
+        pair = (
+            await drive("127.0.0.1", ours_port, ours_requests, connections=CONNECTIONS, seconds=seconds),
+            await drive("127.0.0.1", bare_port, bare_requests, connections=CONNECTIONS, seconds=seconds),
+        )
+        if number >= 0:
+            ours.append(pair[0])
+            bare.append(pair[1])
+    failures = sum(load.failures for load in (*ours, *bare))
+    ratio = paired_ratio([load.rate for load in ours], [load.rate for load in bare])
+    middle = sorted(ours, key=lambda load: load.rate)[len(ours) // 2]
+    return [
+        Result(
+            id="P4",
+            measure="access token for services, per process",
+            ours=middle.rate,
+            ceiling=sorted(load.rate for load in bare)[len(bare) // 2],
+            ratio=ratio,
+            unit="req/s",
+            must=f">= {MUST} (aim 1.0)",
+            met=ratio >= MUST and failures == 0,
+            details={
+                "p50 ms": middle.quantile_ms(0.5),
+                "p99 ms": middle.quantile_ms(0.99),
+                "failures": float(failures),
+                "connections": float(CONNECTIONS),
+            },
+        )
+    ]
+
+
+async def _start_ours(stack: Stack) -> tuple[int, list[bytes]]:
+    people = await identity.start(stack, PREFIX)
+    token = await people.service_token(CLIENT, people.create_client(stack, CLIENT, "tokens:read"))
+    keyring, providers, lines = (stack.folder / name for name in ("p4-keyring.json", "p4-providers.toml", "p4.jsonl"))
+    Keyring.generate().write(keyring)
+    providers.write_text(PROVIDERS)
+    _write_grants(lines)
+    dsn = await stack.database("oauth_svc")
+    settings = people.verification() | {"keyring_file": str(keyring), "providers_file": str(providers)}
+    environment = stack.environment(**settings, database_url=dsn, kafka_topic_prefix=PREFIX)
+    await asyncio.to_thread(stack.verb, ["oauth-svc", "import", "--file", str(lines)], environment)
+    service = await stack.service("oauth-svc", "oauth_svc", PREFIX, **settings, database_url=dsn)
+    connection = await asyncpg.connect(dsn)
+    accounts: list[UUID] = [row["account_id"] for row in await connection.fetch("SELECT account_id FROM account")]
+    await connection.close()
+    return service.port, _requests(service.port, accounts, {"Authorization": f"Bearer {token}"})
+
+
+async def _start_bare(stack: Stack) -> tuple[int, list[bytes]]:
+    port = free_port()
+    program = [str(Path(lookup.__file__)), "--port", str(port), "--accounts", str(ACCOUNTS)]
+    arguments = ["python", *program, "--dsn", await stack.database()]
+    child = stack.start("p4-bare", arguments, stack.environment())
+    await stack.ready(child, f"http://127.0.0.1:{port}/livez")
+    return port, _requests(port, [lookup.account_id(number) for number in range(ACCOUNTS)], {})
+
+
+def _requests(port: int, accounts: list[UUID], headers: dict[str, str]) -> list[bytes]:
+    return [get(f"/api/v1/accounts/{account}/access-token", f"127.0.0.1:{port}", headers) for account in accounts]
+
+
+def _write_grants(path: Path) -> None:
+    ends = (datetime.now(UTC) + timedelta(days=30)).isoformat()
+    with path.open("w") as file:
+        for number in range(ACCOUNTS):
+            line = {
+                "provider": "bench",
+                "workspace_id": str(UUID(int=number % WORKSPACES + 1, version=4)),
+                "owner_user_id": str(UUID(int=number % WORKSPACES + 1000, version=4)),
+                "external_user_id": f"person-{number}",
+                "accounts": [{"external_id": f"account-{number}", "name": f"Account {number}"}],
+                "access_token": f"at-{number}.0",
+                "refresh_token": f"rt-{number}.0",
+                "access_expires_at": ends,
+                "expires_at": None,
+                "scopes": [],
+            }
+            file.write(json.dumps(line) + "\n")
