@@ -11,6 +11,7 @@ from common.kafka.connection import KafkaSettings
 from common.runtime.errors import Retryable
 
 ADMIN_TIMEOUT_S = 30.0
+METADATA_PAUSE_S = 0.1
 
 
 class TopicProblem(Exception):
@@ -48,23 +49,35 @@ async def create_topics(
 async def _create(
     admin: AIOKafkaAdminClient, wanted: dict[str, tuple[int, dict[str, str]]], replication_factor: int
 ) -> list[str]:
-    existing = set(await admin.list_topics())
-    missing = [name for name in wanted if name not in existing]
+    # All are asked for each time: the controller alone knows what exists, a broker's list may lag behind it.
+    answer = await admin.create_topics(
+        [NewTopic(name, count, replication_factor, topic_configs=config) for name, (count, config) in wanted.items()]
+    )
     new: list[str] = []
-    if missing:
-        answer = await admin.create_topics(
-            [NewTopic(name, wanted[name][0], replication_factor, topic_configs=wanted[name][1]) for name in missing]
-        )
-        for name, code, *message in answer.topic_errors:
-            if code == 0:
-                new.append(name)
-            elif code != TopicAlreadyExistsError.errno:
-                raise TopicProblem(f"{name}: {for_code(code).__name__} {' '.join(str(part) for part in message)}")
-    for description in await admin.describe_topics([name for name in wanted if name in existing]):
-        name, actual = description["topic"], len(description["partitions"])
+    existing: list[str] = []
+    for name, code, *message in answer.topic_errors:
+        if code == 0:
+            new.append(name)
+        elif code == TopicAlreadyExistsError.errno:
+            existing.append(name)
+        else:
+            raise TopicProblem(f"{name}: {for_code(code).__name__} {' '.join(str(part) for part in message)}")
+    for name, actual in (await _partitions(admin, existing)).items():
         if actual != wanted[name][0]:
             raise TopicProblem(
                 f"{name} has {actual} partitions, not {wanted[name][0]}: set WEVION_KAFKA_PARTITIONS to match, or "
                 "drain and re-create the topic (events of one key would change their partition)"
             )
     return new
+
+
+async def _partitions(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, int]:
+    """How many partitions each topic has, as soon as the broker that is asked knows them all."""
+    found: dict[str, int] = {}
+    while missing := [name for name in names if name not in found]:
+        for description in await admin.describe_topics(missing):
+            if description["error_code"] == 0 and description["partitions"]:
+                found[description["topic"]] = len(description["partitions"])
+        if len(found) < len(names):
+            await asyncio.sleep(METADATA_PAUSE_S)
+    return found
