@@ -115,7 +115,6 @@ class Service:
         feed = RevocationFeed(self.kafka, revocations, clock=self.clock)
         self.task("revocation-feed", feed.run)
         self.ready_checks["revocations"] = feed.ready
-        self.task("jwks-first-fetch", jwks.fresh)  # so that the first caller does not wait for it
         return Verifier(
             jwks,
             revocations,
