@@ -14,6 +14,8 @@ from bench import (
     p5_sweep,
     p6_detection,
     p7_revocation,
+    p8_notice,
+    p9_rules,
     p10_outbox,
 )
 from bench.results import Result, table, write
@@ -29,6 +31,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "P5": p5_sweep.run,
     "P6": p6_detection.run,
     "P7": p7_revocation.run,
+    "P8": p8_notice.run,
+    "P9": p9_rules.run,
     "P10": p10_outbox.run,
 }
 RESULTS = Path("bench/results.json")
