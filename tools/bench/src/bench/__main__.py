@@ -17,6 +17,7 @@ from bench import (
     p8_notice,
     p9_rules,
     p10_outbox,
+    p11_incident,
 )
 from bench.results import Result, table, write
 from bench.stack import Stack, opened
@@ -34,6 +35,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "P8": p8_notice.run,
     "P9": p9_rules.run,
     "P10": p10_outbox.run,
+    "P11": p11_incident.run,
 }
 RESULTS = Path("bench/results.json")
 
