@@ -1,6 +1,7 @@
 """Time, ids, retries, periodic work, settings: the small promises everything else stands on."""
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 
 import pytest
@@ -118,6 +119,42 @@ async def test_a_supervised_task_that_fails_is_started_again() -> None:
     async with asyncio.timeout(5):
         await tasks.supervise("flaky", work, Backoff(base_s=0.001, cap_s=0.002))
     assert runs == 3
+
+
+async def test_a_task_that_swallows_its_cancellation_is_cancelled_again() -> None:
+    swallowed = 0
+
+    async def deaf() -> None:
+        nonlocal swallowed
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                swallowed += 1
+                if swallowed > 1:
+                    raise
+
+    task = asyncio.create_task(deaf())
+    await asyncio.sleep(0)
+    await tasks.cancel(task)
+    assert task.cancelled()
+    assert swallowed == 2
+
+
+async def test_a_task_that_never_ends_does_not_hold_up_the_end() -> None:
+    released = asyncio.Event()
+
+    async def stubborn() -> None:
+        while not released.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await released.wait()
+
+    task = asyncio.create_task(stubborn())
+    await asyncio.sleep(0)
+    await tasks.cancel(task, within_s=0.05)
+    assert not task.done()
+    released.set()
+    await task
 
 
 def test_an_error_is_described_with_its_causes() -> None:

@@ -5,6 +5,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from bench.results import quantile
+
 _END_OF_HEAD = b"\r\n\r\n"
 
 
@@ -24,8 +26,7 @@ class Load:
 
     def quantile_ms(self, share: float) -> float:
         """The latency that `share` of the answers kept."""
-        ordered = sorted(self.latencies_ms)
-        return ordered[min(int(len(ordered) * share), len(ordered) - 1)] if ordered else float("nan")
+        return quantile(self.latencies_ms, share)
 
 
 def get(path: str, host: str, headers: dict[str, str]) -> bytes:

@@ -18,7 +18,7 @@ from bench.results import Result
 from bench.stack import Stack, free_port
 from common.contracts import TOPICS
 from common.crypto import Keyring
-from common.kafka import KafkaSettings, TopicReader
+from common.kafka import TopicReader
 
 MUST = 0.6
 DELAY_MS = 50
@@ -150,10 +150,9 @@ async def _ours(stack: Stack, grants: int) -> Drained:
 async def _told(stack: Stack, grants: int) -> None:
     """Wait until each refresh is on the wire: what was not told was not finished."""
     assert "token.refreshed" in TOPICS  # noqa: S101  the contract's name
-    settings = KafkaSettings(bootstrap_servers=stack.kafka.bootstrap, client_id="bench", topic_prefix=PREFIX)
     told = 0
     async with asyncio.timeout(PATIENCE_S):
-        async for _ in TopicReader(settings, "token.refreshed"):
+        async for _ in TopicReader(stack.kafka_settings(PREFIX), "token.refreshed"):
             told += 1
             if told >= grants:
                 return

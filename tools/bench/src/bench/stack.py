@@ -87,8 +87,9 @@ class Stack:
         return inherited | base | {f"WEVION_{name.upper()}": str(value) for name, value in settings.items()}
 
     def start(self, name: str, argv: Sequence[str], environment: dict[str, str]) -> Child:
-        """Start a process; its output goes to `<folder>/<name>.log`."""
-        child = Child.start(name, [_program(argv[0]), *argv[1:]], log=self.folder / f"{name}.log", env=environment)
+        """Start a process in our folder; its output goes to `<folder>/<name>.log`."""
+        command = [_program(argv[0]), *argv[1:]]
+        child = Child.start(name, command, log=self.folder / f"{name}.log", env=environment, cwd=self.folder)
         self.children.append(child)
         return child
 

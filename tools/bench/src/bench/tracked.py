@@ -60,6 +60,16 @@ async def make_due(dsn: str, count: int, *, in_s: float, per_s: float | None = N
         await connection.close()
 
 
+async def last_marked(dsn: str) -> datetime:
+    """When the last sweep began that had something to say."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        moment: datetime = await connection.fetchval("SELECT max(marked_at) FROM warning_mark")
+    finally:
+        await connection.close()
+    return moment
+
+
 async def _seed(connection: asyncpg.Connection, wanted: str, accounts: str) -> dict[str, datetime]:
     async with connection.transaction():
         await connection.execute(wanted)

@@ -41,8 +41,21 @@ def describe(error: BaseException) -> str:
     return " <- ".join(said)
 
 
-async def cancel(*tasks: "asyncio.Task[None]") -> None:
-    """Cancel and wait; an error that a task ends with is not ours to raise any more."""
+async def cancel(*tasks: "asyncio.Task[None]", within_s: float = 10.0) -> None:
+    """Cancel and wait, at most `within_s`; an error that a task ends with is not ours to raise any more.
+
+    Cancelled again every second: a client library can swallow a cancellation while its server is away, and a task that
+    did not hear it would keep the process from ending.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + within_s
+    pending = set(tasks)
+    while pending and loop.time() < deadline:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=min(1.0, max(deadline - loop.time(), 0.0)))
     for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+        if task.done() and not task.cancelled():
+            task.exception()
+    if pending:
+        _log.error("tasks_would_not_end", tasks=sorted(task.get_name() for task in pending))
