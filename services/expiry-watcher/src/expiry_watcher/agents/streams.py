@@ -192,3 +192,6 @@ def _credentials(kafka: KafkaSettings) -> Any:
 class _App(faust.App):
     def _new_transport(self) -> SafeTransport:
         return SafeTransport(self.conf.broker_consumer, self, loop=self.loop)
+
+    def _create_directories(self) -> None:
+        """None: the memory store needs no folder, and the working directory may be read-only."""
