@@ -46,20 +46,25 @@ class Event(Generic[B_co]):
         return self.body.TOPIC
 
 
-def encode_headers(event: Event[EventBody]) -> Headers:
-    """The `ce_` attributes of an event as Kafka headers."""
-    headers: list[tuple[str, bytes]] = [
-        ("ce_specversion", SPEC_VERSION.encode()),
-        ("ce_id", str(event.id).encode()),
-        ("ce_source", event.source.encode()),
-        ("ce_type", event.type.encode()),
-        ("ce_time", event.time.isoformat().encode()),
-        ("ce_subject", event.body.subject().encode()),
-        ("content-type", CONTENT_TYPE.encode()),
-    ]
+def attributes(event: Event[EventBody]) -> dict[str, str]:
+    """The envelope of an event: its `ce_` attributes, content type and trace, as text."""
+    found = {
+        "ce_specversion": SPEC_VERSION,
+        "ce_id": str(event.id),
+        "ce_source": event.source,
+        "ce_type": event.type,
+        "ce_time": event.time.isoformat(),
+        "ce_subject": event.body.subject(),
+        "content-type": CONTENT_TYPE,
+    }
     if event.traceparent is not None:
-        headers.append(("traceparent", event.traceparent.encode()))
-    return tuple(headers)
+        found["traceparent"] = event.traceparent
+    return found
+
+
+def encode_headers(event: Event[EventBody]) -> Headers:
+    """The envelope as Kafka headers."""
+    return tuple((name, value.encode()) for name, value in attributes(event).items())
 
 
 def encode_body(body: EventBody) -> bytes:
@@ -75,23 +80,23 @@ def decode(value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> Event[E
             body that breaks its schema (the field and the rule are named).
 
     """
-    attributes: dict[str, str] = {}
+    envelope: dict[str, str] = {}
     for name, raw in headers:
         try:
-            attributes[name.lower()] = raw.decode()
+            envelope[name.lower()] = raw.decode()
         except (UnicodeDecodeError, AttributeError) as error:
             raise InvalidEvent(f"header {name}: not UTF-8 text") from error
-    type_name = _attribute(attributes, "ce_type")
+    type_name = _attribute(envelope, "ce_type")
     model = EVENT_TYPES.get(type_name)
     if model is None:
         raise InvalidEvent(f"ce_type: {type_name!r} is not an event type that this version knows")
-    if attributes.get("ce_specversion", SPEC_VERSION).split(".")[0] != "1":
-        raise InvalidEvent(f"ce_specversion: {attributes['ce_specversion']!r} is not 1.x")
+    if envelope.get("ce_specversion", SPEC_VERSION).split(".")[0] != "1":
+        raise InvalidEvent(f"ce_specversion: {envelope['ce_specversion']!r} is not 1.x")
     if value is None:
         raise InvalidEvent("the record has no body (a tombstone)")
     try:
-        event_id = UUID(_attribute(attributes, "ce_id"))
-        time = _time.validate_python(_attribute(attributes, "ce_time"))
+        event_id = UUID(_attribute(envelope, "ce_id"))
+        time = _time.validate_python(_attribute(envelope, "ce_time"))
     except ValidationError as error:
         raise InvalidEvent("ce_time: not an RFC 3339 time with an offset") from error
     except ValueError as error:
@@ -105,9 +110,9 @@ def decode(value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> Event[E
     return Event(
         id=event_id,
         time=time,
-        source=_attribute(attributes, "ce_source"),
+        source=_attribute(envelope, "ce_source"),
         body=body,
-        traceparent=attributes.get("traceparent"),
+        traceparent=envelope.get("traceparent"),
     )
 
 
@@ -119,8 +124,8 @@ def explain(error: ValidationError, limit: int = 5) -> str:
     return "; ".join(said[:limit]) + more
 
 
-def _attribute(attributes: dict[str, str], name: str) -> str:
-    value = attributes.get(name)
+def _attribute(envelope: dict[str, str], name: str) -> str:
+    value = envelope.get(name)
     if not value:
         raise InvalidEvent(f"{name}: missing")
     return value

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 from zlib import crc32
 
-from common.contracts import Event, EventBody, encode_body, encode_headers
+from common.contracts import Event, EventBody, attributes, encode_body
 from common.postgres import Connection
 from common.runtime.ids import new_id
 from common.telemetry.tracing import current_traceparent
@@ -50,7 +50,7 @@ async def enqueue(connection: Connection, bodies: Sequence[EventBody], *, source
         [event.id for event in events],
         [event.body.aggregate_version() for event in events],
         [encode_body(event.body) for event in events],
-        [{name: value.decode() for name, value in encode_headers(event)} for event in events],
+        [attributes(event) for event in events],
     )
 
 

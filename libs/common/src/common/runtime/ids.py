@@ -4,12 +4,12 @@ import base64
 import secrets
 from uuid import UUID
 
-import uuid_utils
+from uuid_utils import compat
 
 
 def new_id() -> UUID:
     """A UUIDv7 (RFC 9562, section 5.7): its order is the order of creation, which indexes like."""
-    return UUID(int=uuid_utils.uuid7().int)
+    return compat.uuid7()
 
 
 def random_bytes(count: int) -> bytes:
