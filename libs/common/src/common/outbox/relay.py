@@ -25,10 +25,11 @@ from common.runtime.tasks import describe
 _log = structlog.get_logger("outbox.relay")
 
 BATCH: Final = 2000
-LEASE_S: Final = 15.0
-RENEW_AFTER_S: Final = 5.0
-"""No batch starts later than this after the lease was asked for. With the producer's 10 s for a batch it ends inside
-the lease; one that does not is only a repeat, because the delete is fenced by the epoch."""
+LEASE_S: Final = 6.0
+"""How long the events of a killed relay wait at most. Shorter would hand shards around at every hiccup."""
+RENEW_AFTER_S: Final = 2.0
+"""No batch starts later than this after the lease was asked for. One that takes so long that the lease ends is only a
+repeat: the delete is fenced by the epoch, and readers drop what they have."""
 MEASURE_EVERY_S: Final = 5.0
 
 _TAKE = """
