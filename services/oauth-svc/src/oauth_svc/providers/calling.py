@@ -24,13 +24,13 @@ class Calling:
         return self._profile
 
     def consent_url(self, consent: Consent) -> str:
-        raise NotImplementedError(f"{self._profile.provider} has a credential form")
+        raise TypeError(f"{self._profile.provider} has a credential form, no consent screen")
 
     async def exchange(self, callback: Callback, now: datetime) -> TokenAnswer:
-        raise NotImplementedError(f"{self._profile.provider} has a credential form")
+        raise TypeError(f"{self._profile.provider} has a credential form, no consent screen")
 
     async def login(self, credentials: Mapping[str, str], now: datetime) -> TokenAnswer:
-        raise NotImplementedError(f"{self._profile.provider} has a consent screen")
+        raise TypeError(f"{self._profile.provider} has a consent screen, no credential form")
 
     async def revoke(self, secrets: Secrets) -> None:  # noqa: ARG002 - most platforms have no such call
         return
