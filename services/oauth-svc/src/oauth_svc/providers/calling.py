@@ -23,13 +23,13 @@ class Calling:
     def profile(self) -> Profile:
         return self._profile
 
-    def consent_url(self, consent: Consent) -> str:
+    def consent_url(self, consent: Consent) -> str:  # noqa: ARG002 - for the platforms that have one
         raise TypeError(f"{self._profile.provider} has a credential form, no consent screen")
 
-    async def exchange(self, callback: Callback, now: datetime) -> TokenAnswer:
+    async def exchange(self, callback: Callback, now: datetime) -> TokenAnswer:  # noqa: ARG002 - as above
         raise TypeError(f"{self._profile.provider} has a credential form, no consent screen")
 
-    async def login(self, credentials: Mapping[str, str], now: datetime) -> TokenAnswer:
+    async def login(self, credentials: Mapping[str, str], now: datetime) -> TokenAnswer:  # noqa: ARG002 - as above
         raise TypeError(f"{self._profile.provider} has a consent screen, no credential form")
 
     async def revoke(self, secrets: Secrets) -> None:  # noqa: ARG002 - most platforms have no such call
