@@ -62,7 +62,10 @@ async def _create(
             existing.append(name)
         else:
             raise TopicProblem(f"{name}: {for_code(code).__name__} {' '.join(str(part) for part in message)}")
-    for name, actual in (await _partitions(admin, existing)).items():
+    # Waits until the broker knows the new ones too: who reads next would otherwise be told that there is no such topic.
+    partitions = await _partitions(admin, list(wanted))
+    for name in existing:
+        actual = partitions[name]
         if actual != wanted[name][0]:
             raise TopicProblem(
                 f"{name} has {actual} partitions, not {wanted[name][0]}: set WEVION_KAFKA_PARTITIONS to match, or "
