@@ -42,6 +42,8 @@ from notifier.store import people
 
 START = datetime(2026, 9, 14, 12, 0, tzinfo=UTC)
 LIFE = timedelta(days=20)
+#: A renewal can bring the end closer: platforms shorten lifetimes.
+LIVES = (LIFE, timedelta(days=6), timedelta(hours=12))
 STAGES = {"14d": timedelta(days=14), "7d": timedelta(days=7), "1d": timedelta(days=1)}
 
 
@@ -77,7 +79,7 @@ class Truth:
     expires_at: datetime = START + LIFE
     since: datetime = START
     told: dict[int, tuple[TokenStatus, datetime]] = field(default_factory=dict)
-    told_expired: set[datetime] = field(default_factory=set)
+    warned_version: int = 0
 
     def known(self) -> tuple[TokenStatus, datetime] | None:
         return self.told[max(self.told)] if self.told else None
@@ -150,12 +152,13 @@ class Notices(RuleBasedStateMachine):
         self._emit(truth, revoked)
         self._emit_state(truth, cause)
 
-    @rule(which=st.integers(0, 1), silently=st.booleans())
-    def renew(self, which: int, silently: bool) -> None:
+    @rule(which=st.integers(0, 1), silently=st.booleans(), life=st.sampled_from(LIVES))
+    def renew(self, which: int, silently: bool, life: timedelta) -> None:
         truth = self.truths[which]
         if silently and not truth.status.alive:
             return
-        truth.expires_at = self.clock.now() + LIFE
+        # no two renewals end in the same second
+        truth.expires_at = self.clock.now() + life + timedelta(seconds=truth.ref.version)
         self._change(truth, TokenStatus.ACTIVE)
         if not silently:
             how = IssuedHow.REAUTHORIZE
@@ -167,6 +170,7 @@ class Notices(RuleBasedStateMachine):
         truth = self.truths[which]
         if not truth.status.alive or truth.expires_at <= self.clock.now():
             return
+        truth.warned_version = truth.ref.version
         left = int((truth.expires_at - self.clock.now()).total_seconds())
         self._emit(truth, TokenExpiringV1(token=truth.ref, stage=stage, expires_at=truth.expires_at, remaining_s=left))
 
@@ -248,6 +252,7 @@ class Notices(RuleBasedStateMachine):
 
     def _end(self) -> None:
         """Everything arrives at last, once more and in order; then what is open is what is true."""
+        before_the_end = self.clock.now()
         for event in self.events:
             self._deliver(event)
         self.clock.advance(timedelta(minutes=1))
@@ -263,6 +268,9 @@ class Notices(RuleBasedStateMachine):
                 assert codes == ["TOKEN_EXPIRED"]
             else:
                 assert set(codes) <= {"TOKEN_EXPIRING"}
+                if truth.warned_version == truth.ref.version and truth.expires_at > before_the_end:
+                    ends = [row["expires_at"] for row in open_now if row["subject_id"] == truth.ref.token_id]
+                    assert truth.expires_at in ends
         assert self.runner.run(self._people_told_once())
 
     async def _people_told_once(self) -> bool:
@@ -304,6 +312,10 @@ class Notices(RuleBasedStateMachine):
             case TokenRevokedV1():
                 before = truth.told.get(body.token.version - 1, (TokenStatus.ACTIVE, truth.expires_at))
                 truth.told.setdefault(body.token.version, (TokenStatus.REVOKED, before[1]))
+            case TokenExpiringV1():  # derived: of a newer version it tells the change too
+                truth.told.setdefault(body.token.version, (TokenStatus.EXPIRING, body.expires_at))
+            case TokenExpiredV1():
+                truth.told.setdefault(body.token.version, (TokenStatus.EXPIRED, body.expired_at))
 
 
 def test_one_message_per_person_and_fact_and_none_after_renewal(shared_dsn: str, empty_database: str) -> None:

@@ -103,11 +103,28 @@ def _state(version: int, status: TokenStatus, **more: Any) -> TokenEvent:
         (_token(expires_at=NOW, version=5), _expired(3), Reading.STALE, S.ACTIVE),
         (_token(status=S.EXPIRED), _expired(3), Reading.KNOWN, S.EXPIRED),
         (_token(status=S.REVOKED), _expired(3), Reading.STALE, S.REVOKED),
+        # a derived fact of a newer version came before the change itself: after a crash topics overtake each other
+        (_token(expires_at=LATE), _expiring(4), Reading.NEWS, S.EXPIRING),
+        (_token(status=S.REVOKED), _expiring(5), Reading.NEWS, S.EXPIRING),
+        (_token(status=S.EXPIRED, expires_at=NOW), _expiring(4), Reading.NEWS, S.EXPIRING),
+        (_token(expires_at=LATE), _expired(4), Reading.NEWS, S.EXPIRED),
+        (_token(status=S.REVOKED), _expired(5), Reading.NEWS, S.EXPIRED),
     ],
 )
 def test_fold(held: Token | None, body: TokenEvent, reading: Reading, status: TokenStatus) -> None:
     after, found = fold(held, body)
     assert (found, after.status) == (reading, status)
+
+
+@pytest.mark.parametrize(("derived", "outage"), [(_expiring(4), 0), (_expired(4), 4)])
+def test_a_derived_fact_that_comes_first_tells_the_change_too(derived: TokenEvent, outage: int) -> None:
+    """A renewal may bring the end closer (a platform shortened its lifetimes); its warning can come before it."""
+    held = _token(expires_at=LATE, cause=RevocationCause.USER_REVOKED, detected_by=DetectedBy.WEBHOOK)
+    ahead, _ = fold(held, derived)
+    assert (ahead.version, ahead.expires_at, ahead.outage) == (4, SOON, outage)
+    assert (ahead.cause, ahead.detected_by) == (None, None)
+    for late in (_issued(4, SOON), _state(4, S.ACTIVE), _issued(2)):
+        assert fold(ahead, late)[0] == ahead
 
 
 def test_an_outage_is_numbered_by_the_version_at_which_life_was_left() -> None:
@@ -141,6 +158,7 @@ def _told(held: Token | None, body: TokenEvent, now: datetime = NOW) -> tuple[No
         (None, _revoked(2, kind=TokenKind.TELEGRAM_LINK), NoticeCode.TELEGRAM_BROKEN, 2, ""),
         (None, _revoked(2, RevocationCause.USED, kind=TokenKind.TELEGRAM_LINK), None, 0, "own_will"),
         (_token(expires_at=LATE), _expiring(3), None, 0, "stale"),
+        (_token(expires_at=LATE), _expiring(4), NoticeCode.TOKEN_EXPIRING, int(SOON.timestamp()), ""),
         (_token(), _issued(4), None, 0, "no_fact"),
         (_token(), _state(4, S.DEGRADED), None, 0, "no_fact"),
         (_token(), _state(4, S.REVOKED, since=NOW - timedelta(days=8)), None, 0, "old_news"),

@@ -86,8 +86,10 @@ class Reading(StrEnum):
 def fold(held: Token | None, body: TokenEvent) -> tuple[Token, Reading]:
     """The copy after `body`, and whether the event told anything.
 
-    Facts that change a token count when their version is newer. `token.expiring` and `token.expired` are derived:
-    they count until the copy knows a later full expiry, a revocation, or a newer version with another expiry.
+    Facts that change a token count when their version is newer. `token.expiring` and `token.expired` are derived. Of a
+    newer version they come before the fact that they were derived from (topics overtake each other, and after a crash
+    they do), and tell it too. Of an older or the same version they count until the copy knows a later full expiry, a
+    revocation, or another expiry.
     """
     match body:
         case TokenExpiringV1():
@@ -120,6 +122,8 @@ def _fold_expiring(held: Token | None, body: TokenExpiringV1) -> tuple[Token, Re
     if held is None:
         fresh = replace(_from_ref(None, body.token), status=TokenStatus.EXPIRING, expires_at=body.expires_at)
         return fresh, Reading.NEWS
+    if body.token.version > held.version:
+        return _ahead(held, body.token, TokenStatus.EXPIRING, body.expires_at), Reading.NEWS
     if not held.status.alive or _derived_is_stale(held, body.token.version, body.expires_at):
         return held, Reading.STALE
     if held.expires_at is None:  # the copy was made by an event without an expiry: the watcher knows better
@@ -131,13 +135,20 @@ def _fold_expired(held: Token | None, body: TokenExpiredV1) -> tuple[Token, Read
     if held is None:
         fresh = replace(_from_ref(None, body.token), status=TokenStatus.EXPIRED, expires_at=body.expired_at)
         return _count_outage(None, fresh), Reading.NEWS
+    if body.token.version > held.version:
+        return _ahead(held, body.token, TokenStatus.EXPIRED, body.expired_at), Reading.NEWS
     if _derived_is_stale(held, body.token.version, body.expired_at):
         return held, Reading.STALE
     if held.status is TokenStatus.EXPIRED:
         return held, Reading.KNOWN
-    version = max(held.version, body.token.version)
-    after = replace(held, status=TokenStatus.EXPIRED, expires_at=body.expired_at, version=version)
+    after = replace(held, status=TokenStatus.EXPIRED, expires_at=body.expired_at)
     return _count_outage(held, after), Reading.NEWS
+
+
+def _ahead(held: Token, ref: TokenRef, status: TokenStatus, expires_at: datetime) -> Token:
+    """The copy after a derived event that came before the change that it was derived from."""
+    after = replace(_from_ref(held, ref), status=status, expires_at=expires_at, cause=None, detected_by=None)
+    return _count_outage(held, after)
 
 
 def _derived_is_stale(held: Token, version: int, expires_at: datetime) -> bool:
