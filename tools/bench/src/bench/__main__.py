@@ -18,6 +18,7 @@ from bench import (
     p9_rules,
     p10_outbox,
     p11_incident,
+    p12_idle,
 )
 from bench.results import Result, table, write
 from bench.stack import Stack, opened
@@ -36,6 +37,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "P9": p9_rules.run,
     "P10": p10_outbox.run,
     "P11": p11_incident.run,
+    "P12": p12_idle.run,
 }
 RESULTS = Path("bench/results.json")
 
