@@ -197,3 +197,23 @@ async def test_a_member_sees_integrations_and_whom_to_ask(console: Console) -> N
         await expect(ask).to_contain_text(f"{console.user('owner')['name']} (owner)", timeout=SOON_MS)
         await expect(ask).to_contain_text(f"{console.user('admin')['name']} (admin)")
         await expect(page.locator('main a[href^="/connect/"]')).to_have_count(0)
+
+
+async def test_which_token_is_it_is_answered_for_a_pasted_error(console: Console) -> None:
+    """Row D1: the kind, how sure, what happened to that very token, and the fix."""
+    async with console.signed_in("owner") as owner:
+        page = owner.context.pages[0]
+        await page.get_by_role("link", name="Which token?").click()
+        pasted = {"error": {"message": "Session has expired", "type": "OAuthException", "code": 190}}
+        await page.get_by_label("The error or notice").fill(json.dumps(pasted))
+        await page.get_by_role("button", name="Find the token").click()
+        found = page.locator('article[data-kind="platform_oauth"]')
+        await expect(found.get_by_role("heading", name="The connection to an ad platform (Meta)")).to_be_visible(
+            timeout=SOON_MS
+        )
+        await found.get_by_text("Why this answer").click()
+        await expect(found.locator("details li").first).to_be_visible()
+
+        await page.get_by_label("The error or notice").fill("  ")
+        await page.get_by_role("button", name="Find the token").click()
+        await expect(page.locator(".toast")).to_contain_text("give at least one of", timeout=SOON_MS)

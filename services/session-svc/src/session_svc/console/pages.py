@@ -26,6 +26,7 @@ APP_PAGES: Final = (
     "/notices",
     "/rules",
     "/data-gaps",
+    "/which-token",
     "/settings/integrations",
     "/settings/notifications",
     "/settings/sessions",

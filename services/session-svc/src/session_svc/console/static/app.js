@@ -10,6 +10,7 @@ import { Session } from "./session.js";
 import { announceChanges, confirmed, toast } from "./telling.js";
 import { zone } from "./words.js";
 import connections, { needing } from "./pages/connections.js";
+import diagnose from "./pages/diagnose.js";
 import gaps from "./pages/gaps.js";
 import integrations from "./pages/integrations.js";
 import notices from "./pages/notices.js";
@@ -29,7 +30,7 @@ import sessions from "./pages/sessions.js";
 
 /** @type {[string, Page[]][]} */
 const GROUPS = [
-  ["Work", [connections, notices, rules, gaps]],
+  ["Work", [connections, notices, rules, gaps, diagnose]],
   ["Settings", [integrations, notifications, sessions]],
 ];
 const PAGES = GROUPS.flatMap(([, pages]) => pages);
