@@ -22,11 +22,24 @@ from common.crypto.sealed import KEY_BYTES, SealingKey, Unsealable, read_head
 from common.runtime.ids import random_bytes
 
 _KEY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_ROOT = 0
 
 
 class KeyringError(Exception):
     """The keyring cannot be used; says why, without any key material."""
+
+
+def mode_refusal(mode: int, *, owner: int, reader: int) -> str | None:
+    """Why a file of this mode and owner is open to too many to hold keys; None if it is not.
+
+    PostgreSQL's rule for its server key: 0600 at most in a file of our own, and 0640 where root is the owner and we
+    read it as one of its group, which is how orchestrators mount secrets.
+    """
+    if owner == _ROOT != reader:
+        most, whom = 0o640, "its owner and group only, because root owns it"
+    else:
+        most, whom = 0o600, "its owner only"
+    return f"mode is {mode:04o}; it must be {most:04o} at most, for {whom}" if mode & ~most & 0o777 else None
 
 
 class Keyring:
@@ -64,12 +77,12 @@ class Keyring:
         """Read a keyring. Raises KeyringError: unreadable, open to other users, or not a keyring."""
         path = Path(path)
         try:
-            mode = path.stat().st_mode
+            found = path.stat()
             text = path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise KeyringError(f"{path}: cannot be read ({type(error).__name__})") from None
-        if mode & _OTHERS:
-            raise KeyringError(f"{path}: mode is {stat.S_IMODE(mode):04o}; it must be 0600, for its owner only")
+        if refusal := mode_refusal(stat.S_IMODE(found.st_mode), owner=found.st_uid, reader=os.geteuid()):
+            raise KeyringError(f"{path}: {refusal}")
         try:
             document = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
             return cls(_material(document), document["active"])

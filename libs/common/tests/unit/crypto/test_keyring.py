@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from common.crypto import Keyring, KeyringError, Unsealable
+from common.crypto.keyring import mode_refusal
 
 KEY = base64.b64encode(bytes(32)).decode()
 OTHER = base64.b64encode(bytes(31) + b"x").decode()
@@ -37,8 +38,30 @@ def test_toml_is_read_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660, 0o601])
 def test_a_file_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
     path = write(tmp_path / "k.json", json.dumps({"active": "a", "keys": {"a": KEY}}), mode)
-    with pytest.raises(KeyringError, match="must be 0600"):
+    with pytest.raises(KeyringError, match="must be 0600 at most"):
         Keyring.from_file(path)
+
+
+US, ROOT, STRANGER = 10001, 0, 4711
+
+
+@pytest.mark.parametrize(
+    ("mode", "owner", "reader", "most"),
+    [
+        (0o600, US, US, None),
+        (0o400, US, US, None),
+        (0o640, US, US, "0600"),
+        (0o440, ROOT, US, None),  # a Secret of Kubernetes, mounted with fsGroup
+        (0o640, ROOT, US, None),
+        (0o660, ROOT, US, "0640"),
+        (0o644, ROOT, US, "0640"),
+        (0o640, ROOT, ROOT, "0600"),
+        (0o640, STRANGER, US, "0600"),
+    ],
+)
+def test_who_may_read_it_depends_on_whose_it_is(mode: int, owner: int, reader: int, most: str | None) -> None:
+    refusal = mode_refusal(mode, owner=owner, reader=reader)
+    assert (refusal is None) if most is None else (refusal is not None and f"must be {most} at most" in refusal)
 
 
 @pytest.mark.parametrize(
