@@ -34,6 +34,7 @@ async def run(settings: SessionSettings, clock: Clock | None = None) -> None:
         svc.clock = clock or svc.clock
         pool = await svc.postgres()
         relay = await svc.outbox(pool, await svc.producer())
+        express = await svc.express()
         key_encryption = keyring(settings)
         keys = SigningKeys(pool, key_encryption, settings.schedule())
         key_work = sweep.keys(keys, svc.clock)
@@ -50,6 +51,7 @@ async def run(settings: SessionSettings, clock: Clock | None = None) -> None:
             audience=settings.audience,
             public_url=settings.public_url,
             poke_relay=relay.poke,
+            express=express.send,
             poke_mail=mails.poke,
         )
         for work in (key_work, sweep.expiry(deps, svc.clock), sweep.forgetting(deps, svc.clock), mails):

@@ -77,6 +77,26 @@ def test_impersonation_is_issued_for_one_hour() -> None:
     assert change.session.impersonated
 
 
+@pytest.mark.parametrize("cause", [cause for cause in EndCause if cause is not EndCause.EXPIRED])
+def test_every_end_before_its_time_is_urgent(cause: EndCause) -> None:
+    change = life.ended(_opened().session, cause, DetectedBy.USER, NOW)
+
+    assert [life.is_urgent(event) for event in change.events] == [True, True]
+
+
+def test_what_another_state_may_follow_is_never_urgent() -> None:
+    session = _opened().session
+    changes = (
+        _opened(),
+        life.extended(session, NOW, LIFETIMES),
+        life.switched(session, WORKSPACE, Role.MEMBER, NOW),
+        life.rekeyed(session, 4),
+        life.expired(session, NOW + timedelta(days=7)),  # refused by time already
+    )
+
+    assert not any(life.is_urgent(event) for change in changes for event in change.events)
+
+
 @pytest.mark.parametrize(
     ("after", "live"),
     [

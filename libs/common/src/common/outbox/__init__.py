@@ -4,7 +4,8 @@ At least once on the wire, exactly once in effect: docs/architecture/flow.md say
 """
 
 from common.outbox.enqueue import SHARDS, enqueue, enqueue_tombstone
+from common.outbox.express import Express
 from common.outbox.inbox import accept, purge
 from common.outbox.relay import Relay, RelayStatus
 
-__all__ = ["SHARDS", "Relay", "RelayStatus", "accept", "enqueue", "enqueue_tombstone", "purge"]
+__all__ = ["SHARDS", "Express", "Relay", "RelayStatus", "accept", "enqueue", "enqueue_tombstone", "purge"]

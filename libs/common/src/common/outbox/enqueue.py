@@ -24,8 +24,10 @@ def shard_of(key: str) -> int:
     return crc32(key.encode()) % SHARDS
 
 
-async def enqueue(connection: Connection, bodies: Sequence[EventBody], *, source: str, now: datetime) -> None:
-    """Send `bodies` when, and only when, the caller's transaction commits.
+async def enqueue(
+    connection: Connection, bodies: Sequence[EventBody], *, source: str, now: datetime
+) -> list[Event[EventBody]]:
+    """Send `bodies` when, and only when, the caller's transaction commits. Returns them as the events they will be.
 
     The row of the aggregate that an event is about must already be locked by this transaction: then ids of one key
     are drawn in the order of its commits, which is what keeps its events in order on the wire.
@@ -38,7 +40,7 @@ async def enqueue(connection: Connection, bodies: Sequence[EventBody], *, source
 
     """
     if not bodies:
-        return
+        return []
     traceparent = current_traceparent()
     events = [Event(id=new_id(), time=now, source=source, body=body, traceparent=traceparent) for body in bodies]
     keys = [event.body.subject() for event in events]
@@ -52,6 +54,7 @@ async def enqueue(connection: Connection, bodies: Sequence[EventBody], *, source
         [encode_body(event.body) for event in events],
         [attributes(event) for event in events],
     )
+    return events
 
 
 async def enqueue_tombstone(connection: Connection, *, topic: str, key: str, version: int) -> None:

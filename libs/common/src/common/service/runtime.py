@@ -12,7 +12,8 @@ from aiohttp import web
 
 from common.auth import JwksCache, RevocationFeed, RevocationSet, ServiceTokens, Verifier
 from common.kafka import EventConsumer, EventProducer, Handler, KafkaSettings
-from common.outbox import Relay, purge
+from common.outbox import Express, Relay, purge
+from common.outbox.express import SEND_TIMEOUT_S
 from common.postgres import Pool, open_pool
 from common.runtime import tasks
 from common.runtime.clock import Clock, SystemClock, monotonic
@@ -107,6 +108,14 @@ class Service:
         self.task("outbox-relay", relay.run)
         self.periodic(Periodic("inbox-purge", lambda: purge(pool), interval_s=INBOX_PURGE_EVERY_S))
         return relay
+
+    async def express(self) -> Express:
+        """Send urgent events of committed transactions at once, whoever holds the lease of the outbox."""
+        producer = EventProducer(self.kafka, linger_ms=0, send_timeout_s=SEND_TIMEOUT_S)
+        self._stack.push_async_callback(producer.stop)
+        express = Express(producer)
+        self.task("outbox-express", express.run)
+        return express
 
     async def verifier(self) -> Verifier:
         """Verify JWTs here: keys from the JWKS, revocations from `token.state`. Not ready until caught up."""

@@ -192,6 +192,14 @@ def expired(session: Session, now: datetime) -> Change:
     return Change(over, (fact, _state(over, now)))
 
 
+def is_urgent(body: EventBody) -> bool:
+    """Whether verifiers must hear of it at once: every end before its time.
+
+    Ends alone, because nothing follows them: a copy that comes late, or twice, can never hide a newer state.
+    """
+    return isinstance(body, TokenRevokedV1) or (isinstance(body, TokenStateV1) and body.status is TokenStatus.REVOKED)
+
+
 def _renewed(session: Session, *, rotated: bool) -> Change:
     newer = replace(session, version=session.version + 1)
     refreshed = TokenRefreshedV1(token=_ref(newer), expires_at=newer.expires_at, rotated=rotated)

@@ -32,26 +32,25 @@ async def force_out_session(deps: Deps, caller: Caller, session_id: UUID, now: d
         NotAllowed: its user ranks above the caller.
 
     """
-    async with transaction(deps.pool) as connection:
-        found = await sessions.by_id(connection, session_id)
+    async with state.transition(deps) as tx:
+        found = await sessions.by_id(tx.connection, session_id)
         if found is None or not (caller.support or found.workspace_id == caller.workspace_id):
             raise NotFound("session")
-        await stored.lock_user(connection, found.user_id)
-        session = await sessions.lock(connection, session_id)
+        await stored.lock_user(tx.connection, found.user_id)
+        session = await sessions.lock(tx.connection, session_id)
         if session is None or not session.live(now):
             raise NotFound("session")
         _check_rank(caller, session.role)
         cause = EndCause.IMPERSONATION_ENDED if session.impersonated else EndCause.ADMIN_FORCED
-        await state.end(connection, [session], cause, DetectedBy.ADMIN, now)
+        await state.end(tx, [session], cause, DetectedBy.ADMIN, now)
         await record_act(
-            connection,
+            tx.connection,
             caller,
             Action.SESSION_FORCED_OUT,
             now,
             workspace_id=session.workspace_id,
             target=("session", str(session_id)),
         )
-    deps.poke_relay()
 
 
 async def force_out_user(deps: Deps, caller: Caller, user_id: UUID, now: datetime) -> int:
@@ -62,11 +61,11 @@ async def force_out_user(deps: Deps, caller: Caller, user_id: UUID, now: datetim
         NotAllowed: the user ranks above the caller.
 
     """
-    async with transaction(deps.pool) as connection:
-        target = await _reach_user(connection, caller, user_id)
-        count = await state.end_all_of_user(connection, user_id, EndCause.ADMIN_FORCED, DetectedBy.ADMIN, now)
+    async with state.transition(deps) as tx:
+        target = await _reach_user(tx.connection, caller, user_id)
+        count = await state.end_all_of_user(tx, user_id, EndCause.ADMIN_FORCED, DetectedBy.ADMIN, now)
         await record_act(
-            connection,
+            tx.connection,
             caller,
             Action.USER_FORCED_OUT,
             now,
@@ -74,7 +73,6 @@ async def force_out_user(deps: Deps, caller: Caller, user_id: UUID, now: datetim
             target=("user", str(user_id)),
             details={"sessions": str(count)},
         )
-    deps.poke_relay()
     return count
 
 
@@ -85,13 +83,13 @@ async def force_out_workspace(deps: Deps, caller: Caller, workspace_id: UUID, no
         NotFound: there is no such workspace within the caller's reach.
 
     """
-    async with transaction(deps.pool) as connection:
+    async with state.transition(deps) as tx:
         if not (caller.support or caller.workspace_id == workspace_id) or not await stored.workspace_exists(
-            connection, workspace_id
+            tx.connection, workspace_id
         ):
             raise NotFound("workspace")
         live = await sessions.lock_live_in_workspace(
-            connection, workspace_id, switched_after=_jwts_alive_since(deps, now)
+            tx.connection, workspace_id, switched_after=_jwts_alive_since(deps, now)
         )
         changes = [
             life.ended(
@@ -102,9 +100,9 @@ async def force_out_workspace(deps: Deps, caller: Caller, workspace_id: UUID, no
             )
             for one in live
         ]
-        await state.record(connection, changes, now)
+        await state.record(tx, changes, now)
         await record_act(
-            connection,
+            tx.connection,
             caller,
             Action.WORKSPACE_FORCED_OUT,
             now,
@@ -112,7 +110,6 @@ async def force_out_workspace(deps: Deps, caller: Caller, workspace_id: UUID, no
             target=("workspace", str(workspace_id)),
             details={"sessions": str(len(changes))},
         )
-    deps.poke_relay()
     return len(changes)
 
 
@@ -123,19 +120,18 @@ async def disable_user(deps: Deps, caller: Caller, user_id: UUID, now: datetime)
         NotFound: there is no such user.
 
     """
-    async with transaction(deps.pool) as connection:
-        target = await _reach_user(connection, caller, user_id)
-        await stored.set_disabled(connection, user_id, now)
-        await state.end_all_of_user(connection, user_id, EndCause.ACCOUNT_DISABLED, DetectedBy.ADMIN, now)
+    async with state.transition(deps) as tx:
+        target = await _reach_user(tx.connection, caller, user_id)
+        await stored.set_disabled(tx.connection, user_id, now)
+        await state.end_all_of_user(tx, user_id, EndCause.ACCOUNT_DISABLED, DetectedBy.ADMIN, now)
         await record_act(
-            connection,
+            tx.connection,
             caller,
             Action.USER_DISABLED,
             now,
             workspace_id=target.workspace_id,
             target=("user", str(user_id)),
         )
-    deps.poke_relay()
 
 
 async def enable_user(deps: Deps, caller: Caller, user_id: UUID, now: datetime) -> None:
@@ -166,15 +162,15 @@ async def change_role(deps: Deps, caller: Caller, user_id: UUID, role: Role | No
         NotAllowed: the present or the new role ranks above the caller, or the last owner would go.
 
     """
-    async with transaction(deps.pool) as connection:
-        await stored.lock_user(connection, user_id)
-        membership = await stored.membership(connection, user_id, caller.workspace_id)
+    async with state.transition(deps) as tx:
+        await stored.lock_user(tx.connection, user_id)
+        membership = await stored.membership(tx.connection, user_id, caller.workspace_id)
         if membership is None:
             raise NotFound("member")
         _check_rank(caller, membership.role)
         if role is not None:
             _check_rank(caller, role)
-        owners = await stored.lock_owners(connection, caller.workspace_id)
+        owners = await stored.lock_owners(tx.connection, caller.workspace_id)
         if owners == (user_id,) and role is not Role.OWNER:
             raise NotAllowed(
                 "last_owner", "A workspace needs an owner, and this is its last one.", "Make somebody else owner first."
@@ -182,22 +178,21 @@ async def change_role(deps: Deps, caller: Caller, user_id: UUID, role: Role | No
         if role is membership.role:
             return
         if role is None:
-            await stored.delete_membership(connection, user_id, caller.workspace_id)
+            await stored.delete_membership(tx.connection, user_id, caller.workspace_id)
         else:
-            await stored.put_membership(connection, user_id, caller.workspace_id, role, now)
+            await stored.put_membership(tx.connection, user_id, caller.workspace_id, role, now)
         live = await sessions.lock_live_in_workspace(
-            connection, caller.workspace_id, switched_after=_jwts_alive_since(deps, now), user_id=user_id
+            tx.connection, caller.workspace_id, switched_after=_jwts_alive_since(deps, now), user_id=user_id
         )
-        await state.end(connection, live, EndCause.PERMISSION_CHANGED, DetectedBy.ADMIN, now)
+        await state.end(tx, live, EndCause.PERMISSION_CHANGED, DetectedBy.ADMIN, now)
         await record_act(
-            connection,
+            tx.connection,
             caller,
             Action.MEMBERSHIP_REMOVED if role is None else Action.MEMBERSHIP_CHANGED,
             now,
             target=("user", str(user_id)),
             details={"from": membership.role.value, "to": role.value if role else "none"},
         )
-    deps.poke_relay()
 
 
 async def invite(
@@ -268,18 +263,18 @@ async def impersonate(
     """
     if not caller.support or caller.actor_user_id is not None:
         raise NotAllowed("not_a_support_admin", "Only support admins may act as a user.", "Ask Wevion support.")
-    async with transaction(deps.pool) as connection:
+    async with state.transition(deps) as tx:
         # Both users are locked, in the order of their ids, so that two impersonations cannot wait for each other.
-        locked = {one: await stored.lock_user(connection, one) for one in sorted({user_id, caller.user_id}, key=str)}
+        locked = {one: await stored.lock_user(tx.connection, one) for one in sorted({user_id, caller.user_id}, key=str)}
         user, admin = locked[user_id], locked[caller.user_id]
         if user is None or admin is None or user.disabled:
             raise NotFound("user")
         if user.support_admin or user_id == caller.user_id:
             raise NotAllowed("cannot_impersonate", "Nobody may act as a support admin.", "Choose a customer's user.")
-        own = await sessions.lock(connection, caller.session_id)
+        own = await sessions.lock(tx.connection, caller.session_id)
         if own is None or not own.live(now) or not admin.support_admin:
             raise NotFound("session")
-        memberships = await stored.memberships(connection, user_id)
+        memberships = await stored.memberships(tx.connection, user_id)
         if not memberships:
             raise NotFound("user")
         cookie = random_token()
@@ -295,9 +290,9 @@ async def impersonate(
             lifetimes=deps.lifetimes,
             actor_user_id=caller.user_id,
         )
-        await state.open_session(connection, change, hash_secret(cookie), now)
-        await sessions.insert_impersonation(connection, change.session, reason=reason, ticket=ticket, now=now)
-        await state.end(connection, [own], EndCause.SUPERSEDED, DetectedBy.USER, now)
+        await state.open_session(tx, change, hash_secret(cookie), now)
+        await sessions.insert_impersonation(tx.connection, change.session, reason=reason, ticket=ticket, now=now)
+        await state.end(tx, [own], EndCause.SUPERSEDED, DetectedBy.USER, now)
         entry = Entry(
             audit_id=new_id(),
             at=now,
@@ -312,8 +307,7 @@ async def impersonate(
             reason=reason,
             details={"ticket": ticket} if ticket else {},
         )
-        await audit.add(connection, [entry])
-    deps.poke_relay()
+        await audit.add(tx.connection, [entry])
     return Impersonating(change.session, cookie, user)
 
 
@@ -326,14 +320,13 @@ async def end_impersonation(deps: Deps, caller: Caller, now: datetime) -> None:
     """
     if caller.actor_user_id is None:
         raise NotFound("impersonation")
-    async with transaction(deps.pool) as connection:
-        await stored.lock_user(connection, caller.user_id)
-        session = await sessions.lock(connection, caller.session_id)
+    async with state.transition(deps) as tx:
+        await stored.lock_user(tx.connection, caller.user_id)
+        session = await sessions.lock(tx.connection, caller.session_id)
         if session is None or not session.live(now):
             raise NotFound("impersonation")
-        await state.end(connection, [session], EndCause.IMPERSONATION_ENDED, DetectedBy.USER, now)
-        await record_act(connection, caller, Action.IMPERSONATION_ENDED, now)
-    deps.poke_relay()
+        await state.end(tx, [session], EndCause.IMPERSONATION_ENDED, DetectedBy.USER, now)
+        await record_act(tx.connection, caller, Action.IMPERSONATION_ENDED, now)
 
 
 async def members(

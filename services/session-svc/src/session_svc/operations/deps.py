@@ -1,10 +1,11 @@
 """What every operation is given."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from common.contracts import Event, EventBody
 from common.crypto import Keyring
 from common.postgres import Connection, Pool
 from common.runtime.ids import new_id
@@ -58,6 +59,8 @@ class Deps:
     limits: Limits = field(default_factory=Limits)
     poke_relay: Callable[[], None] = lambda: None
     """Events leave at once instead of at the relay's next look."""
+    express: Callable[[Sequence[Event[EventBody]]], None] = lambda _: None
+    """Urgent events leave without waiting for whoever holds the outbox's lease."""
     poke_mail: Callable[[], None] = lambda: None
 
 

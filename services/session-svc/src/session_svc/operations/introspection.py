@@ -8,7 +8,7 @@ from uuid import UUID
 import jwt
 
 from common.contracts import DetectedBy
-from common.postgres import transaction, translate_errors
+from common.postgres import translate_errors
 from common.runtime.ids import new_id
 from session_svc.core.audit import Action, Entry
 from session_svc.core.jwt import ALGORITHM
@@ -46,12 +46,12 @@ async def revoke(deps: Deps, token: str, client_id: str, now: datetime) -> bool:
         return True
     if "client_id" in claims:
         return False
-    async with transaction(deps.pool) as connection:
-        await stored_people.lock_user(connection, UUID(claims["sub"]))
-        session = await sessions.lock(connection, UUID(claims["sid"]))
+    async with state.transition(deps) as tx:
+        await stored_people.lock_user(tx.connection, UUID(claims["sub"]))
+        session = await sessions.lock(tx.connection, UUID(claims["sid"]))
         if session is not None and session.live(now):
             cause = EndCause.IMPERSONATION_ENDED if session.impersonated else EndCause.ADMIN_FORCED
-            await state.end(connection, [session], cause, DetectedBy.REPORT, now)
+            await state.end(tx, [session], cause, DetectedBy.REPORT, now)
             entry = Entry(
                 audit_id=new_id(),
                 at=now,
@@ -62,8 +62,7 @@ async def revoke(deps: Deps, token: str, client_id: str, now: datetime) -> bool:
                 target_kind="session",
                 target_id=str(session.session_id),
             )
-            await audit.add(connection, [entry])
-    deps.poke_relay()
+            await audit.add(tx.connection, [entry])
     return True
 
 

@@ -51,20 +51,19 @@ async def change_password(deps: Deps, caller: Caller, *, current: str, new: str,
     accepted = passwords.check_new(new, email=known.user.email)
     new_hash = await deps.hasher.hash(accepted)
     cookie = random_token()
-    async with transaction(deps.pool) as connection:
-        await stored.lock_user(connection, caller.user_id)
-        present = await stored.credentials(connection, caller.user_id)
-        session = await sessions.lock(connection, caller.session_id)
+    async with state.transition(deps) as tx:
+        await stored.lock_user(tx.connection, caller.user_id)
+        present = await stored.credentials(tx.connection, caller.user_id)
+        session = await sessions.lock(tx.connection, caller.session_id)
         if present is None or present.password_hash != known_hash or session is None or not session.live(now):
             raise NotFound("session")
-        await stored.set_password(connection, caller.user_id, new_hash, now)
+        await stored.set_password(tx.connection, caller.user_id, new_hash, now)
         await state.end_all_of_user(
-            connection, caller.user_id, EndCause.PASSWORD_CHANGED, DetectedBy.USER, now, keep=caller.session_id
+            tx, caller.user_id, EndCause.PASSWORD_CHANGED, DetectedBy.USER, now, keep=caller.session_id
         )
-        await sessions.replace_secret(connection, caller.session_id, hash_secret(cookie))
-        await record_act(connection, caller, Action.PASSWORD_CHANGED, now)
-        await limits.forget(connection, [key])
-    deps.poke_relay()
+        await sessions.replace_secret(tx.connection, caller.session_id, hash_secret(cookie))
+        await record_act(tx.connection, caller, Action.PASSWORD_CHANGED, now)
+        await limits.forget(tx.connection, [key])
     return cookie
 
 
@@ -115,17 +114,17 @@ async def confirm_reset(deps: Deps, *, secret: str, new: str, place: Place, now:
     if known is None:
         raise LinkRefused("unknown")
     new_hash = await deps.hasher.hash(passwords.check_new(new, email=known.email))
-    async with transaction(deps.pool) as connection:
-        await stored.lock_user(connection, user_id)
+    async with state.transition(deps) as tx:
+        await stored.lock_user(tx.connection, user_id)
         # Once more under the lock: two browsers with the same link get one password changed between them.
-        await _usable_link(connection, secret, now)
-        reset = await resets.lock_by_secret(connection, hash_secret(secret))
+        await _usable_link(tx.connection, secret, now)
+        reset = await resets.lock_by_secret(tx.connection, hash_secret(secret))
         if reset is None:
             raise LinkRefused("unknown")
-        await stored.set_password(connection, user_id, new_hash, now)
-        await state.end_all_of_user(connection, user_id, EndCause.PASSWORD_CHANGED, DetectedBy.USER, now)
-        await resets.use(connection, reset.reset_id, user_id, now)
-        memberships = await stored.memberships(connection, user_id)
+        await stored.set_password(tx.connection, user_id, new_hash, now)
+        await state.end_all_of_user(tx, user_id, EndCause.PASSWORD_CHANGED, DetectedBy.USER, now)
+        await resets.use(tx.connection, reset.reset_id, user_id, now)
+        memberships = await stored.memberships(tx.connection, user_id)
         entry = Entry(
             audit_id=new_id(),
             at=now,
@@ -134,8 +133,7 @@ async def confirm_reset(deps: Deps, *, secret: str, new: str, place: Place, now:
             actor_user_id=user_id,
             address=place.address,
         )
-        await audit.add(connection, [entry])
-    deps.poke_relay()
+        await audit.add(tx.connection, [entry])
 
 
 async def _usable_link(connection: Connection, secret: str, now: datetime) -> UUID:

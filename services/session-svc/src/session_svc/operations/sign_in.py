@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from common.contracts import DetectedBy
-from common.postgres import Connection, transaction, translate_errors
+from common.postgres import transaction, translate_errors
 from common.runtime.ids import new_id, random_token
 from session_svc import metrics
 from session_svc.core import edge, people
@@ -77,7 +77,6 @@ async def sign_in(
         metrics.SIGN_INS.labels(type(refusal).__name__).inc()
         raise
     metrics.SIGN_INS.labels("signed_in").inc()
-    deps.poke_relay()
     return signed_in
 
 
@@ -106,16 +105,16 @@ async def _sign_in(
     if not await deps.hasher.check(known_hash, normalise(password)) or known is None or known_hash is None:
         await _record_refusal(deps, known.user if known else None, place, now)
         raise WrongCredentials
-    async with transaction(deps.pool) as connection:
-        await stored_people.lock_user(connection, known.user.user_id)
+    async with state.transition(deps) as tx:
+        await stored_people.lock_user(tx.connection, known.user.user_id)
         # Read again under the lock: the password or the account may have changed while this one was checked.
-        current = await stored_people.credentials(connection, known.user.user_id)
+        current = await stored_people.credentials(tx.connection, known.user.user_id)
         if current is None or current.password_hash != known_hash:
             raise WrongCredentials
         user = current.user
-        memberships = await stored_people.memberships(connection, user.user_id)
+        memberships = await stored_people.memberships(tx.connection, user.user_id)
         chosen = _choose_workspace(user, memberships, workspace_id)
-        await _supersede(connection, previous_cookie, now)
+        await _supersede(tx, previous_cookie, now)
         cookie = random_token()
         change = life.opened(
             session_id=new_id(),
@@ -128,9 +127,9 @@ async def _sign_in(
             now=now,
             lifetimes=deps.lifetimes,
         )
-        await state.open_session(connection, change, hash_secret(cookie), now)
-        await record_act(connection, caller_of(change.session, place.address), Action.SIGNED_IN, now)
-        await limits.forget(connection, [by_pair, by_account])
+        await state.open_session(tx, change, hash_secret(cookie), now)
+        await record_act(tx.connection, caller_of(change.session, place.address), Action.SIGNED_IN, now)
+        await limits.forget(tx.connection, [by_pair, by_account])
     if deps.hasher.outdated(known_hash):
         new_hash = await deps.hasher.hash(normalise(password))
         with translate_errors():
@@ -153,13 +152,13 @@ def _choose_workspace(user: User, memberships: tuple[Membership, ...], wanted: U
     )
 
 
-async def _supersede(connection: Connection, cookie: str | None, now: datetime) -> None:
+async def _supersede(tx: state.Transition, cookie: str | None, now: datetime) -> None:
     """The session that this browser had is not left behind where nobody can sign it out."""
     if not cookie:
         return
-    old = await sessions.lock_by_secret(connection, hash_secret(cookie))
+    old = await sessions.lock_by_secret(tx.connection, hash_secret(cookie))
     if old is not None:
-        await state.end(connection, [old], _own_end(old, EndCause.SUPERSEDED), DetectedBy.USER, now)
+        await state.end(tx, [old], _own_end(old, EndCause.SUPERSEDED), DetectedBy.USER, now)
 
 
 async def _record_refusal(deps: Deps, user: User | None, place: Place, now: datetime) -> None:
@@ -185,24 +184,23 @@ async def sign_out(deps: Deps, cookie: str | None, *, everywhere: bool, place: P
     """
     if not cookie:
         return
-    async with transaction(deps.pool) as connection:
-        found = await sessions.find_by_secret(connection, hash_secret(cookie))
+    async with state.transition(deps) as tx:
+        found = await sessions.find_by_secret(tx.connection, hash_secret(cookie))
         if found is None:
             return
         # The user before the session, as everywhere: two orders would deadlock.
-        await stored_people.lock_user(connection, found.user_id)
-        session = await sessions.lock(connection, found.session_id)
+        await stored_people.lock_user(tx.connection, found.user_id)
+        session = await sessions.lock(tx.connection, found.session_id)
         if session is None or session.status is not Status.ACTIVE:
             return
         caller = caller_of(session, place.address)
         if everywhere and not session.impersonated:
-            await state.end_all_of_user(connection, session.user_id, EndCause.SIGNED_OUT, DetectedBy.USER, now)
-            await record_act(connection, caller, Action.SIGNED_OUT_EVERYWHERE, now)
+            await state.end_all_of_user(tx, session.user_id, EndCause.SIGNED_OUT, DetectedBy.USER, now)
+            await record_act(tx.connection, caller, Action.SIGNED_OUT_EVERYWHERE, now)
         else:
-            await state.end(connection, [session], _own_end(session, EndCause.SIGNED_OUT), DetectedBy.USER, now)
+            await state.end(tx, [session], _own_end(session, EndCause.SIGNED_OUT), DetectedBy.USER, now)
             action = Action.IMPERSONATION_ENDED if session.impersonated else Action.SIGNED_OUT
-            await record_act(connection, caller, action, now)
-    deps.poke_relay()
+            await record_act(tx.connection, caller, action, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,30 +281,32 @@ async def end_own_session(deps: Deps, caller: Caller, session_id: UUID, now: dat
         NotFound: it is not theirs, or is over.
 
     """
-    async with transaction(deps.pool) as connection:
-        await stored_people.lock_user(connection, caller.user_id)
-        session = await sessions.lock(connection, session_id)
+    async with state.transition(deps) as tx:
+        await stored_people.lock_user(tx.connection, caller.user_id)
+        session = await sessions.lock(tx.connection, session_id)
         if session is None or session.user_id != caller.user_id or not session.live(now):
             raise NotFound("session")
-        await state.end(connection, [session], _own_end(session, EndCause.SIGNED_OUT), DetectedBy.USER, now)
-        await record_act(connection, caller, Action.SESSION_ENDED, now, target=("session", str(session_id)))
-    deps.poke_relay()
+        await state.end(tx, [session], _own_end(session, EndCause.SIGNED_OUT), DetectedBy.USER, now)
+        await record_act(tx.connection, caller, Action.SESSION_ENDED, now, target=("session", str(session_id)))
 
 
 async def end_other_sessions(deps: Deps, caller: Caller, now: datetime) -> int:
     """A person ends all of their sessions but the present one; returns how many."""
-    async with transaction(deps.pool) as connection:
-        await stored_people.lock_user(connection, caller.user_id)
-        live = await sessions.lock_live_of_user(connection, caller.user_id)
+    async with state.transition(deps) as tx:
+        await stored_people.lock_user(tx.connection, caller.user_id)
+        live = await sessions.lock_live_of_user(tx.connection, caller.user_id)
         others = [one for one in live if one.session_id != caller.session_id]
         changes: list[Change] = [
             life.ended(one, _own_end(one, EndCause.SIGNED_OUT), DetectedBy.USER, now) for one in others
         ]
-        await state.record(connection, changes, now)
+        await state.record(tx, changes, now)
         await record_act(
-            connection, caller, Action.SIGNED_OUT_EVERYWHERE, now, details={"ended": str(len(changes)), "kept": "this"}
+            tx.connection,
+            caller,
+            Action.SIGNED_OUT_EVERYWHERE,
+            now,
+            details={"ended": str(len(changes)), "kept": "this"},
         )
-    deps.poke_relay()
     return len(changes)
 
 
@@ -317,19 +317,18 @@ async def switch_workspace(deps: Deps, caller: Caller, workspace_id: UUID, now: 
         NotAllowed: they do not belong to it, or the session is an impersonation.
 
     """
-    async with transaction(deps.pool) as connection:
-        user = await stored_people.lock_user(connection, caller.user_id)
-        session = await sessions.lock(connection, caller.session_id)
+    async with state.transition(deps) as tx:
+        user = await stored_people.lock_user(tx.connection, caller.user_id)
+        session = await sessions.lock(tx.connection, caller.session_id)
         if user is None or session is None or not session.live(now):
             raise NotFound("session")
-        membership = await stored_people.membership(connection, caller.user_id, workspace_id)
+        membership = await stored_people.membership(tx.connection, caller.user_id, workspace_id)
         if membership is None or session.impersonated:
             raise NotAllowed(
                 "not_a_member", "You do not belong to this workspace.", "Ask one of its administrators to add you."
             )
         role = people.effective_role(support_admin=user.support_admin, membership=membership.role)
         change = life.switched(session, workspace_id, role, now)
-        await state.record(connection, [change], now)
-        await record_act(connection, caller, Action.WORKSPACE_SWITCHED, now, target=("workspace", str(workspace_id)))
-    deps.poke_relay()
+        await state.record(tx, [change], now)
+        await record_act(tx.connection, caller, Action.WORKSPACE_SWITCHED, now, target=("workspace", str(workspace_id)))
     return change.session

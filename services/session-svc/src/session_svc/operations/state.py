@@ -4,48 +4,75 @@ No other module writes a session's state or enqueues an event about one, so whoe
 cannot forget to tell the verifiers (a test reads the source for it).
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from common.contracts import DetectedBy
+from common.contracts import DetectedBy, Event, EventBody
 from common.outbox import enqueue
-from common.postgres import Connection
+from common.postgres import Connection, transaction
 from session_svc.core import session as life
 from session_svc.core.session import Change, EndCause, Session, Status
 from session_svc.metrics import ENDED
-from session_svc.operations.deps import SOURCE
+from session_svc.operations.deps import SOURCE, Deps
 from session_svc.store import people, sessions
 
 
-async def open_session(connection: Connection, change: Change, secret_hash: bytes, now: datetime) -> None:
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A transaction in which sessions change, and the events that it will be."""
+
+    connection: Connection
+    events: list[Event[EventBody]] = field(default_factory=list)
+
+
+@asynccontextmanager
+async def transition(deps: Deps) -> AsyncIterator[Transition]:
+    """A transaction whose events leave as soon as it is committed: all by the relay, ends by the express as well.
+
+    Raises:
+        Retryable: as `common.postgres.transaction`.
+
+    """
+    async with transaction(deps.pool) as connection:
+        made = Transition(connection)
+        yield made
+    if made.events:
+        deps.poke_relay()
+        deps.express([event for event in made.events if life.is_urgent(event.body)])
+
+
+async def open_session(tx: Transition, change: Change, secret_hash: bytes, now: datetime) -> None:
     """A new session. Its user's row is locked, so that no forced logout slips past it."""
-    await sessions.insert(connection, change.session, secret_hash)
-    await enqueue(connection, change.events, source=SOURCE, now=now)
+    await sessions.insert(tx.connection, change.session, secret_hash)
+    tx.events.extend(await enqueue(tx.connection, change.events, source=SOURCE, now=now))
 
 
-async def record(connection: Connection, changes: Sequence[Change], now: datetime) -> None:
+async def record(tx: Transition, changes: Sequence[Change], now: datetime) -> None:
     """Sessions whose rows are locked, as they are from now on."""
     if not changes:
         return
-    await sessions.save(connection, [change.session for change in changes])
-    await enqueue(connection, [event for change in changes for event in change.events], source=SOURCE, now=now)
+    await sessions.save(tx.connection, [change.session for change in changes])
+    bodies = [event for change in changes for event in change.events]
+    tx.events.extend(await enqueue(tx.connection, bodies, source=SOURCE, now=now))
     for change in changes:
         if change.session.status is not Status.ACTIVE and change.session.end_cause is not None:
             ENDED.labels(change.session.end_cause.value).inc()
 
 
 async def end(
-    connection: Connection, locked: Sequence[Session], cause: EndCause, detected_by: DetectedBy, now: datetime
+    tx: Transition, locked: Sequence[Session], cause: EndCause, detected_by: DetectedBy, now: datetime
 ) -> int:
     """End these sessions; those that are over already stay as they are. Returns how many ended now."""
     changes = [life.ended(one, cause, detected_by, now) for one in locked if one.status is Status.ACTIVE]
-    await record(connection, changes, now)
+    await record(tx, changes, now)
     return len(changes)
 
 
 async def end_all_of_user(
-    connection: Connection,
+    tx: Transition,
     user_id: UUID,
     cause: EndCause,
     detected_by: DetectedBy,
@@ -57,9 +84,9 @@ async def end_all_of_user(
 
     `keep` survives under the new epoch. Returns how many ended. The user's row must be locked already.
     """
-    epoch = await people.raise_epoch(connection, user_id)
+    epoch = await people.raise_epoch(tx.connection, user_id)
     changes = []
-    for one in await sessions.lock_live_of_user(connection, user_id, also_as_actor=True):
+    for one in await sessions.lock_live_of_user(tx.connection, user_id, also_as_actor=True):
         if one.session_id == keep:
             changes.append(life.rekeyed(one, epoch))
         elif one.user_id == user_id:
@@ -67,5 +94,5 @@ async def end_all_of_user(
         else:
             # They act as somebody else here: the epoch of that other person is not theirs to raise.
             changes.append(life.ended(one, cause, detected_by, now))
-    await record(connection, changes, now)
+    await record(tx, changes, now)
     return sum(change.session.status is not Status.ACTIVE for change in changes)

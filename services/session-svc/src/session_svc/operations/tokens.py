@@ -5,7 +5,7 @@ import hmac
 from dataclasses import dataclass
 from datetime import datetime
 
-from common.postgres import transaction, translate_errors
+from common.postgres import translate_errors
 from common.runtime.ids import new_id
 from session_svc import metrics
 from session_svc.core import clients, jwt
@@ -142,16 +142,15 @@ async def authenticated_client(deps: Deps, client_id: str | None, secret: str | 
 
 
 async def _extended(deps: Deps, session: Session, now: datetime) -> Session:
-    async with transaction(deps.pool) as connection:
-        locked = await sessions.lock(connection, session.session_id)
+    async with state.transition(deps) as tx:
+        locked = await sessions.lock(tx.connection, session.session_id)
         if locked is None or not locked.live(now):
             raise _refused(locked.why_ended() if locked else EndCause.SIGNED_OUT, session)
         if not locked.extension_due(now, deps.lifetimes):
             return locked  # another tab was first
         change = life.extended(locked, now, deps.lifetimes)
-        await state.record(connection, [change], now)
+        await state.record(tx, [change], now)
     metrics.EXTENDED.inc()
-    deps.poke_relay()
     return change.session
 
 

@@ -29,11 +29,9 @@ class UpkeepStatus:
 
 async def expire_due(deps: Deps, now: datetime) -> UpkeepStatus:
     """Say that sessions whose time ran out are over. They were refused from that moment on already."""
-    async with transaction(deps.pool) as connection:
-        overdue = await sessions.lock_overdue(connection, now, BATCH)
-        await state.record(connection, [life.expired(one, now) for one in overdue], now)
-    if overdue:
-        deps.poke_relay()
+    async with state.transition(deps) as tx:
+        overdue = await sessions.lock_overdue(tx.connection, now, BATCH)
+        await state.record(tx, [life.expired(one, now) for one in overdue], now)
     return UpkeepStatus(expired=len(overdue), more=len(overdue) == BATCH)
 
 
