@@ -104,7 +104,7 @@ image: ## a container image of one service, where Docker runs: make image S=noti
 	@$(PYTHON) -m venv .venv
 
 .venv/.locked: requirements.lock | .venv/bin/python
-	@echo "· installing the locked dependencies (once; about 300 MB with PostgreSQL and a Java runtime)"
+	@echo "· installing the locked dependencies (once; about 360 MB with PostgreSQL, a Java runtime and Node)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
 

@@ -1,6 +1,6 @@
 // What a service written in JavaScript does with our OAuth endpoints, by a library that knows only the RFCs.
 // In: one JSON object as the argument. Out: one JSON object. Any refusal by the library ends it with an error.
-import * as oauth from './oauth4webapi/index.js'
+import * as oauth from 'oauth4webapi'
 
 const { issuer, audience, id, secret, sessionJwt, skewSeconds } = JSON.parse(process.argv[2])
 const plain = { [oauth.allowInsecureRequests]: true } // the test's server has no TLS

