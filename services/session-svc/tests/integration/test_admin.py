@@ -1,7 +1,8 @@
 """T1.6, T1.7: forcing people out, roles, acting as a user, and the audit trail."""
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 
@@ -100,7 +101,12 @@ async def test_nobody_forces_out_people_of_another_workspace(world: "World", pat
 async def test_members_do_not_administrate(world: "World", role: Role) -> None:
     browser = await world.signed_in(await world.person("ann", role))
 
-    for method, path in (("GET", "/users"), ("GET", "/audit"), ("POST", "/users/{id}/force-logout")):
+    for method, path in (
+        ("GET", "/users"),
+        ("GET", "/sessions"),
+        ("GET", "/audit"),
+        ("POST", "/users/{id}/force-logout"),
+    ):
         answer = await browser.call(method, "/api/v1/admin" + path.replace("{id}", str(await _own(browser))))
         assert (answer.status, answer.code) == (403, "forbidden_role")
 
@@ -158,6 +164,98 @@ async def test_disabled_user_is_out_and_stays_out(world: "World") -> None:
     assert await world.signed_in(person)
 
 
+async def test_jwt_of_a_disabled_user_is_refused_with_words_that_help(world: "World") -> None:
+    support = await world.signed_in(await world.person("sup", support=True))
+    person = await world.person("ann")
+    token = (await (await world.signed_in(person)).token()).body["token"]
+
+    async def said() -> tuple[int, Any]:
+        headers = {"Authorization": f"Bearer {token}"}
+        async with world.http.get(f"{world.identity_url}/api/v1/auth/sessions", headers=headers) as answer:
+            return answer.status, await answer.json(content_type=None)
+
+    assert (await said())[0] == 200
+    await support.post(f"/api/v1/admin/users/{person.user_id}/disable")
+
+    async def refused() -> Any:
+        status, body = await said()
+        return status == 401 and body
+
+    problem = await eventually(refused)
+    # The wire has one cause for a forced logout and a disabled account, so the words have to name both.
+    assert (problem["code"], problem["cause"]) == ("session_revoked", "admin_forced")
+    assert "disabled the account" in problem["detail"]
+    assert "Sign in again" in problem["fix"]
+
+
+async def test_admin_sees_who_is_signed_in_in_their_workspace_and_nowhere_else(world: "World") -> None:
+    workspace = await world.workspace()
+    admin = await world.signed_in(await world.person("adm", Role.ADMIN, workspace))
+    ann = await world.person("ann", workspace_id=workspace)
+    eve = await world.person("eve", workspace_id=await world.workspace("Elsewhere"))
+    browser, _, gone = [await world.signed_in(ann) for _ in range(3)]
+    await gone.post("/api/v1/auth/sign-out")
+    await world.signed_in(eve)
+
+    found = (await admin.get("/api/v1/admin/sessions")).body["items"]
+    of_ann = (await admin.get(f"/api/v1/admin/sessions?user_id={ann.user_id}")).body["items"]
+    of_eve = (await admin.get(f"/api/v1/admin/sessions?user_id={eve.user_id}")).body["items"]
+
+    assert [one["user_id"] for one in found[:2]] == [str(ann.user_id)] * 2
+    assert [one["current"] for one in found] == [False, False, True]
+    assert {one["session_id"] for one in of_ann} >= {await browser.session_id()}
+    assert of_ann == found[:2]
+    assert of_eve == []
+    assert "secret" not in str(found)
+
+
+async def test_list_of_sessions_goes_on_where_it_ended(world: "World") -> None:
+    admin = await world.signed_in(await world.person("adm", Role.ADMIN))
+    ann = await world.person("ann")
+    for _ in range(3):
+        await world.signed_in(ann)
+    path = f"/api/v1/admin/sessions?user_id={ann.user_id}"
+
+    first = (await admin.get(f"{path}&limit=2")).body
+    rest = (await admin.get(f"{path}&limit=2&cursor={first['next_cursor']}")).body
+
+    ids = [one["session_id"] for one in [*first["items"], *rest["items"]]]
+    assert len(set(ids)) == 3
+    assert ids == sorted(ids, reverse=True)
+    assert rest["next_cursor"] is None
+    other = await admin.get(f"/api/v1/admin/sessions?cursor={first['next_cursor']}")
+    assert (other.status, other.code) == (400, "invalid_cursor")
+
+
+async def test_support_finds_people_by_a_part_of_their_name_or_address(world: "World") -> None:
+    support = await world.signed_in(await world.person("sup", support=True))
+    person = await world.person("zoe")
+    other = await world.person("yan")
+
+    async def found(search: str) -> list[str]:
+        answer = await support.get(f"/api/v1/admin/users?limit=200&search={quote(search)}")
+        assert answer.status == 200, answer.body
+        return [one["user_id"] for one in answer.body["items"]]
+
+    assert await found(person.email.upper()) == [str(person.user_id)]
+    assert {str(person.user_id), str(other.user_id)} <= set(await found(world.mark))
+    assert await found(f"%{world.mark}") == []  # literally, no pattern
+    shown = (await support.get(f"/api/v1/admin/users?user_id={person.user_id}")).body["items"][0]
+    assert shown["workspace_name"] == f"Acme {world.mark}"
+
+
+async def test_audit_trail_has_names(world: "World") -> None:
+    workspace = await world.workspace()
+    owner = await world.signed_in(await world.person("own", Role.OWNER, workspace))
+    ann = await world.person("ann", workspace_id=workspace)
+
+    await owner.post(f"/api/v1/admin/users/{ann.user_id}/force-logout")
+
+    line = (await owner.get("/api/v1/admin/audit?limit=1")).body["items"][0]
+    assert (line["action"], line["actor_name"], line["target_name"]) == ("user_forced_out", "Own", "Ann")
+    assert line["as_name"] is None
+
+
 async def test_support_admin_acts_as_a_user(world: "World") -> None:
     support, admin, person, _ = await _impersonating(world)
 
@@ -213,6 +311,7 @@ async def test_endpoints_refuse_act(world: "World") -> None:
         ("DELETE", "/api/v1/auth/sessions", None),
         ("DELETE", f"/api/v1/auth/sessions/{session_id}", None),
         ("GET", "/api/v1/admin/users", None),
+        ("GET", "/api/v1/admin/sessions", None),
         ("POST", "/api/v1/admin/users", {"email": "x@example.com", "name": "X"}),
         ("PUT", f"/api/v1/admin/users/{person.user_id}/role", {"role": "member"}),
         ("DELETE", f"/api/v1/admin/users/{person.user_id}", None),

@@ -305,6 +305,15 @@ async def test_an_ended_session_is_said_rather_than_an_expired_token(
     assert (await refusal(verifier, token, NOW + timedelta(hours=2))).code == Reason.SESSION_REVOKED
 
 
+async def test_an_admins_end_names_both_things_that_it_can_be(
+    verifier: Verifier, issuer: Any, revocations: RevocationSet
+) -> None:
+    revocations.end_session(SESSION, NOW, NOW, ending_for(RevocationCause.ADMIN_FORCED))
+    problem = await refusal(verifier, issuer.user())
+    assert problem.detail == "An admin ended it, or disabled the account."
+    assert problem.fix == "Sign in again. If the account is disabled, that says so, and whom to ask."
+
+
 async def test_an_earlier_epoch(verifier: Verifier, issuer: Any, revocations: RevocationSet) -> None:
     token = issuer.user()
     await verifier.verify(token, NOW)

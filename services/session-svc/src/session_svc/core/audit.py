@@ -53,3 +53,12 @@ class Entry:
     address: str | None = None
     reason: str | None = None
     details: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def target_user_id(self) -> UUID | None:
+        """The person to whom it was done, if it was one."""
+        return UUID(self.target_id) if self.target_kind == "user" and self.target_id else None
+
+    def people(self) -> frozenset[UUID]:
+        """Everybody who is named in it."""
+        return frozenset(one for one in (self.actor_user_id, self.as_user_id, self.target_user_id) if one is not None)

@@ -57,6 +57,7 @@ class Member:
 
     user: User
     workspace_id: UUID
+    workspace_name: str
     role: Role
 
 

@@ -15,6 +15,7 @@ from session_svc.http.models import (
     Ended,
     Impersonate,
     Invited,
+    MemberSession,
     MemberView,
     NewUser,
     RoleChange,
@@ -42,6 +43,15 @@ class UsersQuery(PageQuery):
 
     workspace_id: UUID | None = Field(default=None, description="only members of this workspace")
     user_id: UUID | None = Field(default=None, description="only this user")
+    search: str | None = Field(
+        default=None, min_length=1, max_length=100, description="only whose name or address has this in it"
+    )
+
+
+class SessionsQuery(PageQuery):
+    """Filter of the list of sessions."""
+
+    user_id: UUID | None = Field(default=None, description="only of this user")
 
 
 def routes(deps: Deps, edge: Edge, clock: Clock) -> Routes:  # noqa: C901, PLR0915  a table of endpoints
@@ -63,12 +73,13 @@ def routes(deps: Deps, edge: Edge, clock: Clock) -> Routes:  # noqa: C901, PLR09
             if workspace_id not in (None, principal.workspace_id):
                 raise NotAllowed("other_workspace", "This is not your workspace.", "Leave workspace_id out.")
             workspace_id = principal.workspace_id
-        listing = f"users:{workspace_id}:{query.user_id}"
+        listing = f"users:{workspace_id}:{query.user_id}:{query.search}"
         after = decode_cursor(listing, query.cursor, [UUID, UUID])
         found = await operations.members(
             deps,
             workspace_id=workspace_id,
             user_id=query.user_id,
+            search=query.search,
             after=(after[0], after[1]) if after else None,
             limit=query.limit + 1,
         )
@@ -126,6 +137,27 @@ def routes(deps: Deps, edge: Edge, clock: Clock) -> Routes:  # noqa: C901, PLR09
         count = await operations.force_out_workspace(deps, edge.caller(principal, request), path.id, clock.now())
         return Ended(sessions_ended=count)
 
+    @r.get("/api/v1/admin/sessions", access=by_admin, summary="Who is signed in, the latest sign-in first")
+    async def sessions(query: SessionsQuery, principal: Principal, request: web.Request) -> Page[MemberSession]:
+        """Live sessions of the caller's workspace; for support admins, of all."""
+        caller = edge.caller(principal, request)
+        listing = f"sessions:{'all' if caller.support else caller.workspace_id}:{query.user_id}"
+        before = decode_cursor(listing, query.cursor, [UUID])
+        found = await operations.live_sessions(
+            deps,
+            caller,
+            user_id=query.user_id,
+            before=before[0] if before else None,
+            limit=query.limit + 1,
+            now=clock.now(),
+        )
+        shown = found[: query.limit]
+        more = len(found) > query.limit
+        return Page[MemberSession](
+            items=[MemberSession.of(session, caller.session_id) for session in shown],
+            next_cursor=encode_cursor(listing, [shown[-1].session_id]) if more else None,
+        )
+
     @r.delete("/api/v1/admin/sessions/{id}", access=by_admin, summary="End one session", status=204)
     async def force_out_session(path: IdPath, principal: Principal, request: web.Request) -> None:
         """Of a member of the workspace."""
@@ -165,30 +197,13 @@ def routes(deps: Deps, edge: Edge, clock: Clock) -> Routes:  # noqa: C901, PLR09
         caller = edge.caller(principal, request)
         listing = f"audit:{'all' if caller.support else caller.workspace_id}"
         before = decode_cursor(listing, query.cursor, [UUID])
-        found = await operations.audit_trail(
+        trail = await operations.audit_trail(
             deps, caller, before=before[0] if before else None, limit=query.limit + 1, now=clock.now()
         )
-        shown = found[: query.limit]
-        more = len(found) > query.limit
+        shown = trail.entries[: query.limit]
+        more = len(trail.entries) > query.limit
         return Page[AuditEntry](
-            items=[
-                AuditEntry(
-                    audit_id=entry.audit_id,
-                    at=entry.at,
-                    action=entry.action.value,
-                    workspace_id=entry.workspace_id,
-                    actor_user_id=entry.actor_user_id,
-                    as_user_id=entry.as_user_id,
-                    client_id=entry.client_id,
-                    session_id=entry.session_id,
-                    target_kind=entry.target_kind,
-                    target_id=entry.target_id,
-                    address=entry.address,
-                    reason=entry.reason,
-                    details=dict(entry.details),
-                )
-                for entry in shown
-            ],
+            items=[AuditEntry.of(entry, trail.names) for entry in shown],
             next_cursor=encode_cursor(listing, [shown[-1].audit_id]) if more else None,
         )
 

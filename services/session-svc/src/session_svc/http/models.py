@@ -1,5 +1,6 @@
 """Bodies of the identity API."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
@@ -8,6 +9,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, BaseModel, Field, SecretStr, StringConstraints
 
 from session_svc.core import people
+from session_svc.core.audit import Entry
 from session_svc.core.people import Member, Membership, Role
 from session_svc.core.session import Session
 from session_svc.operations.sign_in import Who
@@ -213,6 +215,7 @@ class MemberView(BaseModel):
     role: Role
     support_admin: bool
     workspace_id: UUID
+    workspace_name: str
     time_zone: str
     locale: str
     disabled: bool
@@ -227,9 +230,41 @@ class MemberView(BaseModel):
             role=member.role,
             support_admin=member.user.support_admin,
             workspace_id=member.workspace_id,
+            workspace_name=member.workspace_name,
             time_zone=member.user.time_zone,
             locale=member.user.locale,
             disabled=member.user.disabled,
+        )
+
+
+class MemberSession(BaseModel):
+    """A live session of somebody, as those who may end it see it."""
+
+    session_id: UUID
+    user_id: UUID
+    workspace_id: UUID
+    device: str
+    address: str
+    created_at: datetime
+    last_seen_at: datetime = Field(description="to a day: reading never writes")
+    expires_at: datetime
+    current: bool = Field(description="the one in which this was asked")
+    support: bool = Field(description="Wevion support acts as the user in this one")
+
+    @classmethod
+    def of(cls, session: Session, current: UUID) -> Self:
+        """As the API shows it."""
+        return cls(
+            session_id=session.session_id,
+            user_id=session.user_id,
+            workspace_id=session.workspace_id,
+            device=session.device,
+            address=session.address,
+            created_at=session.created_at,
+            last_seen_at=session.extended_at,
+            expires_at=session.expires_at,
+            current=session.session_id == current,
+            support=session.impersonated,
         )
 
 
@@ -282,14 +317,43 @@ class AuditEntry(BaseModel):
     action: str
     workspace_id: UUID | None
     actor_user_id: UUID | None = Field(description="who really did it")
+    actor_name: str | None
     as_user_id: UUID | None = Field(description="whom they acted as, when that was somebody else")
+    as_name: str | None
     client_id: str | None
     session_id: UUID | None
     target_kind: str | None
     target_id: str | None
+    target_name: str | None = Field(description="of a person; other things have no names here")
     address: str | None
     reason: str | None
     details: dict[str, str]
+
+    @classmethod
+    def of(cls, entry: Entry, names: Mapping[UUID, str]) -> Self:
+        """As the API shows it."""
+
+        def name(user_id: UUID | None) -> str | None:
+            return names.get(user_id) if user_id else None
+
+        return cls(
+            audit_id=entry.audit_id,
+            at=entry.at,
+            action=entry.action.value,
+            workspace_id=entry.workspace_id,
+            actor_user_id=entry.actor_user_id,
+            actor_name=name(entry.actor_user_id),
+            as_user_id=entry.as_user_id,
+            as_name=name(entry.as_user_id),
+            client_id=entry.client_id,
+            session_id=entry.session_id,
+            target_kind=entry.target_kind,
+            target_id=entry.target_id,
+            target_name=name(entry.target_user_id),
+            address=entry.address,
+            reason=entry.reason,
+            details=dict(entry.details),
+        )
 
 
 class ChangePassword(BaseModel):

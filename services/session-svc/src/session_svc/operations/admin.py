@@ -4,6 +4,7 @@ A workspace's admins reach its members; support admins reach everybody. What a c
 for them: the refusal is "not found" in both cases.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -330,16 +331,41 @@ async def end_impersonation(deps: Deps, caller: Caller, now: datetime) -> None:
 
 
 async def members(
-    deps: Deps, *, workspace_id: UUID | None, user_id: UUID | None, after: tuple[UUID, UUID] | None, limit: int
+    deps: Deps,
+    *,
+    workspace_id: UUID | None,
+    user_id: UUID | None,
+    search: str | None,
+    after: tuple[UUID, UUID] | None,
+    limit: int,
 ) -> tuple[Member, ...]:
     """People with their place in a workspace (None: in all)."""
     with translate_errors():
-        return await stored.members(deps.pool, workspace_id=workspace_id, user_id=user_id, after=after, limit=limit)
+        return await stored.members(
+            deps.pool, workspace_id=workspace_id, user_id=user_id, search=search, after=after, limit=limit
+        )
 
 
-async def audit_trail(
-    deps: Deps, caller: Caller, *, before: UUID | None, limit: int, now: datetime
-) -> tuple[Entry, ...]:
+async def live_sessions(
+    deps: Deps, caller: Caller, *, user_id: UUID | None, before: UUID | None, limit: int, now: datetime
+) -> tuple[Session, ...]:
+    """The sessions that the caller could end: of their workspace, and for support admins of all."""
+    workspace_id = None if caller.support else caller.workspace_id
+    with translate_errors():
+        return await sessions.live_page(
+            deps.pool, now, workspace_id=workspace_id, user_id=user_id, before=before, limit=limit
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """Lines of the audit trail, and what the people in them are called."""
+
+    entries: tuple[Entry, ...]
+    names: Mapping[UUID, str]
+
+
+async def audit_trail(deps: Deps, caller: Caller, *, before: UUID | None, limit: int, now: datetime) -> Trail:
     """The trail of the caller's workspace (for support admins: of all), newest first. Reading it is recorded in it."""
     workspace_id = None if caller.support else caller.workspace_id
     async with transaction(deps.pool) as connection:
@@ -347,7 +373,9 @@ async def audit_trail(
         await record_act(
             connection, caller, Action.AUDIT_READ, now, details={"before": str(before) if before else "the newest"}
         )
-    return entries
+        people = {person for entry in entries for person in entry.people()}
+        names = await stored.names(connection, sorted(people))
+    return Trail(entries, names)
 
 
 async def _reach_user(connection: Connection, caller: Caller, user_id: UUID) -> Membership:

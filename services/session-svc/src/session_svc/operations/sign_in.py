@@ -269,6 +269,7 @@ async def colleagues(deps: Deps, workspace_id: UUID | None, *, after: UUID | Non
             deps.pool,
             workspace_id=workspace_id,
             user_id=None,
+            search=None,
             after=(after, workspace_id) if after else None,
             limit=limit,
         )

@@ -1,5 +1,6 @@
 """Users, workspaces, memberships."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -190,18 +191,36 @@ async def workspace_exists(connection: Connection | Pool, workspace_id: UUID) ->
 
 
 async def members(
-    pool: Pool, *, workspace_id: UUID | None, user_id: UUID | None, after: tuple[UUID, UUID] | None, limit: int
+    pool: Pool,
+    *,
+    workspace_id: UUID | None,
+    user_id: UUID | None,
+    search: str | None,
+    after: tuple[UUID, UUID] | None,
+    limit: int,
 ) -> tuple[Member, ...]:
-    """People with their places, in the order of (user, workspace); one line per membership."""
+    """People with their places, in the order of (user, workspace); one line per membership.
+
+    `search` is a part of the name or the address, as a person types it; every letter of it is meant literally.
+    """
     rows = await pool.fetch(
-        f"""SELECT {_USER}, m.workspace_id, m.role FROM memberships AS m JOIN users AS u ON u.user_id = m.user_id
+        f"""SELECT {_USER}, m.workspace_id, w.name AS workspace_name, m.role FROM memberships AS m
+            JOIN users AS u ON u.user_id = m.user_id JOIN workspaces AS w ON w.workspace_id = m.workspace_id
             WHERE ($1::uuid IS NULL OR m.workspace_id = $1) AND ($2::uuid IS NULL OR m.user_id = $2)
               AND ($3::uuid IS NULL OR (m.user_id, m.workspace_id) > ($3, $4))
+              AND ($6::text IS NULL OR strpos(u.email_key, $6) > 0 OR strpos(lower(u.name), $6) > 0)
             ORDER BY m.user_id, m.workspace_id LIMIT $5""",
         workspace_id,
         user_id,
         after[0] if after else None,
         after[1] if after else None,
         limit,
+        email_key(search) if search else None,
     )
-    return tuple(Member(_user(row), row["workspace_id"], Role(row["role"])) for row in rows)
+    return tuple(Member(_user(row), row["workspace_id"], row["workspace_name"], Role(row["role"])) for row in rows)
+
+
+async def names(connection: Connection | Pool, user_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """What these people are called."""
+    rows = await connection.fetch("SELECT user_id, name FROM users WHERE user_id = ANY($1::uuid[])", list(user_ids))
+    return {row["user_id"]: row["name"] for row in rows}

@@ -185,6 +185,24 @@ async def live_of_user(pool: Pool, user_id: UUID, now: datetime) -> tuple[Sessio
     return tuple(_session(row) for row in rows)
 
 
+async def live_page(
+    pool: Pool, now: datetime, *, workspace_id: UUID | None, user_id: UUID | None, before: UUID | None, limit: int
+) -> tuple[Session, ...]:
+    """Live sessions in a workspace (None: in all), of one user or of everybody, the latest sign-in first."""
+    rows = await pool.fetch(
+        f"""SELECT {_COLUMNS} FROM sessions
+            WHERE status = 'active' AND expires_at > $1 AND ($2::uuid IS NULL OR workspace_id = $2)
+              AND ($3::uuid IS NULL OR user_id = $3) AND ($4::uuid IS NULL OR session_id < $4)
+            ORDER BY session_id DESC LIMIT $5""",
+        now,
+        workspace_id,
+        user_id,
+        before,
+        limit,
+    )
+    return tuple(_session(row) for row in rows)
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
     """A session that is over, as the compacted topic knows it."""
