@@ -7,8 +7,10 @@ from urllib.parse import quote
 import pytest
 
 from common.contracts import TokenRevokedV1
+from common.runtime.ids import new_id
 from common.testing import eventually
 from session_svc.core.people import Role
+from session_svc.store import people
 
 if TYPE_CHECKING:
     from tests.conftest import Browser, Person, World
@@ -270,6 +272,23 @@ async def test_support_admin_acts_as_a_user(world: "World") -> None:
     assert mine["support_access"][0]["by_name"] == "Sup"
     assert mine["support_access"][0]["reason"] == REASON
     assert [one["support"] for one in mine["items"] if not one["current"]] == [True]
+
+
+async def test_support_admin_chooses_where_to_act(world: "World") -> None:
+    person = await world.person("ann")
+    elsewhere = await world.workspace("Elsewhere")
+    async with world.pool.acquire() as connection:
+        await people.put_membership(connection, person.user_id, elsewhere, Role.OWNER, world.clock.now())
+    support = await world.signed_in(await world.person("sup", support=True))
+    wanted = {"user_id": str(person.user_id), "reason": REASON}
+
+    nowhere = await support.post("/api/v1/admin/impersonations", {**wanted, "workspace_id": str(new_id())})
+    assert (nowhere.status, nowhere.code) == (404, "not_found")
+    assert await world.live_sessions(person) == 0
+    there = await support.post("/api/v1/admin/impersonations", {**wanted, "workspace_id": str(elsewhere)})
+
+    assert there.status == 200, there.body
+    assert (there.body["session"]["workspace_id"], there.body["session"]["role"]) == (str(elsewhere), "owner")
 
 
 async def test_impersonation_ends_by_itself_and_names_the_fix(world: "World") -> None:

@@ -11,6 +11,7 @@ from common.contracts import RevocationCause, TokenKind
 from common.web import Problem
 
 SIGN_IN_PATH = "/sign-in"
+SUPPORT = "support_admin"
 _REALM = 'Bearer realm="wevion"'
 
 
@@ -98,13 +99,14 @@ def refuse(
 
 def deny_role(roles: frozenset[str]) -> Problem:
     """The user's role is not one of those that may."""
-    names = " or ".join(sorted(roles))
+    # Wevion's support may nearly everything; whom to ask for it is somebody in the workspace, if anybody there may.
+    names = " or ".join(sorted(roles - {SUPPORT}) or ["support admin"])
     return Problem(
         403,
         Denial.FORBIDDEN_ROLE.value,
         "Your role does not allow this",
         f"It needs the role {names}.",
-        fix=f"Ask the workspace's {names} to do it.",
+        fix=f"Ask the workspace's {names} to do it." if roles != {SUPPORT} else "Ask Wevion's support to do it.",
     )
 
 

@@ -30,6 +30,8 @@ APP_PAGES: Final = (
     "/settings/integrations",
     "/settings/notifications",
     "/settings/sessions",
+    "/admin/members",
+    "/admin/audit",
 )
 OTHER_PAGES: Final = {"/sign-in": "sign-in.html", "/reset-password": "reset-password.html"}
 

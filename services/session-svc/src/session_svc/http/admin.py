@@ -175,6 +175,7 @@ def routes(deps: Deps, edge: Edge, clock: Clock) -> Routes:  # noqa: C901, PLR09
             deps,
             edge.caller(principal, request),
             user_id=body.user_id,
+            workspace_id=body.workspace_id,
             reason=body.reason,
             ticket=body.ticket,
             device=edge.place(request).device,

@@ -303,6 +303,7 @@ class Impersonate(BaseModel):
     """Whom to act as, and why."""
 
     user_id: UUID
+    workspace_id: UUID | None = Field(default=None, description="where to act; default: the user's oldest workspace")
     reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=10, max_length=500)] = Field(
         description="why, in words that the user may read"
     )

@@ -50,7 +50,8 @@ async def force_out_session(deps: Deps, caller: Caller, session_id: UUID, now: d
             Action.SESSION_FORCED_OUT,
             now,
             workspace_id=session.workspace_id,
-            target=("session", str(session_id)),
+            target=("user", str(session.user_id)),
+            details={"session_id": str(session_id)},
         )
 
 
@@ -253,12 +254,20 @@ class Impersonating:
 
 
 async def impersonate(
-    deps: Deps, caller: Caller, *, user_id: UUID, reason: str, ticket: str | None, device: str, now: datetime
+    deps: Deps,
+    caller: Caller,
+    *,
+    user_id: UUID,
+    workspace_id: UUID | None,
+    reason: str,
+    ticket: str | None,
+    device: str,
+    now: datetime,
 ) -> Impersonating:
     """A support admin acts as a user from now on, for at most an hour. Their own session ends with it.
 
     Raises:
-        NotFound: there is no such user, or they belong to no workspace.
+        NotFound: there is no such user, or they belong to no (such) workspace.
         NotAllowed: the caller is no support admin or acts as somebody already, or the user is one.
 
     """
@@ -276,14 +285,15 @@ async def impersonate(
         if own is None or not own.live(now) or not admin.support_admin:
             raise NotFound("session")
         memberships = await stored.memberships(tx.connection, user_id)
-        if not memberships:
+        chosen = next((one for one in memberships if workspace_id in (None, one.workspace_id)), None)
+        if chosen is None:
             raise NotFound("user")
         cookie = random_token()
         change = life.opened(
             session_id=new_id(),
             user_id=user_id,
-            workspace_id=memberships[0].workspace_id,
-            role=memberships[0].role,
+            workspace_id=chosen.workspace_id,
+            role=chosen.role,
             epoch=user.epoch,
             device=device,
             address=caller.address,

@@ -59,8 +59,8 @@ async def revoke(deps: Deps, token: str, client_id: str, now: datetime) -> bool:
                 workspace_id=session.workspace_id,
                 client_id=client_id,
                 session_id=session.session_id,
-                target_kind="session",
-                target_id=str(session.session_id),
+                target_kind="user",
+                target_id=str(session.user_id),
             )
             await audit.add(tx.connection, [entry])
     return True

@@ -21,6 +21,12 @@ export class Problem extends Error {
     this.retryAfterMs = facts.retryAfterMs ?? 0;
   }
 
+  /** For a person, in one line: what is wrong and what helps. */
+  get words() {
+    const said = this.errors.length ? this.errors.map((one) => `${one.field}: ${one.message}.`) : [this.detail];
+    return [this.title, ...said, this.fix].filter(Boolean).map((part) => (/[.!?]$/.test(part) ? part : `${part}.`)).join(" ");
+  }
+
   /** Whether trying again by itself can help. */
   get passing() {
     return this.status === 0 || this.status === 429 || this.status >= 500;

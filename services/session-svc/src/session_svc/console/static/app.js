@@ -1,6 +1,6 @@
 // The console: the frame around the pages, what they read, live hints, and the session's state.
 
-import { Problem, remove } from "./api.js";
+import { Problem, post, remove } from "./api.js";
 import { h, icon, render } from "./dom.js";
 import { Live } from "./live.js";
 import { skeletons } from "./parts.js";
@@ -8,11 +8,13 @@ import { spot } from "./paths.js";
 import { resources, touchedBy } from "./resources.js";
 import { Session } from "./session.js";
 import { announceChanges, confirmed, toast } from "./telling.js";
-import { zone } from "./words.js";
+import { roleWord, span, zone } from "./words.js";
+import audit from "./pages/audit.js";
 import connections, { needing } from "./pages/connections.js";
 import diagnose from "./pages/diagnose.js";
 import gaps from "./pages/gaps.js";
 import integrations from "./pages/integrations.js";
+import members from "./pages/members.js";
 import notices from "./pages/notices.js";
 import notifications from "./pages/notifications.js";
 import rules from "./pages/rules.js";
@@ -25,6 +27,7 @@ import sessions from "./pages/sessions.js";
  * @property {string} icon
  * @property {import("./resources.js").Name[]} reads
  * @property {() => any} show
+ * @property {(me: any) => boolean} [may] whether this person has any use for it; default: everybody
  * @property {Record<string, (id: string, element: HTMLElement) => unknown>} [actions] by `data-action`
  */
 
@@ -32,6 +35,7 @@ import sessions from "./pages/sessions.js";
 const GROUPS = [
   ["Work", [connections, notices, rules, gaps, diagnose]],
   ["Settings", [integrations, notifications, sessions]],
+  ["Administration", [members, audit]],
 ];
 const PAGES = GROUPS.flatMap(([, pages]) => pages);
 
@@ -85,10 +89,12 @@ function side() {
     h(
       "nav.nav",
       { "aria-label": "Console" },
-      GROUPS.map(([heading, pages]) =>
+      GROUPS.map(([heading, pages]) => [heading, pages.filter((one) => one.may === undefined || (me && one.may(me)))])
+        .filter(([, pages]) => pages.length > 0)
+        .map(([heading, pages]) =>
         h(
           "div.nav-group",
-          null,
+          { "data-key": heading },
           h("p.nav-title", null, heading),
           pages.map((one) =>
             h(
@@ -105,11 +111,28 @@ function side() {
     h(
       "div.who",
       null,
-      me && h("div", null, h("p.who-name", null, me.name || me.email), h("p.quiet.small", null, `${roleWord(me.role)} · ${workspaceName(me)}`), h("p.quiet.small", null, `Times: ${zone}`)),
-      h("button.button", { type: "button", "data-action": "sign-out" }, "Sign out"),
+      me && h("div", { "data-key": "who" }, h("p.who-name", null, me.name || me.email), h("p.quiet.small", null, several(me) ? roleWord(me.role) : `${roleWord(me.role)} · ${workspaceName(me)}`), h("p.quiet.small", null, `Times: ${zone}`)),
+      me && several(me) && workspaces(me),
+      h("button.button", { type: "button", "data-action": "sign-out", "data-key": "sign-out" }, "Sign out"),
     ),
   ];
 }
+
+/** Whether there is another workspace to go to. @param {any} me */
+const several = (me) => me.workspaces.length > 1 && !me.acting_admin_user_id;
+
+/** @param {any} me */
+const workspaces = (me) =>
+  h(
+    "label.workspace",
+    { "data-key": "workspace" },
+    h("span.unseen", null, "Workspace"),
+    h(
+      "select",
+      { "data-action": "workspace" },
+      me.workspaces.map((/** @type {any} */ one) => h("option", { value: one.workspace_id, selected: one.workspace_id === me.workspace_id, "data-key": one.workspace_id }, one.name)),
+    ),
+  );
 
 function banner() {
   const { state } = session;
@@ -129,14 +152,12 @@ function banner() {
         "div.banner",
         { role: "status", "data-key": "acting" },
         icon("warning"),
-        h("span", null, `Wevion support${me.acting_admin_name ? ` (${me.acting_admin_name})` : ""} is acting as ${me.name}. Everything done is recorded; connecting and settings are left to ${me.name}.`),
+        h("span", null, `Wevion support${me.acting_admin_name ? ` (${me.acting_admin_name})` : ""} is acting as ${me.name}. Everything done is recorded. It ends in ${span((Date.parse(me.expires_at) - Date.now()) / 1000)}.`),
         h("button.button", { type: "button", "data-action": "stop-acting" }, "Stop acting"),
       ),
   ];
 }
 
-/** @param {string} role */
-const roleWord = (role) => role.replaceAll("_", " ").replace(/^./, (letter) => letter.toUpperCase());
 /** @param {any} me */
 const workspaceName = (me) => me.workspaces?.find((/** @type {any} */ one) => one.workspace_id === me.workspace_id)?.name ?? "";
 
@@ -196,6 +217,15 @@ addEventListener("popstate", () => go(location.pathname, false));
 const ACTIONS = {
   again: (id) => resources[/** @type {import("./resources.js").Name} */ (id)].read(),
   "sign-out": () => session.signOut(),
+  async workspace(_, select) {
+    try {
+      await post("/api/v1/auth/workspace", { workspace_id: /** @type {HTMLSelectElement} */ (select).value });
+      session.check(); // the JWT names the workspace
+    } finally {
+      await resources.me.read();
+      /** @type {HTMLSelectElement} */ (select).value = resources.me.data?.workspace_id;
+    }
+  },
   "stop-acting": async () => {
     await remove("/api/v1/admin/impersonations/current");
     await session.check();
@@ -212,8 +242,7 @@ async function act(element) {
     await action(element.dataset.id ?? "", element);
   } catch (error) {
     if (error instanceof Problem && error.status === 401) session.check();
-    const words = error instanceof Problem ? [error.title, error.detail, error.fix].filter(Boolean).join(" ") : "It could not be done now. Try again.";
-    toast("warning", words);
+    toast("warning", error instanceof Problem ? error.words : "It could not be done now. Try again.");
   } finally {
     element.removeAttribute("aria-disabled");
     draw();
@@ -244,7 +273,10 @@ function begin(sid) {
   live = new Live(sid);
   live.addEventListener("hint", (event) => {
     const { topic, about } = /** @type {CustomEvent} */ (event).detail;
-    if (about.kind === "session" && about.id === sid) session.check();
+    if (about.kind === "session" && about.id === sid) {
+      session.check();
+      resources.me.hint(); // it may be in another workspace now
+    }
     for (const name of touchedBy(topic, about)) resources[name].hint();
   });
   live.addEventListener("resync", () => wanted().forEach((resource) => resource.hint()));
@@ -267,9 +299,24 @@ function stop() {
 
 const wanted = () => [...new Set([...ALWAYS, ...page.reads])].map((name) => resources[name]);
 
+/** @type {string | null} */ let workspaceId = null;
+
+/** In another workspace, by this tab or another one: nothing of the old one stays on the screen. */
+function followWorkspace() {
+  const { data: me } = resources.me;
+  if (!me || me.workspace_id === workspaceId) return;
+  if (workspaceId) {
+    for (const resource of Object.values(resources)) if (resource !== resources.me) resource.forget();
+    for (const resource of wanted()) if (resource !== resources.me) resource.read();
+    toast("ok", `You are in ${workspaceName(me)} now.`);
+  }
+  workspaceId = me.workspace_id;
+}
+
 for (const resource of Object.values(resources)) {
   resource.addEventListener("change", () => {
     if (resource.problem?.status === 401) session.check();
+    if (resource === resources.me) followWorkspace();
     announceChanges(resource);
     draw();
   });

@@ -14,6 +14,7 @@ export class Resource extends EventTarget {
   /** @type {Date | null} */ readAt = null;
   #path;
   #most;
+  #still;
   #wanted = false;
   #reading = false;
   #again = false;
@@ -25,13 +26,22 @@ export class Resource extends EventTarget {
   /**
    * @param {string} name
    * @param {string} path
-   * @param {{most?: number}} [options] `most`: it is a paged list, of which so many items are read
+   * @param {{most?: number, still?: boolean}} [options] `most`: it is a paged list, of which so many items are read;
+   *   `still`: it is read when somebody asks, never by a hint
    */
-  constructor(name, path, { most = 0 } = {}) {
+  constructor(name, path, { most = 0, still = false } = {}) {
     super();
     this.name = name;
     this.#path = path;
     this.#most = most;
+    this.#still = still;
+  }
+
+  /** Read from another address from now on: a search, a filter. @param {string} path */
+  aim(path) {
+    if (path !== this.#path) this.forget();
+    this.#path = path;
+    return this.read();
   }
 
   /** Somebody looks at it from now on. */
@@ -49,7 +59,7 @@ export class Resource extends EventTarget {
 
   /** It may have changed. Many hints at once make one reading. */
   hint() {
-    if (!this.#wanted) return;
+    if (!this.#wanted || this.#still) return;
     const now = performance.now();
     this.#firstHintMs ||= now;
     this.#later(Math.min(DEBOUNCE_MS, Math.max(0, this.#firstHintMs + LONGEST_DEBOUNCE_MS - now)));
@@ -134,6 +144,8 @@ export const resources = {
   preferences: new Resource("preferences", "/api/v1/notification-preferences"),
   telegram: new Resource("telegram", "/api/v1/telegram/link"),
   sessions: new Resource("sessions", "/api/v1/auth/sessions"),
+  members: new Resource("members", "/api/v1/admin/users", { most: 200 }),
+  audit: new Resource("audit", "/api/v1/admin/audit", { most: 100, still: true }), // reading it is recorded in it
 };
 
 /** @typedef {keyof typeof resources} Name */

@@ -117,6 +117,15 @@ export function ago(iso, nowMs = Date.now()) {
   return `${count(Math.floor(seconds / size), unit)} ago`;
 }
 
+/** When a session was used, which is known to a day. @param {{last_seen_at: string}} session */
+export function lastUsed({ last_seen_at: seen }) {
+  const days = Math.floor((Date.now() - Date.parse(seen)) / 86_400_000);
+  return days < 1 ? "in the last day" : `about ${count(days, "day")} ago`;
+}
+
+/** "Support admin" @param {string} role */
+export const roleWord = (role) => sentence(role.replaceAll("_", " "));
+
 /** @param {number} number @param {string} unit */
 export const count = (number, unit) => `${number} ${unit}${number === 1 ? "" : "s"}`;
 

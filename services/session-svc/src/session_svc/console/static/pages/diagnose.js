@@ -48,7 +48,7 @@ function form() {
       "label.field",
       null,
       h("span", null, "The error or notice"),
-      h("textarea", { name: "text", rows: 5, maxlength: LONGEST, spellcheck: "false", placeholder: "Error validating access token: Session has expired …" }),
+      h("textarea.code", { name: "text", rows: 5, maxlength: LONGEST, spellcheck: "false", placeholder: "Error validating access token: Session has expired …" }),
       h("small", null, "Words, an HTTP answer, or the platform's own JSON. Leave out passwords and tokens."),
     ),
     h(

@@ -5,7 +5,7 @@ import { h, icon } from "../dom.js";
 import { badge, pageHead, reading, says, when, whenAgo } from "../parts.js";
 import { resources } from "../resources.js";
 import { toast } from "../telling.js";
-import { count } from "../words.js";
+import { count, lastUsed } from "../words.js";
 
 const acting = () => Boolean(resources.me.data?.acting_admin_user_id);
 
@@ -48,7 +48,7 @@ function card(one) {
         "div.item-words",
         null,
         h("div.item-title", null, h("h2", null, one.device || "A browser"), one.current && badge("good", "ok", "This browser"), one.support && badge("hold", "warning", "Support acts as you")),
-        h("dl.facts", null, h("div", null, h("dt", null, "From"), h("dd", null, one.address)), h("div", null, h("dt", null, "Signed in"), h("dd", null, whenAgo(one.created_at))), h("div", null, h("dt", null, "Ends, unless used"), h("dd", null, when(one.expires_at)))),
+        h("dl.facts", null, h("div", null, h("dt", null, "From"), h("dd", null, one.address)), h("div", null, h("dt", null, "Signed in"), h("dd", null, whenAgo(one.created_at))), h("div", null, h("dt", null, "Last used"), h("dd", null, lastUsed(one))), h("div", null, h("dt", null, one.support ? "Ends" : "Ends, unless used"), h("dd", null, when(one.expires_at)))),
       ),
       h("div.item-action", null, !one.current && !acting() && h("button.button", { type: "button", "data-action": "end", "data-id": one.session_id }, "End")),
     ),
