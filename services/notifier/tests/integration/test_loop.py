@@ -334,3 +334,57 @@ async def _page(world: Any, name: str) -> Any:
     person = world.people[name]
     reader = Reader(user_id=person.user_id, workspace_id=person.workspace_id, role=person.role)
     return await notices.page(world.deps, reader, before=None, state=None, limit=50, now=world.clock.now())
+
+
+async def test_a_grant_authorised_again_up_to_the_same_end_is_warned_of_at_the_next_stage(
+    world: Any, token: Any
+) -> None:
+    ends = world.clock.now() + timedelta(days=6)
+    await world.issued(_next(token, 2), expires_in=timedelta(days=6), how=IssuedHow.REAUTHORIZE)
+    await world.expiring(_next(token, 2), "7d", ends)
+    await world.later()
+    await world.revoked(_next(token, 3))
+    await world.later()
+    await world.issued(_next(token, 4), expires_in=ends - world.clock.now(), how=IssuedHow.REAUTHORIZE)
+    world.clock.set(ends - timedelta(days=3))
+    await world.expiring(_next(token, 4), "3d", ends)
+    await world.later()
+    shown, unread = await _page(world, "mia")
+    assert [(item.view.code, item.view.stage, item.view.resolution) for item in shown] == [
+        (NoticeCode.TOKEN_REVOKED, "", "renewed"),
+        (NoticeCode.TOKEN_EXPIRING, "3d", None),
+    ]
+    assert unread == 1
+    subjects = [mail["Subject"] for mail in world.mailbox.to("mia@agency.example")]
+    assert subjects[0] == "Meta access ends in 5 days and 23 hours"
+    assert subjects[-1] == "Meta access ends in 2 days and 23 hours"
+    # It is renewed at last: the one follow-up that the second warning deserves.
+    await world.issued(_next(token, 5), how=IssuedHow.REAUTHORIZE)
+    await world.later()
+    assert world.mailbox.to("mia@agency.example")[-1]["Subject"] == "Meta access was renewed"
+
+
+async def test_a_renewal_that_brings_the_end_closer_leaves_one_warning(world: Any, token: Any) -> None:
+    far, near = world.clock.now() + timedelta(days=13), world.clock.now() + timedelta(days=6)
+    await world.issued(_next(token, 2), expires_in=timedelta(days=13), how=IssuedHow.REAUTHORIZE)
+    await world.expiring(_next(token, 2), "14d", far)
+    await world.issued(_next(token, 3), expires_in=timedelta(days=6), how=IssuedHow.REAUTHORIZE)
+    await world.expiring(_next(token, 3), "7d", near)
+    await world.later()
+    shown, _ = await _page(world, "mia")
+    assert [(item.view.expires_at, item.view.resolution) for item in shown] == [(near, None), (far, "superseded")]
+    assert len(world.mailbox.to("mia@agency.example")) == 1
+
+
+async def test_who_became_an_admin_meanwhile_is_told_of_the_next_stage(world: Any, token: Any) -> None:
+    ends = world.clock.now() + timedelta(days=6)
+    await world.issued(_next(token, 2), expires_in=timedelta(days=6), how=IssuedHow.REAUTHORIZE)
+    await world.expiring(_next(token, 2), "7d", ends)
+    await world.later()
+    world.person("eve", "admin")
+    world.clock.advance(timedelta(days=3))
+    await world.know_people()
+    await world.expiring(_next(token, 2), "3d", ends)
+    await world.later()
+    assert len(world.mailbox.to("eve@agency.example")) == 1
+    assert len(world.mailbox.to("mia@agency.example")) == 2

@@ -22,7 +22,16 @@ from common.contracts import (
     TokenStateV1,
     TokenStatus,
 )
-from notifier.core.conditions import Resolution, escalates, is_critical, judge, stage_length, tell
+from notifier.core.conditions import (
+    Resolution,
+    comes_back,
+    escalates,
+    is_critical,
+    judge,
+    stage_length,
+    tell,
+    tell_rules,
+)
 from notifier.core.tokens import Reading, Token, fold
 
 NOW = datetime(2026, 9, 14, 12, 0, tzinfo=UTC)
@@ -180,6 +189,7 @@ C, R = NoticeCode, Resolution
         (C.TOKEN_EXPIRING, _token(), None),
         (C.TOKEN_EXPIRING, _token(status=S.DEGRADED), None),
         (C.TOKEN_EXPIRING, _token(expires_at=LATE), R.RENEWED),
+        (C.TOKEN_EXPIRING, _token(expires_at=NOW), R.SUPERSEDED),  # a renewal brought the end closer
         (C.TOKEN_EXPIRING, _token(expires_at=None), R.RENEWED),
         (C.TOKEN_EXPIRING, _token(status=S.EXPIRED), R.SUPERSEDED),
         (C.TOKEN_EXPIRING, _token(**REVOKED_THERE), R.SUPERSEDED),
@@ -198,6 +208,9 @@ C, R = NoticeCode, Resolution
         (C.ACCOUNT_ACCESS_LOST, _token(), None),
         (C.ACCOUNT_ACCESS_LOST, _token(**REVOKED_THERE), R.SUPERSEDED),
         (C.ACCOUNT_ACCESS_LOST, _token(**REVOKED_HERE), R.ENDED),
+        (C.RULES_PAUSED, _token(**REVOKED_HERE), None),
+        (C.RULES_PAUSED, _token(status=S.EXPIRED), None),
+        (C.RULES_PAUSED, _token(status=S.DEGRADED), R.RENEWED),
         (C.PLATFORM_INCIDENT, _token(), None),
         (C.DATA_GAP, _token(), None),
         (C.TOKEN_REVOKED, None, None),
@@ -205,6 +218,26 @@ C, R = NoticeCode, Resolution
 )
 def test_judge(code: NoticeCode, token: Token | None, resolution: Resolution | None) -> None:
     assert judge(code, SOON, token) is resolution
+
+
+@pytest.mark.parametrize(
+    ("token", "episode"),
+    [
+        (_token(status=S.REVOKED, cause=RevocationCause.DISCONNECTED, outage=4), 4),
+        (_token(status=S.EXPIRED, outage=6), 6),
+        (_token(status=S.REVOKED, kind=TokenKind.INTEGRATION, outage=2), 2),
+        (_token(outage=4), None),
+        (_token(status=S.DEGRADED, outage=4), None),
+        (_token(status=S.REVOKED, kind=TokenKind.TELEGRAM_LINK, outage=4), None),
+    ],
+)
+def test_rules_stand_still_for_a_dead_connection_once_an_outage(token: Token, episode: int | None) -> None:
+    fact = tell_rules(token)
+    assert (None if fact is None else (fact.code, fact.episode)) == (episode and (C.RULES_PAUSED, episode))
+
+
+def test_only_what_is_not_numbered_by_a_version_comes_back_under_the_same_identity() -> None:
+    assert {code for code in NoticeCode if comes_back(code)} == {C.TOKEN_EXPIRING, C.RULES_PAUSED}
 
 
 @pytest.mark.parametrize(

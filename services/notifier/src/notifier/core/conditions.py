@@ -31,6 +31,8 @@ OLD_NEWS: Final = timedelta(days=7)
 CONNECTIONS: Final = frozenset({TokenKind.PLATFORM_OAUTH, TokenKind.INTEGRATION})
 TOKEN_CODES: Final = frozenset({NoticeCode.TOKEN_EXPIRING, NoticeCode.TOKEN_EXPIRED, NoticeCode.TOKEN_REVOKED})
 DEAD_CODES: Final = frozenset({NoticeCode.TOKEN_EXPIRED, NoticeCode.TOKEN_REVOKED})
+NAMES_ITS_RULES: Final = DEAD_CODES | {NoticeCode.ACCOUNT_ACCESS_LOST}
+"""Notices with a line about the rules that stand still: where one of these is, the rules need none of their own."""
 URGENT_BELOW: Final = timedelta(days=1)
 
 
@@ -102,6 +104,23 @@ def _tell_expiring(token: Token, body: TokenExpiringV1, now: datetime) -> Told:
     return Told(_about(token, NoticeCode.TOKEN_EXPIRING, _seconds(body.expires_at), stage=body.stage))
 
 
+def tell_rules(token: Token) -> Fact | None:
+    """That rules stand still for a dead token, if it is dead: for those deaths that have no notice of their own."""
+    if token.status.alive or token.kind not in CONNECTIONS:
+        return None
+    return _about(token, NoticeCode.RULES_PAUSED, token.outage)
+
+
+def comes_back(code: NoticeCode) -> bool:
+    """Whether a fact that was over may be true again under the same identity.
+
+    A grant that ended and was authorised again up to the very same moment expires then, as the warning before said;
+    and of a dead grant one more rule may be paused after all had returned. A death is numbered by its version, so the
+    next one is another.
+    """
+    return code in (NoticeCode.TOKEN_EXPIRING, NoticeCode.RULES_PAUSED)
+
+
 def _tell_dead(token: Token) -> Told:
     if token.status is TokenStatus.EXPIRED and token.kind in CONNECTIONS:
         ended = token.expires_at
@@ -170,6 +189,8 @@ def judge(  # noqa: C901, PLR0911  a table: one answer per case
             if token.ended_by_own_will:
                 return Resolution.ENDED
             return None if token.status.alive else Resolution.SUPERSEDED
+        case NoticeCode.RULES_PAUSED:
+            return Resolution.RENEWED if token.status.alive else None
         case _:
             return None
 
@@ -179,7 +200,10 @@ def _judge_expiring(expires_at: datetime | None, token: Token) -> Resolution | N
         return Resolution.ENDED
     if not token.status.alive:
         return Resolution.SUPERSEDED
-    return Resolution.RENEWED if _renewed(expires_at, token) else None
+    if _renewed(expires_at, token):
+        return Resolution.RENEWED
+    # A renewal may bring the end closer (platforms shorten lifetimes): the warning of the new date says what is true.
+    return None if token.expires_at == expires_at else Resolution.SUPERSEDED
 
 
 def _renewed(expires_at: datetime | None, token: Token) -> bool:

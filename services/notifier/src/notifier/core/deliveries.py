@@ -72,6 +72,7 @@ class Reached:
     workspace_id: UUID
     channel: NoticeChannel
     delivery_id: UUID
+    stage: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

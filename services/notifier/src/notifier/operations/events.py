@@ -48,14 +48,7 @@ async def take(deps: Deps, event: Event[EventBody], now: datetime) -> None:
             case PlatformIncidentV1():
                 await _incident(connection, deps, body, now)
             case RulePausedV1() | RuleResumedV1():
-                await tokens.save_rule(
-                    connection,
-                    body.rule_id,
-                    body.token_id,
-                    name=body.rule_name,
-                    paused=isinstance(body, RulePausedV1),
-                    version=body.version,
-                )
+                await _rule(connection, deps, body, now)
             case DataGapClosedV1():
                 await _gap(connection, deps, body, now)
             case AccountAccessChangedV1():
@@ -79,6 +72,24 @@ async def _token(connection: Connection, deps: Deps, body: TokenEvent, now: date
         metrics.EVENTS.labels(told.why_not).inc()
     if reading is Reading.NEWS:
         await telling.settle(connection, deps, token, now)
+        await telling.follow_rules(connection, deps, token, now)
+
+
+async def _rule(connection: Connection, deps: Deps, body: RulePausedV1 | RuleResumedV1, now: datetime) -> None:
+    await tokens.lock(connection, body.token_id)
+    await tokens.save_rule(
+        connection,
+        body.rule_id,
+        body.token_id,
+        name=body.rule_name,
+        paused=isinstance(body, RulePausedV1),
+        paused_at=body.auto_paused_at,
+        version=body.version,
+    )
+    # Also after a late event: the rule may have moved on to another token, and left this one without any.
+    token = await tokens.get(connection, body.token_id)
+    if token is not None:
+        await telling.follow_rules(connection, deps, token, now, rule_id=body.rule_id)
 
 
 async def _incident(connection: Connection, deps: Deps, body: PlatformIncidentV1, now: datetime) -> None:

@@ -19,7 +19,7 @@ from notifier.core.routing import Person, plan, recipients
 from notifier.core.tokens import Token
 from notifier.operations import wishes
 from notifier.operations.deps import SOURCE, Deps
-from notifier.store import conditions, deliveries, notices, people
+from notifier.store import conditions, deliveries, notices, people, tokens
 
 FOLLOWED_UP: Final = frozenset({Resolution.RENEWED, Resolution.CLOSED})
 """Endings worth a message. A superseded notice has a successor that says more."""
@@ -42,10 +42,12 @@ async def tell(connection: Connection, deps: Deps, fact: Fact, now: datetime) ->
         metrics.EVENTS.labels("told").inc()
         if not complete:
             await people.hurry(connection, workspaces, now)
+        if fact.code in rules.NAMES_ITS_RULES:
+            await _end_rules_notice(connection, deps, fact.subject_id, Resolution.SUPERSEDED, now)
         if held_by is None:
             await announce(connection, deps, condition, await _people_of(connection, fact), now)
-    elif condition.open and rules.escalates(condition.fact.stage, fact.stage):
-        await _escalate(connection, deps, condition, fact.stage, now)
+    elif condition.open or rules.comes_back(fact.code):
+        await _again(connection, deps, condition, fact.stage, now)
     else:
         metrics.EVENTS.labels("known").inc()
 
@@ -84,15 +86,47 @@ async def announce(
         await _plan(connection, deps, condition, [(person, known[person.user_id]) for person in chunk], now)
 
 
-async def _escalate(connection: Connection, deps: Deps, condition: Condition, stage: str, now: datetime) -> None:
-    await conditions.escalate(connection, condition.condition_id, stage, now)
-    await deliveries.drop_waiting_of(connection, condition.condition_id, "superseded", now, keep_stage=stage)
+async def _again(connection: Connection, deps: Deps, condition: Condition, stage: str, now: datetime) -> None:
+    """A fact is told that is known: it may be more urgent now, or be true again after it was over."""
+    closer = rules.escalates(condition.fact.stage, stage)
+    if condition.open and not closer:
+        metrics.EVENTS.labels("known").inc()
+        return
+    if not condition.open:
+        await deliveries.forget_follow_ups_of(connection, condition.condition_id)
+    await conditions.stand(connection, condition.condition_id, stage if closer else condition.fact.stage, now)
+    if closer:
+        await deliveries.drop_waiting_of(connection, condition.condition_id, "superseded", now, keep_stage=stage)
     again = await conditions.lock_fact(connection, condition.fact)
     assert again is not None  # noqa: S101  it is locked
-    told = await _say_again(connection, condition, now, unread=True)
-    known = await people.of_pairs(connection, [(notice.workspace_id, notice.user_id) for notice in told])
-    ids = {notice.user_id: notice.notice_id for notice in told}
-    await _plan(connection, deps, again, [(person, ids[person.user_id]) for person in known.values()], now)
+    await _say_again(connection, again, now, unread=closer)
+    # Not only those who have its notice: who became an admin since the last stage is told of this one.
+    await announce(connection, deps, again, await _people_of(connection, again.fact), now)
+
+
+async def follow_rules(
+    connection: Connection, deps: Deps, token: Token, now: datetime, *, rule_id: UUID | None = None
+) -> None:
+    """Tell of rules that stand still without a notice of their token, and of their return; or do nothing.
+
+    A rule's pause and the death that it follows from arrive in any order, so this looks at what is known of both: it
+    is called after either. With `rule_id`, that rule alone is new.
+    """
+    fact = rules.tell_rules(token)
+    if fact is not None and await tokens.untold_pause(
+        connection, token.token_id, since=now - rules.OLD_NEWS, rule_id=rule_id
+    ):
+        await tell(connection, deps, fact, now)
+    elif not await tokens.any_rule_paused(connection, token.token_id):
+        await _end_rules_notice(connection, deps, token.token_id, Resolution.RENEWED, now)
+
+
+async def _end_rules_notice(
+    connection: Connection, deps: Deps, token_id: UUID, resolution: Resolution, now: datetime
+) -> None:
+    for condition in await conditions.lock_open_of_token(connection, token_id):
+        if condition.code is NoticeCode.RULES_PAUSED:
+            await resolve(connection, deps, condition, resolution, now)
 
 
 async def _say_again(
@@ -187,6 +221,7 @@ async def follow_up(connection: Connection, deps: Deps, condition_ids: Sequence[
             channel=reached.channel,
             kind=Kind.FOLLOW_UP,
             due_at=now + deps.pace.settle,
+            stage=reached.stage,
             edits=reached.delivery_id if reached.channel is NoticeChannel.TELEGRAM else NOTHING,
         )
         for reached in await deliveries.unanswered(connection, condition_ids)

@@ -105,9 +105,14 @@ async def set_complete(connection: Connection, condition_ids: Collection[UUID]) 
     )
 
 
-async def escalate(connection: Connection, condition_id: UUID, stage: str, now: datetime) -> None:
+async def stand(connection: Connection, condition_id: UUID, stage: str, now: datetime) -> None:
+    """It is true, at this stage: after a less urgent one, or again after it was over."""
     await connection.execute(
-        "UPDATE condition SET stage = $2, updated_at = $3 WHERE condition_id = $1", condition_id, stage, now
+        """UPDATE condition SET stage = $2, updated_at = $3, resolved_at = NULL, resolution = NULL
+            WHERE condition_id = $1""",
+        condition_id,
+        stage,
+        now,
     )
 
 

@@ -251,15 +251,16 @@ async def finish_lines(
 
 
 async def unanswered(connection: Connection, condition_ids: Collection[UUID]) -> list[Reached]:
-    """Whom a message about these conditions reached, where no follow-up is planned yet; the last one per channel."""
+    """Whom a message about these conditions reached, where none follows it up yet; the last one per channel."""
     rows = await connection.fetch(
-        """SELECT DISTINCT ON (n.notice_id, l.channel)
-                  n.notice_id, n.user_id, n.workspace_id, l.channel, l.delivery_id
-             FROM notice n JOIN delivery_line l ON l.notice_id = n.notice_id
-            WHERE n.condition_id = ANY($1::uuid[]) AND l.purpose = 'alert' AND l.state = 'sent'
-              AND NOT EXISTS (SELECT 1 FROM delivery_line f WHERE f.notice_id = n.notice_id
-                                 AND f.channel = l.channel AND f.purpose = 'follow_up')
-            ORDER BY n.notice_id, l.channel, l.finished_at DESC""",
+        """SELECT * FROM (
+             SELECT DISTINCT ON (n.notice_id, l.channel)
+                    n.notice_id, n.user_id, n.workspace_id, l.channel, l.delivery_id, l.stage
+               FROM notice n JOIN delivery_line l ON l.notice_id = n.notice_id
+              WHERE n.condition_id = ANY($1::uuid[]) AND l.purpose = 'alert' AND l.state = 'sent'
+              ORDER BY n.notice_id, l.channel, l.finished_at DESC) AS last
+            WHERE NOT EXISTS (SELECT 1 FROM delivery_line f WHERE f.notice_id = last.notice_id
+                                 AND f.channel = last.channel AND f.purpose = 'follow_up' AND f.stage = last.stage)""",
         list(condition_ids),
     )
     return [
@@ -269,9 +270,20 @@ async def unanswered(connection: Connection, condition_ids: Collection[UUID]) ->
             workspace_id=row["workspace_id"],
             channel=NoticeChannel(row["channel"]),
             delivery_id=row["delivery_id"],
+            stage=row["stage"],
         )
         for row in rows
     ]
+
+
+async def forget_follow_ups_of(connection: Connection, condition_id: UUID) -> None:
+    """Take back what still waits to say that it is over: it is not."""
+    await connection.execute(
+        """DELETE FROM delivery_line l USING notice n
+            WHERE n.condition_id = $1 AND l.notice_id = n.notice_id AND l.purpose = 'follow_up'
+              AND l.state = 'waiting'""",
+        condition_id,
+    )
 
 
 async def forget_waiting_of(connection: Connection, condition_ids: Collection[UUID]) -> None:

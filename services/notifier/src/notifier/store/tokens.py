@@ -71,20 +71,57 @@ async def makers_by_workspace(
 
 
 async def save_rule(
-    connection: Connection, rule_id: UUID, token_id: UUID, *, name: str, paused: bool, version: int
+    connection: Connection,
+    rule_id: UUID,
+    token_id: UUID,
+    *,
+    name: str,
+    paused: bool,
+    paused_at: datetime,
+    version: int,
 ) -> bool:
     """Note a rule's pause or return; False when something newer is known."""
     status = await connection.execute(
-        """INSERT INTO paused_rule AS held (rule_id, token_id, name, paused, version) VALUES ($1, $2, $3, $4, $5)
-           ON CONFLICT (rule_id) DO UPDATE SET token_id = $2, name = $3, paused = $4, version = $5
+        """INSERT INTO paused_rule AS held (rule_id, token_id, name, paused, version, paused_at)
+           VALUES ($1, $2, $3, $4, $5, $6)
+           ON CONFLICT (rule_id) DO UPDATE SET token_id = $2, name = $3, paused = $4, version = $5, paused_at = $6
             WHERE held.version < $5""",
         rule_id,
         token_id,
         name,
         paused,
         version,
+        paused_at,
     )
     return status == "INSERT 0 1"
+
+
+async def untold_pause(connection: Connection, token_id: UUID, *, since: datetime, rule_id: UUID | None = None) -> bool:
+    """Whether a rule of this token (or this one rule) was paused after `since`, and no notice of the token says so.
+
+    One says so that stands, or that stood when the pause began. A notice that an incident held was seen by nobody;
+    while it is held, though, it is not known yet whether there will be one.
+    """
+    found: bool = await connection.fetchval(
+        """SELECT EXISTS (
+             SELECT 1 FROM paused_rule r
+              WHERE r.token_id = $1 AND r.paused AND r.paused_at > $2 AND ($3::uuid IS NULL OR r.rule_id = $3)
+                AND NOT EXISTS (
+                  SELECT 1 FROM condition c
+                   WHERE c.token_id = $1 AND c.code IN ('TOKEN_EXPIRED', 'TOKEN_REVOKED', 'ACCOUNT_ACCESS_LOST')
+                     AND (c.resolved_at IS NULL OR (c.held_by IS NULL AND c.resolved_at >= r.paused_at))))""",
+        token_id,
+        since,
+        rule_id,
+    )
+    return found
+
+
+async def any_rule_paused(connection: Connection, token_id: UUID) -> bool:
+    found: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT 1 FROM paused_rule WHERE token_id = $1 AND paused)", token_id
+    )
+    return found
 
 
 async def paused_rules(connection: Connection, token_ids: Collection[UUID]) -> dict[UUID, int]:
