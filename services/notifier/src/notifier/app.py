@@ -4,6 +4,8 @@ from datetime import timedelta
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
+import aiohttp
+
 from common.contracts import NoticeChannel
 from common.crypto import Keyring
 from common.runtime.clock import Clock
@@ -36,7 +38,7 @@ async def run(settings: NotifierSettings) -> None:
             for periodic in work:
                 periodic.poke()
 
-        channels = open_channels(settings, service.clock)
+        channels = open_channels(settings, service.http(), service.clock)
         deps = Deps(
             pool=pool,
             texts=load_texts(settings.public_url),
@@ -77,7 +79,7 @@ async def run(settings: NotifierSettings) -> None:
             verifier,
         )
         if bot is not None:
-            _receive_updates(service, settings, deps, bot)  # after serve: its library takes a while to load
+            _receive_updates(service, settings, deps, bot)
         try:
             await service.run()
         finally:
@@ -85,7 +87,9 @@ async def run(settings: NotifierSettings) -> None:
                 await channel.close()
 
 
-def open_channels(settings: NotifierSettings, clock: Clock) -> dict[NoticeChannel, Channel]:
+def open_channels(
+    settings: NotifierSettings, http: aiohttp.ClientSession, clock: Clock
+) -> dict[NoticeChannel, Channel]:
     """The push channels that are set up."""
     channels: dict[NoticeChannel, Channel] = {}
     if settings.smtp_host is not None:
@@ -106,6 +110,7 @@ def open_channels(settings: NotifierSettings, clock: Clock) -> dict[NoticeChanne
     if settings.telegram_bot_token is not None:
         rate = settings.telegram_rate_per_s
         channels[NoticeChannel.TELEGRAM] = TelegramChannel(
+            http,
             settings.telegram_bot_token,
             api_url=settings.telegram_api_url,
             throttle=Throttle(rate=rate, burst=max(int(rate), 1), clock=clock),

@@ -82,6 +82,7 @@ async def telegram_world(world: Any) -> AsyncIterator[Telegram]:
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http,
     ):
         bot = TelegramChannel(
+            http,
             SecretStr(BOT_TOKEN),
             api_url=f"{simulator.url}/api.telegram.org",
             throttle=Throttle(rate=1000, burst=1000, clock=world.clock),

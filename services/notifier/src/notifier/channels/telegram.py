@@ -1,97 +1,167 @@
-"""Telegram, as the rest of the notifier sees it.
+"""Telegram: messages to linked chats, answers to people who talk to the bot, and what they say."""
 
-The client library is loaded when it is first needed, in a thread: it is large, and nobody should wait for it, least of
-all an installation without a bot.
-"""
-
-import asyncio
 from collections.abc import Sequence
-from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import Any, Final
 
+import aiohttp
 from pydantic import SecretStr
 
 from common.contracts import NoticeChannel
+from common.runtime.errors import Permanent, Retryable
+from common.telemetry import logs
+from notifier.channels import telegram_updates
 from notifier.channels.base import Parcel
+from notifier.channels.bot_api import TIMEOUT_S, BotApi, NoAnswerError, RefusedError
 from notifier.channels.throttle import Throttle
-from notifier.core.delivery import Outcome
+from notifier.core.delivery import Answer, Outcome
 from notifier.core.telegram import Button, Incoming
 
-if TYPE_CHECKING:
-    from notifier.channels.bot_api import BotApi
+_log = logs.get_logger("channels.telegram")
 
-_LIBRARY = "notifier.channels.bot_api"
+POLL_S: Final = 20
+_LONGEST: Final = 4_096
+_GONE: Final = ("chat not found", "user is deactivated", "bot was kicked", "group chat was deleted", "peer_id_invalid")
+_UNCHANGED: Final = "message is not modified"
+_SERVER_ERROR: Final = 500
+_OUR_TOKEN: Final = frozenset({401, 404})
+"""For a malformed token sources disagree on the status: both mean that ours is not taken."""
 
 
 class TelegramChannel:
-    """One bot."""
+    """One bot. `http` belongs to the caller."""
 
     name = NoticeChannel.TELEGRAM
     repeat_is_recognised = False
 
-    def __init__(self, token: SecretStr, *, api_url: str, throttle: Throttle) -> None:
-        self._token = token
-        self._api_url = api_url
+    def __init__(self, http: aiohttp.ClientSession, token: SecretStr, *, api_url: str, throttle: Throttle) -> None:
+        self._api = BotApi(http, token, api_url)
         self._throttle = throttle
-        self._api: BotApi | None = None
         self._username = ""
 
     async def username(self) -> str:
-        """The bot's name, for deep links; asked once.
-
-        Raises:
-            Retryable: Telegram does not answer.
-            Permanent: it does not take the bot's token.
-
-        """
+        """The bot's name, for deep links; asked once. Raises as `updates` does."""
         if not self._username:
-            self._username = await (await self._loaded()).username()
+            me = await self._ask("getMe")
+            self._username = str(me.get("username", "")) if isinstance(me, dict) else ""
         return self._username
 
     async def send(self, parcel: Parcel) -> Outcome:
         """Send a message, or edit an earlier one. See `Channel.send`."""
-        api = await self._loaded()
         await self._throttle.wait()
-        return await api.send(parcel)
+        chat_id = int(parcel.address)
+        try:
+            if parcel.edits:
+                await self._api.call("editMessageText", _edit(chat_id, int(parcel.edits), parcel.html))
+                return Outcome(Answer.ACCEPTED, reference=parcel.edits)
+            sent = await self._api.call("sendMessage", _message(chat_id, parcel.html, ()))
+        except RefusedError as error:
+            return self._read(error, parcel)
+        except NoAnswerError as error:
+            return Outcome(Answer.UNKNOWN if error.may_be_done else Answer.CHANNEL_DOWN, detail=error.kind)
+        return Outcome(Answer.ACCEPTED, reference=str(sent.get("message_id", "")) if isinstance(sent, dict) else "")
 
     async def say(self, chat_id: int, text: str, buttons: Sequence[Button] = ()) -> None:
         """Answer somebody in a chat. An answer that cannot be given is only noted: they will ask again."""
-        await (await self._loaded()).say(chat_id, text, buttons)
+        await self._quietly("sendMessage", _message(chat_id, text, buttons))
 
     async def replace(self, chat_id: int, message_id: int, text: str) -> None:
         """Put the outcome in the place of our question; its buttons go."""
-        await (await self._loaded()).replace(chat_id, message_id, text)
+        await self._quietly("editMessageText", _edit(chat_id, message_id, text))
 
     async def acknowledge(self, callback_id: str) -> None:
         """Stop the progress circle on a pressed button."""
-        await (await self._loaded()).acknowledge(callback_id)
+        await self._quietly("answerCallbackQuery", {"callback_query_id": callback_id})
 
     async def updates(self, offset: int | None) -> list[Incoming]:
-        """Wait for updates after `offset`. Raises as `username` does."""
-        return await (await self._loaded()).updates(offset)
+        """Wait for updates after `offset` (long poll). Asking for an offset forgets everything before it.
 
-    async def parse(self, raw: bytes) -> Incoming:
+        Raises:
+            Retryable: Telegram does not answer, or another reader is at work.
+            Permanent: it does not take the bot's token.
+
+        """
+        given: dict[str, Any] = {"timeout": POLL_S, "allowed_updates": telegram_updates.WANTED}
+        if offset is not None:
+            given["offset"] = offset
+        found = await self._ask("getUpdates", given, timeout_s=POLL_S + TIMEOUT_S)
+        try:
+            return [telegram_updates.read(document) for document in found]
+        except (ValueError, TypeError):
+            raise Retryable("Telegram: getUpdates: no usable answer") from None
+
+    def parse(self, raw: bytes) -> Incoming:
         """An update as a webhook brings it. Raises ValueError for anything else."""
-        await self._loaded()
-        found: Incoming = import_module(_LIBRARY).parse(raw)
-        return found
+        return telegram_updates.parse(raw)
 
     async def use_webhook(self, url: str, secret: SecretStr) -> None:
-        """Have updates posted to `url`. Raises as `username` does."""
-        await (await self._loaded()).use_webhook(url, secret)
+        """Have updates posted to `url`. Raises as `updates` does."""
+        given = {
+            "url": url,
+            "secret_token": secret.get_secret_value(),
+            "allowed_updates": telegram_updates.WANTED,
+        }
+        await self._ask("setWebhook", given)
 
     async def use_polling(self) -> None:
-        """End a webhook, which would make polling impossible. Raises as `username` does."""
-        await (await self._loaded()).use_polling()
+        """End a webhook, which would make polling impossible. Raises as `updates` does."""
+        await self._ask("deleteWebhook")
 
     async def close(self) -> None:
-        """Close the connections."""
-        if self._api is not None:
-            await self._api.close()
+        """Nothing is held: the connections are the session's."""
 
-    async def _loaded(self) -> "BotApi":
-        if self._api is None:
-            library = await asyncio.to_thread(import_module, _LIBRARY)
-            if self._api is None:  # two callers may have waited for the import
-                self._api = library.BotApi(self._token, self._api_url)
-        return self._api
+    async def _ask(self, method: str, given: dict[str, Any] | None = None, *, timeout_s: float = TIMEOUT_S) -> Any:
+        try:
+            return await self._api.call(method, given, timeout_s=timeout_s)
+        except RefusedError as error:
+            if error.status in _OUR_TOKEN:
+                raise Permanent("Telegram does not take the token of WEVION_TELEGRAM_BOT_TOKEN") from None
+            raise Retryable(f"Telegram: {method}: refused with {error.status}") from None
+        except NoAnswerError as error:
+            raise Retryable(f"Telegram: {method}: {error.kind}") from None
+
+    async def _quietly(self, method: str, given: dict[str, Any]) -> None:
+        try:
+            await self._ask(method, given)
+        except (Retryable, Permanent) as error:
+            _log.warning("chat_not_answered", method=method, error=str(error))
+
+    def _read(self, error: RefusedError, parcel: Parcel) -> Outcome:  # noqa: PLR0911  a table: one answer per signal
+        detail = f"telegram_{error.status}"
+        said = error.description.lower()
+        match error.status:
+            case 429:
+                return Outcome(Answer.TRY_LATER, retry_after_s=error.retry_after_s, detail=detail)
+            case 403:
+                return Outcome(Answer.ADDRESS_DEAD, detail=detail)
+            case status if status in _OUR_TOKEN:
+                _log.error("bot_token_refused", status=status)
+                return Outcome(Answer.CHANNEL_DOWN, detail=detail)
+            case status if status >= _SERVER_ERROR:
+                return Outcome(Answer.TRY_LATER, detail=detail)
+        if error.moved_to is not None:
+            return Outcome(Answer.TRY_LATER, retry_after_s=0, new_address=str(error.moved_to), detail=detail)
+        if _UNCHANGED in said:
+            return Outcome(Answer.ACCEPTED, reference=parcel.edits)
+        dead = any(words in said for words in _GONE)
+        return Outcome(Answer.ADDRESS_DEAD if dead else Answer.MESSAGE_REFUSED, detail=detail)
+
+
+def _message(chat_id: int, text: str, buttons: Sequence[Button]) -> dict[str, Any]:
+    given = _text(chat_id, text)
+    if buttons:
+        keyboard = [[{"text": button.label, "callback_data": button.data}] for button in buttons]
+        given["reply_markup"] = {"inline_keyboard": keyboard}
+    return given
+
+
+def _edit(chat_id: int, message_id: int, text: str) -> dict[str, Any]:
+    return _text(chat_id, text) | {"message_id": message_id}
+
+
+def _text(chat_id: int, text: str) -> dict[str, Any]:
+    return {
+        "chat_id": chat_id,
+        "text": text[:_LONGEST],
+        "parse_mode": "HTML",
+        "link_preview_options": {"is_disabled": True},
+    }

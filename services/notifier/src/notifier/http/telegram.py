@@ -113,7 +113,7 @@ def webhook_routes(deps: Deps, clock: Clock, bot: TelegramChannel | None, *, sec
         if not hmac.compare_digest(given.encode(), secret.get_secret_value().encode()):
             raise Problem(403, "wrong_secret", "The secret token is missing or wrong")
         try:
-            update = await bot.parse(body)
+            update = bot.parse(body)
         except ValueError:
             raise Problem(400, "not_an_update", "The body is not an update of the Bot API") from None
         try:

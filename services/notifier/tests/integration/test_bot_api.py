@@ -1,0 +1,108 @@
+"""What Telegram refuses, loses or hides, and what follows: against the simulator's Bot API, over real HTTP."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+from pydantic import SecretStr
+
+from common.contracts import NoticeChannel
+from common.runtime.errors import Permanent, Retryable
+from notifier.channels.base import Parcel
+from notifier.channels.telegram import TelegramChannel
+from notifier.channels.throttle import Throttle
+from notifier.core.delivery import Answer, Outcome
+
+A = Answer
+
+
+def _other_bot(telegram_world: Any, token: str, api_url: str | None = None) -> TelegramChannel:
+    return TelegramChannel(
+        telegram_world.http,
+        SecretStr(token),
+        api_url=api_url or f"{telegram_world.simulator.url}/api.telegram.org",
+        throttle=Throttle(rate=1000, burst=1000, clock=telegram_world.world.clock),
+    )
+
+
+async def _chat(telegram_world: Any) -> str:
+    await telegram_world.linked("mia")
+    return str(await telegram_world.world.count("SELECT chat_id FROM telegram_link"))
+
+
+async def _send(bot: TelegramChannel, chat: str, edits: str = "") -> Outcome:
+    return await bot.send(Parcel(delivery_id=UUID(int=5), address=chat, reader="Mia", html="<b>x</b>", edits=edits))
+
+
+@pytest.mark.parametrize(
+    ("fault", "answer"),
+    [
+        ({"kind": "rate_limit", "retry_after": 7}, A.TRY_LATER),
+        ({"kind": "status", "status": 500}, A.TRY_LATER),
+        ({"kind": "html", "status": 502}, A.TRY_LATER),
+        ({"kind": "status", "status": 401}, A.CHANNEL_DOWN),
+        ({"kind": "status", "status": 404}, A.CHANNEL_DOWN),
+        ({"kind": "status", "status": 403}, A.ADDRESS_DEAD),
+        ({"kind": "status", "status": 400}, A.MESSAGE_REFUSED),
+        ({"kind": "reset"}, A.UNKNOWN),
+        ({"kind": "reset_after_answer"}, A.UNKNOWN),
+        ({"kind": "malformed"}, A.UNKNOWN),
+    ],
+)
+async def test_each_trouble_has_its_answer(telegram_world: Any, fault: dict[str, Any], answer: Answer) -> None:
+    chat = await _chat(telegram_world)
+    await telegram_world.order("faults", provider="telegram", endpoint="sendMessage", count=1, **fault)
+    outcome = await _send(telegram_world.bot, chat)
+    assert outcome.answer is answer
+    assert outcome.retry_after_s == fault.get("retry_after")
+    assert "SimWevionBotToken" not in repr(outcome)
+    assert (await _send(telegram_world.bot, chat)).answer is A.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("what", "answer"), [("block", A.ADDRESS_DEAD), ("deactivate", A.ADDRESS_DEAD), ("migrate", A.TRY_LATER)]
+)
+async def test_what_people_do_to_a_chat(telegram_world: Any, what: str, answer: Answer) -> None:
+    chat = await _chat(telegram_world)
+    await telegram_world.order(f"telegram/{what}", user="avery")
+    outcome = await _send(telegram_world.bot, chat)
+    assert outcome.answer is answer
+    assert bool(outcome.new_address) is (what == "migrate")
+
+
+async def test_a_chat_that_never_was_is_a_dead_address(telegram_world: Any) -> None:
+    assert (await _send(telegram_world.bot, "12345")).answer is A.ADDRESS_DEAD
+
+
+async def test_an_edit_that_changes_nothing_counts_as_made(telegram_world: Any) -> None:
+    chat = await _chat(telegram_world)
+    first = await _send(telegram_world.bot, chat)
+    for _ in range(2):
+        again = await _send(telegram_world.bot, chat, edits=first.reference)
+        assert (again.answer, again.reference) == (A.ACCEPTED, first.reference)
+
+
+async def test_an_api_that_nobody_serves_has_not_got_the_message(telegram_world: Any) -> None:
+    bot = _other_bot(telegram_world, "7:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "http://127.0.0.1:9")
+    assert await _send(bot, "77") == Outcome(A.CHANNEL_DOWN, detail="not_connected")
+    with pytest.raises(Retryable) as caught:
+        await bot.username()
+    assert "AAAA" not in f"{caught.value!r} {caught.value.__cause__!r} {caught.value.__context__!r}"
+
+
+@pytest.mark.parametrize("token", ["7000000001:wrong_wrong_wrong_wrong_wrong_wrong", "no-token"])
+async def test_a_token_that_telegram_does_not_take_is_ours_to_fix(telegram_world: Any, token: str) -> None:
+    bot = _other_bot(telegram_world, token)
+    with pytest.raises(Permanent, match="WEVION_TELEGRAM_BOT_TOKEN"):
+        await bot.username()
+    assert (await _send(bot, "77")).answer is A.CHANNEL_DOWN
+
+
+async def test_polling_ends_a_webhook_and_a_webhook_ends_polling(telegram_world: Any) -> None:
+    bot = telegram_world.bot
+    await bot.use_webhook("https://wevion.example/webhooks/telegram", SecretStr("a-secret-of-the-webhook"))
+    with pytest.raises(Retryable, match="409"):
+        await bot.updates(None)
+    await bot.use_polling()
+    await telegram_world.act("open", payload="x")
+    assert telegram_world.bot is telegram_world.world.deps.channels[NoticeChannel.TELEGRAM]
