@@ -91,6 +91,18 @@ async def test_paths_that_services_could_read_differently_are_refused(world: "Wo
     assert "path_not_plain" in head
 
 
+async def test_mail_client_gets_through_without_session_and_origin_to_one_path_only(world: "World") -> None:
+    preferences = f"{world.gateway_url}/api/v1/notification-preferences"
+
+    async with world.http.post(f"{preferences}/unsubscribe?token=x", data="List-Unsubscribe=One-Click") as answer:
+        there = (answer.status, (await answer.json(content_type=None))["service"])
+    async with world.http.put(preferences, json={}) as answer:
+        elsewhere = (answer.status, (await answer.json(content_type=None))["code"])
+
+    assert there == (503, "notifier")  # it is not running here; the call went to it
+    assert elsewhere == (403, "origin_missing")
+
+
 async def test_service_that_is_down_is_named(world: "World") -> None:
     browser = await world.signed_in(await world.person())
 

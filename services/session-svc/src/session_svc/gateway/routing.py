@@ -56,6 +56,8 @@ RULES: Final = (
     Rule("/api/v1/tokens", WATCHER, Guard.JWT),
     Rule("/api/v1/rules", PAUSER, Guard.JWT),
     Rule("/api/v1/notices", NOTIFIER, Guard.JWT),
+    # A mail client posts here, without session and Origin (RFC 8058): the sealed token in the link is the proof.
+    Rule("/api/v1/notification-preferences/unsubscribe", NOTIFIER, Guard.OPEN, check_origin=False),
     Rule("/api/v1/notification-preferences", NOTIFIER, Guard.JWT),
     Rule("/api/v1/telegram", NOTIFIER, Guard.JWT),
     Rule("/webhooks/telegram", NOTIFIER, Guard.OPEN, check_origin=False),
