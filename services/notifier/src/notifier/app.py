@@ -18,7 +18,7 @@ from notifier.channels.telegram import TelegramChannel
 from notifier.channels.throttle import Throttle
 from notifier.core.rendering import Texts
 from notifier.core.routing import Pace
-from notifier.http import messages, notices, preferences, telegram
+from notifier.http import messages, notices, preferences, telegram, unsubscribing
 from notifier.operations.deps import CONSUMER, SOURCE, Deps
 from notifier.providers.people import SessionService
 from notifier.settings import NotifierSettings
@@ -67,6 +67,7 @@ async def run(settings: NotifierSettings) -> None:
             [
                 notices.routes(deps, service.clock),
                 preferences.routes(deps, service.clock),
+                unsubscribing.routes(deps, service.clock),
                 messages.routes(deps, service.clock, public_url=settings.public_url),
                 telegram.routes(deps, service.clock, bot, public_url=settings.public_url),
                 telegram.webhook_routes(

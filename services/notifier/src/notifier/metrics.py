@@ -24,3 +24,4 @@ EVENTS = metrics.counter("wevion_notifier_facts_total", "What events amounted to
 TELEGRAM_ANSWERS = metrics.counter(
     "wevion_notifier_telegram_answers_total", "What people who opened a link were answered.", ("answer",)
 )
+UNSUBSCRIBED = metrics.counter("wevion_notifier_unsubscribed_total", "Clicks that stopped a kind of mail.")

@@ -10,6 +10,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import SecretStr
+from yarl import URL
 
 from common.auth import RevocationSet, Verifier
 from common.auth.keys import FixedKeys
@@ -18,7 +19,7 @@ from common.runtime.ids import new_id
 from common.web import create_app, serve
 from notifier.channels.telegram import TelegramChannel
 from notifier.channels.throttle import Throttle
-from notifier.http import messages, notices, preferences
+from notifier.http import messages, notices, preferences, unsubscribing
 from notifier.http import telegram as telegram_http
 from notifier.operations import telegram
 from notifier.operations.notices import Reader
@@ -140,6 +141,11 @@ class Api:
         async with self._http.request(method, self._url + path, headers=sent, json=json) as answer:
             return Answer(answer.status, await answer.json(content_type=None) if answer.status != 204 else None)
 
+    async def page(self, method: str, path: str, **more: Any) -> tuple[int, str]:
+        """As a browser or a mail client, which have no token of ours."""
+        async with self._http.request(method, URL(self._url + path, encoded=True), **more) as answer:
+            return answer.status, await answer.text()
+
 
 @pytest.fixture
 async def api(telegram_world: Telegram) -> AsyncIterator[Api]:
@@ -150,6 +156,7 @@ async def api(telegram_world: Telegram) -> AsyncIterator[Api]:
     routes = [
         notices.routes(deps, clock),
         preferences.routes(deps, clock),
+        unsubscribing.routes(deps, clock),
         messages.routes(deps, clock, public_url="http://wevion.example"),
         telegram_http.routes(deps, clock, bot, public_url="http://wevion.example"),
         telegram_http.webhook_routes(deps, clock, bot, secret=SecretStr(WEBHOOK_SECRET)),

@@ -87,7 +87,7 @@ async def test_the_mail_names_platform_accounts_consequence_and_the_link_that_fi
     assert link in text
     assert f'href="{link}"' in html
     assert mail["Subject"] == "Meta access was ended"
-    assert mail["List-Unsubscribe"] == "<http://wevion.example/settings/notifications>"
+    assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert mail["Auto-Submitted"] == "auto-generated"
 
 

@@ -29,6 +29,7 @@ def _mail(channel: MailChannel, **more: str) -> EmailMessage:
             subject=parcel["subject"],
             text=parcel["text"],
             html=parcel["html"],
+            unsubscribe_url=parcel.get("unsubscribe_url", ""),
         )
     )
     found = email.message_from_bytes(content, policy=email.policy.default)
@@ -62,3 +63,36 @@ async def test_long_lines_are_wrapped_and_words_survive(channel: MailChannel) ->
     assert body is not None
     assert body.get_content().strip() == text.strip()
     assert max(len(line) for line in mail.as_bytes().splitlines()) < 998
+
+
+@pytest.mark.parametrize(
+    "name", ["Mia", 'Mia "M" Berg', "Mia \\ Berg", "Berg, Mia <x@y>", "Mïa Bérg", "\u7f8e" * 60, "M\x07\x00a"]
+)
+async def test_a_name_is_the_readers_and_nothing_else(channel: MailChannel, name: str) -> None:
+    mail = _mail(channel, reader=name)
+    (to,) = mail["To"].addresses
+    assert to.addr_spec == "mia@x.example"
+    # The standard library reads a space between two encoded words, which is not there (RFC 2047, section 6.2).
+    assert to.display_name.replace(" ", "") == name.replace("\x07\x00", "").replace(" ", "")
+    assert max(len(line) for line in mail.as_bytes().splitlines()) < 998
+
+
+@pytest.mark.parametrize("text", ["one\r\ntwo\n", ".\n..\n.x\n", "=20 = \t \n", "tail ", "From me\n", "", "ü" * 500])
+async def test_a_text_comes_out_as_it_went_in(channel: MailChannel, text: str) -> None:
+    mail = _mail(channel, text=text, html=f"<p>{text}</p>")
+    for kind, wanted in (("plain", text), ("html", f"<p>{text}</p>")):
+        body = mail.get_body((kind,))
+        assert body is not None
+        assert body.get_content().splitlines() == wanted.splitlines()
+
+
+async def test_a_notice_says_how_to_stop_it_with_one_click(channel: MailChannel) -> None:
+    mail = _mail(channel, unsubscribe_url="https://wevion.example/u?token=abc")
+    assert mail["List-Unsubscribe"] == "<https://wevion.example/u?token=abc>"
+    assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+
+
+async def test_without_keys_for_such_links_it_names_the_settings(channel: MailChannel) -> None:
+    mail = _mail(channel)
+    assert mail["List-Unsubscribe"] == "<http://x/y>"
+    assert mail["List-Unsubscribe-Post"] is None

@@ -49,11 +49,11 @@ def test_every_cause_of_a_revocation_has_words(texts: Texts, cause: RevocationCa
 
 def test_names_are_escaped_in_html_and_plain_in_text(texts: Texts) -> None:
     words = _words(texts, NoticeCode.TOKEN_REVOKED, cause=RevocationCause.USER_REVOKED)
-    mail = texts.mail([words], reader="<script>", follow_up=False)
+    mail = texts.letter([words], follow_up=False).to("<script>")
     assert "Acme <b>& Sons</b>" in mail.text
     assert "Acme &lt;b&gt;&amp; Sons&lt;/b&gt;" in mail.html
     assert "<script>" not in mail.html
-    assert "Acme <b>" not in texts.chat([words], reader="Mia")
+    assert "Acme <b>" not in texts.chat([words])
 
 
 def test_a_member_is_told_whom_to_ask_about_an_integration(texts: Texts) -> None:
@@ -79,16 +79,33 @@ def test_severity(texts: Texts, code: NoticeCode, more: dict[str, Any], severity
 @pytest.mark.parametrize("count", [1, 2, 6, 40])
 def test_a_message_about_many_names_the_rest_by_title_and_fits_a_chat(texts: Texts, count: int) -> None:
     words = [_words(texts, NoticeCode.TOKEN_REVOKED, cause=RevocationCause.USER_REVOKED)] * count
-    chat = texts.chat(words, reader="Mia")
+    chat = texts.chat(words)
     assert len(chat) < 4_096
-    mail = texts.mail(words, reader="Mia", follow_up=False)
+    mail = texts.letter(words, follow_up=False).to("Mia")
     assert ("See all" in mail.text) is (count > 5)
     assert "\n" not in mail.subject
 
 
 def test_a_subject_counts_what_follows(texts: Texts) -> None:
     dead, warning = _words(texts, NoticeCode.TOKEN_REVOKED), _words(texts, NoticeCode.TOKEN_EXPIRING)
-    subjects = [texts.mail(items, reader="Mia", follow_up=False).subject for items in ([warning], [warning, dead])]
+    subjects = [texts.letter(items, follow_up=False).subject for items in ([warning], [warning, dead])]
     assert subjects == ["Google Ads access ends in 3 days", "Google Ads access was ended, and 1 more"]
-    assert texts.mail([warning, warning], reader="Mia", follow_up=False).subject == "2 connections need you"
-    assert texts.mail([dead, dead], reader="Mia", follow_up=True).subject == "2 of your connections work again"
+    assert texts.letter([warning, warning], follow_up=False).subject == "2 connections need you"
+    assert texts.letter([dead, dead], follow_up=True).subject == "2 of your connections work again"
+
+
+def test_a_letter_is_rendered_once_and_addressed_to_each(texts: Texts) -> None:
+    letter = texts.letter([_words(texts, NoticeCode.TOKEN_REVOKED)], follow_up=False, one_click=True)
+    mia, max_ = letter.to("Mia & Co", "http://x/u?token=1&a=<b>"), letter.to("Max", "http://x/u?token=2")
+    assert "Hello Mia & Co," in mia.text
+    assert "Hello Mia &amp; Co," in mia.html
+    assert "Stop mails like this one: http://x/u?token=1&a=<b>" in mia.text
+    assert 'href="http://x/u?token=1&amp;a=&lt;b&gt;"' in mia.html
+    assert "token=1" not in max_.html + max_.text
+    assert mia.html.replace("Mia &amp; Co", "").count("Hello") == max_.html.count("Hello") == 1
+    assert "Stop mails" not in texts.letter([_words(texts, NoticeCode.DATA_GAP)], follow_up=False).to("Mia").text
+
+
+@pytest.mark.parametrize("code", list(NoticeCode))
+def test_every_kind_of_notice_has_a_name_for_those_who_want_no_mails_of_it(texts: Texts, code: NoticeCode) -> None:
+    assert texts.kind(code) in texts.unsubscribe_page("ask", kinds=[texts.kind(code)], reader="m***@x.example")

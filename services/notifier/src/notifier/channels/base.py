@@ -19,6 +19,7 @@ class Parcel:
     text: str = field(default="", repr=False)
     html: str = field(default="", repr=False)
     edits: str = ""
+    unsubscribe_url: str = field(default="", repr=False)
     bulk: bool = True
 
 

@@ -21,5 +21,9 @@ class NoTelegramLink(Refusal):
     """There is nothing to unlink."""
 
 
+class NoSuchUnsubscribeLink(Refusal):
+    """The link was not made here, or is not whole."""
+
+
 class TelegramOff(Refusal):
     """No bot is set up here."""

@@ -14,6 +14,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from jinja2 import DictLoader, Environment, StrictUndefined, Template
+from markupsafe import escape
 
 from common.contracts import DetectedBy, NoticeCode, RevocationCause, TokenKind
 from notifier.core.conditions import DEAD_CODES
@@ -24,6 +25,8 @@ FULL_ITEMS: Final = 5
 """A message about more notices than this names the rest by title: a chat message holds 4,096 characters."""
 TITLES: Final = 20
 PHRASES: Final = ("title", "what", "stops", "fix", "button", "solved", "recovered")
+_READER, _UNSUBSCRIBE = "\ue000", "\ue001"
+"""Marks in a letter (from Unicode's private use area, so no word has them) for what is each reader's own."""
 
 
 class Severity(StrEnum):
@@ -95,11 +98,28 @@ class Mail:
     html: str
 
 
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A mail whose words are the same for many readers: rendered once, and addressed to each."""
+
+    subject: str
+    text: str
+    html: str
+
+    def to(self, reader: str, unsubscribe_url: str = "") -> Mail:
+        """The mail for one reader."""
+        return Mail(
+            subject=self.subject,
+            text=self.text.replace(_READER, reader).replace(_UNSUBSCRIBE, unsubscribe_url),
+            html=self.html.replace(_READER, str(escape(reader))).replace(_UNSUBSCRIBE, str(escape(unsubscribe_url))),
+        )
+
+
 class Texts:
     """Every text there is, compiled once."""
 
     def __init__(self, sources: Mapping[str, str], *, public_url: str) -> None:
-        self._public_url = public_url.rstrip("/")
+        self.public_url = public_url.rstrip("/")
         self._environment = Environment(
             loader=DictLoader(dict(sources)),
             autoescape=lambda name: name is not None and name.endswith(".html"),  # noqa: S701  plain text stays as it is
@@ -144,25 +164,26 @@ class Texts:
             resolved=view.resolved_at is not None,
         )
 
-    def mail(self, items: Sequence[Words], *, reader: str, follow_up: bool) -> Mail:
-        """One mail about one or several notices."""
-        facts = self._layout_facts(items, reader, follow_up=follow_up)
+    def letter(self, items: Sequence[Words], *, follow_up: bool, one_click: bool = False) -> Letter:
+        """One mail about one or several notices. `one_click`: each reader has a link that stops such mails."""
+        facts = self._layout_facts(items, follow_up=follow_up)
+        facts |= {"reader": _READER, "unsubscribe_url": _UNSUBSCRIBE if one_click else ""}
         subject = self._render(f"layout/{LANGUAGE}/subject.txt", facts)
         facts["subject"] = subject
-        return Mail(
+        return Letter(
             subject=subject,
             text=self._environment.get_template(f"layout/{LANGUAGE}/mail.txt").render(facts).strip() + "\n",
             html=self._environment.get_template(f"layout/{LANGUAGE}/mail.html").render(facts),
         )
 
-    def chat(self, items: Sequence[Words], *, reader: str, follow_up: bool = False) -> str:
+    def chat(self, items: Sequence[Words], *, follow_up: bool = False) -> str:
         """One Telegram message in its HTML subset."""
-        facts = self._layout_facts(items, reader, follow_up=follow_up)
+        facts = self._layout_facts(items, follow_up=follow_up)
         return self._environment.get_template(f"layout/{LANGUAGE}/chat.html").render(facts).strip()
 
     def direct(self, template: str, *, reader: str, link: str) -> Mail:
         """A one-off mail, such as a password reset. `link` is a secret: it goes into the mail and nowhere else."""
-        facts = {"reader": reader, "link": link, "public_url": self._public_url}
+        facts = {"reader": reader, "link": link, "public_url": self.public_url}
         source = self._environment.get_template(f"{template}/{LANGUAGE}.txt")
         facts |= {phrase: _phrase(source, phrase, facts) for phrase in ("subject", "what", "button", "note")}
         return Mail(
@@ -170,6 +191,15 @@ class Texts:
             text=self._environment.get_template(f"layout/{LANGUAGE}/direct.txt").render(facts).strip() + "\n",
             html=self._environment.get_template(f"layout/{LANGUAGE}/direct.html").render(facts),
         )
+
+    def kind(self, code: NoticeCode) -> str:
+        """What notices of this code are about, as part of a sentence."""
+        return _phrase(self._environment.get_template(f"{code.value.lower()}/{LANGUAGE}.txt"), "kind", {})
+
+    def unsubscribe_page(self, step: str, **facts: Any) -> str:
+        """The page behind the link of a mail that stops such mails: `ask`, `done` or `refused`."""
+        facts |= {"step": step, "settings_url": f"{self.public_url}/settings/notifications"}
+        return self._environment.get_template(f"unsubscribe/{LANGUAGE}.html").render(facts)
 
     def say(self, answer: str, /, **facts: Any) -> str:
         """One answer of the bot in a chat."""
@@ -190,17 +220,16 @@ class Texts:
                 path = "/connections"
             case _:
                 path = f"/connect/{quote(view.provider, safe='')}?connection_id={view.token_id}"
-        return self._public_url + path
+        return self.public_url + path
 
-    def _layout_facts(self, items: Sequence[Words], reader: str, *, follow_up: bool) -> dict[str, Any]:
+    def _layout_facts(self, items: Sequence[Words], *, follow_up: bool) -> dict[str, Any]:
         return {
             "items": list(items),
             "full": FULL_ITEMS,
             "titles": TITLES,
-            "reader": reader,
             "follow_up": follow_up,
-            "settings_url": f"{self._public_url}/settings/notifications",
-            "notices_url": f"{self._public_url}/notices",
+            "settings_url": f"{self.public_url}/settings/notifications",
+            "notices_url": f"{self.public_url}/notices",
         }
 
     def _render(self, name: str, facts: Mapping[str, Any]) -> str:

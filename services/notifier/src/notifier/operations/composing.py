@@ -1,10 +1,15 @@
-"""Turn claimed messages into parcels: the present state is read here, right before the send (rule N3)."""
+"""Turn claimed messages into parcels: the present state is read here, right before the send (rule N3).
+
+It is read once for a batch, in the transaction that judges and writes it, and the batch is presented at once: what
+changes while its messages leave is followed up, as it is for a message that has left.
+"""
 
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from common.contracts import NoticeChannel
 from common.postgres import Connection
@@ -14,13 +19,18 @@ from notifier.core import conditions as rules
 from notifier.core.deliveries import NOTHING, Claimed, Kind, Line
 from notifier.core.notices import Notice, view
 from notifier.core.preferences import Preferences, zone_of
-from notifier.core.rendering import Words
-from notifier.core.routing import Person
+from notifier.core.rendering import Letter, Words
+from notifier.core.routing import ADMIN_ROLES, Person
 from notifier.core.tokens import Token
-from notifier.operations import wishes
+from notifier.operations import unsubscribing, wishes
 from notifier.operations.deps import Deps
 from notifier.operations.surroundings import Surroundings, surroundings_of
 from notifier.store import deliveries, people, telegram
+
+_Same = tuple[UUID, str, bool]
+"""Who has these alike reads the same words: the condition, the time zone, whether they may fix integrations."""
+_Said = tuple[tuple[_Same, ...], bool]
+"""The notices of a message as above, and whether it says that they are over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +80,7 @@ async def compose(connection: Connection, deps: Deps, claimed: Sequence[Claimed]
     by_delivery: defaultdict[UUID, list[Line]] = defaultdict(list)
     for line in (*lines, *whole):
         by_delivery[line.delivery_id].append(line)
+    writer = _Writer(deps, around, now)
     batch = Batch()
     drops: list[tuple[UUID, UUID, Kind, str]] = []
     for item in alerts:
@@ -95,8 +106,8 @@ async def compose(connection: Connection, deps: Deps, claimed: Sequence[Claimed]
             batch.empty.append((item, "nothing_left"))
             continue
         said = by_delivery[item.edits] if item.edits != NOTHING else kept
-        writer = _Writer(deps, around, person, preferences, now)
-        parcel = writer.parcel(item, said, address=address, reference=references.get(item.edits, ""))
+        zone = zone_of(preferences.time_zone or person.time_zone)
+        parcel = writer.parcel(item, said, person, zone, address=address, reference=references.get(item.edits, ""))
         batch.ready.append(Composed(item, parcel, tuple(kept)))
     await deliveries.drop_lines(connection, drops, now)
     return batch
@@ -132,41 +143,35 @@ async def _readers(connection: Connection, claimed: Sequence[Claimed]) -> _Reade
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Writer:
-    """Writes for one person."""
+    """Writes for the people of a batch. What reads the same for several of them is rendered once."""
 
     deps: Deps
     around: Surroundings
-    person: Person
-    preferences: Preferences
     now: datetime
+    _words: dict[_Same, Words] = field(default_factory=dict)
+    _letters: dict[_Said, Letter] = field(default_factory=dict)
+    _chats: dict[_Said, str] = field(default_factory=dict)
 
-    def words(self, notice: Notice) -> Words:
-        seen = view(
-            notice,
-            token=self.around.token(notice),
-            role=self.person.role,
-            rules_paused=self.around.rules_paused(notice),
-            gaps=self.around.gaps(notice),
-            now=self.now,
-        )
-        zone = zone_of(self.preferences.time_zone or self.person.time_zone)
-        return self.deps.texts.words(seen, zone=zone, now=self.now)
-
-    def parcel(self, item: Claimed, said: Sequence[Line], *, address: str, reference: str) -> Parcel:
-        words = [self.words(line.notice) for line in said]
+    def parcel(
+        self, item: Claimed, said: Sequence[Line], person: Person, zone: ZoneInfo, *, address: str, reference: str
+    ) -> Parcel:
         follow_up = item.kind is Kind.FOLLOW_UP
-        reader = self.person.name or "there"
+        same = tuple((line.notice.condition.condition_id, zone.key, person.role in ADMIN_ROLES) for line in said)
+        words = [self._word(line.notice, key, zone, person.role) for line, key in zip(said, same, strict=True)]
+        reader = person.name or "there"
         if item.channel is NoticeChannel.TELEGRAM:
             return Parcel(
                 delivery_id=item.delivery_id,
                 address=address,
                 reader=reader,
-                html=self.deps.texts.chat(words, reader=reader),
+                html=self._chat((same, follow_up), words),
                 edits=reference if follow_up else "",
             )
-        mail = self.deps.texts.mail(words, reader=reader, follow_up=follow_up)
+        codes = dict.fromkeys(line.notice.condition.code for line in said)
+        stop = unsubscribing.url(self.deps, person.workspace_id, person.user_id, tuple(codes))
+        mail = self._letter((same, follow_up), words).to(reader, stop)
         return Parcel(
             delivery_id=item.delivery_id,
             address=address,
@@ -174,4 +179,32 @@ class _Writer:
             subject=mail.subject,
             text=mail.text,
             html=mail.html,
+            unsubscribe_url=stop,
         )
+
+    def _word(self, notice: Notice, key: _Same, zone: ZoneInfo, role: str) -> Words:
+        found = self._words.get(key)
+        if found is None:
+            seen = view(
+                notice,
+                token=self.around.token(notice),
+                role=role,
+                rules_paused=self.around.rules_paused(notice),
+                gaps=self.around.gaps(notice),
+                now=self.now,
+            )
+            found = self._words[key] = self.deps.texts.words(seen, zone=zone, now=self.now)
+        return found
+
+    def _letter(self, key: _Said, words: Sequence[Words]) -> Letter:
+        found = self._letters.get(key)
+        if found is None:
+            one_click = self.deps.vault is not None
+            found = self._letters[key] = self.deps.texts.letter(words, follow_up=key[1], one_click=one_click)
+        return found
+
+    def _chat(self, key: _Said, words: Sequence[Words]) -> str:
+        found = self._chats.get(key)
+        if found is None:
+            found = self._chats[key] = self.deps.texts.chat(words)
+        return found

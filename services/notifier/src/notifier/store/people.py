@@ -157,6 +157,32 @@ async def save_wishes(
     )
 
 
+async def turn_off(
+    connection: Connection,
+    workspace_id: UUID,
+    user_id: UUID,
+    *,
+    channel: NoticeChannel,
+    codes: Sequence[str],
+    now: datetime,
+) -> None:
+    """Add to a person's own wishes that a channel brings nothing of these codes. Their other wishes stay."""
+    await connection.execute(
+        """INSERT INTO preference AS held (workspace_id, user_id, wishes, updated_at)
+           VALUES ($1, $2, jsonb_build_object('channels', jsonb_build_object($3::text, $4::jsonb)), $5)
+           ON CONFLICT (workspace_id, user_id) DO UPDATE
+              SET wishes = held.wishes || jsonb_build_object('channels',
+                    coalesce(held.wishes -> 'channels', '{}') || jsonb_build_object($3::text,
+                      coalesce(held.wishes -> 'channels' -> $3::text, '{}') || $4::jsonb)),
+                  updated_at = $5""",
+        workspace_id,
+        user_id,
+        channel.value,
+        dict.fromkeys(codes, False),
+        now,
+    )
+
+
 async def dead_digests(
     connection: Connection, channel: NoticeChannel, user_ids: Collection[UUID]
 ) -> frozenset[tuple[UUID, bytes]]:

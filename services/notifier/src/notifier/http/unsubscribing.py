@@ -1,0 +1,77 @@
+"""The link in a mail that stops such mails: mail clients post to it (RFC 8058), people see a page with a button.
+
+Neither needs a session: the token in the link is the only proof, and stopping these mails all that it can do.
+"""
+
+import base64
+import hashlib
+import re
+from typing import Final
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field
+
+from common.runtime.clock import Clock
+from common.web import Access, Routes
+from notifier.core.errors import NoSuchUnsubscribeLink
+from notifier.operations import unsubscribing as operations
+from notifier.operations.deps import Deps
+
+_STYLE: Final = re.compile(r"<style>(.*?)</style>", re.DOTALL)
+_MOST_BODY_BYTES: Final = 4_096
+_BAD_REQUEST: Final = 400
+
+
+class UnsubscribeQuery(BaseModel):
+    """The link's query. What trackers add to links is left alone."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    token: str = Field(default="", description="from the mail's link")
+
+
+def routes(deps: Deps, clock: Clock) -> Routes:
+    """The endpoints."""
+    r = Routes("preferences")
+
+    @r.get(operations.PATH, access=Access.public(), summary="A page that asks whether to stop such mails")
+    async def ask(query: UnsubscribeQuery) -> web.Response:
+        """Changes nothing: links are also opened by scanners, and by the curious."""
+        try:
+            asked = operations.read(deps, query.token)
+        except NoSuchUnsubscribeLink:
+            return _page(deps, "refused", _BAD_REQUEST)
+        return await _about(deps, "ask", asked)
+
+    @r.post(
+        operations.PATH,
+        access=Access.public(),
+        summary="Stop such mails for their reader",
+        max_body_bytes=_MOST_BODY_BYTES,
+    )
+    async def stop(query: UnsubscribeQuery, body: bytes) -> web.Response:  # noqa: ARG001  read, so that it is bounded
+        """By a mail client (`List-Unsubscribe=One-Click`) or the page's button. Doing it again changes nothing."""
+        try:
+            asked = operations.read(deps, query.token)
+        except NoSuchUnsubscribeLink:
+            return _page(deps, "refused", _BAD_REQUEST)
+        await operations.stop(deps, asked, clock.now())
+        return await _about(deps, "done", asked)
+
+    return r
+
+
+async def _about(deps: Deps, step: str, asked: operations.Asked) -> web.Response:
+    kinds = [deps.texts.kind(code) for code in asked.codes]
+    return _page(deps, step, kinds=kinds, reader=await operations.reader(deps, asked))
+
+
+def _page(deps: Deps, step: str, status: int = 200, **facts: object) -> web.Response:
+    text = deps.texts.unsubscribe_page(step, **facts)
+    style = _STYLE.search(text)
+    digest = base64.b64encode(hashlib.sha256((style[1] if style else "").encode()).digest()).decode()
+    policy = (
+        f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    )
+    headers = {"Content-Security-Policy": policy}
+    return web.Response(status=status, text=text, content_type="text/html", charset="utf-8", headers=headers)

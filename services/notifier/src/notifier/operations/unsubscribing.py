@@ -1,0 +1,90 @@
+"""One click in a mail stops such mails for its reader, without signing in (RFC 8058).
+
+What the link carries is sealed by the keyring: who, in which workspace, mails about what. Nothing is stored for it,
+nobody can make one or change one, and it can do nothing else. Critical notices can be stopped so too: quiet hours are
+a rule of ours, which they pass, and this is the reader's word, which they do not. The app shows them in any case.
+"""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from common.contracts import NoticeChannel, NoticeCode
+from common.crypto import Unsealable, associated_data
+from common.postgres import transaction
+from notifier import metrics
+from notifier.core.errors import NoSuchUnsubscribeLink
+from notifier.core.telegram import masked
+from notifier.operations.deps import Deps
+from notifier.store import people
+
+PATH: Final = "/api/v1/notification-preferences/unsubscribe"
+LONGEST: Final = 1_024
+_UUID_BYTES: Final = 16
+_AAD: Final = associated_data("unsubscribe", NoticeChannel.EMAIL.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a link would stop."""
+
+    workspace_id: UUID
+    user_id: UUID
+    codes: tuple[NoticeCode, ...]
+
+
+def url(deps: Deps, workspace_id: UUID, user_id: UUID, codes: Sequence[NoticeCode]) -> str:
+    """The link for one reader of one mail; empty where there are no keys to seal it with."""
+    if deps.vault is None:
+        return ""
+    plain = workspace_id.bytes + user_id.bytes + ",".join(code.value for code in codes).encode()
+    token = base64.urlsafe_b64encode(deps.vault.seal(plain, _AAD)).rstrip(b"=").decode()
+    return f"{deps.texts.public_url}{PATH}?token={token}"
+
+
+def read(deps: Deps, token: str) -> Asked:
+    """What the token of a link stands for.
+
+    Raises:
+        NoSuchUnsubscribeLink: it is none of ours, or not whole.
+
+    """
+    if deps.vault is None or len(token) > LONGEST:
+        raise NoSuchUnsubscribeLink
+    try:
+        sealed = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+        plain = deps.vault.open_(sealed, _AAD)
+        names = plain[2 * _UUID_BYTES :].decode().split(",")
+        return Asked(
+            workspace_id=UUID(bytes=plain[:_UUID_BYTES]),
+            user_id=UUID(bytes=plain[_UUID_BYTES : 2 * _UUID_BYTES]),
+            codes=tuple(NoticeCode(name) for name in names),
+        )
+    except (Unsealable, binascii.Error, ValueError):
+        raise NoSuchUnsubscribeLink from None
+
+
+async def reader(deps: Deps, asked: Asked) -> str:
+    """Whose mails they are, so that somebody to whom one was forwarded sees that it is not theirs."""
+    async with transaction(deps.pool) as connection:
+        known = await people.of_pairs(connection, [(asked.workspace_id, asked.user_id)])
+    person = known.get((asked.workspace_id, asked.user_id))
+    return masked(person.email) if person is not None else ""
+
+
+async def stop(deps: Deps, asked: Asked, now: datetime) -> None:
+    """Turn these mails off for this one person; again, it changes nothing. What waits to be sent is not sent."""
+    async with transaction(deps.pool) as connection:
+        await people.turn_off(
+            connection,
+            asked.workspace_id,
+            asked.user_id,
+            channel=NoticeChannel.EMAIL,
+            codes=[code.value for code in asked.codes],
+            now=now,
+        )
+    metrics.UNSUBSCRIBED.inc()
