@@ -1,10 +1,12 @@
 """P11: one platform incident, and the notices of 10,000 people whom it concerns, each also with a mail.
 
 The people are in the notifier's own tables, as its directory keeps them; what is timed begins with oauth-svc's commit
-of the incident and ends with the last `notice.sent` (in the app) on the wire. The mails follow at their own pace.
+of the incident and ends when the last mail was taken by the mail server. The notices in the app (`notice.sent` on the
+wire) come long before. The seconds of a core that the notifier used are told too: on a busy machine they say more.
 """
 
 import asyncio
+import os
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +19,7 @@ from bench.results import Result
 from bench.stack import Stack, free_port
 from bench.wire import Tally, hearing, speaking
 from common.contracts import IncidentState, NoticeChannel, NoticeSentV1, PlatformIncidentV1
+from common.crypto import Keyring
 from common.kafka import Record
 from common.runtime.ids import new_id
 
@@ -51,8 +54,10 @@ async def run(stack: Stack, *, quick: bool) -> list[Result]:
     dsn = await stack.database("notifier")
     workspaces = await _seed(dsn, users)
     port = await _mail_server(stack)
+    keyring = stack.folder / "p11-keyring.json"
+    Keyring.generate().write(keyring)  # as in production: each mail has a link of its reader's own
     await stack.topics(PREFIX)
-    await stack.service(
+    notifier = await stack.service(
         "notifier",
         "notifier",
         PREFIX,
@@ -63,25 +68,31 @@ async def run(stack: Stack, *, quick: bool) -> list[Result]:
         smtp_host="127.0.0.1",
         smtp_port=port,
         smtp_rate_per_s=10_000,
+        keyring_file=keyring,
     )
+    pid = notifier.child.process.pid
     tally = Tally(_in_the_app)
     async with hearing(stack, PREFIX, ["notice.sent"], tally), speaking(stack, PREFIX) as speaker:
+        used = _cpu_s(pid)
         began = await speaker.say(_incident(workspaces, users))
         shown = await tally.reaches(users, within_s=PATIENCE_S) - began
         first = min(tally.first.values()) - began
-        mailed = await _all_mailed(port, users, began)
+        mailed, mails = await _all_mailed(port, users, began)
+        used = _cpu_s(pid) - used
     return [
         Result(
             id="P11",
-            measure=f"{users:,} users' notices of one platform incident",
-            ours=shown,
+            measure=f"{users:,} users' notices of one platform incident, in the app and mailed",
+            ours=mailed,
             unit="s",
             must=f"< {MUST_S:.0f} (aim 10)",
-            met=shown < MUST_S,
+            met=mailed < MUST_S and mails >= users,
             details={
-                "first notice s": first,
+                "first in the app s": first,
+                "all in the app s": shown,
                 "notices": float(len(tally.first)),
-                "all mailed s": mailed,
+                "mails": float(mails),
+                "notifier's CPU s": used,
                 "workspaces": float(len(workspaces)),
             },
         )
@@ -133,12 +144,17 @@ async def _mail_server(stack: Stack) -> int:
             return port
 
 
-async def _all_mailed(port: int, users: int, began: float) -> float | str:
-    """Seconds until each of them has their mail, or how far it came in time."""
-    sent = 0
-    while time.monotonic() < began + PATIENCE_S:
-        sent = await mail_sink.mails(port)
-        if sent >= users:
-            return time.monotonic() - began
+async def _all_mailed(port: int, users: int, began: float) -> tuple[float, int]:
+    """Seconds until each of them has their mail, or until patience was over; and how many mails there are then."""
+    while True:
+        mails = await mail_sink.mails(port)
+        passed = time.monotonic() - began
+        if mails >= users or passed > PATIENCE_S:
+            return passed, mails
         await asyncio.sleep(LOOK_EVERY_S)
-    return f"{sent} of {users} in {PATIENCE_S:.0f} s"
+
+
+def _cpu_s(pid: int) -> float:
+    """Seconds of a core that the process has used (proc(5): utime and stime)."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -32,6 +32,7 @@ IDLE_S: Final = 20.0
 """A kept connection older than this is not trusted: servers close idle ones, some without saying so."""
 _ADDRESS: Final = re.compile(r"[^\s@<>,;:\"()\[\]\\]+@[^\s@<>,;:\"()\[\]\\]+")
 _LONGEST_NAME: Final = 100
+_SHORT: Final = 60
 _QUOTED: Final = re.compile(r'(["\\])')
 _ESCAPED: Final = r"\\\1"
 _PERMANENT: Final = 500
@@ -187,6 +188,8 @@ def _display_name(name: str) -> str:
 def _words(text: str) -> str:
     """Text for a header, folded where it is long; encoded words where it is not ASCII (RFC 2047)."""
     text = _one_line(text)
+    if len(text) <= _SHORT and text.isascii():
+        return text
     return Header(text, "us-ascii" if text.isascii() else "utf-8", header_name="Subject").encode(linesep="\r\n")
 
 

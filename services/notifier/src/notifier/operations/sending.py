@@ -30,6 +30,7 @@ from notifier.store import deliveries, notices, people, telegram
 
 _log = logs.get_logger("operations.sending")
 
+NOTE_EVERY_S: Final = 0.05
 NOTE_TRIES: Final = 8
 NOTE_WAIT_S: Final = 1.0
 _COUNTED: Final = frozenset({Answer.TRY_LATER})
@@ -82,9 +83,9 @@ async def _note_empty(connection: Connection, batch: Batch, now: datetime) -> No
 
 
 async def _present_all(deps: Deps, channel: Channel, ready: Sequence[Composed], now: datetime) -> int:
-    """Present side by side; note the ends as they come, several in one transaction when they come fast."""
+    """Present side by side, and note the ends as they come: all those of a moment in one transaction."""
     slots = asyncio.Semaphore(deps.parallel)
-    ends: asyncio.Queue[tuple[Composed, Outcome]] = asyncio.Queue()
+    ends: list[tuple[Composed, Outcome]] = []
 
     async def present(item: Composed) -> None:
         async with slots:
@@ -92,23 +93,17 @@ async def _present_all(deps: Deps, channel: Channel, ready: Sequence[Composed], 
                 outcome = await channel.send(item.parcel)
             else:
                 outcome = Outcome(Answer.UNKNOWN, detail="lease_lost")
-        ends.put_nowait((item, outcome))
+        ends.append((item, outcome))
 
-    async def note() -> int:
-        left, sent = len(ready), 0
-        while left:
-            some = [await ends.get()]
-            while not ends.empty():
-                some.append(ends.get_nowait())
-            left -= len(some)
-            sent += await _note_surely(deps, channel.name, some, now)
-        return sent
-
+    sent = 0
     async with asyncio.TaskGroup() as group:
-        noting = group.create_task(note())
-        for item in ready:
-            group.create_task(present(item))
-    return noting.result()
+        left = {group.create_task(present(item)) for item in ready}
+        while left:
+            _, left = await asyncio.wait(left, timeout=NOTE_EVERY_S)
+            some, ends[:] = tuple(ends), ()
+            if some:
+                sent += await _note_surely(deps, channel.name, some, now)
+    return sent
 
 
 async def _intend(deps: Deps, claimed: Claimed) -> bool:
