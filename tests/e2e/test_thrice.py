@@ -34,7 +34,7 @@ TIMES = 2  # further deliveries of each event
 async def everything_thrice(bootstrap: str) -> AsyncIterator[Counter[str]]:
     """Put each event on its topic twice more, as a relay that died between sending and deleting does."""
     settings = KafkaSettings(bootstrap_servers=bootstrap, client_id="repeater")
-    producer = EventProducer(settings, linger_ms=0)
+    producer = EventProducer(settings)
     reader = TopicReader(settings, *TOPICS, start="latest")
     repeated: Counter[str] = Counter()
 

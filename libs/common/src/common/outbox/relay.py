@@ -6,6 +6,7 @@ their version.
 """
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -24,7 +25,11 @@ from common.runtime.tasks import describe
 
 _log = structlog.get_logger("outbox.relay")
 
-BATCH: Final = 2000
+BATCH: Final = 500
+"""Rows of one shard in one round. All our shards share a round, so this bounds how long one waits for another."""
+COMPANY: Final = 32
+"""A round with so many rows says that more are coming; the next one lingers, and costs the same for more of them."""
+LINGER_S: Final = 0.02
 LEASE_S: Final = 6.0
 """How long the events of a killed relay wait at most. Shorter would hand shards around at every hiccup."""
 RENEW_AFTER_S: Final = 2.0
@@ -42,13 +47,19 @@ ON CONFLICT (shard) DO UPDATE
  WHERE held.owner = $2 OR held.expires_at < now()
 RETURNING shard, epoch
 """
-_WAITING = """
-SELECT shard FROM unnest($1::smallint[]) AS shard WHERE EXISTS (SELECT FROM outbox WHERE outbox.shard = shard.shard)
+_READ = """
+SELECT waiting.* FROM unnest($1::smallint[]) AS mine(shard), LATERAL (
+  SELECT shard, id, topic, key, payload, headers FROM outbox WHERE outbox.shard = mine.shard ORDER BY id LIMIT $2
+) waiting
 """
-_READ = "SELECT id, topic, key, payload, headers FROM outbox WHERE shard = $1 ORDER BY id LIMIT $2"
 _DELETE = """
-DELETE FROM outbox WHERE shard = $1 AND id = ANY($2::bigint[])
-   AND EXISTS (SELECT 1 FROM relay_lease WHERE shard = $1 AND owner = $3 AND epoch = $4 AND expires_at > now())
+WITH held AS MATERIALIZED (
+  SELECT shard FROM relay_lease JOIN unnest($1::smallint[], $2::bigint[]) AS mine(shard, epoch) USING (shard, epoch)
+   WHERE owner = $4 AND expires_at > now()
+), gone AS (
+  DELETE FROM outbox WHERE shard = ANY($1::smallint[]) AND id = ANY($3::bigint[]) AND shard IN (SELECT shard FROM held)
+  RETURNING shard
+) SELECT shard, count(*) AS rows FROM gone GROUP BY shard
 """
 _RELEASE = "UPDATE relay_lease SET expires_at = '-infinity' WHERE owner = $1"
 _MEASURE = """
@@ -96,24 +107,30 @@ class Relay:
                     _log.warning("relay_waits", error=describe(error), attempt=attempt)
                     await asyncio.sleep(waits.delay(attempt, str(self._owner)))
                     continue
-                if not status.more:
+                if status.more:
+                    continue
+                if status.sent >= COMPANY:
+                    await asyncio.sleep(LINGER_S)
+                else:
                     await self._wait()
         finally:
             await self._release()
 
     async def run_once(self) -> RelayStatus:
-        """Hold what shards can be had, and send what waits in them, side by side.
+        """Hold what shards can be had, and send a batch of what waits in them.
 
         Raises:
             Retryable: the database or Kafka is away; nothing is lost, and the next round repeats.
 
         """
         await self._hold()
-        waiting = await self._waiting()
-        counts = await asyncio.gather(*(self._send_shard(shard, self._epochs[shard]) for shard in waiting))
+        rows = await self._read()
+        if rows:
+            await self._send(rows)
         if monotonic() >= self._measure_at:
             await self._measure()
-        return RelayStatus(sent=sum(counts), more=any(count >= BATCH for count in counts))
+        counts = Counter(row["shard"] for row in rows)
+        return RelayStatus(sent=len(rows), more=any(count >= BATCH for count in counts.values()))
 
     async def _hold(self) -> None:
         if monotonic() < self._renew_at:
@@ -126,57 +143,43 @@ class Relay:
         for shard, epoch in self._epochs.items():
             metrics.EPOCH.labels(str(shard)).set(epoch)
 
-    async def _waiting(self) -> list[int]:
-        """Our shards that have rows: one cheap look, because almost always there are none."""
+    async def _read(self) -> list[Record]:
+        """The oldest rows of each of our shards; almost always there are none, and the look is cheap."""
         if not self._epochs:
             return []
         with translate_errors():
-            rows = await self._pool.fetch(_WAITING, list(self._epochs))
-        return [row["shard"] for row in rows]
+            return await self._pool.fetch(_READ, list(self._epochs), BATCH)
 
-    async def _send_shard(self, shard: int, epoch: int) -> int:
-        """Batch after batch while there are full ones; no shard waits for another. Returns how many rows went."""
-        total = 0
-        while self._epochs.get(shard) == epoch:
-            if monotonic() >= self._renew_at:
-                return total  # the lease comes first
-            sent = await self._send_batch(shard, epoch)
-            total += sent
-            if sent < BATCH:
-                break
-        return total
-
-    async def _send_batch(self, shard: int, epoch: int) -> int:
-        with translate_errors():
-            rows = await self._pool.fetch(_READ, shard, BATCH)
-        if not rows:
-            return 0
+    async def _send(self, rows: list[Record]) -> None:
         try:
             await self._producer.send_all([_outgoing(row) for row in rows])
         except Permanent:
             # A single record that can never be sent must not hold up its shard for ever, nor vanish silently.
-            return await self._send_singly(shard, epoch, rows)
-        await self._delete(shard, epoch, [row["id"] for row in rows])
-        return len(rows)
+            await self._send_singly(rows)
+        else:
+            await self._delete(rows)
 
-    async def _send_singly(self, shard: int, epoch: int, rows: list[Record]) -> int:
+    async def _send_singly(self, rows: list[Record]) -> None:
         for row in rows:
             try:
                 await self._producer.send_all([_outgoing(row)])
             except Permanent as error:
                 _log.error("event_unsendable", topic=row["topic"], key=row["key"], error=describe(error))
-            await self._delete(shard, epoch, [row["id"]])
-        return len(rows)
+            await self._delete([row])
 
-    async def _delete(self, shard: int, epoch: int, ids: list[int]) -> None:
+    async def _delete(self, rows: list[Record]) -> None:
+        sent = Counter(row["shard"] for row in rows)
+        shards = [shard for shard in sent if shard in self._epochs]
+        epochs = [self._epochs[shard] for shard in shards]
         with translate_errors():
-            status = await self._pool.execute(_DELETE, shard, ids, self._owner, epoch)
-        deleted = int(status.split()[-1])
-        metrics.SENT.inc(deleted)
-        if deleted < len(ids):
-            # The shard has a new owner, who sends these rows again; readers drop the repeats.
-            self._epochs.pop(shard, None)
-            self._renew_at = 0.0
+            found = await self._pool.fetch(_DELETE, shards, epochs, [row["id"] for row in rows], self._owner)
+        deleted = {row["shard"]: row["rows"] for row in found}
+        metrics.SENT.inc(sum(deleted.values()))
+        for shard, count in sent.items():
+            if deleted.get(shard, 0) < count:
+                # The shard has a new owner, who sends these rows again; readers drop the repeats.
+                self._epochs.pop(shard, None)
+                self._renew_at = 0.0
 
     async def _measure(self) -> None:
         self._measure_at = monotonic() + MEASURE_EVERY_S
