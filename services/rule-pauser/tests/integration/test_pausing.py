@@ -265,3 +265,43 @@ async def test_what_is_old_is_forgotten(house: Any, grant: Grants, now: datetime
     assert await tidy(house.deps.pool, now + timedelta(days=100)) == 2, "the operation and the deleted rule"
     assert await tidy(house.deps.pool, now + timedelta(days=100)) == 0
     assert (await house.rule(kept)).rule.running
+
+
+async def test_a_silent_refresh_settles_nothing(house: Any, grant: Grants) -> None:
+    meta = grant()
+    rule = await house.define(*meta.account_ids)
+    await house.hear(meta.issued())
+    before = await settlements.recent(house.deps.pool, meta.workspace_id, 50)
+    assert await house.hear(meta.refreshed(), meta.refreshed()) == [True, True]
+    assert await settlements.recent(house.deps.pool, meta.workspace_id, 50) == before
+    assert (await house.rule(rule)).rule.running
+
+
+async def test_a_refresh_that_did_not_move_the_end_does_not_bring_back_what_has_ended(
+    house: Any, grant: Grants
+) -> None:
+    """After a crash topics overtake each other: the announced end of a version comes before the next version."""
+    meta = grant()
+    rule = await house.define(*meta.account_ids)
+    issued, expired = meta.issued(), meta.expired()
+    meta.expires_at -= timedelta(days=1)  # the next refresh adds the day again: it keeps the end
+    await house.hear(issued, expired, meta.refreshed())
+    assert (await house.rule(rule)).rule.reasons[0].why is Why.TOKEN_EXPIRED
+    assert await house.sent() == [("rule.paused", rule)]
+
+
+async def test_an_account_that_moved_to_a_living_grant_is_not_taken_down_by_the_old_one(
+    house: Any, grant: Grants
+) -> None:
+    old, new = grant(), grant()
+    new.accounts = old.accounts
+    await house.hear(old.issued(), *(old.refreshed() for _ in range(5)), old.access(AccountAccess.LOST))
+    rule = await house.define(*old.account_ids)
+    assert await house.paused(rule)
+    await house.hear(old.revoked(), new.issued())
+    assert (await house.rule(rule)).rule.running, "what was said of the account under the old grant is over"
+    assert await house.hear(old.access(AccountAccess.LOST)) == [False]
+    await house.hear(new.access(AccountAccess.LOST))
+    assert await house.paused(rule)
+    await house.hear(new.access(AccountAccess.GRANTED))
+    assert (await house.rule(rule)).rule.running

@@ -1,6 +1,6 @@
 """What is known of a grant, and which event changes it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -33,34 +33,45 @@ class Life(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A grant's present life."""
+    """A grant's present life.
+
+    `passed_at` is the latest full expiry that expiry-watcher announced, whichever life of the grant it was for: that
+    moment is over, and so is every life that ends by then.
+    """
 
     version: int
     life: Life
     since: datetime
     expires_at: datetime | None = None
     cause: RevocationCause | None = None
+    passed_at: datetime | None = None
 
 
-def judge(held: Grant | None, event: Event[EventBody]) -> Grant | None:  # noqa: PLR0911  one return per fact
+def judge(held: Grant | None, event: Event[EventBody]) -> Grant | None:
     """The grant after an event; None if the event changes nothing: it is old news, or about something else.
 
-    Facts of the owner count by version. `token.expired` is derived from a version by expiry-watcher: it is stale if
-    the grant was renewed meanwhile (a later date is held, or a newer version with another date) or has ended.
+    Facts of the owner count by version. `token.expired` is derived from a version, and topics overtake each other: it
+    can come before the fact that it was derived from, and before a newer one that did not move the end. So what is
+    kept of it is the moment, and in whatever order events come, the same grant is held in the end.
     """
     body = event.body
     if not isinstance(body, TokenEvent) or body.token.kind not in RELEVANT_KINDS:
         return None
-    version = body.token.version
     if isinstance(body, TokenExpiredV1):
-        return _expired(held, version, body.expired_at)
-    if held is not None and version <= held.version:
+        return _expired(held, body.token.version, body.expired_at)
+    if held is not None and body.token.version <= held.version:
         return None
+    fresh = _told(held, body, event.time)
+    return None if fresh is None else _aged(replace(fresh, passed_at=held.passed_at if held else None))
+
+
+def _told(held: Grant | None, body: TokenEvent, at: datetime) -> Grant | None:
+    version = body.token.version
     match body:
         case TokenIssuedV1() | TokenRefreshedV1():
-            return Grant(version, Life.LIVE, event.time, body.expires_at)
+            return Grant(version, Life.LIVE, at, body.expires_at)
         case TokenRevokedV1():
-            return Grant(version, Life.REVOKED, event.time, held.expires_at if held else None, body.cause)
+            return Grant(version, Life.REVOKED, at, held.expires_at if held else None, body.cause)
         case TokenStateV1():
             return _whole(body, version)
         case _:
@@ -68,15 +79,20 @@ def judge(held: Grant | None, event: Event[EventBody]) -> Grant | None:  # noqa:
 
 
 def _expired(held: Grant | None, version: int, expired_at: datetime) -> Grant | None:
+    passed_at = expired_at if held is None or held.passed_at is None else max(held.passed_at, expired_at)
     if held is None or version > held.version:
-        return Grant(version, Life.EXPIRED, expired_at, expired_at)
-    if held.life is not Life.LIVE:
-        return None
-    if held.expires_at is not None and held.expires_at > expired_at:
-        return None
-    if held.version > version and held.expires_at != expired_at:
-        return None
-    return Grant(held.version, Life.EXPIRED, expired_at, held.expires_at or expired_at)
+        return Grant(version, Life.EXPIRED, expired_at, expired_at, passed_at=passed_at)
+    if held.life is Life.LIVE and held.expires_at is None and version == held.version:
+        return replace(held, life=Life.EXPIRED, since=expired_at, expires_at=expired_at, passed_at=passed_at)
+    after = _aged(replace(held, passed_at=passed_at))
+    return None if after == held else after
+
+
+def _aged(grant: Grant) -> Grant:
+    """The grant, expired if its end has passed."""
+    if grant.life is not Life.LIVE or grant.expires_at is None or grant.passed_at is None:
+        return grant
+    return replace(grant, life=Life.EXPIRED, since=grant.expires_at) if grant.expires_at <= grant.passed_at else grant
 
 
 def _whole(body: TokenStateV1, version: int) -> Grant:

@@ -1,12 +1,13 @@
 """Hear of grants and accounts: store what is true now, and ask for their rules to be settled."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from common.contracts import AccountAccessChangedV1, Event, EventBody, TokenEvent
 from common.postgres import Connection, transaction
 from common.runtime.ids import new_id
 from rule_pauser import metrics
-from rule_pauser.core.grants import RELEVANT_KINDS, judge
+from rule_pauser.core.grants import RELEVANT_KINDS, Life, judge
 from rule_pauser.operations.deps import Deps
 from rule_pauser.store import grants, settlements
 from rule_pauser.store.rules import Scope
@@ -38,12 +39,13 @@ async def _hear_grant(connection: Connection, event: Event[EventBody], body: Tok
     if grant is None:
         return False
     await grants.put_grant(connection, body.token, grant)
-    await grants.put_accounts(connection, body.token, grant)
-    if held is None or held.life is not grant.life or held.cause != grant.cause or body.token.accounts:
+    came = await grants.put_accounts(connection, body.token, grant)
+    # A silent refresh concerns no rule: it must neither lock them all every hour nor crowd the list of operations.
+    if came or (held.life if held else Life.LIVE, held.cause if held else None) != (grant.life, grant.cause):
         scope = Scope(body.token.workspace_id, token_id=body.token.token_id)
         why = f"{body.token.provider}: {grant.life}"
         await settlements.open_(connection, new_id(), scope, why=why, fact_at=event.time, now=now)
-    return True
+    return held is None or grant != replace(held, passed_at=grant.passed_at)
 
 
 async def _hear_access(connection: Connection, body: AccountAccessChangedV1, at: datetime, now: datetime) -> bool:

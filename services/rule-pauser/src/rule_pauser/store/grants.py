@@ -22,7 +22,8 @@ async def lock_grant(connection: Connection, token: TokenRef, at: datetime) -> G
         at,
     )
     row = await connection.fetchrow(
-        "SELECT version, life, cause, since, expires_at FROM token WHERE token_id = $1 FOR UPDATE", token.token_id
+        "SELECT version, life, cause, since, expires_at, passed_at FROM token WHERE token_id = $1 FOR UPDATE",
+        token.token_id,
     )
     return None if row is None or row["version"] == 0 else _grant(row)
 
@@ -31,7 +32,7 @@ async def put_grant(connection: Connection, token: TokenRef, grant: Grant) -> No
     """Store the grant's new life; its row is locked by `lock_grant`."""
     await connection.execute(
         """UPDATE token SET workspace_id = $2, provider = $3, version = $4, life = $5, cause = $6, since = $7,
-                            expires_at = $8
+                            expires_at = $8, passed_at = $9
             WHERE token_id = $1""",
         token.token_id,
         token.workspace_id,
@@ -41,26 +42,40 @@ async def put_grant(connection: Connection, token: TokenRef, grant: Grant) -> No
         grant.cause,
         grant.since,
         grant.expires_at,
+        grant.passed_at,
     )
 
 
-async def put_accounts(connection: Connection, token: TokenRef, grant: Grant) -> None:
-    """Remember which accounts the grant gives access to, and lock them all.
+async def put_accounts(connection: Connection, token: TokenRef, grant: Grant) -> bool:
+    """Remember which accounts the grant gives access to, and lock them all; True if one came that it had not.
 
     An account moves to another grant only if that one is alive or its own is dead: news of a dead connection must not
     take an account away from the one that replaced it. The locks make a rule that is being stored on these accounts
     wait for this news, or this news for the rule: neither can miss the other.
     """
     accounts = sorted(token.accounts, key=lambda account: account.account_id)
-    await connection.execute(
+    rows = await connection.fetch(
+        """SELECT account_id FROM account WHERE account_id = ANY($1::uuid[]) AND token_id = $2
+            ORDER BY account_id FOR UPDATE""",
+        [account.account_id for account in accounts],
+        token.token_id,
+    )
+    had = {row["account_id"] for row in rows}
+    written = await connection.fetch(
         """INSERT INTO account (account_id, token_id, workspace_id, provider, external_id, name)
            SELECT a.account_id, $1, $2, $3, a.external_id, a.name
              FROM unnest($4::uuid[], $5::text[], $6::text[]) AS a(account_id, external_id, name)
                ON CONFLICT (account_id) DO UPDATE
               SET token_id = excluded.token_id, workspace_id = excluded.workspace_id, provider = excluded.provider,
-                  external_id = excluded.external_id, name = excluded.name
+                  external_id = excluded.external_id, name = excluded.name,
+                  -- What was said of it under another grant says nothing about this one.
+                  access = CASE WHEN account.token_id = $1 THEN account.access ELSE 'granted' END,
+                  access_version = CASE WHEN account.token_id = $1 THEN account.access_version ELSE 0 END,
+                  access_since = CASE WHEN account.token_id = $1 THEN account.access_since END,
+                  access_cause = CASE WHEN account.token_id = $1 THEN account.access_cause END
             WHERE account.token_id IS NULL OR account.token_id = $1 OR $7
-               OR NOT EXISTS (SELECT 1 FROM token t WHERE t.token_id = account.token_id AND t.life = 'live')""",
+               OR NOT EXISTS (SELECT 1 FROM token t WHERE t.token_id = account.token_id AND t.life = 'live')
+        RETURNING account_id""",
         token.token_id,
         token.workspace_id,
         token.provider,
@@ -70,10 +85,11 @@ async def put_accounts(connection: Connection, token: TokenRef, grant: Grant) ->
         grant.life is Life.LIVE,
     )
     await connection.execute("SELECT 1 FROM account WHERE token_id = $1 ORDER BY account_id FOR UPDATE", token.token_id)
+    return any(row["account_id"] not in had for row in written)
 
 
 async def put_access(connection: Connection, fact: AccountAccessChangedV1, at: datetime) -> bool:
-    """Store that one account was lost or came back; False if that is old news."""
+    """Store that one account was lost or came back; False if that is old news, or of a grant that was replaced."""
     status = await connection.execute(
         """INSERT INTO account (account_id, token_id, workspace_id, provider, external_id, name, access,
                                 access_version, access_since, access_cause)
@@ -83,9 +99,13 @@ async def put_access(connection: Connection, fact: AccountAccessChangedV1, at: d
                   external_id = excluded.external_id, name = excluded.name, access = excluded.access,
                   access_version = excluded.access_version, access_since = excluded.access_since,
                   access_cause = excluded.access_cause
-            WHERE excluded.access_version > account.access_version
-               OR (excluded.access_version = account.access_version AND excluded.access_since > account.access_since)
-               OR account.access_since IS NULL""",
+            WHERE CASE WHEN account.token_id = excluded.token_id
+                       THEN account.access_since IS NULL
+                            OR (excluded.access_version, excluded.access_since)
+                               > (account.access_version, account.access_since)
+                       -- Versions of two grants do not compare: the living one is right.
+                       ELSE NOT EXISTS (SELECT 1 FROM token t WHERE t.token_id = account.token_id AND t.life = 'live')
+                        END""",
         fact.account.account_id,
         fact.token_id,
         fact.workspace_id,
@@ -141,4 +161,5 @@ def _grant(row: Record) -> Grant:
         row["since"],
         row["expires_at"],
         None if cause is None else RevocationCause(cause),
+        row["passed_at"],
     )
