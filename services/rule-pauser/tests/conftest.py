@@ -24,7 +24,7 @@ from common.contracts import (
     TokenRefreshedV1,
     TokenRevokedV1,
 )
-from common.postgres import open_pool
+from common.postgres import Pool, open_pool
 from common.runtime.ids import new_id
 from common.testing.stack import DatabaseFactory
 from rule_pauser.operations import Deps, RuleDefinition, hear, put_rule, settle_some
@@ -33,6 +33,8 @@ from rule_pauser.store.rules import Listed
 
 NOW = datetime(2026, 9, 14, 12, 0, tzinfo=UTC)
 WORKSPACE = UUID("01990000-0000-7000-8000-000000000001")
+PATIENCE = timedelta(hours=6)
+"""How long a platform's incident lasts before it pauses rules."""
 PERSON = UUID("01990000-0000-7000-8000-000000000002")
 
 
@@ -155,8 +157,14 @@ class House:
 @pytest.fixture
 async def house(database: DatabaseFactory) -> AsyncIterator[House]:
     pool = await open_pool(await database("rule_pauser"), application_name="test")
-    yield House(Deps(pool=pool))
+    yield House(Deps(pool=pool, incident_pause_after=PATIENCE))
     await pool.close()
+
+
+@pytest.fixture
+def house_on() -> Callable[[Pool], House]:
+    """Makes the service on a pool of the test's own."""
+    return lambda pool: House(Deps(pool=pool, incident_pause_after=PATIENCE))
 
 
 @pytest.fixture

@@ -6,11 +6,13 @@ from common.runtime.periodic import Periodic
 from common.service import Service
 from rule_pauser.consumers import GROUP, TOPICS, handler
 from rule_pauser.http import person_routes, rule_routes, settings_routes
-from rule_pauser.operations import Deps, SettleStatus, catch_up, settle_some
+from rule_pauser.operations import Deps, SettleStatus, catch_up, pause_for_incidents, settle_some
 from rule_pauser.settings import PauserSettings
 from rule_pauser.store.housekeeping import tidy
 
 TIDY_EVERY_S: Final = 3600.0
+INCIDENTS_EVERY_S: Final = 10.0
+"""An incident has to last for hours before it pauses anything: seconds do not matter."""
 NAME: Final = "rule-pauser"
 
 
@@ -26,8 +28,19 @@ async def run(settings: PauserSettings) -> None:
             return await settle_some(deps, service.clock.now())
 
         settling = Periodic("settling", settle, interval_s=settings.settle_max_wait_s)
-        deps = Deps(pool=pool, public_url=settings.public_url, wake_settling=settling.poke, wake_relay=relay.poke)
+        deps = Deps(
+            pool=pool,
+            public_url=settings.public_url,
+            incident_pause_after=settings.incident_pause_after,
+            wake_settling=settling.poke,
+            wake_relay=relay.poke,
+        )
         service.periodic(settling)
+
+        async def look_at_incidents() -> None:
+            await pause_for_incidents(deps, service.clock.now())
+
+        service.periodic(Periodic("incidents", look_at_incidents, interval_s=INCIDENTS_EVERY_S))
         service.consumer(GROUP, TOPICS, handler(deps, service.clock), producer)
 
         async def catch_up_once() -> None:

@@ -14,6 +14,7 @@ TOPICS: Final = (
     "token.expired",
     "token.revoked",
     "account.access_changed",
+    "platform.incident",
 )
 
 

@@ -13,5 +13,6 @@ SETTLEMENT_SECONDS = metrics.histogram(
     "From the fact (a grant died or came back) to the last of its rules being settled.",
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2, 5, 15, 60, 600, 3600),
 )
+INCIDENTS = metrics.gauge("wevion_rule_pauser_incidents", "Platforms whose rules are paused for an incident.")
 BATCH_SECONDS = metrics.histogram("wevion_rule_pauser_batch_seconds", "How long one batch of rules took.")
 OPEN = metrics.gauge("wevion_rule_pauser_open_settlements", "Settlements that are not finished.")

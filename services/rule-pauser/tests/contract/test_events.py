@@ -6,7 +6,15 @@ from importlib.resources.abc import Traversable
 
 import pytest
 
-from common.contracts import EVENT_TYPES, TOPICS, AccountAccessChangedV1, Event, RulePausedV1, TokenEvent
+from common.contracts import (
+    EVENT_TYPES,
+    TOPICS,
+    AccountAccessChangedV1,
+    Event,
+    PlatformIncidentV1,
+    RulePausedV1,
+    TokenEvent,
+)
 from common.runtime.ids import new_id
 from rule_pauser.consumers import TOPICS as CONSUMED
 from rule_pauser.core.grants import RELEVANT_KINDS, judge
@@ -38,7 +46,7 @@ def test_every_example_is_understood(name: str, path: Traversable) -> None:
         grant = judge(None, Event(id=new_id(), time=NOW, source="test", body=body))
         assert (grant is not None) == (body.token.kind in RELEVANT_KINDS)
     else:
-        assert isinstance(body, AccountAccessChangedV1)
+        assert isinstance(body, AccountAccessChangedV1 | PlatformIncidentV1)
 
 
 def test_what_we_emit_keeps_the_contract() -> None:

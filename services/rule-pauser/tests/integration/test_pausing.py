@@ -290,6 +290,14 @@ async def test_a_refresh_that_did_not_move_the_end_does_not_bring_back_what_has_
     assert await house.sent() == [("rule.paused", rule)]
 
 
+async def test_lost_access_pauses_before_anything_was_heard_of_the_grant(house: Any, grant: Grants) -> None:
+    meta = grant()
+    rule = await house.define(*meta.account_ids)
+    meta.issued()
+    await house.hear(meta.access(AccountAccess.LOST))
+    assert (await house.rule(rule)).rule.reasons[0].why is Why.ACCESS_LOST
+
+
 async def test_an_account_that_moved_to_a_living_grant_is_not_taken_down_by_the_old_one(
     house: Any, grant: Grants
 ) -> None:

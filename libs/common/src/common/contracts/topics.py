@@ -108,7 +108,7 @@ _DECLARED = (
         key="provider",
         meaning="a platform is in trouble, or is well again",
         producers=("oauth-svc",),
-        consumers=("notifier", _LIVE),
+        consumers=("rule-pauser", "notifier", _LIVE),
     ),
     Topic(
         name="data_gap.closed",

@@ -27,11 +27,12 @@ class Why(StrEnum):
     TOKEN_EXPIRED = "token_expired"  # noqa: S105  a reason, not a token
     TOKEN_REVOKED = "token_revoked"  # noqa: S105
     ACCESS_LOST = "access_lost"
+    PLATFORM_INCIDENT = "platform_incident"
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One account that does not work, why, and since which version of its grant."""
+    """One account that does not work, why, and since which version of its grant (or of its platform's incident)."""
 
     account_id: UUID
     account_name: str

@@ -36,6 +36,8 @@ def reason_words(why: str, provider: str, account_name: str, cause: str | None) 
         return f"the {name} connection of {account_name} has reached full expiry."
     known = CAUSE_WORDS.get(cause or "")
     because = f": {known.format(provider=name)}" if known else ""
+    if why == "platform_incident":
+        return f"{name} has had trouble for a long time, and {account_name} cannot be relied on until it is over."
     if why == "access_lost":
         return f"access to the {name} account {account_name} was lost{because}."
     return f"the {name} connection of {account_name} has ended{because}."
@@ -44,6 +46,8 @@ def reason_words(why: str, provider: str, account_name: str, cause: str | None) 
 def fix_words(why: str, provider: str, account_name: str) -> str:
     """What a person does about it."""
     name = title(provider)
+    if why == "platform_incident":
+        return f"Nothing to do: its rules resume by themselves when {name} is well again."
     if why == "access_lost":
         return f"Get access to {account_name} back at {name}, then re-authorise the connection."
     return f"Re-authorise {name}; its rules resume by themselves."

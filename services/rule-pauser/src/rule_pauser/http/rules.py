@@ -17,7 +17,7 @@ from common.web import (
     invalid_field,
 )
 from rule_pauser.core.errors import AccountsForbidden, RevisionConflict, RuleForbidden, RuleUnknown
-from rule_pauser.core.pausing import Reason
+from rule_pauser.core.pausing import Reason, Why
 from rule_pauser.core.words import fix_words
 from rule_pauser.http.callers import ANYONE, actor_of, named_workspace, visible_workspace
 from rule_pauser.http.views import RuleDetail, RuleView, fix_url, rule_detail, rule_view
@@ -131,7 +131,7 @@ def person_routes(deps: Deps, clock: Clock) -> Routes:
         "/api/v1/rules/{rule_id}/resume",
         access=ANYONE,
         summary="Resume a rule by hand",
-        problems=(UNKNOWN, (409, "token_dead"), (409, "access_lost")),
+        problems=(UNKNOWN, (409, "token_dead"), (409, "access_lost"), (409, "platform_incident")),
     )
     async def resume(path: RulePath, principal: Principal) -> RuleDetail:
         workspace_id = visible_workspace(principal)
@@ -179,11 +179,11 @@ def _refused(error: RevisionConflict | AccountsForbidden | RuleForbidden) -> Pro
 def _cannot_run(reason: Reason, public_url: str) -> Problem:
     return Problem(
         409,
-        "access_lost" if reason.why == "access_lost" else "token_dead",
+        reason.why if reason.why in {Why.ACCESS_LOST, Why.PLATFORM_INCIDENT} else "token_dead",
         "The rule cannot run now",
         reason.words,
         fix=fix_words(reason.why, reason.provider, reason.account_name),
-        fix_url=fix_url(reason, public_url),
+        fix_url=fix_url(reason, public_url) or "",
         token_kind=reason.kind,
         token_id=reason.token_id,
         cause=reason.cause or reason.why,

@@ -25,7 +25,7 @@ class ReasonView(BaseModel):
     since: datetime
     words: str
     fix: str
-    fix_url: str
+    fix_url: str | None = Field(description="where a person fixes it; null: it passes by itself")
 
 
 class RuleView(BaseModel):
@@ -75,6 +75,7 @@ class OperationView(BaseModel):
     why: str
     token_id: UUID | None
     account_id: UUID | None
+    provider: str | None = Field(description="the platform whose incident began or ended")
     started_at: datetime
     finished_at: datetime | None
     seen: int
@@ -82,8 +83,10 @@ class OperationView(BaseModel):
     resumed: int
 
 
-def fix_url(reason: Reason, public_url: str) -> str:
-    """Where a person fixes it."""
+def fix_url(reason: Reason, public_url: str) -> str | None:
+    """Where a person fixes it; None: it passes by itself."""
+    if reason.why is Why.PLATFORM_INCIDENT:
+        return None
     if reason.kind is TokenKind.INTEGRATION:
         return f"{public_url}/settings/integrations"
     return f"{public_url}/connect/{reason.provider}?connection_id={reason.token_id}"
@@ -110,6 +113,7 @@ def operation_view(item: Settlement) -> OperationView:
         why=item.why,
         token_id=item.scope.token_id,
         account_id=item.scope.account_id,
+        provider=item.scope.provider,
         started_at=item.started_at,
         finished_at=item.finished_at,
         seen=item.seen,

@@ -4,6 +4,7 @@ from rule_pauser.operations.author import RuleDefinition, delete_rule, put_rule
 from rule_pauser.operations.catch_up import catch_up
 from rule_pauser.operations.deps import Deps
 from rule_pauser.operations.hear import hear
+from rule_pauser.operations.incidents import pause_for_incidents
 from rule_pauser.operations.person import Blocked, pause_rule, resume_rule
 from rule_pauser.operations.settle import SettleStatus, settle_some
 from rule_pauser.operations.workspace import choose_mode
@@ -17,6 +18,7 @@ __all__ = [
     "choose_mode",
     "delete_rule",
     "hear",
+    "pause_for_incidents",
     "pause_rule",
     "put_rule",
     "resume_rule",

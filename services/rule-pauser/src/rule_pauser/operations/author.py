@@ -9,7 +9,7 @@ from rule_pauser.core.errors import AccountsForbidden, RevisionConflict, RuleFor
 from rule_pauser.core.pausing import Rule
 from rule_pauser.operations.deps import Deps
 from rule_pauser.operations.settle import settle_rules
-from rule_pauser.store import grants, rules
+from rule_pauser.store import grants, incidents, rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,10 @@ async def put_rule(deps: Deps, wanted: RuleDefinition, actor: str, now: datetime
 
     """
     async with transaction(deps.pool) as connection:
-        # Held before anything is decided: whoever brings news of these accounts waits for us, or we for them.
+        # Held before anything is decided: whoever brings news of these accounts or of their platforms waits for us, or
+        # we for them.
         await grants.hold_accounts(connection, wanted.account_ids)
+        await incidents.hold(connection)
         if strangers := await grants.foreign(connection, wanted.account_ids, wanted.workspace_id):
             raise AccountsForbidden(strangers)
         found = await rules.lock(connection, wanted.rule_id)

@@ -1,14 +1,15 @@
-"""Hear of grants and accounts: store what is true now, and ask for their rules to be settled."""
+"""Hear of grants, accounts and incidents: store what is true now, and ask for their rules to be settled."""
 
 from dataclasses import replace
 from datetime import datetime
 
-from common.contracts import AccountAccessChangedV1, Event, EventBody, TokenEvent
+from common.contracts import AccountAccessChangedV1, Event, EventBody, PlatformIncidentV1, TokenEvent
 from common.postgres import Connection, transaction
 from common.runtime.ids import new_id
 from rule_pauser import metrics
 from rule_pauser.core.grants import RELEVANT_KINDS, Life, judge
 from rule_pauser.operations.deps import Deps
+from rule_pauser.operations.incidents import hear_incident
 from rule_pauser.store import grants, settlements
 from rule_pauser.store.rules import Scope
 
@@ -23,6 +24,8 @@ async def hear(deps: Deps, event: Event[EventBody], now: datetime) -> bool:
         match event.body:
             case AccountAccessChangedV1() as body:
                 heard = await _hear_access(connection, body, event.time, now)
+            case PlatformIncidentV1() as body:
+                heard = await hear_incident(connection, body, event.time, now)
             case TokenEvent() as body if body.token.kind in RELEVANT_KINDS:
                 heard = await _hear_grant(connection, event, body, now)
             case _:

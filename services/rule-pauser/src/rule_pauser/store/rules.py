@@ -15,32 +15,41 @@ _RULE: Final = """r.rule_id, r.workspace_id, r.name, r.enabled, r.revision, r.ve
 
 _ACCOUNT: Final = "coalesce(a.name, 'an account') AS account_name, coalesce(a.provider, t.provider) AS provider, t.kind"
 
-# Accounts that do not work, of a rule's own workspace only. A grant we have heard nothing bad of counts as working.
+# Accounts that do not work, of a rule's own workspace only. A grant we have heard nothing bad of counts as working, and
+# lost access counts even before we have heard of its grant. What needs a person comes before what passes by itself.
 _BLOCKED: Final = f"""
-SELECT ra.rule_id, ra.account_id, t.token_id, {_ACCOUNT},
-       CASE WHEN t.life = 'revoked' THEN 'token_revoked' WHEN t.life = 'expired' THEN 'token_expired'
-            ELSE 'access_lost' END AS why,
-       CASE WHEN t.life = 'live' THEN a.access_cause ELSE t.cause END AS cause,
-       CASE WHEN t.life = 'live' THEN a.access_version ELSE t.version END AS version,
-       CASE WHEN t.life = 'live' THEN a.access_since ELSE t.since END AS since
+SELECT ra.rule_id, ra.account_id, a.token_id, {_ACCOUNT}, why,
+       CASE why WHEN 'access_lost' THEN a.access_cause WHEN 'platform_incident' THEN NULL ELSE t.cause END AS cause,
+       CASE why WHEN 'access_lost' THEN a.access_version WHEN 'platform_incident' THEN i.version
+                ELSE t.version END AS version,
+       CASE why WHEN 'access_lost' THEN a.access_since WHEN 'platform_incident' THEN i.since ELSE t.since END AS since
   FROM automation_rule r
   JOIN rule_account ra USING (rule_id)
   JOIN account a ON a.account_id = ra.account_id AND a.workspace_id = r.workspace_id
-  JOIN token t ON t.token_id = a.token_id
- WHERE r.rule_id = ANY($1::uuid[]) AND (t.life <> 'live' OR a.access = 'lost')
+  LEFT JOIN token t ON t.token_id = a.token_id
+  LEFT JOIN incident i ON i.provider = a.provider AND i.pausing_at IS NOT NULL
+ CROSS JOIN LATERAL (SELECT CASE WHEN t.life = 'revoked' THEN 'token_revoked'
+                                 WHEN t.life = 'expired' THEN 'token_expired'
+                                 WHEN a.access = 'lost' THEN 'access_lost'
+                                 WHEN i.provider IS NOT NULL THEN 'platform_incident' END) AS found(why)
+ WHERE r.rule_id = ANY($1::uuid[]) AND a.token_id IS NOT NULL AND why IS NOT NULL
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which rules a settlement is about: those of a grant, of one account, or of a whole workspace."""
+    """Which rules a settlement is about: those of a grant, of one account, of a workspace, or on one platform in it."""
 
     workspace_id: UUID
     token_id: UUID | None = None
     account_id: UUID | None = None
+    provider: str | None = None
 
 
 _OF_WORKSPACE: Final = "r.workspace_id = $1"
+_ON_PLATFORM: Final = """r.workspace_id = $1 AND EXISTS (
+                 SELECT 1 FROM rule_account ra JOIN account a USING (account_id)
+                  WHERE ra.rule_id = r.rule_id AND a.provider = $4)"""
 _OF_GRANT: Final = """r.rule_id IN (SELECT ra.rule_id FROM rule_account ra JOIN account a USING (account_id)
                                         WHERE a.token_id = $1)"""
 _OF_ACCOUNT: Final = "r.rule_id IN (SELECT ra.rule_id FROM rule_account ra WHERE ra.account_id = $1)"
@@ -52,6 +61,8 @@ async def lock_scope(connection: Connection, scope: Scope, after: UUID | None, l
         which, whose = _OF_ACCOUNT, scope.account_id
     elif scope.token_id is not None:
         which, whose = _OF_GRANT, scope.token_id
+    elif scope.provider is not None:
+        which, whose = _ON_PLATFORM, scope.workspace_id
     else:
         which, whose = _OF_WORKSPACE, scope.workspace_id
     rows = await connection.fetch(
@@ -61,6 +72,7 @@ async def lock_scope(connection: Connection, scope: Scope, after: UUID | None, l
         whose,
         after,
         limit,
+        *([] if which is not _ON_PLATFORM else [scope.provider]),
     )
     return await _with_reasons(connection, rows)
 

@@ -6,11 +6,12 @@ from typing import Final
 from uuid import UUID
 
 from common.postgres import Connection, Pool, Record, translate_errors
+from common.runtime.ids import new_id
 from rule_pauser.core.pausing import Mode
 from rule_pauser.store.rules import Scope
 
 _COLUMNS: Final = """settlement_id, workspace_id, token_id, account_id, why, fact_at, started_at, finished_at,
- after_rule, seen, paused, resumed"""
+ after_rule, seen, paused, resumed, provider"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,30 @@ async def open_(
         scope.workspace_id,
         scope.token_id,
         scope.account_id,
+        why,
+        fact_at,
+        now,
+    )
+
+
+async def open_for_provider(
+    connection: Connection, provider: str, *, why: str, fact_at: datetime, now: datetime
+) -> None:
+    """Ask for the rules on a platform's accounts to be settled: an operation for each workspace that has any."""
+    rows = await connection.fetch(
+        """SELECT DISTINCT r.workspace_id FROM account a
+             JOIN rule_account ra USING (account_id)
+             JOIN automation_rule r ON r.rule_id = ra.rule_id AND r.workspace_id = a.workspace_id
+            WHERE a.provider = $1 AND r.deleted_at IS NULL""",
+        provider,
+    )
+    await connection.execute(
+        """INSERT INTO settlement (settlement_id, workspace_id, provider, why, fact_at, started_at)
+           SELECT s.settlement_id, s.workspace_id, $3, $4, $5, $6
+             FROM unnest($1::uuid[], $2::uuid[]) AS s(settlement_id, workspace_id)""",
+        [new_id() for _ in rows],
+        [row["workspace_id"] for row in rows],
+        provider,
         why,
         fact_at,
         now,
@@ -113,7 +138,7 @@ async def put_mode(connection: Connection, workspace_id: UUID, mode: Mode, set_b
 def _settlement(row: Record) -> Settlement:
     return Settlement(
         settlement_id=row["settlement_id"],
-        scope=Scope(row["workspace_id"], row["token_id"], row["account_id"]),
+        scope=Scope(row["workspace_id"], row["token_id"], row["account_id"], row["provider"]),
         why=row["why"],
         fact_at=row["fact_at"],
         started_at=row["started_at"],

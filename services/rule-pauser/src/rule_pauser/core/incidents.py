@@ -1,0 +1,37 @@
+"""What is known of a platform's incident, and when it has lasted long enough to pause rules."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from common.contracts import IncidentState, PlatformIncidentV1
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """The newest incident of one platform; `pausing_at` is since when rules are paused for it."""
+
+    incident_id: UUID
+    version: int
+    since: datetime
+    open: bool
+    pausing_at: datetime | None = None
+
+
+def judge(held: Incident | None, body: PlatformIncidentV1) -> Incident | None:
+    """The platform's incident after an event; None if the event is old news.
+
+    A platform has one incident at a time. So a later one ends the one before it, also if its end was never heard of,
+    and news of an earlier one is old news, whatever it says.
+    """
+    is_open = body.state is IncidentState.OPENED
+    if held is None or (body.incident_id != held.incident_id and body.since > held.since):
+        return Incident(body.incident_id, body.version, body.since, is_open)
+    if body.incident_id != held.incident_id or body.version <= held.version:
+        return None
+    return Incident(held.incident_id, body.version, body.since, is_open, held.pausing_at if is_open else None)
+
+
+def lasting(incident: Incident, pause_after: timedelta, now: datetime) -> bool:
+    """Whether rules are to be paused for an incident from now on. Decided once: a pause ends with the incident."""
+    return incident.open and incident.pausing_at is None and incident.since + pause_after <= now
