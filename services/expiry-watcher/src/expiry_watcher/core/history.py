@@ -60,35 +60,38 @@ class Told:
     detail: dict[str, str]
 
 
-def line_of(event: Event[EventBody]) -> Line | None:  # noqa: PLR0911  one return per event type
+def line_of(event: Event[EventBody]) -> Line | None:
     """The line that an event adds to its token's history."""
-    match event.body:
+    return line(event.body, event.time)
+
+
+def line(told: EventBody, at: datetime) -> Line | None:  # noqa: PLR0911  one return per event type
+    """The line that a fact adds to its token's history; `at` is when it happened."""
+    match told:
         case TokenIssuedV1() as body:
             return Line(
                 body.token,
                 What.ISSUED,
                 str(body.token.version),
-                event.time,
+                at,
                 _detail(how=body.how, expires_at=body.expires_at),
             )
         case TokenRefreshedV1() as body:
             # One line per full-expiry date: an hourly refresh must not bury what matters.
-            return Line(
-                body.token, What.REFRESHED, _iso(body.expires_at), event.time, _detail(expires_at=body.expires_at)
-            )
+            return Line(body.token, What.REFRESHED, _iso(body.expires_at), at, _detail(expires_at=body.expires_at))
         case TokenRevokedV1() as body:
             detail = _detail(cause=body.cause, detected_by=body.detected_by)
-            return Line(body.token, What.REVOKED, str(body.token.version), event.time, detail)
+            return Line(body.token, What.REVOKED, str(body.token.version), at, detail)
         case TokenStateV1() as body:
             detail = _detail(status=body.status, cause=body.cause, missing=", ".join(body.missing_scopes) or None)
             return Line(body.token, What.STATE, f"{body.status}@{_iso(body.since)}", body.since, detail)
         case TokenExpiringV1() as body:
-            detail = _detail(stage=body.stage, expires_at=body.expires_at, remaining_s=str(body.remaining_s))
-            return Line(body.token, What.WARNED, f"{body.stage}@{_iso(body.expires_at)}", event.time, detail)
+            date = _iso(body.expires_at)
+            detail = {"stage": body.stage, "expires_at": date, "remaining_s": str(body.remaining_s)}
+            return Line(body.token, What.WARNED, f"{body.stage}@{date}", at, detail)
         case TokenExpiredV1() as body:
-            return Line(
-                body.token, What.EXPIRED, _iso(body.expired_at), event.time, _detail(expired_at=body.expired_at)
-            )
+            date = _iso(body.expired_at)
+            return Line(body.token, What.EXPIRED, date, at, {"expired_at": date})
         case _:
             return None
 

@@ -92,12 +92,15 @@ def step(expires_at: datetime, mark: timedelta | None, ladder: Ladder, now: date
     """Decide what is due at `now` for one expiry date whose most urgent stage so far is `mark`."""
     if expires_at <= now:
         return Step(say=None if mark == EXPIRED_LEAD else Expire(), mark=EXPIRED_LEAD, next_due=None)
-    due = [stage for stage in ladder.stages if expires_at - stage.lead <= now]
-    upcoming = [stage for stage in ladder.stages if expires_at - stage.lead > now]
-    next_due = expires_at - upcoming[0].lead if upcoming else expires_at
-    if not due:
+    remaining = expires_at - now
+    present, next_due = None, expires_at
+    for stage in ladder.stages:
+        if stage.lead < remaining:
+            next_due = expires_at - stage.lead
+            break
+        present = stage  # the shortest lead that has begun is the most urgent one
+    if present is None:
         return Step(say=None, mark=mark, next_due=next_due)
-    present = due[-1]  # the shortest lead that has begun is the most urgent one
     if mark is not None and mark <= present.lead:
         return Step(say=None, mark=mark, next_due=next_due)
     return Step(say=Warn(present), mark=present.lead, next_due=next_due)

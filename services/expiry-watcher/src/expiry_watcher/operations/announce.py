@@ -4,12 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from common.contracts import Event
 from common.outbox import enqueue
 from common.postgres import transaction
-from common.runtime.ids import new_id
 from expiry_watcher import metrics
-from expiry_watcher.core.history import line_of
+from expiry_watcher.core.history import line
 from expiry_watcher.core.plan import Plan, plan
 from expiry_watcher.operations.deps import SOURCE, Deps
 from expiry_watcher.store import deadlines, history
@@ -42,8 +40,7 @@ async def announce_due(deps: Deps, now: datetime, limit: int) -> SweepStatus:
         await deadlines.put(
             connection, [deadlines.Deadline(token_id, at, now) for token_id, at in decided.replanned.items()], []
         )
-        events = [Event(id=new_id(), time=now, source=SOURCE, body=body) for body in decided.bodies]
-        await history.record(connection, [line for event in events if (line := line_of(event)) is not None])
+        await history.record(connection, [told for body in decided.bodies if (told := line(body, now)) is not None])
         await enqueue(connection, decided.bodies, source=SOURCE, now=now)
     if decided.bodies:
         deps.wake_relay()
@@ -52,10 +49,14 @@ async def announce_due(deps: Deps, now: datetime, limit: int) -> SweepStatus:
 
 
 def _count(decided: Plan) -> None:
+    by_stage: dict[str, list[float]] = {}
     for said in decided.said:
-        label = metrics.stage_label(said.stage)
-        metrics.ANNOUNCED.labels(label).inc()
-        metrics.NOTICE_DELAY.labels(label).observe(max(said.delay.total_seconds(), 0.0))
+        by_stage.setdefault(metrics.stage_label(said.stage), []).append(max(said.delay.total_seconds(), 0.0))
+    for label, delays in by_stage.items():
+        metrics.ANNOUNCED.labels(label).inc(len(delays))
+        observe = metrics.NOTICE_DELAY.labels(label).observe
+        for delay in delays:
+            observe(delay)
     for reason, count in decided.suppressed.items():
         metrics.SUPPRESSED.labels(reason).inc(count)
 

@@ -39,22 +39,19 @@ async def put(connection: Connection, deadlines: Sequence[Deadline], finished: S
         )
 
 
-async def claim(connection: Connection, now: datetime, limit: int) -> list[Deadline]:
+async def claim(connection: Connection, now: datetime, limit: int) -> list[UUID]:
     """Lock what is due, the longest due first; what another replica has locked is its work.
 
     The lock is the claim, and the caller's transaction is all of the work (no call leaves the database), so there
     is no lease to expire: a crash rolls back, and the deadline is due again at once.
     """
     rows = await connection.fetch(
-        """SELECT token_id, expires_at, due_at FROM deadline WHERE due_at <= $1
-            ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED""",
-        now,
-        limit,
+        "SELECT token_id FROM deadline WHERE due_at <= $1 ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED", now, limit
     )
-    return [Deadline(row["token_id"], row["expires_at"], row["due_at"]) for row in rows]
+    return [row["token_id"] for row in rows]
 
 
-async def read_claimed(connection: Connection, claimed: Sequence[Deadline]) -> list[Due]:
+async def read_claimed(connection: Connection, claimed: Sequence[UUID]) -> list[Due]:
     """The claimed deadlines with their tokens, marks and ladders.
 
     A statement of its own, because only a snapshot taken after the locks sees every renewal that was committed
@@ -63,15 +60,13 @@ async def read_claimed(connection: Connection, claimed: Sequence[Deadline]) -> l
     rows = await connection.fetch(
         """SELECT d.token_id, d.expires_at, d.due_at, t.kind, t.provider, t.workspace_id, t.owner_user_id, t.version,
                   t.status, t.since, t.expires_at AS token_expires_at, t.accounts, m.lead, l.stages
-             FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[])
-                  WITH ORDINALITY AS d(token_id, expires_at, due_at, place)
+             FROM deadline d
              JOIN token t USING (token_id)
              LEFT JOIN warning_mark m ON m.token_id = d.token_id AND m.expires_at = d.expires_at
              LEFT JOIN workspace_ladder l ON l.workspace_id = t.workspace_id
-            ORDER BY d.place""",
-        [deadline.token_id for deadline in claimed],
-        [deadline.expires_at for deadline in claimed],
-        [deadline.due_at for deadline in claimed],
+            WHERE d.token_id = ANY($1::uuid[])
+            ORDER BY d.due_at, d.token_id""",
+        claimed,
     )
     return [
         Due(
