@@ -41,6 +41,10 @@ class OauthSettings(ServiceSettings):
     )
     evidence_window_s: float = Field(default=60, ge=1, le=3600, description="within so many seconds")
 
+    confirm_after_s: float = Field(
+        default=120, ge=0, le=3600, description="so long refusals of many grants at once are doubted before they count"
+    )
+
     @model_validator(mode="after")
     def _keys_are_reachable(self) -> "OauthSettings":
         if self.key_encryption == "keyring" and self.keyring_file is None:
@@ -58,4 +62,5 @@ class OauthSettings(ServiceSettings):
             canary_every=timedelta(seconds=self.canary_every_s),
             evidence_window=timedelta(seconds=self.evidence_window_s),
             evidence_grants=self.evidence_grants,
+            confirm_after=timedelta(seconds=self.confirm_after_s),
         )

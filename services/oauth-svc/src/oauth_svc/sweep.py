@@ -1,7 +1,7 @@
 """What makes oauth-svc act by itself: periodic work, each idempotent, each with a status."""
 
 from common.runtime.periodic import Periodic
-from oauth_svc.operations import connect, disconnect, expiry, keys, probe
+from oauth_svc.operations import connect, disconnect, expiry, keys, probe, reconsent
 from oauth_svc.operations.deps import Deps
 from oauth_svc.operations.refresh import Engine, SweepStatus
 
@@ -14,6 +14,9 @@ def periodic_work(deps: Deps, engine: Engine, *, poll_s: float) -> list[Periodic
 
     async def probes() -> SweepStatus:
         return await probe.sweep(deps, engine)
+
+    async def doubts() -> SweepStatus:
+        return await reconsent.sweep(deps, engine)
 
     async def ends() -> SweepStatus:
         return await expiry.sweep(deps)
@@ -33,6 +36,7 @@ def periodic_work(deps: Deps, engine: Engine, *, poll_s: float) -> list[Periodic
     return [
         refresh,
         Periodic("probe", probes, interval_s=poll_s, timeout_s=300),
+        Periodic("doubts", doubts, interval_s=max(poll_s, 1.0), timeout_s=300),
         Periodic("expiry", ends, interval_s=poll_s),
         Periodic("remote-revoke", revokes, interval_s=max(poll_s, 2.0), timeout_s=300),
         Periodic("housekeeping", housekeeping, interval_s=30.0),

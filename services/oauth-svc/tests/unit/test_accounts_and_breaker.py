@@ -110,3 +110,12 @@ def test_old_evidence_is_forgotten() -> None:
     found = evidence(*[Verdict.RETRY_LATER] * 6)
     assert found.verdict(NOW + timedelta(seconds=60)) is Trouble.OUTAGE
     assert found.verdict(NOW + timedelta(seconds=61)) is None
+
+
+def test_a_few_voices_are_a_suspicion_before_they_are_a_proof() -> None:
+    found = evidence(*[Verdict.REAUTHORIZE] * 3, grants=8)
+    assert found.verdict(NOW) is None
+    assert found.verdict(NOW, voices=3) is Trouble.CONSENT
+    assert evidence(*[Verdict.REAUTHORIZE] * 2, grants=8).verdict(NOW, voices=3) is None
+    assert evidence(*[Verdict.REAUTHORIZE] * 2, grants=2).verdict(NOW, voices=3) is Trouble.CONSENT
+    assert evidence(*[Verdict.REAUTHORIZE] * 3, None, grants=8).verdict(NOW, voices=3) is None

@@ -25,7 +25,9 @@ from oauth_svc.core.lifecycle import (
     Authorized,
     Change,
     Confirmed,
+    Doubted,
     RanOut,
+    Recaused,
     Refreshed,
     RefreshFailed,
     Revoked,
@@ -64,6 +66,8 @@ def connection(status: TokenStatus = S.ACTIVE, expires_at: datetime | None = FAR
 
 REFRESHED = Refreshed(access_expires_at=FAR, expires_at=FAR, rotated=True)
 REVOKED = Revoked(RevocationCause.USER_REVOKED, DetectedBy.PROBE)
+DOUBTED = Doubted("invalid_grant")
+RECAUSED = Recaused(RevocationCause.PLATFORM_ENFORCED)
 AUTHORIZED = Authorized(IssuedHow.REAUTHORIZE, UUID(int=9), "Avery L", FAR, FAR, ())
 
 
@@ -88,6 +92,12 @@ def failed(attempt: int = 1, class_: FailureClass = FailureClass.RETRY_LATER) ->
         (S.EXPIRED, REVOKED, S.EXPIRED, []),
         (S.REVOKED, REFRESHED, S.REVOKED, []),
         (S.EXPIRED, failed(), S.EXPIRED, []),
+        (S.ACTIVE, DOUBTED, S.DEGRADED, ["token.state"]),
+        (S.EXPIRING, DOUBTED, S.EXPIRING, ["token.state"]),
+        (S.REVOKED, DOUBTED, S.REVOKED, []),
+        (S.REVOKED, RECAUSED, S.REVOKED, ["token.state"]),
+        (S.EXPIRED, RECAUSED, S.EXPIRED, []),
+        (S.ACTIVE, RECAUSED, S.ACTIVE, []),
         (S.ACTIVE, RanOut(), S.EXPIRED, ["token.state"]),
         (S.REVOKED, RanOut(), S.REVOKED, []),
         (S.REVOKED, AUTHORIZED, S.ACTIVE, ["token.issued", "token.state"]),
@@ -173,6 +183,33 @@ def test_a_permission_that_was_withdrawn_is_told_and_the_rest_goes_on() -> None:
     assert [event.TOPIC for event in applied.events] == ["token.state"]
 
 
+def test_a_doubt_is_told_once_and_goes_when_the_grant_is_found_alive() -> None:
+    doubted = apply(connection(), DOUBTED, NOW).connection
+    assert doubted.doubted
+    assert doubted.last_good_at == connection().last_good_at
+    assert not apply(doubted, DOUBTED, NOW).changed
+    for proof in (Confirmed(), REFRESHED):
+        alive = apply(doubted, proof, NOW)
+        assert (alive.connection.status, alive.connection.last_failure) == (S.ACTIVE, None)
+        assert alive.changed
+    soon = apply(connection(S.EXPIRING, SOON), DOUBTED, NOW).connection
+    assert apply(soon, Confirmed(), NOW).connection.status is S.EXPIRING
+    assert not apply(doubted, REVOKED, NOW).connection.doubted, "the dead are not doubted"
+
+
+def test_a_probe_alone_does_not_end_a_trouble_of_refreshing() -> None:
+    degraded = replace(connection(S.DEGRADED), last_failure="retry_later:http_503")
+    after = apply(degraded, Confirmed(), NOW).connection
+    assert (after.status, after.last_failure) == (S.DEGRADED, "retry_later:http_503")
+
+
+def test_a_cause_that_is_understood_later_keeps_when_and_how_it_was_found() -> None:
+    dead = apply(connection(), REVOKED, NOW).connection
+    known = apply(dead, RECAUSED, NOW + timedelta(minutes=5)).connection
+    assert known == replace(dead, cause=RevocationCause.PLATFORM_ENFORCED, version=dead.version + 1)
+    assert not apply(known, RECAUSED, NOW).changed
+
+
 def test_reauthorisation_forgets_the_trouble() -> None:
     was = replace(
         connection(S.REVOKED), cause=RevocationCause.COMPROMISE, detected_by=DetectedBy.WEBHOOK, last_failure="x:y"
@@ -183,7 +220,7 @@ def test_reauthorisation_forgets_the_trouble() -> None:
 
 
 CHANGES = st.sampled_from(
-    [REFRESHED, failed(1), failed(3), REVOKED, RanOut(), TimePassed(), Confirmed(expires_at=FAR), AUTHORIZED]
+    [REFRESHED, failed(1), failed(3), REVOKED, RanOut(), DOUBTED, TimePassed(), Confirmed(expires_at=FAR), AUTHORIZED]
 )
 
 

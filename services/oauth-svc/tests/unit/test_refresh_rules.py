@@ -15,7 +15,7 @@ from oauth_svc.core import refresh as rules
 from oauth_svc.core.failure import Failure, Verdict, our_bug, rate_limited, reauthorize, retry_later, unknown_outcome
 from oauth_svc.core.flow import Flow, OnUnknown, Profile
 from oauth_svc.core.grant import Secrets, TokenAnswer
-from oauth_svc.core.lifecycle import RanOut, Refreshed, RefreshFailed, Revoked
+from oauth_svc.core.lifecycle import Doubted, RanOut, Refreshed, RefreshFailed, Revoked
 from oauth_svc.core.refresh import AttemptState, Facts
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -35,6 +35,33 @@ def test_invalid_grant_is_believed_only_while_the_credential_is_the_same() -> No
     assert (believed.state, believed.refresh_at) == (AttemptState.FAILED, None)
     stale = rules.failed(PROFILE, replace(FACTS, generation_now=4), refusal, NOW)
     assert (stale.state, stale.change, stale.refresh_at) == (AttemptState.SUPERSEDED, None, NOW)
+
+
+def test_a_doubted_refusal_ends_nothing_and_lapses() -> None:
+    refusal = reauthorize("invalid_grant", RevocationCause.USER_REVOKED)
+    settled = rules.failed(PROFILE, replace(FACTS, doubted=True), refusal, NOW)
+    assert settled.change == Doubted("invalid_grant")
+    assert (settled.attempt, settled.refresh_at) == (1, NOW + timedelta(hours=1))
+    stale = rules.failed(PROFILE, replace(FACTS, doubted=True, generation_now=4), refusal, NOW)
+    assert stale.change is None, "a refusal of a credential that was replaced is not even a doubt"
+
+
+@pytest.mark.parametrize(
+    ("cause", "known", "told"),
+    [
+        (RevocationCause.USER_REVOKED, False, RevocationCause.USER_REVOKED),
+        (RevocationCause.USER_REVOKED, True, RevocationCause.PLATFORM_ENFORCED),
+        (RevocationCause.COMPROMISE, True, RevocationCause.COMPROMISE),
+        (None, True, RevocationCause.PLATFORM_ENFORCED),
+    ],
+)
+def test_a_known_reconsent_gives_the_cause_unless_the_platform_is_more_exact(
+    cause: RevocationCause | None, known: bool, told: RevocationCause
+) -> None:
+    settled = rules.failed(PROFILE, replace(FACTS, in_reconsent=known), reauthorize("x", cause), NOW)
+    assert isinstance(settled.change, Revoked)
+    assert settled.change.cause is told
+    assert settled.refresh_at is None
 
 
 def test_refusal_without_a_culprit_is_full_expiry() -> None:

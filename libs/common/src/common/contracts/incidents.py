@@ -5,7 +5,7 @@ from uuid import UUID
 from pydantic import Field
 
 from common.contracts.base import EventBody, UtcDatetime, event
-from common.contracts.vocabulary import IncidentState
+from common.contracts.vocabulary import IncidentReason, IncidentState
 
 
 @event("platform.incident")
@@ -19,6 +19,7 @@ class PlatformIncidentV1(EventBody):
     since: UtcDatetime
     workspace_ids: tuple[UUID, ...] = Field(default=(), description="the workspaces with connections to the provider")
     version: int = Field(ge=1, description="1 when opened; raised with each change of this incident")
+    reason: IncidentReason | None = Field(default=None, description="what tells an outage from a forced re-consent")
 
     def subject(self) -> str:
         return self.provider

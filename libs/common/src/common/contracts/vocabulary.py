@@ -88,6 +88,15 @@ class IncidentState(StrEnum):
     CLOSED = "closed"
 
 
+class IncidentReason(StrEnum):
+    """What many unrelated tokens of one platform failing alike amounts to."""
+
+    OUTAGE = "outage"
+    RATE_LIMIT = "rate_limit"
+    CLIENT = "client"  # Wevion's own client is refused
+    CONSENT = "consent"  # the platform refuses many consents at once: it enforces new ones, or it errs
+
+
 class NoticeCode(StrEnum):
     """The machine code of a notice, shown in the app and searched for in help articles (ntf-103)."""
 

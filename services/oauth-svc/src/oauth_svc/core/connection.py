@@ -15,6 +15,9 @@ from common.contracts import (
     TokenStatus,
 )
 
+DOUBT = "doubted"
+"""How `last_failure` begins while a refusal is not believed; it stands in for a failure class."""
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -71,6 +74,11 @@ class Connection:
             version=self.version,
             accounts=tuple(a.ref for a in self.accounts if a.access is AccountAccess.GRANTED),
         )
+
+    @property
+    def doubted(self) -> bool:
+        """Whether the platform's last word about it was a refusal that is not believed (yet)."""
+        return self.status.alive and self.last_failure is not None and self.last_failure.startswith(DOUBT)
 
     def with_accounts(self, accounts: tuple[Account, ...]) -> "Connection":
         return replace(self, accounts=accounts)

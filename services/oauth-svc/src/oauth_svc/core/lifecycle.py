@@ -25,7 +25,7 @@ from common.contracts import (
     transition,
 )
 
-from .connection import Connection
+from .connection import DOUBT, Connection
 
 WARNING_WINDOW = timedelta(days=14)
 """Full expiry nearer than this makes a token `expiring` (T2.11)."""
@@ -74,6 +74,20 @@ class RanOut:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubted:
+    """The platform refused the grant while many others are refused too: not believed until that is understood."""
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recaused:
+    """A grant that ended turned out to be part of something larger than one person's doing."""
+
+    cause: RevocationCause
+
+
+@dataclass(frozen=True, slots=True)
 class TimePassed:
     """The sweep found a connection whose window or end was reached."""
 
@@ -104,7 +118,18 @@ class AccountsChanged:
     """The accounts under the grant are not what they were; the row already holds the new ones."""
 
 
-Change = Refreshed | RefreshFailed | Revoked | RanOut | TimePassed | Confirmed | Authorized | AccountsChanged
+Change = (
+    Refreshed
+    | RefreshFailed
+    | Revoked
+    | RanOut
+    | Doubted
+    | Recaused
+    | TimePassed
+    | Confirmed
+    | Authorized
+    | AccountsChanged
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +144,17 @@ class Applied:
         return bool(self.events)
 
 
-def apply(connection: Connection, change: Change, now: datetime) -> Applied:  # noqa: PLR0911 - one return per change
+def apply(  # noqa: C901, PLR0911 - one case and one return per change
+    connection: Connection, change: Change, now: datetime
+) -> Applied:
     """The connection after `change`, with its events. A change that does not apply returns the row untouched."""
     match change:
         case Authorized():
             return _authorized(connection, change, now)
         case AccountsChanged():
             return _tell(replace(connection, version=connection.version + 1), ())
+        case Recaused():
+            return _recaused(connection, change)
         case _ if not connection.status.alive:
             return Applied(connection, ())
         case Refreshed():
@@ -137,6 +166,8 @@ def apply(connection: Connection, change: Change, now: datetime) -> Applied:  # 
         case RanOut():
             ended = replace(connection, expires_at=_not_after(connection.expires_at, now))
             return _moved(ended, Trigger.FULL_EXPIRY, now)
+        case Doubted():
+            return _doubted(connection, change, now)
         case TimePassed():
             return _time_passed(connection, now)
         case Confirmed():
@@ -260,6 +291,20 @@ def _revoked(connection: Connection, change: Revoked, now: datetime) -> Applied:
     return _tell(ended, (event,))
 
 
+def _doubted(connection: Connection, change: Doubted, now: datetime) -> Applied:
+    if connection.doubted:
+        return Applied(connection, ())
+    status = transition(connection.status, Trigger.REFRESH_FAILING)
+    return _tell(replace(_entered(connection, status, now), last_failure=f"{DOUBT}:{change.code}"), ())
+
+
+def _recaused(connection: Connection, change: Recaused) -> Applied:
+    """Told on `token.state` alone: the end itself was told, and what stopped has stopped."""
+    if connection.status is not TokenStatus.REVOKED or connection.cause is change.cause:
+        return Applied(connection, ())
+    return _tell(replace(connection, cause=change.cause, version=connection.version + 1), ())
+
+
 def _moved(connection: Connection, trigger: Trigger, now: datetime) -> Applied:
     status = transition(connection.status, trigger)
     if status is connection.status:
@@ -282,11 +327,9 @@ def _confirmed(connection: Connection, change: Confirmed, now: datetime) -> Appl
     access = _moved_end(connection.access_expires_at, change.access_expires_at)
     missing = connection.scopes_missing if change.scopes_missing is None else change.scopes_missing
     status = connection.status
-    if status is TokenStatus.EXPIRING and not in_window(expires_at, now):
-        status = TokenStatus.ACTIVE
-    elif status is TokenStatus.ACTIVE and in_window(expires_at, now):
-        status = TokenStatus.EXPIRING
-    good = replace(connection, last_good_at=now)
+    if status is not TokenStatus.DEGRADED or connection.doubted:
+        status = _alive_status(expires_at, now)
+    good = replace(connection, last_good_at=now, last_failure=None if connection.doubted else connection.last_failure)
     same = (expires_at, access, missing, status) == (
         connection.expires_at,
         connection.access_expires_at,

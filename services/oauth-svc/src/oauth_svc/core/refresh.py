@@ -13,7 +13,8 @@ from common.contracts import DetectedBy, FailureClass, RevocationCause
 from .failure import Failure, Verdict
 from .flow import Flow, OnUnknown, Profile
 from .grant import Secrets, TokenAnswer, earliest
-from .lifecycle import Change, RanOut, Refreshed, RefreshFailed, Revoked
+from .lifecycle import Change, Doubted, RanOut, Refreshed, RefreshFailed, Revoked
+from .reconsent import LAPSE, enforced
 from .schedule import OUR_BUG_PAUSE, refresh_at, retry_at
 
 MAX_REPEATS = 1
@@ -37,7 +38,8 @@ class Facts:
     """What the row says at the moment of the decision.
 
     `generation_now` differs from `generation_sent` when somebody else replaced the credential meanwhile.
-    `unknown_before` counts earlier attempts with this very credential whose outcome was never learned.
+    `unknown_before` counts earlier attempts with this very credential whose outcome was never learned. `doubted`: the
+    platform refuses so many that its word is not believed now; `in_reconsent`: it has enforced a new consent of all.
     """
 
     connection_id: UUID
@@ -48,6 +50,8 @@ class Facts:
     expires_at: datetime | None
     authorized_at: datetime
     unknown_before: int = 0
+    doubted: bool = False
+    in_reconsent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +132,9 @@ def failed(profile: Profile, facts: Facts, failure: Failure, now: datetime) -> S
             # An earlier answer was lost, so this refusal may only say that the platform had rotated then.
             return _hold(facts, attempt, failure, AttemptState.FAILED)
         case Verdict.REAUTHORIZE:
-            change: Change = (
-                RanOut()
-                if failure.cause is None
-                else Revoked(failure.cause, DetectedBy.REFRESH, f"{failure.verdict.value}:{failure.code}")
-            )
-            return Settlement(AttemptState.FAILED, change, None, 0, outcome)
+            change = ended(failure, DetectedBy.REFRESH, doubted=facts.doubted, in_reconsent=facts.in_reconsent)
+            again = now + LAPSE if isinstance(change, Doubted) else None
+            return Settlement(AttemptState.FAILED, change, again, attempt if again else 0, outcome)
         case Verdict.UNKNOWN_OUTCOME if failure.final or not may_repeat(profile, facts.unknown_before):
             return _hold(facts, attempt, failure, AttemptState.UNKNOWN)
         case Verdict.UNKNOWN_OUTCOME:
@@ -193,13 +194,16 @@ def _hold(facts: Facts, attempt: int, failure: Failure, state: AttemptState) -> 
     )
 
 
-def judged(failure: Failure, detected_by: DetectedBy) -> Change | None:
-    """What a probe's own finding means for the grant; None for everything that is not the grant's end."""
+def ended(
+    failure: Failure, detected_by: DetectedBy, *, doubted: bool = False, in_reconsent: bool = False
+) -> Change | None:
+    """What a platform's own word means for the grant; None for everything that is not the grant's end."""
     if failure.verdict is not Verdict.REAUTHORIZE:
         return None
-    if failure.cause is None:
-        return RanOut()
-    return Revoked(failure.cause, detected_by, f"{failure.verdict.value}:{failure.code}")
+    if doubted:
+        return Doubted(failure.code)
+    cause = enforced(failure.cause) if in_reconsent else failure.cause
+    return RanOut() if cause is None else Revoked(cause, detected_by, f"{failure.verdict.value}:{failure.code}")
 
 
 def cause_words(cause: RevocationCause | None) -> str:

@@ -5,13 +5,15 @@ from datetime import datetime
 from uuid import UUID
 
 from common import outbox
-from common.contracts import IncidentState, PlatformIncidentV1
+from common.contracts import IncidentReason, IncidentState, PlatformIncidentV1
 from common.postgres import transaction
 from common.runtime import ids
 from common.telemetry import logs
 from oauth_svc import metrics, store
 from oauth_svc.core.breaker import Evidence, Trouble
-from oauth_svc.core.failure import Verdict
+from oauth_svc.core.connection import Connection
+from oauth_svc.core.failure import Failure
+from oauth_svc.core.reconsent import SUSPICIOUS, belongs, is_surprise
 from oauth_svc.store.health import Health
 
 from .deps import SOURCE, Deps
@@ -20,11 +22,16 @@ log = logs.get_logger("breaker")
 
 
 class Breakers:
-    """Opens on evidence, lets canaries through, closes on the first success."""
+    """Opens on evidence, lets canaries through, closes on the first success.
+
+    An incident of reason `consent` is closed by `reconsent` alone: a grant that works says nothing about those that
+    the platform ended.
+    """
 
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
-        self._evidence: dict[str, Evidence] = {}
+        self._calls: dict[str, Evidence] = {}
+        self._consents: dict[str, Evidence] = {}
         self._seen: dict[str, Health] = {}
         self._succeeded: set[str] = set()
 
@@ -38,32 +45,66 @@ class Breakers:
         seen = self._seen.get(provider)
         return seen.incident_id if seen is not None and seen.open else None
 
-    def note(self, provider: str, connection_id: UUID, verdict: Verdict | None, now: datetime) -> None:
-        """One outcome of a call; None is a success."""
-        evidence = self._evidence.get(provider)
-        if evidence is None:
-            limits = self._deps.limits
-            evidence = self._evidence[provider] = Evidence(limits.evidence_window, limits.evidence_grants)
-        evidence.note(connection_id, verdict, now)
-        if verdict is None:
-            self._succeeded.add(provider)
+    def doubts(self, connection: Connection, failure: Failure, now: datetime) -> bool:
+        """Whether this refusal is not believed now: the platform is in trouble, or refuses too many."""
+        if not is_surprise(failure, connection, now) or self.in_reconsent(connection, failure, now):
+            return False
+        evidence = self._consents.get(connection.provider)
+        return self.incident(connection.provider) is not None or (
+            evidence is not None and evidence.verdict(now, voices=SUSPICIOUS) is not None
+        )
+
+    def in_reconsent(self, connection: Connection, failure: Failure, now: datetime) -> bool:
+        """Whether this refusal is part of a forced re-consent that is understood already."""
+        seen = self._seen.get(connection.provider)
+        known = seen is not None and belongs(connection, seen.reconsent_at)
+        return known and is_surprise(failure, connection, now)
+
+    def note(self, connection: Connection, failure: Failure | None, now: datetime) -> None:
+        """One outcome of a token call; None is a success."""
+        verdict = failure.verdict if failure is not None else None
+        self._evidence(self._calls, connection.provider).note(connection.connection_id, verdict, now)
+        self.note_consent(connection, failure, now)
+        if failure is None:
+            self._succeeded.add(connection.provider)
+
+    def note_consent(self, connection: Connection, failure: Failure | None, now: datetime) -> None:
+        """What the platform said about one person's grant. Its being in trouble says nothing about any grant."""
+        evidence = self._evidence(self._consents, connection.provider)
+        if failure is None:
+            evidence.note(connection.subject, None, now)
+        elif is_surprise(failure, connection, now) and not self.in_reconsent(connection, failure, now):
+            evidence.note(connection.subject, failure.verdict, now)
 
     async def act(self, providers: Iterable[str], now: datetime) -> None:
         """Open or close what the evidence says."""
         for provider in providers:
             seen = self._seen.get(provider)
-            is_open = seen is not None and seen.open
-            if is_open and provider in self._succeeded:
-                await self._close(provider, now)
-            elif not is_open:
-                trouble = self._evidence[provider].verdict(now) if provider in self._evidence else None
-                if trouble is not None and trouble is not Trouble.CONSENT:
+            if seen is None or not seen.open:
+                trouble = self._trouble(provider, now)
+                if trouble is not None:
                     await self._open(provider, trouble, now)
+            elif provider in self._succeeded and seen.reason != Trouble.CONSENT.value:
+                await self.close(provider, now)
             self._succeeded.discard(provider)
+
+    def _evidence(self, kind: dict[str, Evidence], provider: str) -> Evidence:
+        found = kind.get(provider)
+        if found is None:
+            limits = self._deps.limits
+            found = kind[provider] = Evidence(limits.evidence_window, limits.evidence_grants)
+        return found
+
+    def _trouble(self, provider: str, now: datetime) -> Trouble | None:
+        calls = self._evidence(self._calls, provider).verdict(now)
+        if calls is not None and calls is not Trouble.CONSENT:
+            return calls
+        return self._evidence(self._consents, provider).verdict(now)
 
     async def _open(self, provider: str, trouble: Trouble, now: datetime) -> None:
         incident_id = ids.new_id()
-        affected = self._evidence[provider].affected()
+        consent = trouble is Trouble.CONSENT
+        affected = self._evidence(self._consents if consent else self._calls, provider).affected()
         async with transaction(self._deps.pool) as db:
             version = await store.health.open_incident(
                 db, provider, incident_id=incident_id, reason=trouble.value, affected=affected, now=now
@@ -81,6 +122,7 @@ class Breakers:
                             since=now,
                             workspace_ids=tuple(workspaces),
                             version=version,
+                            reason=IncidentReason(trouble.value),
                         )
                     ],
                     source=SOURCE,
@@ -88,38 +130,63 @@ class Breakers:
                 )
             health = await store.health.current(db, provider)
         self._deps.poke_relay()
-        self._evidence[provider].clear()
-        if health is not None:
-            self.saw(provider, health)
+        self._forget(provider, health)
         if version is not None:
             metrics.INCIDENTS.labels(provider, trouble.value).inc()
             log.error("platform_incident_opened", provider=provider, reason=trouble.value, affected=affected)
 
-    async def _close(self, provider: str, now: datetime) -> None:
+    async def close(self, provider: str, now: datetime) -> None:
+        """The platform is believed again: what waited is due, and what was doubted is asked anew."""
         async with transaction(self._deps.pool) as db:
-            was = await store.health.close_incident(db, provider)
-            if was is not None and was.incident_id is not None:
-                await outbox.enqueue(
-                    db,
-                    [
-                        PlatformIncidentV1(
-                            incident_id=was.incident_id,
-                            provider=provider,
-                            state=IncidentState.CLOSED,
-                            tokens_affected=was.affected,
-                            since=was.since or now,
-                            workspace_ids=tuple(await store.health.affected_workspaces(db, provider)),
-                            version=was.incident_version,
-                        )
-                    ],
-                    source=SOURCE,
-                    now=now,
-                )
+            closed = await self.close_in(db, provider, now)
+            if closed:
+                await _release_doubts(db, provider, now)
                 await store.schedule.release_backlog(db, provider, now)
             health = await store.health.current(db, provider)
         self._deps.poke_relay()
-        self._evidence[provider].clear()
+        self._forget(provider, health)
+        if closed:
+            log.info("platform_incident_closed", provider=provider)
+
+    async def close_in(self, db: store.Db, provider: str, now: datetime, *, affected: int | None = None) -> bool:
+        """Close the incident and tell it, in the caller's transaction; False when another replica was faster."""
+        was = await store.health.close_incident(db, provider)
+        if was is None or was.incident_id is None:
+            return False
+        await outbox.enqueue(
+            db,
+            [
+                PlatformIncidentV1(
+                    incident_id=was.incident_id,
+                    provider=provider,
+                    state=IncidentState.CLOSED,
+                    tokens_affected=was.affected if affected is None else affected,
+                    since=was.since or now,
+                    workspace_ids=tuple(await store.health.affected_workspaces(db, provider)),
+                    version=was.incident_version,
+                    reason=IncidentReason(was.reason) if was.reason else None,
+                )
+            ],
+            source=SOURCE,
+            now=now,
+        )
+        return True
+
+    def _forget(self, provider: str, health: Health | None) -> None:
+        """The evidence has done its work; what follows is judged anew."""
+        for kind in (self._calls, self._consents):
+            self._evidence(kind, provider).clear()
         if health is not None:
             self.saw(provider, health)
-        if was is not None:
-            log.info("platform_incident_closed", provider=provider)
+
+    async def look(self, provider: str) -> None:
+        """Read the shared row again, after an incident was settled elsewhere."""
+        async with self._deps.pool.acquire() as db:
+            health = await store.health.current(db, provider)
+        self._forget(provider, health)
+
+
+async def _release_doubts(db: store.Db, provider: str, now: datetime) -> None:
+    """Doubts that proved nothing: each grant is refreshed or probed anew, and that word counts."""
+    released = [doubt.connection_id for doubt in await store.doubts.take(db, provider)]
+    await store.schedule.look_at_now(db, released, now)

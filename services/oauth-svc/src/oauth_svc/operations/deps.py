@@ -30,6 +30,7 @@ class Limits:
     evidence_window: timedelta = timedelta(seconds=60)
     evidence_grants: int = 8
     workspace_share: int = 256
+    confirm_after: timedelta = timedelta(minutes=2)
 
 
 @dataclass(slots=True)

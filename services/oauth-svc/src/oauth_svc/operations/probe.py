@@ -21,9 +21,10 @@ from oauth_svc.core.errors import Refusal, UnknownConnectionError
 from oauth_svc.core.failure import Failure, Verdict
 from oauth_svc.core.flow import Flow
 from oauth_svc.core.grant import Secrets, missing_scopes
-from oauth_svc.core.lifecycle import Confirmed
+from oauth_svc.core.lifecycle import Confirmed, Doubted
 from oauth_svc.core.schedule import retry_at, unit_hash
 from oauth_svc.providers.base import Inspection, PlatformError, Provider
+from oauth_svc.store.doubts import Doubt
 
 from . import tokens
 from .deps import Deps
@@ -60,6 +61,8 @@ async def sweep(deps: Deps, engine: Engine) -> SweepStatus:
         profile = deps.providers[provider_id].profile
         async with transaction(deps.pool) as db:
             health = await store.health.current(db, provider_id)
+            if health is not None:
+                engine.breakers.saw(provider_id, health)
             if health is not None and health.open:
                 continue  # while the platform is in trouble, its word about single grants is worth nothing
             granted = await store.health.take(
@@ -102,8 +105,10 @@ async def probe(
             # Only the access token is over; one forced refresh tells about the grant.
             await engine.refresh_now(connection_id)
             return await probe(deps, engine, connection_id, detected_by, may_refresh=False)
-        return await _trouble(deps, connection, error.failure, detected_by)
-    return await _good(deps, provider, connection, inspection, accounts)
+        return await _trouble(deps, engine, connection, error.failure, detected_by)
+    finding = await _good(deps, provider, connection, inspection, accounts)
+    engine.breakers.note_consent(connection, None, now)
+    return finding
 
 
 async def _load(deps: Deps, connection_id: UUID) -> tuple[Provider, Connection, Secrets | None]:
@@ -122,11 +127,20 @@ async def _load(deps: Deps, connection_id: UUID) -> tuple[Provider, Connection, 
         return deps.providers[found.provider], found, None
 
 
-async def _trouble(deps: Deps, connection: Connection, failure: Failure, detected_by: DetectedBy) -> Finding:
+async def _trouble(
+    deps: Deps, engine: Engine, connection: Connection, failure: Failure, detected_by: DetectedBy
+) -> Finding:
     now = deps.clock.now()
+    breakers = engine.breakers
     if failure.unrecognised:
         metrics.UNRECOGNISED.labels(connection.provider).inc()
-    change = rules.judged(failure, detected_by)
+    breakers.note_consent(connection, failure, now)
+    change = rules.ended(
+        failure,
+        detected_by,
+        doubted=breakers.doubts(connection, failure, now),
+        in_reconsent=breakers.in_reconsent(connection, failure, now),
+    )
     if change is None:
         async with deps.pool.acquire() as db:
             await store.schedule.plan_probe(
@@ -135,8 +149,15 @@ async def _trouble(deps: Deps, connection: Connection, failure: Failure, detecte
                 retry_at(connection.connection_id, 3, now, retry_after_s=failure.retry_after_s),
             )
         return Finding(connection, failure)
-    outcome = await tokens.change_one(deps, connection.connection_id, change, now)
-    return Finding(outcome.connection if outcome is not None else connection, failure)
+    async with transaction(deps.pool) as db:
+        locked = await store.connections.lock(db, [connection.connection_id])
+        after = await tokens.change(db, locked, dict.fromkeys(locked, change), now)
+        if isinstance(change, Doubted):
+            doubt = Doubt(connection.connection_id, connection.provider, failure.cause, detected_by, failure.code)
+            await store.doubts.put(db, [doubt], now)
+    deps.poke_relay()
+    await breakers.act([connection.provider], now)
+    return Finding(after.get(connection.connection_id, connection), failure)
 
 
 async def _good(

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
+from common.contracts import DetectedBy
 from common.crypto import Unsealable
 from common.postgres import transaction, translate_errors
 from common.runtime.clock import monotonic
@@ -29,10 +30,11 @@ from oauth_svc.core.connection import Connection
 from oauth_svc.core.failure import Failure, Verdict, our_bug, unknown_outcome
 from oauth_svc.core.flow import Flow, OnUnknown, Profile
 from oauth_svc.core.grant import Secrets, TokenAnswer, missing_scopes
-from oauth_svc.core.lifecycle import Change, RefreshFailed
+from oauth_svc.core.lifecycle import Change, Doubted, RefreshFailed
 from oauth_svc.core.refresh import AttemptState, Facts, Settlement
 from oauth_svc.providers.base import PlatformError, Provider, match_digest
 from oauth_svc.store.credentials import SealedCredential
+from oauth_svc.store.doubts import Doubt
 from oauth_svc.store.schedule import Claim, Held, Plan
 
 from . import tokens
@@ -80,7 +82,7 @@ class Engine:
 
     def __init__(self, deps: Deps, breakers: Breakers) -> None:
         self._deps = deps
-        self._breakers = breakers
+        self.breakers = breakers
         self._shield = Shield()
         self._running: dict[UUID, asyncio.Task[bool]] = {}
         self._in_flight: dict[str, int] = {}
@@ -114,20 +116,21 @@ class Engine:
         """Whom to wake when calls have ended and slots are free again."""
         self._poke = poke
 
-    async def refresh_now(self, connection_id: UUID) -> bool:
+    async def refresh_now(self, connection_id: UUID, *, taken: bool = False) -> bool:
         """Refresh one connection in flight, whatever its back-off says.
 
         False when nothing was asked: somebody else holds the lease, or the platform's limits or trouble forbid it.
-        It passes the back-off, but never the lease, the bucket or the breaker (I10).
+        It passes the back-off, but never the lease, the bucket or the breaker (I10). `taken`: the caller has taken
+        the call out of the bucket already.
         """
         running = self._running.get(connection_id)
         if running is None:
-            running = self._running[connection_id] = self._shield.start(self._refresh_one(connection_id))
+            running = self._running[connection_id] = self._shield.start(self._refresh_one(connection_id, taken=taken))
             running.add_done_callback(lambda _: self._running.pop(connection_id, None))
         return await asyncio.shield(running)
 
-    async def _refresh_one(self, connection_id: UUID) -> bool:
-        claim = await self._claim_one(connection_id)
+    async def _refresh_one(self, connection_id: UUID, *, taken: bool) -> bool:
+        claim = await self._claim_one(connection_id, taken=taken)
         if claim is None:
             return False
         self._in_flight[claim.provider] = self._in_flight.get(claim.provider, 0) + 1
@@ -160,7 +163,7 @@ class Engine:
                 burst=profile.burst,
                 canary_every=limits.canary_every,
             )
-            self._breakers.saw(profile.provider, health)
+            self.breakers.saw(profile.provider, health)
             if health.granted == 0:
                 return []
             claims = await store.schedule.claim_due(
@@ -181,7 +184,7 @@ class Engine:
             served[claim.workspace_id] = served.get(claim.workspace_id, 0) + 1
         return claims
 
-    async def _claim_one(self, connection_id: UUID) -> Claim | None:
+    async def _claim_one(self, connection_id: UUID, *, taken: bool) -> Claim | None:
         now = self._deps.clock.now()
         async with transaction(self._deps.pool) as db:
             claim = await store.schedule.claim_one(db, connection_id, lease=self._deps.limits.lease, begin=False)
@@ -191,12 +194,12 @@ class Engine:
             health = await store.health.take(
                 db,
                 claim.provider,
-                wanted=1,
+                wanted=0 if taken else 1,
                 rate=profile.requests_per_s,
                 burst=profile.burst,
                 canary_every=self._deps.limits.canary_every,
             )
-            if health.granted == 0 or profile.flow is Flow.LASTING:
+            if (health.granted == 0 and not taken) or profile.flow is Flow.LASTING:
                 await store.schedule.release(db, [(claim.connection_id, claim.epoch)])
                 return None
             await self._load_keys(db, [claim], now)
@@ -354,6 +357,10 @@ class Engine:
             await self._deps.vault.ready(db, now, workspaces={r.claim.workspace_id for r in results})
             locked = await store.connections.lock(db, ids)
             held = await store.schedule.hold(db, ids)
+            for result in results:  # before any of them is decided: together they may say more than each alone
+                if (connection := locked.get(result.claim.connection_id)) is not None:
+                    failure = result.outcome if isinstance(result.outcome, Failure) else None
+                    self.breakers.note(connection, failure, now)
             for result in results:
                 connection, fence = locked.get(result.claim.connection_id), held.get(result.claim.connection_id)
                 if connection is not None and fence is not None and fence.epoch == result.claim.epoch:
@@ -365,6 +372,7 @@ class Engine:
             await store.schedule.settle(db, writing.plans)
             await store.schedule.settle_attempts(db, writing.attempts)
             await tokens.change(db, locked, writing.changes, now)
+            await store.doubts.put(db, writing.doubts, now)
             for provider_id, wait_s in writing.blocks.items():
                 await store.health.block(db, provider_id, wait_s)
         self._deps.poke_relay()
@@ -373,8 +381,7 @@ class Engine:
             metrics.REFRESHES.labels(result.claim.provider, verdict.value if verdict else "refreshed").inc()
             if isinstance(result.outcome, Failure) and result.outcome.unrecognised:
                 metrics.UNRECOGNISED.labels(result.claim.provider).inc()
-            self._breakers.note(result.claim.provider, result.claim.connection_id, verdict, now)
-        await self._breakers.act({result.claim.provider for result in results}, now)
+        await self.breakers.act({result.claim.provider for result in results}, now)
         self._poke()
         return [None] * len(results)
 
@@ -392,7 +399,18 @@ class Engine:
         )
         outcome = result.outcome
         if isinstance(outcome, Failure):
+            facts = replace(
+                facts,
+                doubted=self.breakers.doubts(connection, outcome, now),
+                in_reconsent=self.breakers.in_reconsent(connection, outcome, now),
+            )
             settlement = rules.failed(profile, facts, outcome, now)
+            if isinstance(settlement.change, Doubted):
+                writing.doubts.append(
+                    Doubt(
+                        connection.connection_id, connection.provider, outcome.cause, DetectedBy.REFRESH, outcome.code
+                    )
+                )
             if outcome.verdict is Verdict.RATE_LIMITED and outcome.retry_after_s:
                 writing.block(result.claim.provider, outcome.retry_after_s)
         else:
@@ -404,7 +422,7 @@ class Engine:
             missing = None if outcome.scopes is None else missing_scopes(profile.needed_scopes, outcome.scopes)
             settlement = rules.renewed(profile, facts, outcome, rotated=rotated, scopes_missing=missing)
             writing.credentials.append(self._renewed_credential(profile, result, outcome, fence, rotated=rotated))
-        writing.add(result, settlement, connection, fence, self._breakers.incident(result.claim.provider))
+        writing.add(result, settlement, connection, fence, self.breakers.incident(result.claim.provider))
 
     def _renewed_credential(
         self, profile: Profile, result: _Result, answer: TokenAnswer, fence: Held, *, rotated: bool
@@ -429,6 +447,7 @@ class _Writing:
         self.plans: list[Plan] = []
         self.attempts: list[tuple[UUID, int, str, str]] = []
         self.changes: dict[UUID, Change] = {}
+        self.doubts: list[Doubt] = []
         self.blocks: dict[str, float] = {}
 
     def block(self, provider: str, wait_s: float) -> None:

@@ -4,29 +4,20 @@ Every path ends here (a refresh, a probe, a webhook, a report, the sweep, a pers
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from common import outbox
 from common.contracts import AccountAccess, DataGapClosedV1, EventBody, RevocationCause
 from common.postgres import Connection as Db
-from common.postgres import transaction
 from common.runtime import ids
 from oauth_svc import metrics, store
 from oauth_svc.core.accounts import Comparison
 from oauth_svc.core.connection import Connection
-from oauth_svc.core.lifecycle import AccountsChanged, Applied, Change, apply
+from oauth_svc.core.lifecycle import AccountsChanged, Applied, Change, Confirmed, Refreshed, apply
+from oauth_svc.core.reconsent import Word
 
-from .deps import SOURCE, Deps
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a change did: the connection as it is now, and whether anything was told."""
-
-    connection: Connection
-    changed: bool
+from .deps import SOURCE
 
 
 async def change(
@@ -42,6 +33,8 @@ async def change(
     events: list[EventBody] = []
     ended: list[Connection] = []
     revived: list[Connection] = []
+    living: list[UUID] = []
+    understood: list[UUID] = []
     for connection_id, wanted in changes.items():
         before = locked.get(connection_id)
         if before is None:
@@ -50,36 +43,21 @@ async def change(
         results[connection_id] = applied.connection
         if applied.connection != before:
             saved.append(applied.connection)
+        if before.doubted and not applied.connection.doubted:
+            (living if isinstance(wanted, Refreshed | Confirmed) else understood).append(connection_id)
         events.extend(applied.events)
         _sort(before, applied, ended, revived)
     await store.connections.save(db, saved)
+    if living:
+        await store.doubts.say(db, living, Word.LIVES.value)
+    if understood:
+        await store.doubts.drop(db, understood)
     if ended:
         await _end(db, ended)
     if revived:
         events.extend(await close_gaps(db, revived, now))
     await outbox.enqueue(db, events, source=SOURCE, now=now)
     return results
-
-
-async def change_one(deps: Deps, connection_id: UUID, wanted: Change, now: datetime) -> Outcome | None:
-    """One change in a transaction of its own; None when there is no such connection."""
-    async with transaction(deps.pool) as db:
-        locked = await store.connections.lock(db, [connection_id])
-        before = locked.get(connection_id)
-        if before is None:
-            return None
-        after = (await change(db, locked, {connection_id: wanted}, now))[connection_id]
-    deps.poke_relay()
-    return Outcome(after, after.version != before.version)
-
-
-async def change_many(deps: Deps, connection_ids: Sequence[UUID], wanted: Change, now: datetime) -> int:
-    """The same change to many, in one transaction; how many it moved."""
-    async with transaction(deps.pool) as db:
-        locked = await store.connections.lock(db, connection_ids)
-        after = await change(db, locked, dict.fromkeys(locked, wanted), now)
-    deps.poke_relay()
-    return sum(1 for key, before in locked.items() if after[key].version != before.version)
 
 
 async def change_accounts(db: Db, connection: Connection, comparison: Comparison, now: datetime) -> Connection:

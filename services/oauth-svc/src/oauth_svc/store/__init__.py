@@ -2,6 +2,6 @@
 
 from common.postgres import Connection as Db
 
-from . import access, connections, credentials, gaps, health, keys, schedule, states
+from . import access, connections, credentials, doubts, gaps, health, keys, schedule, states
 
-__all__ = ["Db", "access", "connections", "credentials", "gaps", "health", "keys", "schedule", "states"]
+__all__ = ["Db", "access", "connections", "credentials", "doubts", "gaps", "health", "keys", "schedule", "states"]

@@ -173,6 +173,18 @@ async def touch_good(db: Db, connection_id: UUID, now: datetime) -> None:
     )
 
 
+async def ended_since(db: Db, provider: str, since: datetime) -> list[UUID]:
+    """Grants whose end we read from the platform's refusals, without a narrower cause, since then."""
+    rows = await db.fetch(
+        """SELECT connection_id FROM connection WHERE provider = $1 AND status = 'revoked'
+             AND cause IN ('user_revoked', 'platform_enforced') AND detected_by IN ('refresh', 'probe', 'report')
+             AND since >= $2""",
+        provider,
+        since,
+    )
+    return [row["connection_id"] for row in rows]
+
+
 async def set_remote_revoke(db: Db, connection_id: UUID, state: str | None) -> None:
     await db.execute("UPDATE connection SET remote_revoke = $2 WHERE connection_id = $1", connection_id, state)
 

@@ -19,6 +19,7 @@ class Health:
     since: datetime | None
     affected: int
     wait_s: float
+    reconsent_at: datetime | None = None
 
 
 async def take(db: Db, provider: str, *, wanted: int, rate: float, burst: float, canary_every: timedelta) -> Health:
@@ -29,7 +30,7 @@ async def take(db: Db, provider: str, *, wanted: int, rate: float, burst: float,
     row = await db.fetchrow(
         """INSERT INTO provider_health AS h (provider, tokens) VALUES ($1, $3)
            ON CONFLICT (provider) DO UPDATE SET provider = h.provider
-           RETURNING state, reason, incident_id, incident_version, since, affected,
+           RETURNING state, reason, incident_id, incident_version, since, affected, reconsent_at,
              least($3::float8, tokens + extract(epoch FROM clock_timestamp() - tokens_at)::float8 * $2::float8)
                AS tokens,
              extract(epoch FROM blocked_until - clock_timestamp())::float8 AS blocked_s,
@@ -67,6 +68,7 @@ async def take(db: Db, provider: str, *, wanted: int, rate: float, burst: float,
         row["since"],
         row["affected"],
         wait_s,
+        row["reconsent_at"],
     )
 
 
@@ -90,6 +92,9 @@ async def open_incident(
     db: Db, provider: str, *, incident_id: UUID, reason: str, affected: int, now: datetime
 ) -> int | None:
     """Open the breaker; the incident's version, or None when another replica opened it already."""
+    await db.execute(
+        "INSERT INTO provider_health (provider, tokens) VALUES ($1, 0) ON CONFLICT (provider) DO NOTHING", provider
+    )
     version: int | None = await db.fetchval(
         """UPDATE provider_health SET state = 'open', reason = $2, incident_id = $3, incident_version = 1, since = $4,
              affected = $5, next_canary_at = clock_timestamp()
@@ -118,6 +123,11 @@ async def close_incident(db: Db, provider: str) -> Health | None:
     )
 
 
+async def mark_reconsent(db: Db, provider: str, since: datetime) -> None:
+    """Remember that the platform has enforced a new consent."""
+    await db.execute("UPDATE provider_health SET reconsent_at = $2 WHERE provider = $1", provider, since)
+
+
 async def affected_workspaces(db: Db, provider: str, limit: int = 10_000) -> list[UUID]:
     rows = await db.fetch(
         """SELECT DISTINCT workspace_id FROM connection WHERE provider = $1
@@ -130,7 +140,7 @@ async def affected_workspaces(db: Db, provider: str, limit: int = 10_000) -> lis
 
 async def current(db: Db, provider: str) -> Health | None:
     row = await db.fetchrow(
-        """SELECT state, reason, incident_id, incident_version, since, affected
+        """SELECT state, reason, incident_id, incident_version, since, affected, reconsent_at
            FROM provider_health WHERE provider = $1""",
         provider,
     )
@@ -145,6 +155,7 @@ async def current(db: Db, provider: str) -> Health | None:
         row["since"],
         row["affected"],
         0.0,
+        row["reconsent_at"],
     )
 
 

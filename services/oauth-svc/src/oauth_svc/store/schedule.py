@@ -346,6 +346,29 @@ async def probe_now(db: Db, connection_ids: Sequence[UUID], now: datetime) -> No
     )
 
 
+async def look_at_now(db: Db, connection_ids: Sequence[UUID], now: datetime) -> None:
+    """Probe these at once, and refresh those of them at once whose last refresh failed."""
+    await db.execute(
+        """UPDATE schedule SET probe_at = least(probe_at, $2),
+             refresh_at = CASE WHEN attempt > 0 THEN least(refresh_at, $2) ELSE refresh_at END
+           WHERE connection_id = ANY($1)""",
+        list(connection_ids),
+        now,
+    )
+
+
+async def probe_all_since(db: Db, provider: str, since: datetime, now: datetime) -> None:
+    """Probe at once every grant of a provider that was not proved good since; the bucket spreads them."""
+    await db.execute(
+        """UPDATE schedule s SET probe_at = least(s.probe_at, $3) FROM connection c
+           WHERE s.provider = $1 AND s.probe_at IS NOT NULL AND c.connection_id = s.connection_id
+             AND c.last_good_at < $2""",
+        provider,
+        since,
+        now,
+    )
+
+
 async def claim_probes(
     db: Db, provider: str, now: datetime, *, limit: int, lease: timedelta
 ) -> list[tuple[UUID, UUID]]:

@@ -1,0 +1,63 @@
+"""A forced re-consent: the platform ends many grants at once. Told apart from an error of its that looks alike.
+
+While many unrelated platform users are refused, no verdict is believed: each is kept as a *doubt*. After a while the
+doubted grants are asked about again. The same word says that the platform means it; grants that live say that it erred.
+"""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from common.contracts import RevocationCause
+
+from .connection import Connection
+from .failure import Failure, Verdict
+
+LAPSE = timedelta(hours=1)
+"""A doubt that nobody settled is judged again after this: no grant is kept undecided for ever."""
+
+SUSPICIOUS = 3
+"""So many platform users refused together, and nearly nobody served, and no refusal is believed for now."""
+
+VOICES = 3
+"""So many doubted grants must be asked again before the platform is believed (fewer, if there are fewer)."""
+
+
+class Word(StrEnum):
+    """What the platform said when it was asked again about a doubted grant."""
+
+    SAME = "same"
+    LIVES = "lives"
+
+
+class Finding(StrEnum):
+    """What the doubts amount to."""
+
+    WAIT = "wait"
+    FORCED = "forced"
+    ERROR = "error"
+
+
+def weigh(doubts: int, same: int, lives: int, stands_for: timedelta, confirm_after: timedelta) -> Finding:
+    """Forced only when time has passed, enough were asked again, and those that live are few."""
+    if lives > same:
+        return Finding.ERROR
+    if stands_for < confirm_after or same < min(VOICES, doubts):
+        return Finding.WAIT
+    return Finding.FORCED
+
+
+def is_surprise(failure: Failure, connection: Connection, now: datetime) -> bool:
+    """Whether this refusal, were it alone, would be read as some person's doing: not of one whose time was over."""
+    if failure.verdict is not Verdict.REAUTHORIZE:
+        return False
+    return failure.cause is not None or connection.expires_at is None or connection.expires_at > now
+
+
+def enforced(cause: RevocationCause | None) -> RevocationCause:
+    """The cause of a grant that ended in a forced re-consent: the platform's own word where it gave a narrower one."""
+    return RevocationCause.PLATFORM_ENFORCED if cause in (None, RevocationCause.USER_REVOKED) else cause
+
+
+def belongs(connection: Connection, since: datetime | None) -> bool:
+    """Whether a grant that is found dead now went with the forced re-consent of `since`: not proved good after it."""
+    return since is not None and connection.last_good_at < since

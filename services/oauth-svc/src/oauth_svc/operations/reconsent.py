@@ -1,0 +1,162 @@
+"""Doubts settled: the platform meant it (a forced re-consent), or it erred and nobody's grant is touched."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from common.contracts import DetectedBy, RevocationCause
+from common.crypto import Unsealable
+from common.postgres import transaction
+from common.telemetry import logs
+from oauth_svc import store
+from oauth_svc.core import refresh as rules
+from oauth_svc.core.breaker import Trouble
+from oauth_svc.core.failure import Verdict, reauthorize
+from oauth_svc.core.flow import Flow, OnUnknown, Profile
+from oauth_svc.core.lifecycle import Change, Recaused
+from oauth_svc.core.reconsent import Finding, Word, weigh
+from oauth_svc.providers.base import PlatformError
+from oauth_svc.store.doubts import Doubt, Standing
+
+from . import probe, tokens
+from .deps import Deps
+from .refresh import Engine, SweepStatus
+
+log = logs.get_logger("reconsent")
+
+ORPHANED = timedelta(seconds=30)
+"""Doubts without an open incident are left alone for so long: more may come, and one may be opening."""
+
+
+async def sweep(deps: Deps, engine: Engine) -> SweepStatus:
+    """Look at each provider that has doubted grants. Those of an outage wait until it is over."""
+    now = deps.clock.now()
+    async with deps.pool.acquire() as db:
+        found = await store.doubts.standing(db)
+    for standing in found:
+        if standing.provider not in deps.providers:
+            continue
+        if not standing.open:
+            await _believe_each(deps, engine, standing, now)
+        elif standing.reason == Trouble.CONSENT.value:
+            await _settle(deps, engine, standing, now)
+    return SweepStatus(len(found))
+
+
+async def _settle(deps: Deps, engine: Engine, standing: Standing, now: datetime) -> None:
+    stands_for = now - (standing.since or now)
+    match weigh(standing.doubts, standing.same, standing.lives, stands_for, deps.limits.confirm_after):
+        case Finding.FORCED:
+            await _enforce(deps, engine, standing, now)
+        case Finding.ERROR:
+            log.warning("refusals_were_an_error", provider=standing.provider, doubted=standing.doubts)
+            await engine.breakers.close(standing.provider, now)
+        case Finding.WAIT:
+            await _ask_again(deps, engine, standing.provider, now)
+
+
+async def _enforce(deps: Deps, engine: Engine, standing: Standing, now: datetime) -> None:
+    """The platform means it: the doubted grants end, and every other one is asked about through the bucket."""
+    provider, since = standing.provider, standing.since or now
+    async with transaction(deps.pool, timeout_s=60) as db:
+        before = await store.connections.ended_since(db, provider, since - deps.limits.evidence_window)
+        if not await engine.breakers.close_in(db, provider, now, affected=standing.doubts + len(before)):
+            return  # another replica was faster
+        doubts = await store.doubts.take(db, provider)
+        await store.health.mark_reconsent(db, provider, since)
+        recaused: dict[UUID, Change] = {key: Recaused(RevocationCause.PLATFORM_ENFORCED) for key in before}
+        await _end(db, doubts, now, others=recaused, forced=True)
+        await store.schedule.probe_all_since(db, provider, since, now)
+    deps.poke_relay()
+    await engine.breakers.look(provider)
+    log.error("forced_reconsent", provider=provider, ended=len(doubts), recaused=len(before))
+
+
+async def _believe_each(deps: Deps, engine: Engine, standing: Standing, now: datetime) -> None:
+    """Too few for an event of the platform: each is asked about again, and that word counts for it alone."""
+    if now - standing.newest < ORPHANED:
+        return
+    async with transaction(deps.pool) as db:
+        await _end(db, await store.doubts.take(db, standing.provider, told=True), now)
+    deps.poke_relay()
+    await _ask_again(deps, engine, standing.provider, now)
+
+
+async def _end(
+    db: store.Db,
+    doubts: Sequence[Doubt],
+    now: datetime,
+    *,
+    others: Mapping[UUID, Change] | None = None,
+    forced: bool = False,
+) -> None:
+    """End those that are still doubted: the platform's word is believed. Those that were found alive go on."""
+    changes = dict(others or {})
+    locked = await store.connections.lock(db, [*changes, *(doubt.connection_id for doubt in doubts)])
+    for doubt in doubts:
+        if locked[doubt.connection_id].doubted:
+            failure = reauthorize(doubt.code, doubt.cause)
+            change = rules.ended(failure, doubt.detected_by, in_reconsent=forced)
+            if change is not None:
+                changes[doubt.connection_id] = change
+    await tokens.change(db, locked, changes, now)
+
+
+async def _ask_again(deps: Deps, engine: Engine, provider: str, now: datetime) -> None:
+    """One canary: the platform's second word about one doubted grant."""
+    profile = deps.providers[provider].profile
+    async with transaction(deps.pool) as db:
+        health = await store.health.take(
+            db,
+            provider,
+            wanted=1,
+            rate=profile.requests_per_s,
+            burst=profile.burst,
+            canary_every=deps.limits.canary_every,
+        )
+        if health.granted == 0:
+            return
+        connection_id = await store.doubts.next_to_ask(db, provider, now, deps.limits.canary_every)
+    if connection_id is None:
+        return
+    if not _presents(profile):
+        await probe.probe(deps, engine, connection_id, DetectedBy.PROBE, may_refresh=False)
+        return
+    word = await _word(deps, connection_id)
+    if word is Word.LIVES:
+        await engine.refresh_now(connection_id, taken=True)
+    elif word is Word.SAME:
+        async with deps.pool.acquire() as db:
+            await store.doubts.say(db, [connection_id], word.value)
+
+
+def _presents(profile: Profile) -> bool:
+    """Whether presenting the credential once more is the way to ask again; elsewhere a probe is."""
+    return profile.flow in (Flow.REFRESH, Flow.CLIENT_CREDENTIALS) and profile.on_unknown is not OnUnknown.WAIT
+
+
+async def _word(deps: Deps, connection_id: UUID) -> Word | None:
+    """What the platform says about a refused grant when it is asked in another way; None when it says nothing.
+
+    `lives` is only the permission to present the credential once more: where that is harmless, nobody is asked.
+    """
+    async with transaction(deps.pool) as db:
+        connection = await store.connections.read(db, connection_id)
+        credential = await store.credentials.get(db, connection_id)
+        if connection is None or credential is None:
+            return None
+        await deps.vault.ready(db, deps.clock.now(), key_ids=[credential.key_id])
+    provider = deps.providers[connection.provider]
+    rule = provider.profile.on_unknown
+    if rule is OnUnknown.REPEAT:
+        return Word.LIVES
+    try:
+        secrets = deps.vault.open_credential(credential)
+        if rule is OnUnknown.INTROSPECT:
+            return Word.LIVES if await provider.unspent(secrets) is True else Word.SAME
+        await provider.inspect(secrets, deps.clock.now())
+    except PlatformError as error:
+        return Word.SAME if error.failure.verdict is Verdict.REAUTHORIZE else None
+    except Unsealable:
+        return None
+    return Word.LIVES
