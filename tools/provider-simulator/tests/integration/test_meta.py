@@ -353,3 +353,34 @@ async def test_debug_token_says_so_with_status_200_for_a_token_that_never_was(cl
     assert (data["is_valid"], data["error"]["code"]) == (False, 190)  # type: ignore[index]
     await client.sim("PUT", "modes/meta", {"debug_foreign_app": "999"})
     assert (await debug(client, await long_token(client)))["app_id"] == "999"
+
+
+async def test_what_was_declined_is_asked_again_only_with_rerequest_and_is_then_added(client: Client) -> None:
+    token = await long_token(client, ("scopes", "ads_read"), ("scopes", "business_management"))
+    assert (await debug(client, token))["scopes"] == ["public_profile", "ads_read", "business_management"]
+    shown = (await client.get(f"{GRAPH}/me/permissions", access_token=token)).json["data"]
+    assert {"permission": "ads_management", "status": "declined"} in shown
+    page = await client.get(DIALOG, **LINK)
+    assert 'value="ads_management"' not in page.text
+    again = await client.consent(DIALOG, LINK, [("scopes", "ads_management")])
+    assert again.status == 400, "what the page does not show cannot be ticked"
+    await code_of(client)
+    assert "ads_management" not in (await debug(client, token))["scopes"]  # type: ignore[operator]
+    page = await client.get(DIALOG, **LINK, auth_type="rerequest")
+    assert 'value="ads_management"' in page.text
+    await code_of(client, scope="ads_management", auth_type="rerequest")
+    assert (await debug(client, token))["scopes"] == [
+        "public_profile",
+        "ads_read",
+        "business_management",
+        "ads_management",
+    ]
+
+
+async def test_a_permission_that_was_taken_back_counts_as_declined(client: Client) -> None:
+    token = await long_token(client)
+    await client.sim("POST", "grants/meta/avery/revoke", {"cause": "permission_changed", "scope": "ads_read"})
+    await code_of(client)
+    assert "ads_read" not in (await debug(client, token))["scopes"]  # type: ignore[operator]
+    await code_of(client, scope="ads_read", auth_type="rerequest")
+    assert "ads_read" in (await debug(client, token))["scopes"]  # type: ignore[operator]

@@ -62,8 +62,9 @@ class Profile:
     """One provider as the rules see it.
 
     `family` groups providers whose users and revocations are shared (both Google ones). `scopes` is what is asked
-    for; `features` says what stops working without each of the needed ones. `requests_per_s` and `burst` bound
-    all replicas together.
+    for; `features` says what stops working without each of the needed ones. `adds_scopes`: a later consent adds to what
+    was granted before, so the missing part can be asked for alone. `requests_per_s` and `burst` bound all replicas
+    together.
     """
 
     provider: str
@@ -75,6 +76,7 @@ class Profile:
     family: str = ""
     scopes: tuple[str, ...] = ()
     features: dict[str, str] = field(default_factory=dict)
+    adds_scopes: bool = False
     pkce: bool = False
     form: tuple[FormField, ...] = ()
     needs_accounts: bool = True
@@ -95,6 +97,10 @@ class Profile:
     @property
     def subject_family(self) -> str:
         return self.family or self.provider
+
+    def scopes_to_ask(self, missing: tuple[str, ...]) -> tuple[str, ...]:
+        """What a consent asks for when a living grant lacks `missing`: that alone where the platform can, else all."""
+        return missing if missing and self.adds_scopes else self.scopes
 
     @property
     def needed_scopes(self) -> frozenset[str]:

@@ -78,6 +78,7 @@ class AccountView(AccountSummary):
     usable: bool = Field(description="the grant lives and the account is reached")
     expires_at: datetime | None = None
     summary: str
+    missing: list[MissingScope] = []
     fix_url: str | None = None
 
 
@@ -141,9 +142,7 @@ class Gaps(BaseModel):
 def connection_view(deps: Deps, connection: Connection) -> ConnectionView:
     profile = deps.providers[connection.provider].profile
     needs_person = not connection.status.alive or connection.status is TokenStatus.EXPIRING
-    missing = [
-        MissingScope(scope=scope, effect=profile.features.get(scope, scope)) for scope in connection.scopes_missing
-    ]
+    missing = missing_view(connection, profile)
     wants_click = needs_person or bool(missing)
     return ConnectionView(
         connection_id=connection.connection_id,
@@ -165,11 +164,18 @@ def connection_view(deps: Deps, connection: Connection) -> ConnectionView:
         version=connection.version,
         summary=summary_of(connection, profile),
         missing=missing,
-        fix=_fix(profile) if wants_click else None,
-        fix_label=f"Re-authorise {profile.title}" if wants_click else None,
+        fix=_fix(connection, profile) if wants_click else None,
+        fix_label=_fix_label(connection, profile) if wants_click else None,
         fix_url=deps.fix_url(connection.provider, connection.connection_id) if wants_click else None,
         accounts=[account_summary(account) for account in connection.accounts],
     )
+
+
+def missing_view(connection: Connection, profile: Profile) -> list[MissingScope]:
+    """What was not given, and what does not work without it; everything else goes on."""
+    if not connection.status.alive:
+        return []  # nothing works, and a new consent asks for everything
+    return [MissingScope(scope=scope, effect=profile.features.get(scope, scope)) for scope in connection.scopes_missing]
 
 
 def account_summary(account: Account) -> AccountSummary:
@@ -192,7 +198,8 @@ def account_view(deps: Deps, account: Account, connection: Connection) -> Accoun
         if lost and connection.status.alive
         else summary_of(connection, profile)
     )
-    needs_person = lost or not connection.status.alive or connection.status is TokenStatus.EXPIRING
+    missing = missing_view(connection, profile)
+    needs_person = lost or bool(missing) or not connection.status.alive or connection.status is TokenStatus.EXPIRING
     return AccountView(
         **account_summary(account).model_dump(),
         connection_id=connection.connection_id,
@@ -203,6 +210,7 @@ def account_view(deps: Deps, account: Account, connection: Connection) -> Accoun
         usable=connection.status.alive and not lost,
         expires_at=connection.expires_at,
         summary=words,
+        missing=missing,
         fix_url=deps.fix_url(connection.provider, connection.connection_id) if needs_person else None,
     )
 
@@ -214,7 +222,7 @@ def summary_of(connection: Connection, profile: Profile) -> str:
             return (
                 f"{profile.title} is connected."
                 if not connection.scopes_missing
-                else (f"{profile.title} is connected, with permissions missing.")
+                else f"{profile.title} is connected, but this does not work: {_effects(connection, profile)}."
             )
         case TokenStatus.EXPIRING:
             return f"{profile.title} ends soon and cannot be renewed without you."
@@ -226,10 +234,25 @@ def summary_of(connection: Connection, profile: Profile) -> str:
             return cause_words(connection.cause)
 
 
-def _fix(profile: Profile) -> str:
+def _effects(connection: Connection, profile: Profile) -> str:
+    """What does not work, each thing once."""
+    return "; ".join(dict.fromkeys(item.effect for item in missing_view(connection, profile)))
+
+
+def _only_lacks(connection: Connection) -> bool:
+    return connection.status in (TokenStatus.ACTIVE, TokenStatus.DEGRADED) and bool(connection.scopes_missing)
+
+
+def _fix(connection: Connection, profile: Profile) -> str:
+    if _only_lacks(connection):
+        return f"Give the missing permission at {profile.title}; everything else goes on meanwhile."
     if profile.by_consent:
         return f"Re-authorise {profile.title}; nothing has to be set up again."
     return f"Enter the credentials of {profile.title} again; nothing has to be set up again."
+
+
+def _fix_label(connection: Connection, profile: Profile) -> str:
+    return f"Complete {profile.title}" if _only_lacks(connection) else f"Re-authorise {profile.title}"
 
 
 def gap_view(gap: Gap) -> GapView:

@@ -62,9 +62,12 @@ async def begin(
     now = deps.clock.now()
     state, verifier = ids.random_token(), ids.random_token(48) if profile.pkce else None
     digest = state_digest(state)
+    scopes = profile.scopes
     async with transaction(deps.pool) as db:
         if connection_id is not None:
-            await _must_exist(db, caller, provider_id, connection_id)
+            known = await _must_exist(db, caller, provider_id, connection_id)
+            if known.status.alive:
+                scopes = profile.scopes_to_ask(known.scopes_missing)
         await deps.vault.ready(db, now, workspaces=[caller.workspace_id])
         sealed = None
         if verifier is not None:
@@ -79,7 +82,7 @@ async def begin(
                 session_id=caller.session_id,
                 connection_id=connection_id,
                 return_to=path,
-                scopes=profile.scopes,
+                scopes=scopes,
                 sealed_verifier=sealed,
                 created_at=now,
                 expires_at=now + deps.limits.state_life,
@@ -89,8 +92,9 @@ async def begin(
         Consent(
             state=state,
             redirect_uri=deps.redirect_uri(provider_id),
-            scopes=profile.scopes,
+            scopes=scopes,
             challenge=s256(verifier) if verifier else None,
+            adding=scopes != profile.scopes,
         )
     )
 
@@ -170,10 +174,11 @@ def state_digest(state: str) -> bytes:
     return hashlib.sha256(state.encode("utf-8", "surrogatepass")).digest()
 
 
-async def _must_exist(db: Db, caller: Caller, provider_id: str, connection_id: UUID) -> None:
+async def _must_exist(db: Db, caller: Caller, provider_id: str, connection_id: UUID) -> Connection:
     found = await store.connections.get(db, caller.workspace_id, connection_id)
     if found is None or found.provider != provider_id:
         raise errors.UnknownConnectionError
+    return found
 
 
 async def _own_state(deps: Deps, caller: Caller, provider_id: str, state: str) -> ConsentState:
@@ -411,7 +416,8 @@ async def _write(  # noqa: PLR0917
     connection = after[existing.connection_id]
     await tokens.tell_accounts(db, connection, comparison, now)
     await _keep_secrets(db, deps, connection, secrets, now)
-    await store.connections.set_scopes(db, connection.connection_id, state.scopes, sorted(granted) if granted else None)
+    asked = profile.scopes if set(state.scopes) < set(profile.scopes) else state.scopes  # the rest was asked before
+    await store.connections.set_scopes(db, connection.connection_id, asked, sorted(granted) if granted else None)
     await store.connections.set_remote_revoke(db, connection.connection_id, None)
     await store.schedule.supersede_attempts(db, connection.connection_id)
     await store.schedule.put(

@@ -34,12 +34,16 @@ class WebhookRefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """What a consent screen is opened with. `challenge` is the PKCE one, where the platform has it."""
+    """What a consent screen is opened with. `challenge` is the PKCE one, where the platform has it.
+
+    `adding`: the grant lives, and only what it lacks is asked for; the person said no to it before.
+    """
 
     state: str
     redirect_uri: str
     scopes: tuple[str, ...]
     challenge: str | None = None
+    adding: bool = False
 
 
 @dataclass(frozen=True, slots=True)

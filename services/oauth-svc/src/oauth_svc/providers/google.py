@@ -26,6 +26,7 @@ from .wire import Answer, Request, Wire
 ISSUERS = ("https://accounts.google.com/", "https://accounts.google.com")
 EVENT_MAX_AGE = timedelta(hours=6)
 KEYS_KEPT = timedelta(hours=1)
+# `include_granted_scopes` adds a consent to the earlier ones, so that a missing scope can be asked for alone.
 EXTRA = {"access_type": "offline", "prompt": "consent", "include_granted_scopes": "true"}
 
 _C = RevocationCause

@@ -32,6 +32,7 @@ PROFILE = Profile(
     family="google",
     scopes=(ADWORDS, "openid", "email"),
     features={ADWORDS: "Publishing, automation rules and reports"},
+    adds_scopes=True,
     pkce=True,
     requests_per_s=20,
     burst=40,

@@ -24,6 +24,7 @@ PROFILE = Profile(
     family="google",
     scopes=(DRIVE, "openid", "email"),
     features={DRIVE: "Reading files from Google Drive"},
+    adds_scopes=True,
     pkce=True,
     requests_per_s=20,
     burst=40,

@@ -57,6 +57,7 @@ PROFILE = Profile(
         "ads_read": "Reports and syncs",
         "business_management": "Business assets",
     },
+    adds_scopes=True,
     requests_per_s=20,
     burst=40,
     probe_every=timedelta(hours=1),
@@ -144,6 +145,8 @@ class MetaProvider(Calling):
             "scope": ",".join(consent.scopes),
             "response_type": "code",
         }
+        if consent.adding:
+            query["auth_type"] = "rerequest"  # without it the dialog does not show what was declined before
         return f"{self._app.authorize_url}?{urlencode(query)}"
 
     async def exchange(self, callback: Callback, now: datetime) -> TokenAnswer:

@@ -23,7 +23,10 @@ async def lock(db: Db, connection_ids: Sequence[UUID]) -> dict[UUID, Connection]
 
 
 async def save(db: Db, connections: Sequence[Connection]) -> None:
-    """Write the changeable columns of connections that this transaction has locked."""
+    """Write the changeable columns of connections that this transaction has locked.
+
+    Scopes hold no spaces (RFC 6749 section 3.3), and an array of arrays would have to be a rectangle.
+    """
     if not connections:
         return
     await db.execute(
@@ -33,10 +36,10 @@ async def save(db: Db, connections: Sequence[Connection]) -> None:
              last_refreshed_at = n.last_refreshed_at, last_good_at = n.last_good_at,
              last_failure = n.last_failure, subject_name = n.subject_name, owner_user_id = n.owner_user_id,
              authorized_at = n.authorized_at,
-             scopes_missing = ARRAY(SELECT jsonb_array_elements_text(n.scopes_missing))
+             scopes_missing = string_to_array(n.scopes_missing, ' ')
            FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::text[], $6::text[],
                        $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::text[],
-                       $12::text[], $13::uuid[], $14::timestamptz[], $15::jsonb[])
+                       $12::text[], $13::uuid[], $14::timestamptz[], $15::text[])
              AS n(connection_id, version, status, since, cause, detected_by, expires_at, access_expires_at,
                   last_refreshed_at, last_good_at, last_failure, subject_name, owner_user_id, authorized_at,
                   scopes_missing)
@@ -55,7 +58,7 @@ async def save(db: Db, connections: Sequence[Connection]) -> None:
         [c.subject_name for c in connections],
         [c.owner_user_id for c in connections],
         [c.authorized_at for c in connections],
-        [list(c.scopes_missing) for c in connections],
+        [" ".join(c.scopes_missing) for c in connections],
     )
 
 
@@ -288,8 +291,8 @@ async def insert_many(
              version, status, since, authorized_at, last_good_at, created_at, scopes_granted)
            SELECT n.connection_id, n.workspace_id, n.provider, n.kind, n.subject, n.subject_name, n.owner_user_id,
              0, 'active', $8, $8, $8, $8,
-             CASE WHEN jsonb_typeof(n.scopes) = 'array' THEN ARRAY(SELECT jsonb_array_elements_text(n.scopes)) END
-           FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[], $9::jsonb[])
+             string_to_array(n.scopes, ' ')
+           FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[], $9::text[])
              AS n(connection_id, workspace_id, provider, kind, subject, subject_name, owner_user_id, scopes)
            ON CONFLICT (workspace_id, provider, subject) DO NOTHING RETURNING connection_id""",
         [c.connection_id for c in connections],
@@ -300,7 +303,7 @@ async def insert_many(
         [c.subject_name for c in connections],
         [c.owner_user_id for c in connections],
         now,
-        ["null" if s is None else list(s) for s in scopes],
+        [None if s is None else " ".join(s) for s in scopes],
     )
     return [row["connection_id"] for row in rows]
 

@@ -144,6 +144,9 @@ class Meta(Platform):
         if query.get("response_type", "code") != "code":
             return consent.error_page(BRAND, "Unsupported response type", "Only the code flow is open to this app.")
         asked = self.asked(app, query.get("config_id"), query.get("scope", ""))
+        if query.get("auth_type") != "rerequest":
+            hidden = await self.declined(call, app)
+            asked = [s for s in asked if s.id not in hidden]
         decision = await consent.answered(call, consent.Ask(BRAND, app.name, asked, "meta"))
         state = ("state", query.get("state"))
         all_or_nothing = query.get("config_id") is not None and decision.scopes is not None
@@ -181,21 +184,45 @@ class Meta(Platform):
             raise Reply(consent.error_page(BRAND, "Invalid Scopes", detail))
         return [consent.Scope(s, SCOPES[s], fixed=s == "public_profile") for s in names]
 
+    async def declined(self, call: Call, app: App) -> list[str]:
+        """What this person said no to before: the dialog does not show it again unless it is asked to."""
+        on_page = call.query.get("_user", consent.DEFAULT_USER)
+        person = on_page if call.request.method == "GET" else (await call.form()).get("user", consent.DEFAULT_USER)
+        living = self.world.grants.alive("meta", client_id=app.client_id, person=person)
+        return list(living[0].extra.get("declined", ())) if living else []
+
     def consented(self, app: App, decision: consent.Decision, asked: list[consent.Scope], now: float) -> Grant:
         """One grant per person and app: a second login changes the living one."""
         person = decision.person
         scopes = decision.scopes if decision.scopes is not None else [s.id for s in asked]
         living = self.world.grants.alive("meta", client_id=app.client_id, person=person.key)
+        refused = [s.id for s in asked if s.id not in scopes]
         if not living:
             return self.world.grants.open(
-                "meta", app.client_id, person.key, now=now, scopes=scopes, accounts=decision.accounts
+                "meta",
+                app.client_id,
+                person.key,
+                now=now,
+                scopes=scopes,
+                accounts=decision.accounts,
+                extra={"declined": refused},
             )
         grant = living[0]
-        grant.scopes = list(dict.fromkeys([*grant.scopes, *scopes]))
+        grant.scopes = [s for s in dict.fromkeys([*grant.scopes, *scopes]) if s not in refused]
+        known = dict.fromkeys([*grant.extra.get("declined", ()), *refused])
+        grant.extra["declined"] = [s for s in known if s not in grant.scopes]
         grant.accounts = decision.accounts
         grant.last_active_at = now
         self.world.grants.changed(grant)
         return grant
+
+    def withdraw(self, grant: Grant, order: Revocation) -> list[str]:
+        """A permission that the person takes back counts as declined from then on."""
+        changed = super().withdraw(grant, order)
+        if order.scope is not None:
+            grant.extra["declined"] = [*grant.extra.get("declined", ()), order.scope]
+            self.world.grants.changed(grant)
+        return changed
 
     # -- tokens
 
@@ -437,7 +464,8 @@ class Meta(Platform):
     async def permissions(self, call: Call) -> web.StreamResponse:
         grant = self.caller(call, await call.parameters()).grant
         self.own_node(call, grant)
-        return answer({"data": [{"permission": s, "status": "granted"} for s in grant.scopes]})
+        shown = [(s, "granted") for s in grant.scopes] + [(s, "declined") for s in grant.extra.get("declined", ())]
+        return answer({"data": [{"permission": s, "status": status} for s, status in shown]})
 
     async def delete_permissions(self, call: Call) -> web.StreamResponse:
         """With the user's token, or for `/{user-id}` with an app token; one scope or all of it."""
