@@ -1,14 +1,14 @@
 """How oauth-svc is put together: the only file that knows every other file."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import aiohttp
 
 from common.crypto import KeyEncryption, Keyring, KeyringEncryption, KeyringError, TransitEncryption
 from common.postgres import open_pool
 from common.runtime.clock import SystemClock
-from common.runtime.errors import Permanent
+from common.runtime.errors import Permanent, Retryable
 from common.service import Service
 from oauth_svc import http
 from oauth_svc.operations.access import Access
@@ -53,6 +53,8 @@ async def run(settings: OauthSettings) -> None:
             engine.stop()
             await engine.drain(DRAIN_S)
             await shield.drain(DRAIN_S)
+            with suppress(Retryable):
+                await deps.uses.flush(pool)
             await providers.close()
 
 

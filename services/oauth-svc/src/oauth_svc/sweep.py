@@ -24,6 +24,9 @@ def periodic_work(deps: Deps, engine: Engine, *, poll_s: float) -> list[Periodic
     async def revokes() -> SweepStatus:
         return await disconnect.sweep_remote(deps)
 
+    async def uses() -> SweepStatus:
+        return SweepStatus(await deps.uses.flush(deps.pool))
+
     async def housekeeping() -> SweepStatus:
         await connect.forget_old_states(deps)
         await expiry.count(deps)
@@ -39,5 +42,6 @@ def periodic_work(deps: Deps, engine: Engine, *, poll_s: float) -> list[Periodic
         Periodic("doubts", doubts, interval_s=max(poll_s, 1.0), timeout_s=300),
         Periodic("expiry", ends, interval_s=poll_s),
         Periodic("remote-revoke", revokes, interval_s=max(poll_s, 2.0), timeout_s=300),
+        Periodic("uses", uses, interval_s=10.0),
         Periodic("housekeeping", housekeeping, interval_s=30.0),
     ]

@@ -47,7 +47,7 @@ async def test_partial_consent_goes_on_and_the_link_asks_for_the_rest_alone(stag
     assert connection["status"] == "active"
     assert connection["missing"] == [{"scope": "ads_management", "effect": "Publishing and automation rules"}]
     assert connection["summary"] == "Meta is connected, but this does not work: Publishing and automation rules."
-    assert (connection["fix_label"], len(connection["accounts"])) == ("Complete Meta", 3)
+    assert (connection["fix_label"], len(connection["accounts"])) == ("Grant what is missing", 3)
     events = dict(await stage.events())
     assert events["token.state"]["missing_scopes"] == ["ads_management"]
 

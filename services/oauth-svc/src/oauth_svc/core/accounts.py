@@ -8,6 +8,7 @@ from uuid import UUID
 from common.contracts import AccountAccess, AccountAccessChangedV1, EventBody, RevocationCause
 
 from .connection import Account, Connection, PlatformAccount
+from .gaps import of_account
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def compare(
         if fresh.access is not account.access:
             told.append(fresh)
             if fresh.access is AccountAccess.LOST:
-                good_before[account.account_id] = max(filter(None, (account.verified_at, last_good_at)))
+                good_before[account.account_id] = of_account(account, last_good_at)
     for entry in listed.values():
         if not entry.usable:
             continue

@@ -21,7 +21,7 @@ DOUBT = "doubted"
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One ad account, or the one account of an integration."""
+    """One ad account, or the one account of an integration. `used_at`: its last good use by a service."""
 
     account_id: UUID
     external_id: str
@@ -31,6 +31,7 @@ class Account:
     cause: RevocationCause | None = None
     verified_at: datetime | None = None
     details: Mapping[str, str] = field(default_factory=dict)
+    used_at: datetime | None = None
 
     @property
     def ref(self) -> AccountRef:

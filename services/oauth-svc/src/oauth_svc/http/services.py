@@ -147,10 +147,10 @@ def routes(deps: Deps, access: Access) -> Routes:
     async def failures(path: AccountPath, body: FailureReport) -> Judgement:
         """The answer is classed, never believed: what may be a dead grant or account is asked at the platform."""
         with as_problems():
-            _, connection = await reading.account(deps, None, path.id)
+            account, connection = await reading.account(deps, None, path.id)
         headers = {name.lower(): value for name, value in body.headers.items()}
         failure = deps.providers[connection.provider].judge(Answer(body.status, headers, body.body.encode()))
-        probing = connection.status.alive and await probe.report(deps, connection, failure)
+        probing = connection.status.alive and await probe.report(deps, account, connection, failure)
         verdict = failure.verdict.value if failure else "none"
         advice = _ADVICE[verdict] if connection.status.alive else cause_words(connection.cause)
         return Judgement(classification=verdict, code=failure.code if failure else None, probing=probing, advice=advice)

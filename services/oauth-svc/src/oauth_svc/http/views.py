@@ -252,7 +252,7 @@ def _fix(connection: Connection, profile: Profile) -> str:
 
 
 def _fix_label(connection: Connection, profile: Profile) -> str:
-    return f"Complete {profile.title}" if _only_lacks(connection) else f"Re-authorise {profile.title}"
+    return "Grant what is missing" if _only_lacks(connection) else f"Re-authorise {profile.title}"
 
 
 def gap_view(gap: Gap) -> GapView:

@@ -71,7 +71,7 @@ class Access:
         left = self._must_live(row, now)
         if left is None or left >= min_ttl:
             metrics.TOKENS_SERVED.labels("served").inc()
-            return self._serve(row, stale=False)
+            return self._serve(row, now, stale=False)
         profile = self._deps.providers[row.provider].profile
         if profile.flow is not Flow.LASTING:
             await self._engine.refresh_now(row.connection_id)
@@ -80,10 +80,10 @@ class Access:
             left = self._must_live(row, now)
         if left is None or left >= min_ttl:
             metrics.TOKENS_SERVED.labels("refreshed").inc()
-            return self._serve(row, stale=False)
+            return self._serve(row, now, stale=False)
         if left > timedelta(0):
             metrics.TOKENS_SERVED.labels("stale").inc()
-            return self._serve(row, stale=True)
+            return self._serve(row, now, stale=True)
         metrics.TOKENS_SERVED.labels("unavailable").inc()
         raise TokenUnavailableError(retry_after_s=5)
 
@@ -118,13 +118,15 @@ class Access:
             )
         return None if row.access_expires_at is None else row.access_expires_at - now
 
-    def _serve(self, row: AccessRow, *, stale: bool) -> AccessToken:
+    def _serve(self, row: AccessRow, now: datetime, *, stale: bool) -> AccessToken:
         if row.sealed is None:
             raise UnknownAccountError
         try:
-            return AccessToken(row, self._deps.vault.open_credential(row.sealed), stale)
+            token = AccessToken(row, self._deps.vault.open_credential(row.sealed), stale)
         except Unsealable as error:
             raise TokenUnavailableError(retry_after_s=60) from error
+        self._deps.uses.note(row.account_id, now)
+        return token
 
     def _title(self, row: AccessRow) -> str:
         return self._deps.providers[row.provider].profile.title

@@ -10,6 +10,7 @@ from common.runtime import ids
 from common.runtime.clock import Clock
 from oauth_svc.providers.registry import Providers
 
+from .uses import Uses
 from .vault import Vault
 
 SOURCE = "oauth-svc"
@@ -43,6 +44,7 @@ class Deps:
     clock: Clock
     public_url: str
     limits: Limits = field(default_factory=Limits)
+    uses: Uses = field(default_factory=Uses)
     poke_relay: Callable[[], None] = _nothing
 
     def fix_url(self, provider: str, connection_id: object) -> str:

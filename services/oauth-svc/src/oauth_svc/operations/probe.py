@@ -16,7 +16,7 @@ from common.telemetry import logs
 from oauth_svc import metrics, store
 from oauth_svc.core import refresh as rules
 from oauth_svc.core.accounts import compare
-from oauth_svc.core.connection import Connection, PlatformAccount
+from oauth_svc.core.connection import Account, Connection, PlatformAccount
 from oauth_svc.core.errors import Refusal, UnknownConnectionError
 from oauth_svc.core.failure import Failure, Verdict
 from oauth_svc.core.flow import Flow
@@ -198,14 +198,18 @@ def next_probe(deps: Deps, connection: Connection, now: datetime) -> datetime:
     return now + every * (1 - 0.1 * unit_hash(connection.connection_id, now.isoformat()))
 
 
-async def report(deps: Deps, connection: Connection, failure: Failure | None) -> bool:
+async def report(deps: Deps, account: Account, connection: Connection, failure: Failure | None) -> bool:
     """A service reports what a platform answered it. Nothing is believed: a probe is pulled forward.
+
+    But what was handed out before was not used well, so a data gap that follows does not begin with it.
 
     True when the report asks for a probe at all.
     """
     if failure is None or failure.verdict in (Verdict.RETRY_LATER, Verdict.RATE_LIMITED, Verdict.OUR_BUG):
         return False
     now = deps.clock.now()
+    deps.uses.refused([account.account_id])
     async with deps.pool.acquire() as db:
+        await store.gaps.note_refused(db, account.account_id, now)
         await store.schedule.probe_now(db, [connection.connection_id], now)
     return True

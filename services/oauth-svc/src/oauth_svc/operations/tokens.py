@@ -14,6 +14,7 @@ from common.runtime import ids
 from oauth_svc import metrics, store
 from oauth_svc.core.accounts import Comparison
 from oauth_svc.core.connection import Connection
+from oauth_svc.core.gaps import of_grant
 from oauth_svc.core.lifecycle import AccountsChanged, Applied, Change, Confirmed, Refreshed, apply
 from oauth_svc.core.reconsent import Word
 
@@ -134,7 +135,7 @@ async def _end(db: Db, ended: Sequence[Connection]) -> None:
                 account.account_id,
                 connection.connection_id,
                 connection.workspace_id,
-                connection.last_good_at,
+                of_grant(connection, account),
                 connection.cause and connection.cause.value,
             )
             for account in connection.accounts

@@ -167,15 +167,6 @@ async def due_by_time(db: Db, now: datetime, window_end: datetime, limit: int) -
     return [row["connection_id"] for row in rows]
 
 
-async def touch_good(db: Db, connection_id: UUID, now: datetime) -> None:
-    """The grant was proved good. A failure never moves this back (lessons T10)."""
-    await db.execute(
-        "UPDATE connection SET last_good_at = greatest(last_good_at, $2) WHERE connection_id = $1",
-        connection_id,
-        now,
-    )
-
-
 async def ended_since(db: Db, provider: str, since: datetime) -> list[UUID]:
     """Grants whose end we read from the platform's refusals, without a narrower cause, since then."""
     rows = await db.fetch(

@@ -1,6 +1,6 @@
 """Data gaps: from the last good moment of an account to the first good one after."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -21,6 +21,25 @@ class Gap:
     from_at: datetime
     to_at: datetime | None
     cause: str | None
+
+
+async def note_served(db: Db, served: Mapping[UUID, datetime]) -> None:
+    """Hand-outs of tokens. The one before stays known, in case the last turns out to have been refused."""
+    await db.execute(
+        """UPDATE account a SET served_at = n.at,
+             used_before = CASE WHEN a.served_at > coalesce(a.refused_at, '-infinity') THEN a.served_at
+                                ELSE a.used_before END
+           FROM unnest($1::uuid[], $2::timestamptz[]) AS n(account_id, at)
+           WHERE a.account_id = n.account_id
+             AND n.at > greatest(coalesce(a.served_at, '-infinity'), coalesce(a.refused_at, '-infinity'))""",
+        list(served),
+        list(served.values()),
+    )
+
+
+async def note_refused(db: Db, account_id: UUID, now: datetime) -> None:
+    """A service says that the platform refused what it was handed."""
+    await db.execute("UPDATE account SET refused_at = $2 WHERE account_id = $1", account_id, now)
 
 
 async def open_gaps(db: Db, gaps: Sequence[tuple[UUID, UUID, UUID, UUID, datetime, str | None]]) -> None:

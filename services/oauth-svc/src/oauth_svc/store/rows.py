@@ -7,12 +7,14 @@ from common.contracts import AccountAccess, DetectedBy, RevocationCause, TokenKi
 from common.postgres import Connection as Db
 from common.postgres import Record
 from oauth_svc.core.connection import Account, Connection
+from oauth_svc.core.gaps import last_good_use
 
 COLUMNS = """c.connection_id, c.workspace_id, c.provider, c.kind, c.subject, c.subject_name, c.owner_user_id,
  c.version, c.status, c.since, c.cause, c.detected_by, c.expires_at, c.access_expires_at, c.scopes_missing,
  c.authorized_at, c.last_refreshed_at, c.last_good_at, c.last_failure"""
 
-ACCOUNT_COLUMNS = "account_id, connection_id, external_id, name, access, since, cause, verified_at, details"
+ACCOUNT_COLUMNS = """account_id, connection_id, external_id, name, access, since, cause, verified_at, details,
+ served_at, used_before, refused_at"""
 
 
 def connection_of(row: Record, accounts: Sequence[Account] = ()) -> Connection:
@@ -50,6 +52,7 @@ def account_of(row: Record) -> Account:
         cause=RevocationCause(row["cause"]) if row["cause"] else None,
         verified_at=row["verified_at"],
         details=row["details"] or {},
+        used_at=last_good_use(row["served_at"], row["refused_at"], row["used_before"]),
     )
 
 
