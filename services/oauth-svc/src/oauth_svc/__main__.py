@@ -1,13 +1,15 @@
-"""`oauth-svc run | migrate | settings | import | keys`."""
+"""`oauth-svc run | migrate | settings | import | keys | purge`."""
 
 import argparse
 import sys
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
 from common.service import Verb, command
 from oauth_svc.app import offline, run
-from oauth_svc.operations import importing, keys
+from oauth_svc.core.errors import Refusal
+from oauth_svc.operations import importing, keys, purge
 from oauth_svc.settings import OauthSettings
 
 
@@ -66,7 +68,46 @@ def _keys_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workspace", type=UUID, help="rotate: only this workspace")
 
 
+async def purge_dead(settings: OauthSettings, arguments: argparse.Namespace) -> int:
+    """Forget the credentials of the long dead, or of one dead grant."""
+    async with offline(settings) as deps:
+        if arguments.connection is not None:
+            try:
+                found = await purge.one(deps, arguments.connection, dry_run=arguments.dry_run)
+            except Refusal as refusal:
+                print(f"{refusal} {refusal.fix}".rstrip(), file=sys.stderr)
+                return 1
+            print(f"{found.provider}  {found.status.value} since {found.since:%Y-%m-%d}  1 grant")
+        else:
+            days = settings.purge_after_days if arguments.dead_for_days is None else arguments.dead_for_days
+            dead_before = deps.clock.now() - timedelta(days=days)
+            planned = await purge.plan(deps, dead_before)
+            for group in planned.groups:
+                print(
+                    f"{group.provider}  {group.status}  {group.grants} grants, the oldest since {group.oldest:%Y-%m-%d}"
+                )
+            if not arguments.dry_run:
+                planned = await purge.run(deps, dead_before)
+            print(f"{planned.grants} grants dead for more than {days:g} days")
+    print("nothing was purged (--dry-run)" if arguments.dry_run else "their credentials are forgotten")
+    return 0
+
+
+def _days(text: str) -> float:
+    days = float(text)
+    if not 1 <= days <= 3650:  # noqa: PLR2004 - as the setting
+        raise argparse.ArgumentTypeError("takes 1 to 3650 days")
+    return days
+
+
+def _purge_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dry-run", action="store_true", help="say what would be forgotten and change nothing")
+    parser.add_argument("--dead-for-days", type=_days, help="instead of WEVION_PURGE_AFTER_DAYS")
+    parser.add_argument("--connection", type=UUID, help="this dead grant alone, however long it is dead")
+
+
 VERBS = {
+    "purge": Verb("forget the credentials of grants that are long dead", purge_dead, _purge_arguments),
     "keys": Verb("status, rotation and re-encryption of the keys", manage_keys, _keys_arguments),
     "import": Verb("import grants of another system from a file", import_grants, _import_arguments),
 }

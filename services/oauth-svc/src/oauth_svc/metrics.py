@@ -10,6 +10,7 @@ REFRESH_LATENESS = histogram(
     "wevion_oauth_claim_batch_rows", "Rows per claim: near the limit means a backlog.", ("provider",)
 )
 ENDED = counter("wevion_oauth_grants_ended_total", "Grants that ended, by cause.", ("provider", "cause"))
+PURGED = counter("wevion_oauth_grants_purged_total", "Dead grants whose credentials were forgotten.", ("provider",))
 CONNECTS = counter("wevion_oauth_connects_total", "Finished consents by outcome code.", ("provider", "outcome"))
 WEBHOOKS = counter("wevion_oauth_webhooks_total", "Webhooks by what became of them.", ("provider", "outcome"))
 UNRECOGNISED = counter(

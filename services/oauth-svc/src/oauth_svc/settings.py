@@ -45,6 +45,10 @@ class OauthSettings(ServiceSettings):
         default=120, ge=0, le=3600, description="so long refusals of many grants at once are doubted before they count"
     )
 
+    purge_after_days: float = Field(
+        default=180, ge=1, le=3650, description="credentials of grants that are dead for so long are forgotten"
+    )
+
     @model_validator(mode="after")
     def _keys_are_reachable(self) -> "OauthSettings":
         if self.key_encryption == "keyring" and self.keyring_file is None:
@@ -62,5 +66,6 @@ class OauthSettings(ServiceSettings):
             canary_every=timedelta(seconds=self.canary_every_s),
             evidence_window=timedelta(seconds=self.evidence_window_s),
             evidence_grants=self.evidence_grants,
+            purge_after=timedelta(days=self.purge_after_days),
             confirm_after=timedelta(seconds=self.confirm_after_s),
         )

@@ -1,7 +1,7 @@
 """What makes oauth-svc act by itself: periodic work, each idempotent, each with a status."""
 
 from common.runtime.periodic import Periodic
-from oauth_svc.operations import connect, disconnect, expiry, keys, probe, reconsent
+from oauth_svc.operations import connect, disconnect, expiry, keys, probe, purge, reconsent
 from oauth_svc.operations.deps import Deps
 from oauth_svc.operations.refresh import Engine, SweepStatus
 
@@ -24,6 +24,9 @@ def periodic_work(deps: Deps, engine: Engine, *, poll_s: float) -> list[Periodic
     async def revokes() -> SweepStatus:
         return await disconnect.sweep_remote(deps)
 
+    async def purges() -> SweepStatus:
+        return await purge.sweep(deps)
+
     async def uses() -> SweepStatus:
         return SweepStatus(await deps.uses.flush(deps.pool))
 
@@ -43,5 +46,6 @@ def periodic_work(deps: Deps, engine: Engine, *, poll_s: float) -> list[Periodic
         Periodic("expiry", ends, interval_s=poll_s),
         Periodic("remote-revoke", revokes, interval_s=max(poll_s, 2.0), timeout_s=300),
         Periodic("uses", uses, interval_s=10.0),
+        Periodic("purge", purges, interval_s=600.0),
         Periodic("housekeeping", housekeeping, interval_s=30.0),
     ]

@@ -99,6 +99,13 @@ class LoginBudgetError(Refusal):
         super().__init__(message, fix=f"Nothing was sent. Try again{when}.")
 
 
+class StillAliveError(Refusal):
+    """A living grant keeps its credential."""
+
+    code = "still_alive"
+    fix = "Disconnect it first; that tells the platform, too."
+
+
 class UnsafeReturnError(Refusal):
     """`return_to` must be a path of Wevion."""
 

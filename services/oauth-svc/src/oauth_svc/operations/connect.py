@@ -419,6 +419,7 @@ async def _write(  # noqa: PLR0917
     asked = profile.scopes if set(state.scopes) < set(profile.scopes) else state.scopes  # the rest was asked before
     await store.connections.set_scopes(db, connection.connection_id, asked, sorted(granted) if granted else None)
     await store.connections.set_remote_revoke(db, connection.connection_id, None)
+    await store.connections.mark_purged(db, [connection.connection_id], None)
     await store.schedule.supersede_attempts(db, connection.connection_id)
     await store.schedule.put(
         db,

@@ -31,6 +31,7 @@ class Limits:
     evidence_window: timedelta = timedelta(seconds=60)
     evidence_grants: int = 8
     workspace_share: int = 256
+    purge_after: timedelta = timedelta(days=180)
     confirm_after: timedelta = timedelta(minutes=2)
 
 

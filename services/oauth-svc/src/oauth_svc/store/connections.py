@@ -1,6 +1,7 @@
 """Connections and their accounts: read, lock, write."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -179,8 +180,53 @@ async def ended_since(db: Db, provider: str, since: datetime) -> list[UUID]:
     return [row["connection_id"] for row in rows]
 
 
+_PURGEABLE = """status IN ('expired', 'revoked') AND purged_at IS NULL AND since < $1
+ AND remote_revoke IS DISTINCT FROM 'due'"""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadGrants:
+    """Grants that a purge would forget, by provider and how they ended."""
+
+    provider: str
+    status: str
+    grants: int
+    oldest: datetime
+
+
+async def count_dead(db: Db, before: datetime) -> list[DeadGrants]:
+    rows = await db.fetch(
+        f"""SELECT provider, status, count(*) AS grants, min(since) AS oldest FROM connection WHERE {_PURGEABLE}
+            GROUP BY provider, status ORDER BY provider, status""",
+        before,
+    )
+    return [DeadGrants(row["provider"], row["status"], row["grants"], row["oldest"]) for row in rows]
+
+
+async def dead_before(db: Db, before: datetime, limit: int) -> list[UUID]:
+    """The longest dead first. One whose end the platform is yet to be told keeps its credential until then."""
+    rows = await db.fetch(
+        f"SELECT connection_id FROM connection WHERE {_PURGEABLE} ORDER BY since LIMIT $2", before, limit
+    )
+    return [row["connection_id"] for row in rows]
+
+
+async def mark_purged(db: Db, connection_ids: Sequence[UUID], now: datetime | None) -> None:
+    """None: they were authorised again."""
+    await db.execute("UPDATE connection SET purged_at = $2 WHERE connection_id = ANY($1)", list(connection_ids), now)
+
+
 async def set_remote_revoke(db: Db, connection_id: UUID, state: str | None) -> None:
     await db.execute("UPDATE connection SET remote_revoke = $2 WHERE connection_id = $1", connection_id, state)
+
+
+async def awaits_remote_revoke(db: Db, connection_id: UUID) -> bool:
+    return bool(
+        await db.fetchval(
+            "SELECT remote_revoke = 'due' FROM connection WHERE connection_id = $1 AND remote_revoke IS NOT NULL",
+            connection_id,
+        )
+    )
 
 
 async def has_sibling(db: Db, providers: Sequence[str], subject: str, other_than: UUID) -> bool:

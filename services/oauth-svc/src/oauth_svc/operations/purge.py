@@ -1,0 +1,95 @@
+"""Secrets of the long dead are forgotten, and their state leaves the compacted topic.
+
+The connection itself stays, with its accounts and its gaps: re-authorising it works as before, on the same id.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from common import outbox
+from common.contracts import TokenStateV1
+from common.postgres import transaction, translate_errors
+from common.telemetry import logs
+from oauth_svc import metrics, store
+from oauth_svc.core.connection import Connection
+from oauth_svc.core.errors import StillAliveError, UnknownConnectionError
+from oauth_svc.store.connections import DeadGrants
+
+from .deps import Deps
+from .refresh import SweepStatus
+
+log = logs.get_logger("purge")
+
+BATCH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """What a run did, or would do."""
+
+    grants: int
+    groups: tuple[DeadGrants, ...] = ()
+
+
+async def plan(deps: Deps, dead_before: datetime) -> Purged:
+    """What a run would forget. Changes nothing."""
+    with translate_errors():
+        async with deps.pool.acquire() as db:
+            groups = tuple(await store.connections.count_dead(db, dead_before))
+    return Purged(sum(group.grants for group in groups), groups)
+
+
+async def sweep(deps: Deps) -> SweepStatus:
+    """One batch. Grants whose end the platform has not been told yet keep their credential until it has."""
+    done = await _batch(deps, deps.clock.now() - deps.limits.purge_after)
+    return SweepStatus(done, more=done == BATCH)
+
+
+async def run(deps: Deps, dead_before: datetime) -> Purged:
+    """Every batch there is."""
+    done = 0
+    while (batch := await _batch(deps, dead_before)) > 0:
+        done += batch
+    return Purged(done)
+
+
+async def one(deps: Deps, connection_id: UUID, *, dry_run: bool) -> Connection:
+    """One dead grant, however long. Raises `StillAliveError`, here or at the platform, having changed nothing."""
+    now = deps.clock.now()
+    async with transaction(deps.pool) as db:
+        connection = (await store.connections.lock(db, [connection_id])).get(connection_id)
+        if connection is None:
+            raise UnknownConnectionError
+        if connection.status.alive:
+            raise StillAliveError(f"Connection {connection_id} is {connection.status.value}.")
+        if await store.connections.awaits_remote_revoke(db, connection_id):
+            raise StillAliveError(
+                f"{connection.provider} was not told of the end of {connection_id} yet.", fix="Try again in a moment."
+            )
+        if not dry_run:
+            await _forget(db, [connection], now)
+    deps.poke_relay()
+    return connection
+
+
+async def _batch(deps: Deps, dead_before: datetime) -> int:
+    async with transaction(deps.pool) as db:
+        dead = await store.connections.lock(db, await store.connections.dead_before(db, dead_before, BATCH))
+        # Whoever was re-authorised between the two statements is alive now.
+        grants = [c for c in dead.values() if not c.status.alive and c.since < dead_before]
+        await _forget(db, grants, deps.clock.now())
+    deps.poke_relay()
+    return len(grants)
+
+
+async def _forget(db: store.Db, grants: list[Connection], now: datetime) -> None:
+    for connection in grants:
+        await store.credentials.forget(db, connection.connection_id)
+        await outbox.enqueue_tombstone(
+            db, topic=TokenStateV1.TOPIC, key=str(connection.connection_id), version=connection.version
+        )
+        metrics.PURGED.labels(connection.provider).inc()
+    await store.connections.mark_purged(db, [connection.connection_id for connection in grants], now)
+    if grants:
+        log.info("grants_purged", count=len(grants))
