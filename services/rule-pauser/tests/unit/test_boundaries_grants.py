@@ -1,0 +1,141 @@
+"""Which event changes a grant, at the edges: equal versions, equal dates, and each state that an owner may report."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from common.contracts import (
+    AccountAccess,
+    AccountAccessChangedV1,
+    AccountRef,
+    DetectedBy,
+    Event,
+    EventBody,
+    IssuedHow,
+    RevocationCause,
+    TokenExpiredV1,
+    TokenExpiringV1,
+    TokenIssuedV1,
+    TokenKind,
+    TokenRef,
+    TokenRefreshedV1,
+    TokenRevokedV1,
+    TokenStateV1,
+    TokenStatus,
+)
+from common.runtime.ids import new_id
+from rule_pauser.core.grants import Grant, Life, judge
+
+NOW = datetime(2026, 9, 14, 12, 0, tzinfo=UTC)
+END = NOW + timedelta(days=60)
+SECOND = timedelta(seconds=1)
+TOKEN = TokenRef(
+    token_id=new_id(),
+    kind=TokenKind.PLATFORM_OAUTH,
+    provider="meta",
+    workspace_id=new_id(),
+    owner_user_id=new_id(),
+    version=5,
+)
+
+
+def heard(body: EventBody) -> Event[EventBody]:
+    return Event(id=new_id(), time=NOW, source="oauth-svc", body=body)
+
+
+def token(version: int = 5, kind: TokenKind = TokenKind.PLATFORM_OAUTH) -> TokenRef:
+    return TOKEN.model_copy(update={"version": version, "kind": kind})
+
+
+def live(version: int = 5, expires_at: datetime | None = END) -> Grant:
+    return Grant(version, Life.LIVE, NOW, expires_at)
+
+
+def told_expired(version: int = 5, at: datetime = END) -> Event[EventBody]:
+    return heard(TokenExpiredV1(token=token(version), expired_at=at))
+
+
+def test_a_new_or_renewed_grant_is_live_until_the_date_that_it_brings() -> None:
+    issued = heard(TokenIssuedV1(token=token(), how=IssuedHow.CONNECT, expires_at=END))
+    refreshed = heard(TokenRefreshedV1(token=token(), expires_at=END, rotated=False))
+    dead = Grant(4, Life.REVOKED, NOW - SECOND, NOW, RevocationCause.USER_REVOKED)
+    for held in (None, live(4, NOW), dead):
+        assert judge(held, issued) == judge(held, refreshed) == live(5, END)
+
+
+def test_a_revocation_keeps_the_date_that_was_held_and_brings_the_cause() -> None:
+    cause = RevocationCause.PERMISSION_CHANGED
+    event = heard(TokenRevokedV1(token=token(), cause=cause, detected_by=DetectedBy.WEBHOOK))
+    assert judge(live(4, END), event) == Grant(5, Life.REVOKED, NOW, END, cause)
+    assert judge(None, event) == Grant(5, Life.REVOKED, NOW, None, cause)
+
+
+@pytest.mark.parametrize(
+    ("status", "life", "cause"),
+    [
+        (TokenStatus.ACTIVE, Life.LIVE, None),
+        (TokenStatus.EXPIRING, Life.LIVE, None),
+        (TokenStatus.DEGRADED, Life.LIVE, None),
+        (TokenStatus.EXPIRED, Life.EXPIRED, None),
+        (TokenStatus.REVOKED, Life.REVOKED, RevocationCause.COMPROMISE),
+    ],
+)
+def test_the_whole_state_is_taken_as_its_owner_tells_it(
+    status: TokenStatus, life: Life, cause: RevocationCause | None
+) -> None:
+    since = NOW - timedelta(hours=1)
+    event = heard(TokenStateV1(token=token(), status=status, since=since, expires_at=END, cause=cause))
+    assert judge(live(4), event) == Grant(5, life, since, END, cause)
+
+
+@pytest.mark.parametrize("held", [5, 6])
+def test_what_is_not_newer_than_what_is_held_changes_nothing(held: int) -> None:
+    for body in (
+        TokenRefreshedV1(token=token(), expires_at=END + SECOND, rotated=False),
+        TokenRevokedV1(token=token(), cause=RevocationCause.USER_REVOKED, detected_by=DetectedBy.WEBHOOK),
+        TokenStateV1(token=token(), status=TokenStatus.EXPIRED, since=NOW, expires_at=END),
+    ):
+        assert judge(live(held), heard(body)) is None
+
+
+def test_a_warning_ends_nothing_and_an_account_is_not_a_grant() -> None:
+    warning = TokenExpiringV1(token=token(6), stage="7d", expires_at=END, remaining_s=60)
+    assert judge(live(), heard(warning)) is None
+    lost = AccountAccessChangedV1(
+        account=AccountRef(account_id=new_id(), external_id="act_1", name="Shop"),
+        token_id=TOKEN.token_id,
+        workspace_id=TOKEN.workspace_id,
+        owner_user_id=TOKEN.owner_user_id,
+        provider="meta",
+        version=6,
+        access=AccountAccess.LOST,
+        cause=RevocationCause.PERMISSION_CHANGED,
+    )
+    assert judge(live(), heard(lost)) is None
+
+
+def test_an_integration_carries_accounts_too() -> None:
+    body = TokenRefreshedV1(token=token(kind=TokenKind.INTEGRATION), expires_at=END, rotated=False)
+    assert judge(None, heard(body)) == live()
+
+
+@pytest.mark.parametrize(
+    ("held", "version", "expected"),
+    [
+        pytest.param(None, 5, Grant(5, Life.EXPIRED, END, END), id="nothing is held"),
+        pytest.param(live(4, END + SECOND), 5, Grant(5, Life.EXPIRED, END, END), id="of a newer version than is held"),
+        pytest.param(live(5, END), 5, Grant(5, Life.EXPIRED, END, END), id="of the version and date that are held"),
+        pytest.param(live(5, None), 5, Grant(5, Life.EXPIRED, END, END), id="no date is held"),
+        pytest.param(live(5, END - SECOND), 5, Grant(5, Life.EXPIRED, END, END - SECOND), id="a later date than held"),
+        pytest.param(live(6, END), 5, Grant(6, Life.EXPIRED, END, END), id="a newer version left the date as it was"),
+        pytest.param(live(5, END + SECOND), 5, None, id="renewed: a later date is held"),
+        pytest.param(live(6, END - SECOND), 5, None, id="a newer version with another date"),
+        pytest.param(live(6, None), 5, None, id="a newer version without a date"),
+        pytest.param(Grant(5, Life.EXPIRED, NOW, END), 5, None, id="it is expired already"),
+        pytest.param(Grant(5, Life.REVOKED, NOW, END), 5, None, id="it was revoked"),
+    ],
+)
+def test_an_expiry_counts_unless_the_grant_was_renewed_or_has_ended(
+    held: Grant | None, version: int, expected: Grant | None
+) -> None:
+    assert judge(held, told_expired(version)) == expected
