@@ -7,6 +7,8 @@ MEMBERS := $(wildcard libs/* services/* tools/*)
 S ?=
 T ?=
 REPLICAS ?=
+SAMPLE ?=
+SEED ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -43,6 +45,9 @@ test-integration: setup ## tests on real Kafka and PostgreSQL
 
 test-e2e: setup ## tests of the whole stack, its processes killed on the way
 	@$(BIN)/devstack test --tier e2e $(if $(T),--path $(T))
+
+mutants: setup ## whether unit tests notice changes to a core (90 % at least): make mutants S=notifier; SAMPLE=150 (or all) SEED=1
+	@nice -n 15 $(BIN)/devstack mutants $(S) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED))
 
 check: fmt-check lint types arch ## format, lint, strict types, architecture contracts
 
@@ -113,5 +118,5 @@ image: ## a container image of one service, where Docker runs: make image S=noti
 	@$(BIN)/uv pip install --quiet --offline --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
 	@touch $@
 
-.PHONY: help run demo logs clean test test-unit test-integration test-e2e check fmt fmt-check lint types arch \
+.PHONY: help run demo logs clean test test-unit test-integration test-e2e mutants check fmt fmt-check lint types arch \
   setup lock snapshots migrate topics replay bench image types-repository $(addprefix types/,$(MEMBERS))

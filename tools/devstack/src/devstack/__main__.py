@@ -60,6 +60,11 @@ def _parser() -> argparse.ArgumentParser:
     tests.add_argument("--service", help="one member, such as notifier")
     tests.add_argument("--path", help="one file or test")
     tests.set_defaults(work=_test)
+    mutants_ = verbs.add_parser("mutants", help="whether a service's unit tests notice changes to its core")
+    mutants_.add_argument("service", nargs="?", default="", help="such as notifier")
+    mutants_.add_argument("--sample", default="150", help="how many mutants to try, or all")
+    mutants_.add_argument("--seed", type=int, default=1, help="which ones")
+    mutants_.set_defaults(work=_mutants)
     return parser
 
 
@@ -84,6 +89,12 @@ def _test(args: argparse.Namespace) -> int:
     tiers = [args.tier] if args.tier else list(suite.TIERS)
     runs = suite.plan(Path.cwd(), tiers, args.service, args.path)
     return asyncio.run(suite.run_all(runs, servers=suite.needs_servers(runs), out=say))
+
+
+def _mutants(args: argparse.Namespace) -> int:
+    from devstack import mutants  # noqa: PLC0415  cosmic-ray's database would slow every other verb down
+
+    return mutants.run(Path.cwd(), args.service, args.sample, args.seed, say)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,73 @@
+"""Which mutants say nothing about the tests, by rule: a survivor is never excused one by one.
+
+Left out is a change that another tool refuses or that nobody can see. What fails however little is tested (it does
+not compile, or a type is computed wrongly while the module is imported) is left out too: it would count as killed.
+"""
+
+import ast
+import warnings
+from typing import Final
+
+#: Core compares by identity only what is equal exactly when it is identical: enum members, booleans and None. Where
+#: a literal is compared by identity, ruff refuses it (F632).
+SAME_OPERATOR: Final = frozenset(
+    f"core/ReplaceComparisonOperator_{pair}" for pair in ("Eq_Is", "Is_Eq", "NotEq_IsNot", "IsNot_NotEq")
+)
+#: mypy refuses an assignment to a frozen member, a member that does not exist, and arguments that only a
+#: dataclass without them would take. What is left at run time is memory.
+DATACLASS_PROMISES: Final = frozenset({"frozen", "slots", "kw_only"})
+
+
+def why_left_out(operator: str, before: str, after: str) -> str | None:
+    """Why the change from `before` to `after` says nothing about the tests; None for a mutant that counts."""
+    if operator in SAME_OPERATOR:
+        return "identity is equality"
+    try:
+        with warnings.catch_warnings(action="ignore", category=SyntaxWarning):
+            mutated = ast.parse(after)
+    except SyntaxError:
+        return "does not compile"
+    return "only types differ" if _essence(ast.parse(before)) == _essence(mutated) else None
+
+
+def _essence(tree: ast.Module) -> str:
+    return ast.dump(_Essence().visit(tree))
+
+
+class _Essence(ast.NodeTransformer):
+    """Takes away what is there for the type checker: annotations, names for unions, promises of dataclasses."""
+
+    def visit_Module(self, node: ast.Module) -> ast.Module:
+        for statement in node.body:
+            if isinstance(statement, ast.Assign) and _is_union_of_types(statement.value):
+                statement.value = ast.Constant(None)
+        self.generic_visit(node)
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AnnAssign:
+        node.annotation = ast.Constant(None)
+        self.generic_visit(node)
+        return node
+
+    def visit_arg(self, node: ast.arg) -> ast.arg:
+        node.annotation = None
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
+        node.returns = None
+        self.generic_visit(node)
+        return node
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
+        for each in node.decorator_list:
+            if isinstance(each, ast.Call) and isinstance(each.func, ast.Name) and each.func.id == "dataclass":
+                each.keywords = [keyword for keyword in each.keywords if keyword.arg not in DATACLASS_PROMISES]
+        self.generic_visit(node)
+        return node
+
+
+def _is_union_of_types(value: ast.expr) -> bool:
+    """Whether it reads as `A | B` of class names, whatever operator a mutation put between them."""
+    if isinstance(value, ast.BinOp):
+        return _is_union_of_types(value.left) and _is_union_of_types(value.right)
+    return isinstance(value, ast.Name) and value.id[:1].isupper() and not value.id.isupper()
