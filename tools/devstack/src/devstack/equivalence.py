@@ -13,6 +13,13 @@ from typing import Final
 SAME_OPERATOR: Final = frozenset(
     f"core/ReplaceComparisonOperator_{pair}" for pair in ("Eq_Is", "Is_Eq", "NotEq_IsNot", "IsNot_NotEq")
 )
+#: Enum members have no order but their alphabet, which nobody asks for by mistake; and where it happens to put all
+#: others on one side (`status >= REVOKED`), the mutant is the rule itself.
+ALPHABET: Final = frozenset(
+    f"core/ReplaceComparisonOperator_{asked}_{order}"
+    for asked in ("Is", "IsNot")
+    for order in ("Lt", "LtE", "Gt", "GtE")
+)
 #: mypy refuses an assignment to a frozen member, a member that does not exist, and arguments that only a
 #: dataclass without them would take. What is left at run time is memory.
 DATACLASS_PROMISES: Final = frozenset({"frozen", "slots", "kw_only"})
@@ -22,6 +29,8 @@ def why_left_out(operator: str, before: str, after: str) -> str | None:
     """Why the change from `before` to `after` says nothing about the tests; None for a mutant that counts."""
     if operator in SAME_OPERATOR:
         return "identity is equality"
+    if operator in ALPHABET:
+        return "an alphabet is no rule"
     try:
         with warnings.catch_warnings(action="ignore", category=SyntaxWarning):
             mutated = ast.parse(after)
@@ -35,7 +44,7 @@ def _essence(tree: ast.Module) -> str:
 
 
 class _Essence(ast.NodeTransformer):
-    """Takes away what is there for the type checker: annotations, names for unions, promises of dataclasses."""
+    """Takes away what is there for the type checker: annotations, names for unions, `*` and `/`, promises."""
 
     def visit_Module(self, node: ast.Module) -> ast.Module:
         for statement in node.body:
@@ -46,6 +55,14 @@ class _Essence(ast.NodeTransformer):
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AnnAssign:
         node.annotation = ast.Constant(None)
+        self.generic_visit(node)
+        return node
+
+    def visit_arguments(self, node: ast.arguments) -> ast.arguments:
+        """Whether an argument goes by name or by position is for mypy, too."""
+        node.args = [*node.posonlyargs, *node.args, *node.kwonlyargs]
+        node.defaults = [*node.defaults, *filter(None, node.kw_defaults)]
+        node.posonlyargs, node.kwonlyargs, node.kw_defaults = [], [], []
         self.generic_visit(node)
         return node
 

@@ -38,6 +38,8 @@ def test_the_edge() -> None:
         ("a: int | str = 1", "a: int - str = 1", "only types differ"),
         ("a: int | str = 1", "a: int | str = 2", None),
         ("def f(a: int = 1): pass", "def f(a: int = 2): pass", None),
+        ("def f(a, *, b=1): pass", "def f(a, /, b=1): pass", "only types differ"),
+        ("def f(a, *, b=1): pass", "def f(a, *, b=2): pass", None),
         ("Change = Began | Ended", "Change = Began << Ended", "only types differ"),
         ("ALL = FEW | MANY", "ALL = FEW & MANY", None),
         ("@dataclass(slots=True)\nclass A: a: int", "@dataclass(slots=False)\nclass A: a: int", "only types differ"),
@@ -49,8 +51,11 @@ def test_what_says_nothing_about_the_tests_is_left_out(before: str, after: str, 
     assert why_left_out("core/NumberReplacer", before, after) == reason
 
 
-@pytest.mark.parametrize(("name", "counts"), [("Is_Eq", False), ("NotEq_IsNot", False), ("Is_IsNot", True)])
-def test_identity_and_equality_are_one_comparison(name: str, *, counts: bool) -> None:
+@pytest.mark.parametrize(
+    ("name", "counts"),
+    [("Is_Eq", False), ("NotEq_IsNot", False), ("IsNot_GtE", False), ("Is_IsNot", True), ("Eq_GtE", True)],
+)
+def test_what_is_compared_by_identity_is_the_same_or_not(name: str, *, counts: bool) -> None:
     reason = why_left_out(f"core/ReplaceComparisonOperator_{name}", "a = b", "a = c")
     assert (reason is None) is counts
 
