@@ -1,0 +1,170 @@
+"""Passwords, addresses, clients, limits and refusals at their edges."""
+
+from collections.abc import MutableMapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import cast
+from uuid import UUID
+
+import pytest
+
+from session_svc.core import clients, device, edge, limits, passwords, people
+from session_svc.core.audit import Action, Entry
+from session_svc.core.clients import ServiceClient
+from session_svc.core.errors import Invalid, NoSession, TooManyAttempts
+from session_svc.core.limits import Decision, Limit
+from session_svc.core.people import Member, Membership, Role, User
+from session_svc.core.session import EndCause
+
+NOW = datetime(2026, 9, 14, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("password", "email", "good"),
+    [
+        pytest.param("abcdeabcdeab", "x@y.example", True, id="five different characters"),
+        pytest.param("abcdabcdabcd", "x@y.example", False, id="four different characters"),
+        pytest.param("passwordabcdef", "x@y.example", True, id="six characters beside what is obvious"),
+        pytest.param("passwordabcde", "x@y.example", False, id="five characters beside what is obvious"),
+        pytest.param("annxannyannz", "ann@y.example", True, id="a name of three letters occurs in words"),
+        pytest.param("annawannaxannayannaz", "anna@y.example", False, id="a name of four letters is a name"),
+        pytest.param("ANNAwANNAxANNAyANNAz", " Anna@y.example", False, id="however it is written"),
+        pytest.param("abcdefghijkl", "x@y.example", True, id="twelve characters"),
+        pytest.param("abcdefghijk", "x@y.example", False, id="eleven characters"),
+        pytest.param("abcdefgh" * 32, "x@y.example", True, id="256 characters"),
+        pytest.param("abcdefgh" * 32 + "a", "x@y.example", False, id="257 characters"),
+    ],
+)
+def test_a_password_is_refused_from_its_edge_on(password: str, email: str, *, good: bool) -> None:
+    if good:
+        assert passwords.check_new(password, email=email) == password
+    else:
+        with pytest.raises(Invalid) as refused:
+            passwords.check_new(password, email=email)
+        assert refused.value.field == "new_password"
+        assert str(refused.value) == f"new_password: {refused.value.rule}"
+
+
+@pytest.mark.parametrize(
+    ("text", "good"),
+    [
+        ("a!b@example.com", True),
+        ("a@" + "b" * 250 + ".c", True),
+        ("a@" + "b" * 251 + ".c", False),
+        ("ann@.example", False),
+        ("ann@example.", False),
+        ("a\x01@b.c", False),
+        ("a>@b.c", False),
+    ],
+)
+def test_an_address_is_one_from_its_edge_on(text: str, *, good: bool) -> None:
+    assert people.is_email(text) is good
+
+
+def test_a_member_manages_nobody_and_an_admin_members() -> None:
+    assert not any(people.may_manage(Role.MEMBER, target) for target in Role)
+    assert [target for target in Role if people.may_manage(Role.ADMIN, target)] == [Role.ADMIN, Role.MEMBER]
+    assert [target for target in Role if not people.may_manage(Role.OWNER, target)] == [Role.SUPPORT_ADMIN]
+    assert all(people.may_manage(Role.SUPPORT_ADMIN, target) for target in Role)
+
+
+def test_a_person_is_disabled_from_a_moment_on() -> None:
+    ann = User(UUID(int=1), "ann@x.example", "Ann", False, 0, "UTC", "en", None)
+    assert not ann.disabled
+    assert replace(ann, disabled_at=NOW).disabled
+    assert Member(ann, UUID(int=2), Role.OWNER).user is ann
+    assert Membership(UUID(int=2), "Agency", Role.MEMBER).role is Role.MEMBER
+
+
+def test_a_clients_secret_is_as_long_as_a_key_and_two_live_at_once() -> None:
+    """Two, so that a client can be given the next one before the last is taken from it."""
+    assert (clients.MIN_SECRET_LENGTH, clients.MAX_LIVE_SECRETS) == (32, 2)
+
+
+def test_a_client_is_granted_all_or_what_it_asks_for_and_has() -> None:
+    sync = ServiceClient("sync", "Sync", ("a", "b"), None)
+    assert clients.granted(sync, "") == ("a", "b")
+    assert clients.granted(sync, "a b") == ("a", "b")
+    assert clients.granted(sync, "a b c") is None
+    assert clients.unknown_scopes(["tokens:read", "users:read"]) == ()
+
+
+def test_a_line_of_the_trail_has_no_details_unless_it_says_so_and_nobody_adds_any() -> None:
+    entry = Entry(audit_id=UUID(int=1), at=NOW, action=Action.SIGNED_IN)
+    assert entry.details == {}
+    with pytest.raises(TypeError):
+        cast("MutableMapping[str, str]", entry.details)["x"] = "y"
+
+
+def test_a_refusal_says_how_long_and_why() -> None:
+    assert str(TooManyAttempts(timedelta(seconds=89.6))) == "retry in 90 s"
+    assert str(NoSession()) == "there is none"
+    assert str(NoSession(EndCause.SIGNED_OUT)) == "signed_out"
+
+
+def test_a_limit_keeps_one_time_that_says_everything() -> None:
+    limit = Limit(burst=2, every=MINUTE)
+    granted = Decision(granted=True, tat=NOW + MINUTE, retry_after=timedelta(0))
+    assert limits.spend(None, NOW, limit) == granted
+    assert limits.spend(NOW, NOW, limit) == granted
+    assert limits.spend(NOW - MINUTE, NOW, limit) == granted
+    later = NOW + 2 * MINUTE
+    assert limits.spend(NOW + MINUTE, NOW, limit) == Decision(granted=True, tat=later, retry_after=timedelta(0))
+    assert limits.spend(later, NOW, limit) == Decision(granted=False, tat=later, retry_after=MINUTE)
+
+
+@pytest.mark.parametrize("good", ["/!", "/~", "/ä", "/\x80", "/a//b"])
+def test_what_browsers_keep_in_a_path_is_returned_to(good: str) -> None:
+    assert edge.safe_return_to(good) == good
+
+
+@pytest.mark.parametrize("bad", ["/\x00", "/\x1f", "/\x20", "/\x7f", "/a\\b"])
+def test_what_browsers_drop_or_turn_is_not(bad: str) -> None:
+    assert edge.safe_return_to(bad, "/x") == "/x"
+
+
+def test_the_longest_path_is_2048_characters_long() -> None:
+    longest = "/" + "a" * 2047
+    assert edge.safe_return_to(longest) == longest
+    assert edge.safe_return_to(longest + "a") == "/"
+
+
+def test_an_origin_has_the_port_that_browsers_write() -> None:
+    assert edge.origin_of("http://x:443") == "http://x:443"
+    assert edge.origin_of("http://x:81") == "http://x:81"
+    assert edge.origin_of("https://x:444/") == "https://x:444"
+    assert edge.origin_of("https://[2001:DB8::1]/") == "https://[2001:db8::1]"
+    assert edge.origin_of("file:///x") == "file://"
+
+
+def test_a_network_may_be_written_by_any_address_in_it() -> None:
+    assert edge.networks([" 10.1.2.3/8 "]) == edge.networks(["10.0.0.0/8"])
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "found"),
+    [
+        pytest.param("10.0.0.1", ["6.6.6.6, nonsense"], "10.0.0.1", id="nothing counts left of what no proxy wrote"),
+        pytest.param("", ["6.6.6.6"], "unknown", id="no peer"),
+        pytest.param("nonsense", [], "unknown", id="a peer that is no address"),
+        pytest.param("10.0.0.1", ["10.0.0.3, 10.0.0.2"], "10.0.0.3", id="every hop is a proxy"),
+        pytest.param(" 203.0.113.7:80 ", [], "203.0.113.7", id="with a port"),
+        pytest.param("[2001:db8::1]", [], "2001:db8::1", id="in brackets"),
+    ],
+)
+def test_whose_request_it_is(peer: str, forwarded: list[str], found: str) -> None:
+    assert edge.client_address(peer, forwarded, edge.networks(["10.0.0.0/8"])) == found
+
+
+@pytest.mark.parametrize(
+    ("agent", "said"),
+    [
+        ("Something on Linux", "Linux"),
+        ("Chromium/140", "Chromium"),
+        ("x" * 60, "x" * 60),
+        ("x" * 61, "x" * 60),
+    ],
+)
+def test_a_device_is_named_by_what_is_known_of_it(agent: str, said: str) -> None:
+    assert device.describe(agent) == said

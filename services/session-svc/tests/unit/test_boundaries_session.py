@@ -1,0 +1,229 @@
+"""Sessions, JWTs, keys and the live view at their edges."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from common.contracts import (
+    AccountRef,
+    DetectedBy,
+    Event,
+    EventBody,
+    RevocationCause,
+    TokenKind,
+    TokenRef,
+    TokenRefreshedV1,
+    TokenRevokedV1,
+    TokenStateV1,
+    TokenStatus,
+)
+from session_svc.core import jwt, keys, live
+from session_svc.core import session as life
+from session_svc.core.keys import KeyTimes, Plan, Schedule
+from session_svc.core.live import LiveEvent, Recent
+from session_svc.core.people import Role
+from session_svc.core.session import EndCause, Lifetimes, Session, Status
+
+NOW = datetime(2026, 9, 14, 12, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+SESSION = Session(
+    session_id=UUID(int=1),
+    user_id=UUID(int=2),
+    workspace_id=UUID(int=3),
+    role=Role.OWNER,
+    epoch=5,
+    version=4,
+    status=Status.ACTIVE,
+    created_at=NOW,
+    extended_at=NOW,
+    expires_at=NOW + timedelta(days=7),
+)
+ACTED = replace(SESSION, actor_user_id=UUID(int=7))
+
+
+def test_times_are_those_that_people_are_told() -> None:
+    assert Lifetimes() == Lifetimes(
+        session=timedelta(days=7),
+        extend_after=timedelta(days=1),
+        impersonation=timedelta(minutes=60),
+        jwt=timedelta(minutes=60),
+        skew=timedelta(seconds=60),
+    )
+    assert Schedule() == Schedule(
+        signs_for=timedelta(days=30),
+        jwks_max_age=timedelta(seconds=300),
+        reload_every=timedelta(seconds=20),
+        jwt_life=timedelta(minutes=60),
+        skew=timedelta(seconds=60),
+    )
+
+
+def test_every_change_raises_the_version_by_one() -> None:
+    for change in (
+        life.extended(SESSION, NOW, Lifetimes()),
+        life.switched(SESSION, UUID(int=9), Role.MEMBER, NOW),
+        life.rekeyed(SESSION, 6),
+        life.ended(SESSION, EndCause.SIGNED_OUT, DetectedBy.USER, NOW),
+        life.expired(SESSION, NOW),
+        life.expired(ACTED, NOW),
+    ):
+        assert change.session.version == 5
+        assert len(change.events) == 2
+
+
+@pytest.mark.parametrize(
+    ("session", "why"),
+    [
+        (SESSION, EndCause.EXPIRED),
+        (replace(SESSION, end_cause=EndCause.EXPIRED), EndCause.EXPIRED),
+        (replace(SESSION, end_cause=EndCause.SIGNED_OUT), EndCause.SIGNED_OUT),
+        (ACTED, EndCause.IMPERSONATION_ENDED),
+        (replace(ACTED, end_cause=EndCause.EXPIRED), EndCause.IMPERSONATION_ENDED),
+        (replace(ACTED, end_cause=EndCause.PASSWORD_CHANGED), EndCause.PASSWORD_CHANGED),
+    ],
+)
+def test_why_a_session_is_over(session: Session, why: EndCause) -> None:
+    assert session.why_ended() is why
+
+
+def test_only_an_active_session_before_its_end_is_live() -> None:
+    last = SESSION.expires_at - timedelta(microseconds=1)
+    assert SESSION.live(last)
+    assert not SESSION.live(SESSION.expires_at)
+    for status in (Status.EXPIRED, Status.REVOKED):
+        assert not replace(SESSION, status=status).live(last)
+
+
+@pytest.mark.parametrize(("hours", "due"), [(0, False), (23, False), (24, False), (25, True)])
+def test_use_within_a_day_of_the_last_extension_writes_nothing(hours: int, *, due: bool) -> None:
+    assert SESSION.extension_due(NOW + timedelta(hours=hours), Lifetimes()) is due
+    assert not ACTED.extension_due(NOW + timedelta(hours=hours), Lifetimes())
+
+
+def test_an_expiry_states_the_users_epoch_and_no_cause() -> None:
+    fact, state = life.expired(SESSION, NOW).events
+    assert isinstance(state, TokenStateV1)
+    assert fact.aggregate_version() == state.aggregate_version() == 5
+    assert (state.user_epoch, state.cause, state.detected_by) == (5, None, None)
+
+
+@pytest.mark.parametrize(("left", "lives"), [(timedelta(minutes=90), 3600), (timedelta(minutes=10), 600)])
+def test_a_jwt_of_an_impersonation_lives_its_hour_or_less(left: timedelta, lives: int) -> None:
+    acted = replace(ACTED, expires_at=NOW + left)
+    claims = jwt.session_claims(acted, issuer="i", audience="a", jti=UUID(int=9), now=NOW, life=timedelta(hours=1))
+    assert claims["exp"] - claims["iat"] == lives
+
+
+def test_the_bytes_before_the_signature_have_no_room_in_them() -> None:
+    header = jwt.encoded_header("k")
+    assert header == b"eyJhbGciOiJFZERTQSIsImtpZCI6ImsiLCJ0eXAiOiJKV1QifQ"
+    assert jwt.signing_input(b"h", {"a": 1, "b": 2}) == b"h.eyJhIjoxLCJiIjoyfQ"
+
+
+def test_a_service_jwt_says_when_it_was_made_and_for_whom() -> None:
+    claims = jwt.service_claims("sync", ("a",), issuer="i", audience="x", jti=UUID(int=9), now=NOW, life=2 * SECOND)
+    made = int(NOW.timestamp())
+    assert claims == {
+        "iss": "i",
+        "sub": "sync",
+        "aud": "x",
+        "exp": made + 2,
+        "iat": made,
+        "jti": str(UUID(int=9)),
+        "client_id": "sync",
+        "scope": "a",
+    }
+
+
+def test_a_rotation_on_demand_waits_as_long_as_any_and_not_for_a_key_that_signs_from_now() -> None:
+    first = KeyTimes("k0", NOW, NOW, None)
+    assert keys.plan([first], NOW, Schedule(), rotate=True) == Plan(NOW + timedelta(minutes=5, seconds=40), "k0")
+    assert keys.plan([first], NOW - timedelta(microseconds=1), Schedule(), rotate=True) is None
+    stopped = KeyTimes("k0", NOW, NOW, NOW + SECOND)
+    assert keys.plan([stopped], NOW, Schedule()) == Plan(NOW, None)
+
+
+def test_the_keys_of_the_jwks_are_all_but_those_that_are_gone() -> None:
+    following, active = KeyTimes("n", NOW, NOW + SECOND, None), KeyTimes("a", NOW, NOW, NOW + SECOND)
+    retiring = KeyTimes("r", NOW, NOW - SECOND, NOW)
+    gone = KeyTimes("g", NOW, NOW - timedelta(days=1), NOW - timedelta(minutes=61))
+    found = [gone, retiring, active, following]
+    assert keys.published(found, NOW, Schedule()) == (retiring, active, following)
+    assert keys.signing(found, NOW, Schedule()) == active
+    assert keys.signing([gone, retiring, following], NOW, Schedule()) is None
+
+
+def _token(version: int, kind: TokenKind = TokenKind.SESSION) -> TokenRef:
+    return TokenRef(
+        token_id=UUID(int=1),
+        kind=kind,
+        provider="wevion",
+        workspace_id=UUID(int=3),
+        owner_user_id=UUID(int=2),
+        version=version,
+        accounts=(AccountRef(account_id=UUID(int=5), external_id="act_1", name="Shop"),),
+    )
+
+
+def _state(version: int, status: TokenStatus = TokenStatus.ACTIVE, kind: TokenKind = TokenKind.SESSION) -> EventBody:
+    return TokenStateV1(token=_token(version, kind), status=status, since=NOW)
+
+
+@pytest.mark.parametrize(
+    ("body", "changed"),
+    [
+        pytest.param(_state(1), False, id="the birth of a session: there is no older JWT"),
+        pytest.param(_state(2), True, id="a session that was changed"),
+        pytest.param(_state(1, TokenStatus.REVOKED), True, id="a session that is over"),
+        pytest.param(_state(2, kind=TokenKind.PLATFORM_OAUTH), False, id="another kind of token"),
+        pytest.param(
+            TokenRefreshedV1(token=_token(2), expires_at=NOW, rotated=False), False, id="its state comes with the fact"
+        ),
+    ],
+)
+def test_a_jwt_is_fetched_anew_when_its_session_has_changed(body: EventBody, *, changed: bool) -> None:
+    found = live.rendered(Event(id=UUID(int=8), time=NOW, source="test", body=body))
+    assert found.changed_session == (UUID(int=1) if changed else None)
+
+
+def test_a_hint_names_what_to_read_again_and_nothing_of_what_it_says() -> None:
+    body = TokenRevokedV1(
+        token=_token(2, TokenKind.PLATFORM_OAUTH), cause=RevocationCause.COMPROMISE, detected_by=DetectedBy.PROBE
+    )
+    assert live.hint(body) == (
+        b'{"id":"00000000-0000-0000-0000-000000000001","version":2,"kind":"platform_oauth","provider":"wevion",'
+        b'"token_id":"00000000-0000-0000-0000-000000000001","cause":"compromise"}'
+    )
+
+
+def _seen(at: datetime) -> LiveEvent:
+    milliseconds = int(at.timestamp() * 1000)
+    return LiveEvent(UUID(int=milliseconds << 80 | 7 << 76 | 2 << 62), at, b"x")
+
+
+def test_what_lies_within_five_seconds_of_the_last_event_is_sent_again() -> None:
+    recent = Recent(10)
+    recent.begin(NOW)
+    last = _seen(NOW + 10 * SECOND)
+    events = [_seen(NOW + timedelta(milliseconds=ms)) for ms in (5_000, 5_001, 10_001)]
+    for event in [*events, last]:
+        recent.add(event)
+    assert recent.since(str(last.event_id)) == events[1:]
+
+
+def test_the_time_of_an_id_is_in_milliseconds() -> None:
+    at = NOW + timedelta(milliseconds=1)
+    assert live.time_of(str(_seen(at).event_id)) == at
+
+
+def test_a_full_list_is_complete_from_what_it_lost_on() -> None:
+    recent = Recent(1)
+    recent.begin(NOW)
+    first, second = _seen(NOW + SECOND), _seen(NOW + 2 * SECOND)
+    recent.add(first)
+    assert recent.since(str(_seen(NOW).event_id)) == [first], "nothing has been lost yet"
+    recent.add(second)
+    assert recent.since(str(_seen(NOW + SECOND - timedelta(milliseconds=1)).event_id)) is None
+    assert recent.since(str(first.event_id)) == [second]
