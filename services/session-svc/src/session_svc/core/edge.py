@@ -20,11 +20,7 @@ def safe_return_to(value: str | None, default: str = "/") -> str:
         return default
     if value.startswith("//") or "\\" in value or any(ord(c) <= 0x20 or ord(c) == 0x7F for c in value):  # noqa: PLR2004
         return default
-    try:
-        parts = urlsplit(value)
-    except ValueError:
-        return default
-    return default if parts.scheme or parts.netloc else value
+    return value
 
 
 def origin_of(url: str) -> str:
