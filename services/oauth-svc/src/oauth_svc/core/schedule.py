@@ -13,9 +13,6 @@ JITTER = 0.05
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-SAFETY = timedelta(seconds=60)
-"""A refresh is due at least this long before the access token ends, for lives that allow it."""
-
 BACKOFF_BASE = timedelta(seconds=5)
 BACKOFF_CAP = timedelta(hours=1)
 
@@ -38,9 +35,7 @@ def refresh_at(connection_id: UUID, issued_at: datetime, expires_at: datetime | 
         return issued_at
     share = 2 / 3 if life >= timedelta(minutes=10) else 1 / 2
     jitter = (2 * unit_hash(connection_id, issued_at.isoformat()) - 1) * JITTER
-    at = issued_at + life * (share + jitter)
-    latest = expires_at - min(SAFETY, life * 0.2)
-    return max(issued_at, min(at, latest))
+    return issued_at + life * (share + jitter)
 
 
 def backoff(connection_id: UUID, attempt: int) -> timedelta:
