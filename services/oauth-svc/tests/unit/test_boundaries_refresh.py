@@ -293,7 +293,7 @@ def test_a_token_is_stored_up_to_16384_characters() -> None:
 def test_a_list_of_scopes_is_one_of_words() -> None:
     assert scope_set(["a", ["b"]]) is None
     assert scope_set([]) == frozenset()
-    assert scope_set("a\tb  c") == {"a", "b", "c"}
+    assert scope_set("a\tb  c") == frozenset({"a", "b", "c"})
 
 
 def test_a_way_back_is_512_characters_long_at_most() -> None:
@@ -343,7 +343,7 @@ def test_what_follows_from_a_profile() -> None:
     form = replace(REFRESH, form=(FormField("user", "User name"),), family="acme-group", features={"ads": "Ads"})
     assert (REFRESH.by_consent, form.by_consent) == (True, False)
     assert (REFRESH.subject_family, form.subject_family) == ("acme", "acme-group")
-    assert (REFRESH.needed_scopes, form.needed_scopes) == (frozenset(), {"ads"})
+    assert (REFRESH.needed_scopes, form.needed_scopes) == (frozenset[str](), frozenset({"ads"}))
     assert [flow for flow in Flow if flow.presents_credentials] == [Flow.CLIENT_CREDENTIALS, Flow.LOGIN]
     assert not form.form[0].secret
     assert Budget(2, HOUR).calls == 2
