@@ -99,6 +99,7 @@ def test_a_dry_run_says_once_what_it_would_do() -> None:
     assert (done.rule, done.outcome) == (replace(RUNNING, version=8, reasons=(FIRST,)), Outcome.WOULD_PAUSE)
     assert done.words == "Would have been paused (dry run): the Meta connection of Shop has reached full expiry."
     assert done.pause is None
+    assert settle(RUNNING, (SECOND, FIRST), Mode.DRY_RUN, NOW).words == done.words, "the account that failed first"
     more = settle(done.rule, (FIRST, SECOND), Mode.DRY_RUN, LATER)
     assert (more.outcome, more.words) == (Outcome.REASONS_CHANGED, "")
 
