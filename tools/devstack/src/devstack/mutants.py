@@ -44,7 +44,7 @@ MEMORY_BYTES: Final = 4 << 30
 PROGRESS_EVERY: Final = 25
 
 
-class CannotStart(Exception):
+class CannotStart(ValueError):
     """There is nothing to measure; the text says why."""
 
 
@@ -118,10 +118,10 @@ class Copy:
     def warm_up(self) -> float:
         """Runs the tests on the code as it is, and imports here what they imported from elsewhere; gives the seconds.
 
-        Raises `CannotStart` if they fail.
+        Raises `CannotStart` if they fail, all together or only those that name one module: then every mutant would
+        seem to be killed.
         """
-        if not self._tests or not self.passes(self._tests):
-            raise CannotStart("the unit and contract tests have to be there and pass before anything is mutated")
+        self._must_pass(self._tests)
         for name in json.loads(self._imported.read_text()):
             with suppress(ImportError):
                 importlib.import_module(name)
@@ -131,26 +131,35 @@ class Copy:
         self._warm = True
         gc.freeze()  # pytest collects garbage twice a run, and would look at everything that is imported here
         began = time.monotonic()
-        self.passes(self._tests)
+        self._must_pass(self._tests)
         seconds = time.monotonic() - began
         self._patience_s = max(LEAST_PATIENCE_S, PATIENCE * seconds)
+        for module in self.core.rglob("*.py"):
+            if near := self._near(module):
+                self._must_pass(near)
         return seconds
+
+    def _must_pass(self, tests: Sequence[Path]) -> None:
+        if not tests or not self.passes(tests):
+            raise CannotStart("the unit and contract tests have to be there and pass before anything is mutated")
+
+    def _near(self, module: Path) -> list[Path]:
+        """The tests that name a module."""
+        named = re.compile(rf"\bcore\b.*\b{module.stem}\b")
+        return [path for path in self._tests if named.search(path.read_text())]
 
     def kills(self, mutant: Mutant) -> bool:
         """Whether a test fails on it, or never ends. Those that name its module are asked first: they mostly know."""
-        named = re.compile(rf"\bcore\b.*\b{mutant.module.stem}\b")
-        near = [path for path in self._tests if named.search(path.read_text())]
+        near = self._near(mutant.module)
         far = [path for path in self._tests if path not in near]
         mutant.module.write_text(mutant.after)
         try:
-            return not (self.passes(near) and self.passes(far))
+            return not all(self.passes(tests) for tests in (near, far) if tests)
         finally:
             mutant.module.write_text(mutant.before)
 
     def passes(self, tests: Sequence[Path]) -> bool:
         """Whether these tests pass on what is in the copy now."""
-        if not tests:
-            return True
         run = self._forks.Process(target=self._run, args=(tests,))
         run.start()
         run.join(self._patience_s)
