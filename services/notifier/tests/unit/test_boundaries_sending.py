@@ -179,7 +179,7 @@ CODE = telegram.Code(
     token_id=UUID(int=1),
     user_id=UUID(int=2),
     workspace_id=UUID(int=3),
-    version=4,
+    version=5,
     state=telegram.CodeState.WAITING,
     chat_id=77,
     expires_at=NOW + timedelta(days=1),
@@ -190,7 +190,7 @@ LINK = telegram.Link(
     workspace_id=UUID(int=3),
     chat_id=77,
     chat_name="@mia",
-    version=4,
+    version=5,
     state=telegram.LinkState.LINKED,
     linked_at=NOW,
 )
@@ -210,22 +210,22 @@ def _ref(version: int) -> TokenRef:
 @pytest.mark.parametrize(("token", "ends"), [(CODE, CODE.expires_at), (LINK, None)])
 def test_a_code_ends_by_itself_and_a_link_does_not(token: telegram.Code | telegram.Link, ends: datetime | None) -> None:
     assert telegram_events.issued(token, IssuedHow.LINK_CREATED, NOW) == [
-        TokenIssuedV1(token=_ref(4), how=IssuedHow.LINK_CREATED, expires_at=ends),
-        TokenStateV1(token=_ref(4), status=TokenStatus.ACTIVE, since=NOW, expires_at=ends),
+        TokenIssuedV1(token=_ref(5), how=IssuedHow.LINK_CREATED, expires_at=ends),
+        TokenStateV1(token=_ref(5), status=TokenStatus.ACTIVE, since=NOW, expires_at=ends),
     ]
     cause, by = RevocationCause.UNLINKED, DetectedBy.USER
     assert telegram_events.revoked(token, cause, by, NOW) == [
-        TokenRevokedV1(token=_ref(5), cause=cause, detected_by=by),
+        TokenRevokedV1(token=_ref(6), cause=cause, detected_by=by),
         TokenStateV1(
-            token=_ref(5), status=TokenStatus.REVOKED, since=NOW, expires_at=ends, cause=cause, detected_by=by
+            token=_ref(6), status=TokenStatus.REVOKED, since=NOW, expires_at=ends, cause=cause, detected_by=by
         ),
     ]
 
 
 def test_a_code_that_nobody_opened_expired_when_its_day_was_over() -> None:
     assert telegram_events.expired(CODE) == [
-        TokenExpiredV1(token=_ref(5), expired_at=CODE.expires_at),
-        TokenStateV1(token=_ref(5), status=TokenStatus.EXPIRED, since=CODE.expires_at, expires_at=CODE.expires_at),
+        TokenExpiredV1(token=_ref(6), expired_at=CODE.expires_at),
+        TokenStateV1(token=_ref(6), status=TokenStatus.EXPIRED, since=CODE.expires_at, expires_at=CODE.expires_at),
     ]
 
 

@@ -27,6 +27,7 @@ MINUTE = timedelta(minutes=1)
         pytest.param("abcdabcdabcd", "x@y.example", False, id="four different characters"),
         pytest.param("passwordabcdef", "x@y.example", True, id="six characters beside what is obvious"),
         pytest.param("passwordabcde", "x@y.example", False, id="five characters beside what is obvious"),
+        pytest.param("anxxanyyanzz", "an@y.example", True, id="and so does one of two"),
         pytest.param("annxannyannz", "ann@y.example", True, id="a name of three letters occurs in words"),
         pytest.param("annawannaxannayannaz", "anna@y.example", False, id="a name of four letters is a name"),
         pytest.param("ANNAwANNAxANNAyANNAz", " Anna@y.example", False, id="however it is written"),

@@ -34,7 +34,7 @@ SESSION = Session(
     workspace_id=UUID(int=3),
     role=Role.OWNER,
     epoch=5,
-    version=4,
+    version=7,
     status=Status.ACTIVE,
     created_at=NOW,
     extended_at=NOW,
@@ -69,7 +69,7 @@ def test_every_change_raises_the_version_by_one() -> None:
         life.expired(SESSION, NOW),
         life.expired(ACTED, NOW),
     ):
-        assert change.session.version == 5
+        assert change.session.version == 8
         assert len(change.events) == 2
 
 
@@ -105,7 +105,7 @@ def test_use_within_a_day_of_the_last_extension_writes_nothing(hours: int, *, du
 def test_an_expiry_states_the_users_epoch_and_no_cause() -> None:
     fact, state = life.expired(SESSION, NOW).events
     assert isinstance(state, TokenStateV1)
-    assert fact.aggregate_version() == state.aggregate_version() == 5
+    assert fact.aggregate_version() == state.aggregate_version() == 8
     assert (state.user_epoch, state.cause, state.detected_by) == (5, None, None)
 
 
