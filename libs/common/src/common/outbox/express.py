@@ -32,7 +32,7 @@ class Express:
     """Sends urgent events beside the relay, best effort.
 
     Args:
-        producer: of its own, with `SEND_TIMEOUT_S` and no linger; giving up here must not disturb the relay's sending.
+        producer: of its own, with `SEND_TIMEOUT_S`; giving up here must not disturb the relay's sending.
 
     """
 

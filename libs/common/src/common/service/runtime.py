@@ -111,7 +111,7 @@ class Service:
 
     async def express(self) -> Express:
         """Send urgent events of committed transactions at once, whoever holds the lease of the outbox."""
-        producer = EventProducer(self.kafka, linger_ms=0, send_timeout_s=SEND_TIMEOUT_S)
+        producer = EventProducer(self.kafka, send_timeout_s=SEND_TIMEOUT_S)
         self._stack.push_async_callback(producer.stop)
         express = Express(producer)
         self.task("outbox-express", express.run)
