@@ -150,7 +150,8 @@ def test_what_is_stale_is_no_fact_whatever_it_says() -> None:
     ("code", "spoke_of", "held", "resolution"),
     [
         pytest.param(C.TOKEN_EXPIRING, SOON, token(expires_at=SOON + SECOND), Resolution.RENEWED, id="a second later"),
-        pytest.param(C.TOKEN_EXPIRING, SOON, token(expires_at=SOON - SECOND), None, id="earlier is no renewal"),
+        pytest.param(C.TOKEN_EXPIRING, SOON, token(expires_at=SOON), None, id="the same date"),
+        pytest.param(C.TOKEN_EXPIRING, SOON, token(expires_at=SOON - SECOND), Resolution.SUPERSEDED, id="closer now"),
         pytest.param(C.TOKEN_EXPIRING, None, token(), Resolution.RENEWED, id="the notice spoke of no date"),
         pytest.param(C.TOKEN_EXPIRED, None, token(status=S.EXPIRED), Resolution.SUPERSEDED, id="a date is known now"),
         pytest.param(C.TOKEN_EXPIRED, SOON, token(status=S.DEGRADED), None, id="degraded, and not renewed"),

@@ -98,25 +98,25 @@ def test_a_chat_message_has_a_line_per_phrase_and_no_more(texts: Texts) -> None:
     said = words(texts)
     link = f'<a href="{said.fix_url}">{said.button}</a>'
     what = said.what.replace("'", "&#39;")
-    assert texts.chat([said], reader="Mia") == f"🟠 <b>{said.title}</b>\n{what}\n{said.stops}\n{link}"
-    assert texts.chat([said], reader="Mia", follow_up=True) == f"✅ <b>{said.solved}</b>\n{said.recovered}"
+    assert texts.chat([said]) == f"🟠 <b>{said.title}</b>\n{what}\n{said.stops}\n{link}"
+    assert texts.chat([said], follow_up=True) == f"✅ <b>{said.solved}</b>\n{said.recovered}"
 
 
 def test_a_mail_greets_names_the_settings_and_ends_with_one_line_break(texts: Texts) -> None:
     said = words(texts)
-    mail = texts.mail([said], reader="Mia", follow_up=False)
+    mail = texts.letter([said], follow_up=False).to("Mia")
     assert mail.text.startswith(f"Hello Mia,\n\n{said.title}\n{'-' * len(said.title)}\n{said.what}\n")
     assert mail.text.endswith(f"where: {URL}/settings/notifications\n")
     assert mail.subject == said.title
     assert f"<title>{said.title}</title>" in mail.html
-    follow_up = texts.mail([said], reader="Mia", follow_up=True)
+    follow_up = texts.letter([said], follow_up=True).to("Mia")
     assert follow_up.text.startswith(f"Hello Mia,\n\n{said.recovered}\n")
     assert follow_up.subject == said.solved
 
 
 @pytest.mark.parametrize(("count", "full", "titles"), [(5, 5, 0), (6, 5, 1), (25, 5, 20), (26, 5, 20)])
 def test_five_notices_are_told_in_full_and_twenty_by_title(texts: Texts, count: int, full: int, titles: int) -> None:
-    mail = texts.mail([words(texts)] * count, reader="Mia", follow_up=False)
+    mail = texts.letter([words(texts)] * count, follow_up=False).to("Mia")
     assert mail.text.count("Renew Meta access: ") == full
     assert mail.text.count("\n- Meta access ends in 3 days: Shop") == titles
     assert (f"And {count - 5} more:" in mail.text) is (count > 5)

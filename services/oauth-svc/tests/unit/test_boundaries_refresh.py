@@ -203,12 +203,12 @@ def test_nothing_is_asked_before_anything_was_lost(rule: OnUnknown) -> None:
 
 
 def test_a_probe_ends_a_grant_only_when_the_platform_says_so() -> None:
-    assert rules.judged(GONE, DetectedBy.PROBE) == Revoked(
+    assert rules.ended(GONE, DetectedBy.PROBE) == Revoked(
         RevocationCause.USER_REVOKED, DetectedBy.PROBE, "reauthorize:gone"
     )
-    assert rules.judged(reauthorize("old", None), DetectedBy.PROBE) == RanOut()
+    assert rules.ended(reauthorize("old", None), DetectedBy.PROBE) == RanOut()
     for verdict in set(Verdict) - {Verdict.REAUTHORIZE}:
-        assert rules.judged(Failure(verdict, "x"), DetectedBy.PROBE) is None
+        assert rules.ended(Failure(verdict, "x"), DetectedBy.PROBE) is None
 
 
 def test_a_cause_has_words_and_none_is_full_expiry() -> None:

@@ -74,7 +74,7 @@ def test_a_person_is_disabled_from_a_moment_on() -> None:
     ann = User(UUID(int=1), "ann@x.example", "Ann", False, 0, "UTC", "en", None)
     assert not ann.disabled
     assert replace(ann, disabled_at=NOW).disabled
-    assert Member(ann, UUID(int=2), Role.OWNER).user is ann
+    assert Member(ann, UUID(int=2), "Agency", Role.OWNER).user is ann
     assert Membership(UUID(int=2), "Agency", Role.MEMBER).role is Role.MEMBER
 
 
