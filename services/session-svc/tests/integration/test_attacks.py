@@ -9,6 +9,7 @@ from uuid import UUID
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from common.runtime.ids import new_id
 from session_svc.core.people import Role
@@ -111,6 +112,57 @@ async def test_jwt_that_we_did_not_sign_is_refused(world: "World") -> None:
         "A" * 5000,
     ):
         assert await forge.answer(bad) == (401, "token_invalid"), bad[:80]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("DELETE", "/api/v1/auth/sessions", None),
+        ("POST", "/api/v1/admin/users/{user}/force-logout", None),
+        ("PUT", "/api/v1/admin/users/{user}/role", {"role": "owner"}),
+        ("POST", "/api/v1/admin/impersonations", {"user_id": "{user}", "reason": "because I can do it"}),
+    ],
+)
+async def test_forged_jwt_changes_nothing(world: "World", method: str, path: str, body: Any) -> None:
+    person = await world.person("ann", Role.MEMBER)
+    browser, other = await world.signed_in(person), await world.signed_in(person)
+    forge = await Forge.of(world, browser)
+    head, payload, signature = forge.token(role="owner").split(".")
+    unsigned = base64.urlsafe_b64encode(b'{"alg":"none","typ":"JWT"}').rstrip(b"=").decode()
+    mine = Ed25519PrivateKey.generate()
+    kid = jwt.get_unverified_header(f"{head}.{payload}.{signature}")["kid"]
+    forgeries = {
+        "unsigned": f"{unsigned}.{payload}.",
+        "by another key": jwt.encode(forge.claims | {"role": "support_admin"}, mine, "EdDSA", headers={"kid": kid}),
+        "raised": f"{head}.{payload}.{(await browser.token()).body['token'].rpartition('.')[2]}",
+        "for others": forge.token(aud="billing", role="support_admin"),
+        "too old": forge.token(iat=0, exp=3600, role="support_admin"),
+    }
+    sent = {name: str(person.user_id) if value == "{user}" else value for name, value in (body or {}).items()} or None
+
+    for what, token in forgeries.items():
+        headers = {"Authorization": f"Bearer {token}"}
+        url = world.identity_url + path.format(user=person.user_id)
+        async with world.http.request(method, url, json=sent, headers=headers) as answer:
+            assert answer.status == 401, what
+
+    assert [(await one.token()).status for one in (browser, other)] == [200, 200]
+    assert await world.live_sessions(person) == 2
+    sql = "SELECT role FROM memberships WHERE user_id = $1"
+    assert await world.pool.fetchval(sql, person.user_id) == "member"
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
+async def test_form_of_another_site_is_no_json(world: "World", content_type: str) -> None:
+    """What a page elsewhere can send without asking first: even past the check of the origin it would be refused."""
+    person = await world.person()
+    body = json.dumps({"email": person.email, "password": person.password}).encode()
+    headers = {"Origin": world.gateway_url, "Content-Type": content_type, "X-Forwarded-For": world.address}
+
+    async with world.http.post(f"{world.gateway_url}/api/v1/auth/sign-in", data=body, headers=headers) as answer:
+        assert answer.status == 415
+        assert "Set-Cookie" not in answer.headers
+    assert await world.live_sessions(person) == 0
 
 
 async def test_role_in_the_jwt_is_not_taken_from_the_browser(world: "World") -> None:

@@ -1,12 +1,16 @@
 """The public origin: what goes in, what comes out, and what a stranger cannot do."""
 
 import asyncio
+import contextlib
 import io
 import json
+from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from common.testing import eventually
 from session_svc.core.people import Role
@@ -37,6 +41,44 @@ async def test_unsafe_call_from_elsewhere_changes_nothing(world: "World", origin
     assert answer.status == 403
     assert problem["code"] in {"origin_missing", "origin_not_allowed"}
     assert (await browser.token()).status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/api/v1/auth/sign-in", {"email": "{email}", "password": "{password}"}),
+        ("POST", "/api/v1/auth/sign-out", {"everywhere": True}),
+        ("POST", "/api/v1/auth/password", {"current_password": "{password}", "new_password": "another passphrase"}),
+        ("POST", "/api/v1/auth/workspace", {"workspace_id": "{workspace}"}),
+        ("DELETE", "/api/v1/auth/sessions", None),
+        ("POST", "/api/v1/admin/users/{user}/force-logout", None),
+        ("POST", "/api/v1/admin/workspaces/{workspace}/force-logout", None),
+        ("PUT", "/api/v1/admin/users/{user}/role", {"role": "member"}),
+    ],
+)
+async def test_page_of_another_site_can_do_nothing_with_the_cookie(
+    world: "World", method: str, path: str, body: dict[str, Any] | None
+) -> None:
+    person = await world.person(role=Role.OWNER)
+    browser, other = await world.signed_in(person), await world.signed_in(person)
+    known = {
+        "{email}": person.email,
+        "{password}": person.password,
+        "{workspace}": str(person.workspace_id),
+        "{user}": str(person.user_id),
+    }
+    filled = {name: known.get(value, value) for name, value in body.items()} if body else None
+    headers = {"Cookie": f"wevion_session={browser.cookie}", "Origin": "https://evil.example"}
+    url = world.gateway_url + path.format(user=person.user_id, workspace=person.workspace_id)
+
+    async with world.http.request(method, url, json=filled, headers=headers) as answer:
+        assert answer.status == 403
+        assert (await answer.json(content_type=None))["code"] == "origin_not_allowed"
+        assert "Set-Cookie" not in answer.headers
+
+    assert [(await one.token()).status for one in (browser, other)] == [200, 200]
+    assert await world.live_sessions(person) == 2
+    assert await world.signed_in(person)
 
 
 async def test_identity_headers_of_the_browser_are_dropped(world: "World") -> None:
@@ -113,6 +155,28 @@ async def test_service_that_is_down_is_named(world: "World") -> None:
     assert (await browser.get("/api/v1/auth/session")).status == 200
 
 
+@pytest.mark.parametrize("framing", ["Content-Length: 100", "Transfer-Encoding: chunked"])
+async def test_part_of_a_services_answer_is_not_passed_off_as_the_whole(world: "World", framing: str) -> None:
+    browser = await world.signed_in(await world.person())
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{framing}\r\n\r\n"
+    part = '{"items": [' if "Length" in framing else 'b\r\n{"items": [\r\n'
+
+    async def break_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write((head + part).encode())
+        writer.close()
+        await writer.wait_closed()
+
+    port = URL(world.system.gateway_settings.oauth_url).port
+    async with await asyncio.start_server(break_off, "127.0.0.1", port):
+        headers = {"Cookie": f"wevion_session={browser.cookie}"}
+        async with world.http.get(f"{world.gateway_url}/api/v1/connections", headers=headers) as answer:
+            assert answer.status == 200  # it had begun so
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await answer.read()
+    assert (await browser.get("/api/v1/auth/session")).status == 200
+
+
 async def test_connect_without_a_session_leads_to_sign_in_and_back(world: "World") -> None:
     answer = await world.browser().get("/connect/meta?connection_id=1&x=%2F%2Fevil.example")
 
@@ -184,6 +248,38 @@ async def test_last_event_id_resumes_or_says_that_it_cannot(world: "World") -> N
         assert await _next(stream, "resync")
 
 
+async def test_quiet_stream_shows_signs_of_life(world: "World") -> None:
+    browser = await world.signed_in(await world.person())
+    async with _follow(world, browser.cookie) as stream, asyncio.timeout(15):
+        assert stream.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+        assert stream.headers["Cache-Control"] == "no-store"
+        lines = [line async for line in _lines(stream, until=": heartbeat", times=3)]
+
+    assert lines[0] == "retry: 2000"
+
+
+async def test_session_that_ran_out_ends_its_stream_at_the_next_heartbeat(world: "World") -> None:
+    browser = await world.signed_in(await world.person())
+    async with _follow(world, browser.cookie) as stream:
+        world.advance(timedelta(days=7, seconds=1))
+
+        ended = await _next(stream, "session.ended")
+
+        assert ended["data"]["code"] == "session_expired"
+        assert await _rest(stream) == []
+
+
+async def test_one_session_does_not_follow_without_end(world: "World") -> None:
+    browser = await world.signed_in(await world.person())
+    async with contextlib.AsyncExitStack() as streams:
+        for _ in range(20):
+            assert (await streams.enter_async_context(_follow(world, browser.cookie))).status == 200
+
+        refused = await browser.get("/api/v1/events")
+
+        assert (refused.status, refused.code) == (429, "too_many_streams")
+
+
 async def test_live_updates_need_a_session(world: "World") -> None:
     answer = await world.browser().get("/api/v1/events")
 
@@ -222,6 +318,16 @@ async def _next(stream: aiohttp.ClientResponse, event: str) -> dict[str, Any]:
                 name, _, value = line.partition(": ")
                 found[name] = json.loads(value) if name == "data" else value
     raise AssertionError(f"the stream ended before {event}")
+
+
+async def _lines(stream: aiohttp.ClientResponse, *, until: str, times: int) -> AsyncIterator[str]:
+    """The stream's lines, until this one has come so often."""
+    async for raw in stream.content:
+        line = raw.decode().rstrip("\n")
+        yield line
+        times -= line == until
+        if not times:
+            return
 
 
 async def _rest(stream: aiohttp.ClientResponse) -> list[str]:

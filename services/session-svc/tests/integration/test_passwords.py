@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jwt
 import pytest
@@ -129,6 +129,48 @@ async def test_reset_does_not_tell_who_has_an_account(world: "World") -> None:
     assert (known.status, known.body) == (unknown.status, unknown.body) == (202, b"")
 
 
+async def test_limits_do_not_tell_who_has_an_account(world: "World") -> None:
+    person, nobody = await world.person(), world.email("nobody")
+
+    async def refusal(email: str) -> tuple[int, Any, str]:
+        for _ in range(3):
+            await world.browser().post("/api/v1/auth/password-reset", {"email": email})
+        answer = await world.browser().post("/api/v1/auth/password-reset", {"email": email})
+        return answer.status, {**answer.body, "trace_id": ""}, answer.headers["Retry-After"]
+
+    assert await refusal(person.email) == await refusal(nobody)
+    sql = "SELECT count(*) FROM audit WHERE action = 'password_reset_requested' AND address = $1"
+    assert await world.pool.fetchval(sql, world.address) == 6
+
+
+async def test_host_of_the_request_does_not_get_into_the_mailed_link(world: "World") -> None:
+    person = await world.person()
+    headers = {"Host": "evil.example", "X-Forwarded-Host": "evil.example", "Origin": world.gateway_url}
+
+    async with world.http.post(
+        f"{world.gateway_url}/api/v1/auth/password-reset",
+        json={"email": person.email},
+        headers=headers | {"X-Forwarded-For": world.address},
+    ) as answer:
+        assert answer.status == 202
+
+    await _next_link(world, person)
+
+
+async def test_guessed_reset_links_are_slowed_down_and_change_nothing(world: "World") -> None:
+    person = await world.person()
+    real = await _mailed_link(world, person)
+
+    answers = [
+        await world.browser().post("/api/v1/auth/password-reset/confirm", {"token": guess, "new_password": NEW})
+        for guess in (real[:-1] + ("A" if real[-1] != "A" else "B"), real.upper(), "A" * 43, *["x"] * 20)
+    ]
+
+    assert {answer.code for answer in answers[:3]} == {"reset_link_unknown"}
+    assert answers[-1].code == "too_many_attempts"
+    assert await world.signed_in(person)  # by the password that they always had
+
+
 async def test_reset_mails_are_limited(world: "World") -> None:
     person = await world.person()
 
@@ -167,18 +209,21 @@ async def test_notifier_is_called_as_a_service_with_the_scope(world: "World") ->
 
 
 async def _mailed_link(world: "World", person: "Person") -> str:
-    notifier = world.system.notifier
-    before = len([one for one in notifier.messages if one["user_id"] == str(person.user_id)])
+    before = len(_links(world, person))
     assert (await world.browser().post("/api/v1/auth/password-reset", {"email": person.email})).status == 202
+    return await _next_link(world, person, before)
 
-    def mine() -> list[str]:
-        links = [one["link"] for one in notifier.messages if one["user_id"] == str(person.user_id)]
-        return links[before:]
 
-    link = (await eventually(mine))[0]
+async def _next_link(world: "World", person: "Person", before: int = 0) -> str:
+    """The one-time value of the first link that is mailed after so many others."""
+    link = (await eventually(lambda: _links(world, person)[before:]))[0]
     start = f"{world.gateway_url}/reset-password#token="
     assert link.startswith(start)
-    return str(link.removeprefix(start))
+    return link.removeprefix(start)
+
+
+def _links(world: "World", person: "Person") -> list[str]:
+    return [str(one["link"]) for one in world.system.notifier.messages if one["user_id"] == str(person.user_id)]
 
 
 async def _refused_everywhere(world: "World", token: str) -> None:

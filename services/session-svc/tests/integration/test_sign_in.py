@@ -113,6 +113,55 @@ async def test_guessing_is_slowed_down_and_says_how_long(world: "World") -> None
     assert await world.signed_in(person)
 
 
+async def test_guessing_at_nobody_is_slowed_down_in_the_same_words(world: "World") -> None:
+    answers = []
+    for email in ((await world.person()).email, world.email("nobody")):
+        guess = {"email": email, "password": "not this one"}
+        answers.append([await world.browser().post("/api/v1/auth/sign-in", guess) for _ in range(10)])
+
+    known, unknown = ([(one.status, {**one.body, "trace_id": ""}) for one in each] for each in answers)
+    assert known == unknown
+    assert known[-1][0] == 429
+
+
+async def test_one_account_cannot_be_guessed_at_from_many_addresses(world: "World") -> None:
+    person = await world.person()
+    guess = {"email": person.email, "password": "not this one"}
+
+    answers = [
+        await world.browser().post("/api/v1/auth/sign-in", guess, X_Forwarded_For=f"198.51.{number}.7")
+        for number in range(51)
+    ]
+
+    assert [answer.status for answer in answers] == [401] * 50 + [429]
+    assert await world.live_sessions(person) == 0
+
+
+async def test_one_address_cannot_try_one_password_on_many_accounts(world: "World") -> None:
+    person = await world.person()
+    tries = [{"email": world.email(f"user{number}"), "password": person.password} for number in range(100)]
+    for guess in tries:
+        assert (await world.browser().post("/api/v1/auth/sign-in", guess)).status == 401
+
+    refused = await world.browser().post("/api/v1/auth/sign-in", {"email": person.email, "password": person.password})
+
+    assert (refused.status, refused.code) == (429, "too_many_attempts")
+    assert await world.live_sessions(person) == 0
+
+
+async def test_cookie_that_was_planted_before_is_not_the_one_that_signs_in(world: "World") -> None:
+    eve, ann = await world.person("eve"), await world.person("ann")
+    attacker = await world.signed_in(eve)
+    victim = world.browser()
+    victim.cookie = planted = attacker.cookie  # session fixation: whoever planted it knows it
+
+    await victim.post("/api/v1/auth/sign-in", {"email": ann.email, "password": ann.password})
+
+    assert victim.cookie != planted
+    assert (await victim.get("/api/v1/auth/session")).body["user_id"] == str(ann.user_id)
+    assert (await attacker.token()).body["cause"] == "superseded"
+
+
 async def test_no_cookie_and_a_made_up_cookie_are_not_signed_in(world: "World") -> None:
     browser = world.browser()
     for cookie in (None, "short", "A" * 43, "é" * 43, "A" * 5000):

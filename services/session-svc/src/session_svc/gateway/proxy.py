@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
+import aiohttp
 from aiohttp import web
 
 from common.telemetry import logs
@@ -155,7 +156,7 @@ class Gateway:
                 async for chunk in answer.content.iter_any():
                     await response.write(chunk)
                 await response.write_eof()
-            except (ConnectionError, OSError) as error:
+            except (aiohttp.ClientError, ConnectionError, OSError) as error:
                 # The head is out: all that can be done is to break off, so that nobody takes a part for the whole.
                 _log.warning("stream_broke_off", upstream=rule.service, error_type=type(error).__name__)
                 if request.transport is not None:

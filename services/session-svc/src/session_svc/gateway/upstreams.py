@@ -1,7 +1,8 @@
 """The services behind the gateway: several URLs each, and what to do when one does not answer.
 
 A request that was certainly not seen by a replica (no connection could be made) goes to the next one. A request that
-may have been seen is never repeated here, unless it is safe to: the browser is told, and decides.
+may have been seen is never repeated here, unless it is safe to: the browser is told, and decides. The HTTP client
+tries an idempotent request (GET, PUT, DELETE) once more at the same replica when its connection breaks.
 """
 
 import asyncio
