@@ -43,11 +43,10 @@ def event() -> Event[EventBody]:
 async def express(kafka: KafkaForTest) -> AsyncIterator[Express]:
     """One that runs and is connected."""
     producer = EventProducer(kafka.settings)
-    made = Express(producer)
+    made = Express(producer, TOPIC)
     running = asyncio.create_task(made.run())
     try:
-        await eventually(lambda: producer.connected)
-        await asyncio.sleep(0)  # until it waits for something to send
+        await eventually(lambda: made.ready)
         yield made
     finally:
         await tasks.cancel(running)
@@ -107,11 +106,11 @@ async def test_without_a_broker_it_neither_raises_at_the_caller_nor_sends_old_ne
 
 async def test_what_waited_for_the_broker_is_no_longer_urgent(kafka: KafkaForTest) -> None:
     producer = EventProducer(kafka.settings)
-    fast, late, urgent = Express(producer), event(), event()
+    fast, late, urgent = Express(producer, TOPIC), event(), event()
     fast.send([late])
     running = asyncio.create_task(fast.run())
     try:
-        await eventually(lambda: producer.connected)
+        await eventually(lambda: fast.ready)
         fast.send([urgent])
         (sent,) = await read(kafka, 1)
     finally:

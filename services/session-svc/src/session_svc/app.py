@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from common.auth import RevocationFeed, RevocationSet, Verifier
+from common.contracts import TokenRevokedV1, TokenStateV1
 from common.crypto import Keyring, KeyringError
 from common.postgres import Pool, open_pool
 from common.runtime.clock import Clock
@@ -34,7 +35,7 @@ async def run(settings: SessionSettings, clock: Clock | None = None) -> None:
         svc.clock = clock or svc.clock
         pool = await svc.postgres()
         relay = await svc.outbox(pool, await svc.producer())
-        express = await svc.express()
+        express = await svc.express(TokenRevokedV1.TOPIC, TokenStateV1.TOPIC)
         key_encryption = keyring(settings)
         keys = SigningKeys(pool, key_encryption, settings.schedule())
         key_work = sweep.keys(keys, svc.clock)

@@ -252,6 +252,7 @@ DROP TRIGGER keep_long ON relay_lease;
 DROP FUNCTION keep_long;
 UPDATE relay_lease SET expires_at = '-infinity';
 """
+_SENT = 'wevion_outbox_express_total{outcome="sent"} '
 _HOLDERS = "SELECT DISTINCT owner FROM relay_lease WHERE expires_at > now() + interval '50 minutes'"
 
 
@@ -272,6 +273,17 @@ async def test_forced_logout_does_not_wait_for_the_lease_of_a_dead_relay(cluster
         shards = await cluster.pool.fetchval("SELECT count(*) FROM relay_lease")
         return shards == SHARDS and len(await cluster.pool.fetch(_HOLDERS)) == 1
 
+    async def survivor_sends_by_itself() -> bool:
+        """It has found Kafka: a sign-out there was sent though it has no shard."""
+        sign_in = {"email": cluster.emails[1], "password": PASSWORD}
+        async with cluster.http.post(f"{survivor.url}/api/v1/auth/sign-in", json=sign_in) as answer:
+            signed_in = {"Cookie": answer.headers["Set-Cookie"].partition(";")[0]}
+        async with cluster.http.post(f"{survivor.url}/api/v1/auth/sign-out", headers=signed_in) as answer:
+            assert answer.status == 204
+        async with cluster.http.get(f"{survivor.url}/metrics") as answer:
+            lines = (await answer.text()).splitlines()
+        return float(next(x for x in lines if x.startswith(_SENT)).removeprefix(_SENT)) > 0
+
     async def refused_everywhere() -> bool:
         return await verifiers.statuses(minted["token"]) == [401] * 3
 
@@ -283,6 +295,7 @@ async def test_forced_logout_does_not_wait_for_the_lease_of_a_dead_relay(cluster
             await eventually(victim_has_every_shard, 30)
             await survivor.start()
             await cluster.ready(survivor)
+            await eventually(survivor_sends_by_itself, 30)
             assert await verifiers.statuses(minted["token"]) == [200] * 3
 
             await victim.end(signal.SIGKILL)

@@ -55,14 +55,26 @@ class EventProducer:
         """Whether the last thing heard from the broker was good."""
         return self._producer is not None
 
-    async def start(self) -> None:
-        """Connect. `send_all` does it too; call this to learn early.
+    async def start(self, *topics: str) -> None:
+        """Connect, and learn who leads these topics: the first record of each would wait for it, 100 ms and more.
+
+        `send_all` does both too; call this to have it done before it matters.
 
         Raises:
-            Retryable: no broker answers.
+            Retryable: no broker answers, or a topic does not exist (yet).
 
         """
-        await self._connected_producer()
+        producer = await self._connected_producer()
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                for topic in topics:
+                    await producer.partitions_for(self._settings.wire_name(topic))
+        except (KafkaError, TimeoutError, OSError) as error:
+            await self._discard(producer)
+            raise Retryable("Kafka does not know the topics") from error
+        except asyncio.CancelledError:
+            await asyncio.shield(self._discard(producer))
+            raise
 
     async def stop(self) -> None:
         """Close, within a limit; records that are under way may or may not be sent."""

@@ -33,33 +33,41 @@ class Express:
 
     Args:
         producer: of its own, with `SEND_TIMEOUT_S`; giving up here must not disturb the relay's sending.
+        topics: where urgent events go.
 
     """
 
-    def __init__(self, producer: EventProducer) -> None:
+    def __init__(self, producer: EventProducer, *topics: str) -> None:
+        self.ready = False
+        """Whether it takes events. Without a broker it leaves them to the relay: later they would not be urgent."""
         self._producer = producer
+        self._topics = topics
         self._waiting: list[Outgoing] = []
         self._woken = asyncio.Event()
 
     def send(self, events: Sequence[Event[EventBody]]) -> None:
         """Send these soon, if it can be done. Their transaction is committed. Never waits, never raises."""
-        taken = events[: MOST_WAITING - len(self._waiting)]
+        room = MOST_WAITING - len(self._waiting) if self.ready else 0
+        taken = events[:room]
         self._waiting += [_outgoing(event) for event in taken]
         _LEFT.inc(len(events) - len(taken))
         self._woken.set()
 
     async def run(self) -> None:
         """Send until cancelled. Kafka trouble raises, and the supervisor runs it again."""
-        await self._producer.start()  # before there is something urgent
-        # What waited for a broker was committed too long ago to be urgent: the relay has it.
-        _LEFT.inc(len(self._waiting))
-        self._waiting = []
-        while True:
-            await self._woken.wait()
-            self._woken.clear()
-            batch, self._waiting = self._waiting, []
-            if batch:
-                await self._send(batch)
+        await self._producer.start(*self._topics)  # before there is something urgent
+        self.ready = True
+        try:
+            while True:
+                await self._woken.wait()
+                self._woken.clear()
+                batch, self._waiting = self._waiting, []
+                if batch:
+                    await self._send(batch)
+        finally:
+            self.ready = False
+            _LEFT.inc(len(self._waiting))
+            self._waiting = []
 
     async def _send(self, batch: list[Outgoing]) -> None:
         try:

@@ -109,11 +109,11 @@ class Service:
         self.periodic(Periodic("inbox-purge", lambda: purge(pool), interval_s=INBOX_PURGE_EVERY_S))
         return relay
 
-    async def express(self) -> Express:
-        """Send urgent events of committed transactions at once, whoever holds the lease of the outbox."""
+    async def express(self, *topics: str) -> Express:
+        """Send urgent events of committed transactions to these topics at once, whoever holds the outbox's lease."""
         producer = EventProducer(self.kafka, send_timeout_s=SEND_TIMEOUT_S)
         self._stack.push_async_callback(producer.stop)
-        express = Express(producer)
+        express = Express(producer, *topics)
         self.task("outbox-express", express.run)
         return express
 
