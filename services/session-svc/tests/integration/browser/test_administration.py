@@ -1,4 +1,4 @@
-"""Rows T1.6 and T1.7 by mouse and keyboard: members and their sessions, acting as a user, the audit log, workspaces."""
+"""Rows T1.6 and T1.7 by mouse and keyboard: members and sessions, acting as a user, the audit log, workspaces."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -69,6 +69,43 @@ async def test_owner_signs_everybody_out_and_is_told_why(world: "World", profile
 
     await expect(page.get_by_text("An administrator signed you out")).to_be_visible(timeout=SOON_MS)
     assert (await ann.token()).body["cause"] == "admin_forced"
+
+
+async def test_owner_adds_a_member_changes_their_role_and_removes_them(world: "World", profile: "Profile") -> None:
+    owner = await world.person("own", Role.OWNER)
+    page = await profile.looks_at(owner, "/admin/members")
+    await page.get_by_role("button", name="Add a member").click()
+    await page.get_by_label("Email address").fill(world.email("new"))
+    await page.get_by_label("Name", exact=True).fill("Newton")
+    await page.get_by_role("button", name="Add", exact=True).click()
+    await expect(page.get_by_text("A link to set a password is on its way.")).to_be_visible(timeout=SOON_MS)
+    await expect(member(page, "Newton").get_by_text("Member", exact=True)).to_be_visible(timeout=SOON_MS)
+
+    await member(page, "Newton").get_by_role("button", name="Change the role").click()
+    await page.get_by_role("dialog").get_by_role("combobox").select_option("admin")
+    await page.get_by_role("button", name="Change it").click()
+    await expect(member(page, "Newton").get_by_text("Admin", exact=True)).to_be_visible(timeout=SOON_MS)
+
+    await member(page, "Newton").get_by_role("button", name="Remove").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    await expect(member(page, "Newton")).to_have_count(0, timeout=SOON_MS)
+    members = "SELECT count(*) FROM memberships WHERE workspace_id = $1"
+    assert await world.pool.fetchval(members, owner.workspace_id) == 1
+
+
+async def test_refused_address_is_said_in_the_dialog_and_nobody_is_added(world: "World", profile: "Profile") -> None:
+    owner = await world.person("own", Role.OWNER)
+    page = await profile.looks_at(owner, "/admin/members")
+    await page.get_by_role("button", name="Add a member").click()
+    await page.get_by_label("Email address").fill("new@localhost")  # an address to the browser, not to us
+    await page.get_by_label("Name", exact=True).fill("Newton")
+
+    await page.get_by_role("button", name="Add", exact=True).click()
+
+    await expect(page.get_by_role("alert")).to_contain_text("email", timeout=SOON_MS)
+    await expect(page.get_by_label("Name", exact=True)).to_have_value("Newton")
+    members = "SELECT count(*) FROM memberships WHERE workspace_id = $1"
+    assert await world.pool.fetchval(members, owner.workspace_id) == 1
 
 
 async def test_admin_has_no_button_against_an_owner(world: "World", profile: "Profile") -> None:
@@ -179,6 +216,34 @@ async def test_own_session_on_another_device_is_ended(world: "World", profile: "
 
     await expect(page.get_by_role("article")).to_have_count(1, timeout=SOON_MS)
     assert (await elsewhere.token()).body["cause"] == "signed_out"
+
+
+async def test_password_is_changed_and_what_is_wrong_is_said_where_it_was_typed(
+    world: "World", profile: "Profile"
+) -> None:
+    person = await world.person()
+    elsewhere = await world.signed_in(person)
+    page = await profile.looks_at(person)
+    await page.get_by_role("button", name="Change the password").press("Enter")
+    present, new = page.get_by_label("Present password"), page.get_by_label("New password")
+
+    await present.fill("not this one")
+    await new.fill("another horse, another staple")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("alert")).to_contain_text("The present password is another one", timeout=SOON_MS)
+    await present.fill(person.password)
+    await new.fill("short")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("alert")).to_contain_text("new password", timeout=SOON_MS)
+    assert (await elsewhere.token()).status == 200
+    await new.fill("another horse, another staple")
+    await page.keyboard.press("Enter")
+
+    await expect(page.get_by_text("The password is changed.")).to_be_visible(timeout=SOON_MS)
+    await expect(page.get_by_role("article")).to_have_count(1, timeout=SOON_MS)
+    assert (await elsewhere.token()).body["cause"] == "password_changed"
+    assert page.url.endswith("/settings/sessions")  # this one lives on
+    assert (await profile.state(page))["kind"] == "live"
 
 
 async def test_going_on_in_another_workspace_takes_every_tab_along(world: "World", profile: "Profile") -> None:

@@ -23,7 +23,7 @@ export class Problem extends Error {
 
   /** For a person, in one line: what is wrong and what helps. */
   get words() {
-    const said = this.errors.length ? this.errors.map((one) => `${one.field}: ${one.message}.`) : [this.detail];
+    const said = this.errors.length ? this.errors.map((one) => `${one.field.replaceAll("_", " ")}: ${one.message}.`) : [this.detail];
     return [this.title, ...said, this.fix].filter(Boolean).map((part) => (/[.!?]$/.test(part) ? part : `${part}.`)).join(" ");
   }
 

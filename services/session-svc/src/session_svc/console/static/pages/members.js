@@ -1,7 +1,7 @@
 // Who is in the workspace, where they are signed in, and signing them out. Wevion's support finds people in every
 // workspace, and acts as them.
 
-import { get, post, remove } from "../api.js";
+import { get, post, put, remove } from "../api.js";
 import { asked } from "../asking.js";
 import { h } from "../dom.js";
 import { badge, empty, pageHead, reading, when, whenAgo } from "../parts.js";
@@ -32,6 +32,7 @@ function show() {
     pageHead(
       supports() ? (only ? `People of ${only.name}` : "People") : "Members",
       supports() ? "Everybody in every workspace. What you do here is recorded, and the workspace's admins can read it." : "Who belongs to this workspace, and where they are signed in. Signing somebody out holds everywhere at once.",
+      !supports() && h("button.button.primary", { type: "button", "data-action": "add", "data-key": "add" }, "Add a member"),
       workspace &&
         h(
           "button.button",
@@ -117,8 +118,26 @@ function buttons(one, self) {
         "Sign out everywhere",
       ),
     supports() && !one.support_admin && ability(one),
+    !supports() && others && [
+      h("button.plain.quiet", { type: "button", "data-action": "role", "data-id": one.user_id, "data-key": "role" }, "Change the role"),
+      h(
+        "button.plain.quiet",
+        { type: "button", "data-action": "drop", "data-id": one.user_id, "data-key": "drop", "data-confirm": `Remove ${one.name} from ${ownWorkspace()}? What they connected stays; they cannot get in any more.`, "data-confirm-label": "Remove" },
+        "Remove",
+      ),
+    ],
   ];
 }
+
+/** Nobody gives a role that ranks above their own. @param {string} selected */
+const roleField = (selected) =>
+  h(
+    "label.field",
+    null,
+    h("span", null, "Role"),
+    h("select", { name: "role" }, ["member", "admin", "owner"].filter((role) => RANK[role] <= RANK[me()?.role]).map((role) => h("option", { value: role, selected: role === selected }, roleWord(role)))),
+    h("small", null, "Members work with what is connected; admins and owners also manage integrations, members and sessions."),
+  );
 
 /** @param {any} one */
 function ability(one) {
@@ -231,6 +250,45 @@ export default {
       const { sessions_ended: ended } = await post(`/api/v1/admin/workspaces/${id}/force-logout`);
       toast("ok", `${count(ended, "session")} ended.`);
       shown.clear();
+    },
+    async add() {
+      let made = false;
+      const done = await asked(
+        {
+          heading: "Add a member",
+          words: "Somebody who is new to Wevion gets a mail with a link to set a password.",
+          fields: [
+            h("label.field", null, h("span", null, "Email address"), h("input", { type: "email", name: "email", required: true, maxlength: 254, autocomplete: "off", autofocus: true })),
+            h("label.field", null, h("span", null, "Name"), h("input", { type: "text", name: "name", required: true, maxlength: 200, autocomplete: "off" })),
+            roleField("member"),
+          ],
+          yes: "Add",
+        },
+        async (fields) => {
+          const answer = await post("/api/v1/admin/users", { email: fields.get("email"), name: fields.get("name"), role: fields.get("role"), time_zone: me().time_zone });
+          made = answer.created;
+        },
+      );
+      if (!done) return;
+      toast("ok", made ? "A link to set a password is on its way." : "They are with Wevion already, and a member now.");
+      await resources.members.read();
+    },
+    async role(userId) {
+      const one = resources.members.data.items.find((/** @type {any} */ other) => other.user_id === userId);
+      const done = await asked(
+        { heading: `The role of ${one.name}`, words: "Their sessions in this workspace end: what they may do changes.", fields: [roleField(one.role)], yes: "Change it" },
+        async (fields) => {
+          await put(`/api/v1/admin/users/${userId}/role`, { role: fields.get("role") });
+        },
+      );
+      if (!done) return;
+      shown.delete(userId);
+      await resources.members.read();
+    },
+    async drop(userId) {
+      await remove(`/api/v1/admin/users/${userId}`);
+      shown.delete(userId);
+      await resources.members.read();
     },
     async disable(userId) {
       await post(`/api/v1/admin/users/${userId}/disable`);

@@ -1,6 +1,7 @@
 // Where this person is signed in, and when support acted as them.
 
-import { remove } from "../api.js";
+import { Problem, post, remove } from "../api.js";
+import { asked } from "../asking.js";
 import { h, icon } from "../dom.js";
 import { badge, pageHead, reading, says, when, whenAgo } from "../parts.js";
 import { resources } from "../resources.js";
@@ -15,7 +16,8 @@ function show() {
     pageHead(
       "Where you are signed in",
       "A session ends after seven days without use. Ending one here signs that browser out at once.",
-      others > 0 && !acting() && h("button.button", { type: "button", "data-action": "endOthers", "data-confirm": `End ${others === 1 ? "the other session" : `all ${others} other sessions`}?`, "data-confirm-label": "End" }, "End all others"),
+      !acting() && h("button.button", { type: "button", "data-action": "password", "data-key": "password" }, "Change the password"),
+      others > 0 && !acting() && h("button.button", { type: "button", "data-action": "endOthers", "data-key": "endOthers", "data-confirm": `End ${others === 1 ? "the other session" : `all ${others} other sessions`}?`, "data-confirm-label": "End" }, "End all others"),
     ),
     reading(resources.sessions, list, "sessions"),
   ];
@@ -55,6 +57,16 @@ function card(one) {
   );
 }
 
+/** @param {FormData} fields */
+async function changePassword(fields) {
+  try {
+    await post("/api/v1/auth/password", { current_password: fields.get("current"), new_password: fields.get("new") });
+  } catch (error) {
+    if (!(error instanceof Problem) || error.code !== "wrong_credentials") throw error;
+    throw new Problem({ status: error.status, code: error.code, title: "The present password is another one", fix: "Check it, or sign out and have a link mailed." });
+  }
+}
+
 /** @type {import("../app.js").Page} */
 export default {
   path: "/settings/sessions",
@@ -65,6 +77,23 @@ export default {
   actions: {
     async end(id) {
       await remove(`/api/v1/auth/sessions/${id}`);
+      await resources.sessions.read();
+    },
+    async password() {
+      const done = await asked(
+        {
+          heading: "Change the password",
+          words: "Every other session of yours ends with it, on every device.",
+          fields: [
+            h("label.field", null, h("span", null, "Present password"), h("input", { type: "password", name: "current", required: true, maxlength: 256, autocomplete: "current-password", autofocus: true })),
+            h("label.field", null, h("span", null, "New password"), h("input", { type: "password", name: "new", required: true, maxlength: 256, autocomplete: "new-password" }), h("small", null, "At least 12 characters; a few words that only you would put together are best.")),
+          ],
+          yes: "Change it",
+        },
+        changePassword,
+      );
+      if (!done) return;
+      toast("ok", "The password is changed. Every other session has ended.");
       await resources.sessions.read();
     },
     async endOthers() {
