@@ -86,6 +86,15 @@ def test_a_message_about_many_names_the_rest_by_title_and_fits_a_chat(texts: Tex
     assert "\n" not in mail.subject
 
 
+@pytest.mark.parametrize(("name", "in_full"), [(3, 5), (70, 3), (400, 1), (600, 0)])
+def test_a_chat_message_holds_what_fits_and_is_never_cut(texts: Texts, name: int, in_full: int) -> None:
+    words = [_words(texts, NoticeCode.TOKEN_REVOKED, account_names=("N" * name,) * 8)] * 6
+    chat = texts.chat(words)
+    assert 0 < len(chat) <= 4_096
+    assert chat.count("<a ") == chat.count("</a>") == in_full + 1
+    assert chat.count("\u2022 Google Ads access was ended") == 6 - in_full
+
+
 def test_a_subject_counts_what_follows(texts: Texts) -> None:
     dead, warning = _words(texts, NoticeCode.TOKEN_REVOKED), _words(texts, NoticeCode.TOKEN_EXPIRING)
     subjects = [texts.letter(items, follow_up=False).subject for items in ([warning], [warning, dead])]

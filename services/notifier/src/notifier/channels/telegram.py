@@ -19,7 +19,6 @@ from notifier.core.telegram import Button, Incoming
 _log = logs.get_logger("channels.telegram")
 
 POLL_S: Final = 20
-_LONGEST: Final = 4_096
 _GONE: Final = ("chat not found", "user is deactivated", "bot was kicked", "group chat was deleted", "peer_id_invalid")
 _UNCHANGED: Final = "message is not modified"
 _SERVER_ERROR: Final = 500
@@ -161,7 +160,7 @@ def _edit(chat_id: int, message_id: int, text: str) -> dict[str, Any]:
 def _text(chat_id: int, text: str) -> dict[str, Any]:
     return {
         "chat_id": chat_id,
-        "text": text[:_LONGEST],
+        "text": text,
         "parse_mode": "HTML",
         "link_preview_options": {"is_disabled": True},
     }

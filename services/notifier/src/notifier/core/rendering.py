@@ -22,7 +22,9 @@ from notifier.core.words import listed, moment, platform_name, time_left
 
 LANGUAGE: Final = "en"
 FULL_ITEMS: Final = 5
-"""A message about more notices than this names the rest by title: a chat message holds 4,096 characters."""
+"""A message about more notices than this names the rest by title."""
+LONGEST_CHAT: Final = 4_096
+"""Telegram refuses a longer message; and one that was cut somewhere, because of the tag that it was cut in."""
 TITLES: Final = 20
 PHRASES: Final = ("title", "what", "stops", "fix", "button", "solved", "recovered")
 _READER, _UNSUBSCRIBE = "\ue000", "\ue001"
@@ -177,9 +179,11 @@ class Texts:
         )
 
     def chat(self, items: Sequence[Words], *, follow_up: bool = False) -> str:
-        """One Telegram message in its HTML subset."""
+        """One Telegram message in its HTML subset, with as many notices in full as it can hold."""
         facts = self._layout_facts(items, follow_up=follow_up)
-        return self._environment.get_template(f"layout/{LANGUAGE}/chat.html").render(facts).strip()
+        template = self._environment.get_template(f"layout/{LANGUAGE}/chat.html")
+        texts = (template.render(facts | {"full": full}).strip() for full in range(FULL_ITEMS, -1, -1))
+        return next((text for text in texts if len(text) <= LONGEST_CHAT), "")
 
     def direct(self, template: str, *, reader: str, link: str) -> Mail:
         """A one-off mail, such as a password reset. `link` is a secret: it goes into the mail and nowhere else."""
