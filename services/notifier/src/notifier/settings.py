@@ -24,7 +24,8 @@ class NotifierSettings(ServiceSettings):
         description="session-svc: who the people are; without it, the origin of WEVION_TOKEN_URL",
     )
     keyring_file: Path | None = Field(
-        default=None, description="key-encryption keys; without it one-off mails (password reset) are not offered"
+        default=None,
+        description="key-encryption keys; without it no one-off mails (password reset), no one-click links in mails",
     )
     smtp_host: str | None = Field(default=None, description="mail server; without it nothing is mailed")
     smtp_port: int = Field(default=587, ge=1, le=65535, description="the mail server's port")

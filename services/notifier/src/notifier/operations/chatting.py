@@ -76,8 +76,8 @@ async def _answer(deps: Deps, bot: TelegramChannel, reply: _Reply) -> None:
     buttons: tuple[Button, ...] = ()
     if said.token_id is not None:
         buttons = (
-            Button("Yes, link this chat", rules.button("link", said.token_id)),
-            Button("No, that is not me", rules.button("refuse", said.token_id)),
+            Button(deps.texts.say("button_yes"), rules.button("link", said.token_id)),
+            Button(deps.texts.say("button_no"), rules.button("refuse", said.token_id)),
         )
     if reply.callback_id is not None:
         await bot.acknowledge(reply.callback_id)
