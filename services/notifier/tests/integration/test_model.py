@@ -21,6 +21,8 @@ from common.contracts import (
     IssuedHow,
     NoticeChannel,
     RevocationCause,
+    RulePausedV1,
+    RuleResumedV1,
     TokenExpiredV1,
     TokenExpiringV1,
     TokenIssuedV1,
@@ -34,7 +36,7 @@ from common.postgres import Pool, open_pool, transaction
 from common.runtime.ids import new_id
 from common.testing import ManualClock
 from notifier.app import load_texts
-from notifier.core.conditions import escalates
+from notifier.core.conditions import OLD_NEWS, escalates
 from notifier.core.delivery import Answer, Outcome
 from notifier.core.routing import Pace, Person
 from notifier.operations import events, sending
@@ -45,6 +47,7 @@ START = datetime(2026, 9, 14, 12, 0, tzinfo=UTC)
 LIFE = timedelta(days=20)
 #: A renewal can bring the end closer: platforms shorten lifetimes.
 LIVES = (LIFE, timedelta(days=6), timedelta(hours=12))
+CAUSES = (RevocationCause.USER_REVOKED, RevocationCause.COMPROMISE, RevocationCause.DISCONNECTED)
 STAGES = {"14d": timedelta(days=14), "7d": timedelta(days=7), "1d": timedelta(days=1)}
 
 
@@ -82,6 +85,10 @@ class Truth:
     told: dict[int, tuple[TokenStatus, datetime]] = field(default_factory=dict)
     warned_version: int = 0
     warned_stage: str = ""
+    disconnected: bool = False
+    rule_id: UUID = field(default_factory=new_id)
+    rule_version: int = 1
+    rule_paused_at: datetime | None = None
 
     def known(self) -> tuple[TokenStatus, datetime] | None:
         return self.told[max(self.told)] if self.told else None
@@ -144,12 +151,13 @@ class Notices(RuleBasedStateMachine):
 
     # -- what happens to tokens
 
-    @rule(which=st.integers(0, 1), cause=st.sampled_from([RevocationCause.USER_REVOKED, RevocationCause.COMPROMISE]))
+    @rule(which=st.integers(0, 1), cause=st.sampled_from(CAUSES))
     def revoke(self, which: int, cause: RevocationCause) -> None:
         truth = self.truths[which]
         if not truth.status.alive:
             return
         self._change(truth, TokenStatus.REVOKED)
+        truth.disconnected = cause is RevocationCause.DISCONNECTED
         revoked = TokenRevokedV1(token=truth.ref, cause=cause, detected_by=DetectedBy.WEBHOOK)
         self._emit(truth, revoked)
         self._emit_state(truth, cause)
@@ -187,6 +195,29 @@ class Notices(RuleBasedStateMachine):
         self._emit(truth, TokenExpiredV1(token=truth.ref, expired_at=truth.expires_at))
         self._change(truth, TokenStatus.EXPIRED)
         self._emit_state(truth)
+
+    @rule(which=st.integers(0, 1))
+    def pause_or_resume_the_rule(self, which: int) -> None:
+        """As rule-pauser does, some time after the token died or came back."""
+        truth = self.truths[which]
+        paused = truth.rule_paused_at is not None
+        if paused is not truth.status.alive:
+            return
+        truth.rule_version += 1
+        began = truth.rule_paused_at or self.clock.now()
+        truth.rule_paused_at = None if paused else began
+        kind = RuleResumedV1 if paused else RulePausedV1
+        body = kind(
+            rule_id=truth.rule_id,
+            rule_name="Stop losers",
+            workspace_id=truth.ref.workspace_id,
+            account_id=truth.rule_id,
+            token_id=truth.ref.token_id,
+            reason="dead",
+            auto_paused_at=began,
+            version=truth.rule_version,
+        )
+        self._emit(truth, body)
 
     # -- what the wire and the machines do
 
@@ -249,6 +280,8 @@ class Notices(RuleBasedStateMachine):
             case "TOKEN_EXPIRED":
                 assert status is not TokenStatus.REVOKED
                 assert expires_at <= row["expires_at"]
+            case "RULES_PAUSED":
+                assert not status.alive
             case "TOKEN_EXPIRING":
                 assert status.alive
                 assert expires_at <= row["expires_at"]
@@ -267,7 +300,13 @@ class Notices(RuleBasedStateMachine):
         for truth in self.truths:
             mine = [row for row in open_now if row["subject_id"] == truth.ref.token_id]
             codes = [row["code"] for row in mine]
-            if truth.status is TokenStatus.REVOKED:
+            if truth.status is TokenStatus.REVOKED and truth.disconnected:
+                # Nobody is told what a person did; that rules stand still for it, everybody is, unless it is long ago.
+                paused_at = truth.rule_paused_at
+                fresh = paused_at is not None and self.clock.now() - paused_at < OLD_NEWS
+                assert codes == ["RULES_PAUSED"] if fresh else codes in ([], ["RULES_PAUSED"])
+                assert paused_at is not None or not codes
+            elif truth.status is TokenStatus.REVOKED:
                 assert codes == ["TOKEN_REVOKED"]
             elif truth.status is TokenStatus.EXPIRED:
                 assert codes == ["TOKEN_EXPIRED"]
@@ -308,7 +347,8 @@ class Notices(RuleBasedStateMachine):
     def _deliver(self, event: Event[EventBody]) -> None:
         self.runner.run(events.take(self.deps, event, self.clock.now()))
         body = event.body
-        truth = next(truth for truth in self.truths if str(truth.ref.token_id) == body.subject())
+        about = str(body.token_id) if isinstance(body, RulePausedV1 | RuleResumedV1) else body.subject()
+        truth = next(truth for truth in self.truths if str(truth.ref.token_id) == about)
         match body:
             case TokenIssuedV1() if body.expires_at is not None:
                 truth.told[body.token.version] = (TokenStatus.ACTIVE, body.expires_at)
