@@ -106,6 +106,7 @@ class Notices(RuleBasedStateMachine):
         self.clock = ManualClock(START)
         self.wire = Wire()
         self.events: list[Event[EventBody]] = []
+        self.heard = 0
         self.pool: Pool
         self.deps: Deps
         self.truths: list[Truth] = []
@@ -234,6 +235,14 @@ class Notices(RuleBasedStateMachine):
     @rule()
     def deliver_the_newest(self) -> None:
         self._deliver(self.events[-1])
+
+    @precondition(lambda self: self.heard < len(self.events))
+    @rule()
+    def deliver_in_order(self) -> None:
+        """What came since, each in its turn: as it mostly is."""
+        news, self.heard = self.events[self.heard :], len(self.events)
+        for event in news:
+            self._deliver(event)
 
     @rule(minutes=st.sampled_from([1, 60, 60 * 24]), crash=st.booleans())
     def send(self, minutes: int, crash: bool) -> None:
