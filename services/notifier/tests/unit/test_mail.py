@@ -66,7 +66,7 @@ async def test_long_lines_are_wrapped_and_words_survive(channel: MailChannel) ->
 
 
 @pytest.mark.parametrize(
-    "name", ["Mia", 'Mia "M" Berg', "Mia \\ Berg", "Berg, Mia <x@y>", "Mïa Bérg", "\u7f8e" * 60, "M\x07\x00a"]
+    "name", ["", "Mia", 'Mia "M" Berg', "Mia \\ Berg", "Berg, Mia <x@y>", "Mïa Bérg", "\u7f8e" * 60, "M\x07\x00a"]
 )
 async def test_a_name_is_the_readers_and_nothing_else(channel: MailChannel, name: str) -> None:
     mail = _mail(channel, reader=name)

@@ -14,7 +14,7 @@ class Parcel:
 
     delivery_id: UUID
     address: str = field(repr=False)
-    reader: str = field(repr=False)
+    reader: str = field(default="", repr=False)
     subject: str = field(default="", repr=False)
     text: str = field(default="", repr=False)
     html: str = field(default="", repr=False)

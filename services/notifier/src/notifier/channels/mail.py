@@ -155,7 +155,7 @@ class MailChannel:
         boundary = f"=_{parcel.delivery_id.hex}"
         headers = [
             f"From: {self._sender}",
-            f"To: {_display_name(parcel.reader)} <{parcel.address}>",
+            f"To: {_display_name(parcel.reader)}<{parcel.address}>",
             f"Subject: {_words(parcel.subject)}",
             f"Date: {format_datetime(self._clock.now())}",
             f"Message-ID: {message_id}",
@@ -180,9 +180,11 @@ class MailChannel:
 
 
 def _display_name(name: str) -> str:
-    """A person's name for `To` (RFC 5322 and 2047)."""
+    """A person's name as it stands before the address in `To` (RFC 5322 and 2047); nothing for none."""
     name = _one_line(name)[:_LONGEST_NAME]
-    return f'"{_QUOTED.sub(_ESCAPED, name)}"' if name.isascii() else _words(name)
+    if not name:
+        return ""
+    return f'"{_QUOTED.sub(_ESCAPED, name)}" ' if name.isascii() else f"{_words(name)} "
 
 
 def _words(text: str) -> str:

@@ -160,22 +160,20 @@ class _Writer:
         follow_up = item.kind is Kind.FOLLOW_UP
         same = tuple((line.notice.condition.condition_id, zone.key, person.role in ADMIN_ROLES) for line in said)
         words = [self._word(line.notice, key, zone, person.role) for line, key in zip(said, same, strict=True)]
-        reader = person.name or "there"
         if item.channel is NoticeChannel.TELEGRAM:
             return Parcel(
                 delivery_id=item.delivery_id,
                 address=address,
-                reader=reader,
                 html=self._chat((same, follow_up), words),
                 edits=reference if follow_up else "",
             )
         codes = dict.fromkeys(line.notice.condition.code for line in said)
         stop = unsubscribing.url(self.deps, person.workspace_id, person.user_id, tuple(codes))
-        mail = self._letter((same, follow_up), words).to(reader, stop)
+        mail = self._letter((same, follow_up), words).to(person.name or "there", stop)
         return Parcel(
             delivery_id=item.delivery_id,
             address=address,
-            reader=reader,
+            reader=person.name,
             subject=mail.subject,
             text=mail.text,
             html=mail.html,

@@ -90,15 +90,14 @@ async def compose_direct(
         elif person is None or not await _reachable(connection, person):
             empty.append((item, "unreachable"))
         else:
-            reader = person.name or "there"
-            mail = deps.texts.direct(item.template, reader=reader, link=link)
+            mail = deps.texts.direct(item.template, reader=person.name or "there", link=link)
             ready.append(
                 Composed(
                     item,
                     Parcel(
                         delivery_id=item.delivery_id,
                         address=person.email,
-                        reader=reader,
+                        reader=person.name,
                         subject=mail.subject,
                         text=mail.text,
                         html=mail.html,
