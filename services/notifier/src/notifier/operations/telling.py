@@ -113,6 +113,8 @@ async def follow_rules(
     is called after either. With `rule_id`, that rule alone is new.
     """
     fact = rules.tell_rules(token)
+    if fact is None and rule_id is None:
+        return  # it lives, so whatever there was is settled; most tokens are refreshed without having any rule
     if fact is not None and await tokens.untold_pause(
         connection, token.token_id, since=now - rules.OLD_NEWS, rule_id=rule_id
     ):
