@@ -177,12 +177,14 @@ async def test_a_renewal_that_is_committed_first_silences_the_sweep(deps: Deps, 
 async def test_what_is_old_is_forgotten_except_what_was_said_of_a_tokens_own_date(
     deps: Deps, story: Stories, days: Days
 ) -> None:
-    ended, renewed = story(), story()
-    await track(deps, [ended.issued(days(1)), renewed.issued(days(1))])
+    ended, renewed, called = story(), story(), story()
+    await track(deps, [ended.issued(days(1)), renewed.issued(days(1)), called.issued(None)])
+    called.next()
+    await track(deps, [called.state(TokenStatus.EXPIRED, at=days(1))])
     await sweep(deps, days(2))
     await track(deps, [renewed.refreshed(days(900))])
     assert await tidy(deps.pool, days(80)) == 0
     assert await tidy(deps.pool, days(500)) > 0
     assert await tidy(deps.pool, days(500)) == 0
     marks = await deps.pool.fetch("SELECT token_id FROM warning_mark")
-    assert [row["token_id"] for row in marks] == [ended.token_id]
+    assert {row["token_id"] for row in marks} == {ended.token_id, called.token_id}

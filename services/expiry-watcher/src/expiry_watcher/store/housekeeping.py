@@ -17,7 +17,9 @@ _STATEMENTS: Final = (
         # A token's own date keeps its mark for ever: a rebuild must not announce an old expiry again.
         """DELETE FROM warning_mark WHERE (token_id, expires_at) IN (
              SELECT m.token_id, m.expires_at FROM warning_mark m LEFT JOIN token t USING (token_id)
-              WHERE m.expires_at < $1 AND m.expires_at IS DISTINCT FROM t.expires_at LIMIT $2)""",
+              WHERE m.expires_at < $1
+                AND m.expires_at IS DISTINCT FROM
+                    least(t.expires_at, CASE WHEN t.status = 'expired' THEN t.since END) LIMIT $2)""",
         KEEP_MARKS,
     ),
     (
