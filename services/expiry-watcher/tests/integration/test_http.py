@@ -177,7 +177,46 @@ async def test_diagnosis_says_when_nothing_is_wrong_now(api: Any, deps: Deps, st
     found = (await api.call("POST", "/api/v1/tokens/diagnose", person, {"http_status": 200, "http_body": body})).body
     assert found["nothing_wrong"] is True
     assert found["words"].startswith("Nothing is wrong with your tokens now")
-    assert any("account" in other for other in found["otherwise"])
+    assert any("Access to the one ad account may have been removed" in other for other in found["otherwise"])
+    assert any("incident" in other for other in found["otherwise"])
+
+
+async def test_a_dead_connection_is_not_blamed_for_what_speaks_of_no_token(
+    api: Any, deps: Deps, story: Stories
+) -> None:
+    dead, alive = story(provider="google-ads"), story(provider="tiktok")
+    await track(deps, [dead.issued(SOON), dead.revoked(), alive.issued(None)])
+    person = api.person(dead.members["workspace_id"])
+    for text in ("disk full on node 3", "\N{GRINNING FACE}", "502 Bad Gateway nginx"):
+        found = (await api.call("POST", "/api/v1/tokens/diagnose", person, {"text": text})).body
+        assert (found["kind"], found["token"], found["nothing_wrong"]) == (None, None, False), text
+        assert "Google Ads connection does not work now" in found["otherwise"][0]
+    lost = (await api.call("POST", "/api/v1/tokens/diagnose", person, {"text": "access_lost"})).body
+    assert (lost["problem"], lost["token"]) == ("account_lost_access", None), "that it is dead does not explain this"
+
+
+async def test_what_else_it_is_when_it_is_not_the_token(api: Any, deps: Deps, story: Stories) -> None:
+    token = story()
+    await track(deps, [token.issued(None)])
+    person = api.person(token.members["workspace_id"])
+    lost = {"error": {"message": "(#10) no permission", "type": "OAuthException", "code": 10, "fbtrace_id": "A"}}
+    down = {"error": {"message": "retry later", "type": "OAuthException", "code": 2, "fbtrace_id": "B"}}
+    removed = (await api.call("POST", "/api/v1/tokens/diagnose", person, {"body": lost})).body
+    assert (removed["problem"], removed["nothing_wrong"]) == ("account_lost_access", False)
+    assert removed["token"]["status"] == "active"
+    incident = (await api.call("POST", "/api/v1/tokens/diagnose", person, {"body": down})).body
+    assert (incident["problem"], incident["nothing_wrong"], incident["fix_url"]) == ("retry_later", True, None)
+
+
+async def test_a_huge_or_deep_answer_of_a_platform_is_read_as_far_as_it_helps(api: Any) -> None:
+    person = api.person(new_id())
+    deep: Any = {"code": 190}
+    for _ in range(50):
+        deep = {"error": [deep]}
+    huge = {"error": {"type": "OAuthException", "code": 190, "fbtrace_id": "x", "message": "x" * 50_000}}
+    for body in (deep, huge, "x" * 50_000, ["x"] * 5_000):
+        answer = await api.call("POST", "/api/v1/tokens/diagnose", person, {"body": body, "provider": "meta"})
+        assert (answer.status, answer.body["kind"]) == (200, "platform_oauth")
 
 
 async def test_diagnosis_of_a_session_is_about_the_callers_own(api: Any, deps: Deps, story: Stories) -> None:
@@ -265,6 +304,7 @@ class TestNotices:
 BAD_QUESTIONS: tuple[Any, ...] = (
     {},
     {"text": ""},
+    {"text": "  "},
     {"text": 7},
     {"status": 99},
     {"status": "401"},

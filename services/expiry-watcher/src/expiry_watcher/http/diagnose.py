@@ -1,5 +1,6 @@
 """The endpoint of "which token is it?"."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,11 +11,14 @@ from common.contracts import RevocationCause, TokenKind
 from common.runtime.clock import Clock
 from common.web import Access, Principal, Routes
 from expiry_watcher.core.diagnosis.evidence import Problem
+from expiry_watcher.core.fixes import fix_for
+from expiry_watcher.core.words import title
 from expiry_watcher.http.callers import scope_of
 from expiry_watcher.http.views import TokenView, token_view
 from expiry_watcher.operations import Deps, Question, diagnose
 from expiry_watcher.operations.diagnose import Answer
 from expiry_watcher.providers import Notices
+from expiry_watcher.store.queries import Token
 
 SCOPE: Final = "tokens:read"
 LONGEST: Final = 20_000
@@ -59,7 +63,7 @@ class QuestionBody(BaseModel):
     @model_validator(mode="after")
     def _something(self) -> "QuestionBody":
         given = self.model_dump(exclude={"workspace_id"}, exclude_none=True)
-        if not any(value not in ("", {}, []) for value in given.values()):
+        if not any(value.strip() if isinstance(value, str) else value not in ({}, []) for value in given.values()):
             raise ValueError("give at least one of notice_id, text, status, body, path, area, provider, account_id")
         return self
 
@@ -135,7 +139,7 @@ def diagnose_routes(deps: Deps, clock: Clock, notices: Notices) -> Routes:
             for answer in found.answers
         ]
         if not found.answers:
-            return _nothing()
+            return _nothing(found.failing, deps.public_url)
         best, first = found.answers[0], candidates[0]
         return DiagnosisView(
             kind=first.kind,
@@ -161,7 +165,12 @@ def _provider(answer: Answer) -> str | None:
     return answer.token.provider if answer.token is not None else answer.candidate.provider
 
 
-def _nothing() -> DiagnosisView:
+def _nothing(failing: Sequence[Token], public_url: str) -> DiagnosisView:
+    unrelated = [
+        f"The {title(token.provider)} connection does not work now, which may have nothing to do with it: "
+        + fix_for(token.kind, token.provider, public_url, status=token.status, token_id=token.token_id).words
+        for token in failing
+    ]
     return DiagnosisView(
         kind=None,
         confidence=0.0,
@@ -171,7 +180,7 @@ def _nothing() -> DiagnosisView:
         problem=Problem.UNKNOWN,
         cause=None,
         words=NOTHING,
-        otherwise=[],
+        otherwise=unrelated,
         provider=None,
         token=None,
         fix=None,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from common.contracts import TokenKind
 from expiry_watcher import metrics
-from expiry_watcher.core.diagnosis.answer import Conclusion, conclude, state_weights, the_very_one
+from expiry_watcher.core.diagnosis.answer import CONNECTIONS, DEAD, Conclusion, conclude, state_weights, the_very_one
 from expiry_watcher.core.diagnosis.judge import Candidate, observe, rank
 from expiry_watcher.core.diagnosis.signals import Signals, read
 from expiry_watcher.operations.deps import Deps
@@ -15,6 +15,7 @@ from expiry_watcher.store import queries
 from expiry_watcher.store.queries import Scope, Token
 
 _SUSPECTS: Final = 100
+_FAILING: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +49,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """The answers, the likeliest first; none when nothing given speaks of a token."""
+    """The answers, the likeliest first; none when nothing given speaks of a token.
+
+    Then `failing` are the connections that do not work now, which may have nothing to do with it.
+    """
 
     answers: tuple[Answer, ...]
+    failing: tuple[Token, ...] = ()
 
 
 async def diagnose(deps: Deps, scope: Scope, question: Question, now: datetime) -> Diagnosis:
@@ -69,6 +74,11 @@ async def diagnose(deps: Deps, scope: Scope, question: Question, now: datetime) 
         now=now,
         limit=_SUSPECTS,
     )
+    if not evidence and not named and question.account_id is None:
+        # A dead connection alone is no answer: it would be blamed for a full disk.
+        metrics.DIAGNOSES.labels("none", "low").inc()
+        dead = [token for token in tokens if token.kind in CONNECTIONS and token.status in DEAD]
+        return Diagnosis((), tuple(dead[:_FAILING]))
     ranked = rank(evidence, state_weights(tokens, provider) | _named_weights(tokens, named))
     answers = tuple(_answer(candidate, tokens, named, question, deps.public_url) for candidate in ranked)
     if answers:

@@ -78,6 +78,8 @@ def the_very_one(tokens: Sequence[T], candidate: Candidate, named: frozenset[UUI
     ]
     if len(fitting) == 1:
         return fitting[0]
+    if candidate.problem not in _MENDED_BY_A_PERSON | {Problem.UNKNOWN}:
+        return None  # that one of them has ended does not explain this
     failing = [token for token in fitting if token.status in DEAD and token.kind in CONNECTIONS]
     return failing[0] if len(failing) == 1 else None
 

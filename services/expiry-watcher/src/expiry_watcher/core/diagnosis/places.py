@@ -87,7 +87,7 @@ PHRASES: Final[tuple[tuple[str, TokenKind, float, Problem | None, str], ...]] = 
         "a session",
     ),
     (
-        r"\bjwt\b|bearer realm=\"?wevion|signature (?:has expired|verification failed)",
+        r"\bjwt|\bexp claim|bearer realm=\"?wevion|signature (?:has expired|verification failed)",
         _S,
         FAIR,
         Problem.SIGN_IN,
@@ -101,6 +101,35 @@ PHRASES: Final[tuple[tuple[str, TokenKind, float, Problem | None, str], ...]] = 
         HINT,
         Problem.SIGN_IN,
         "a login",
+    ),
+    (
+        (
+            r"ausgeloggt|abgemeldet|(?:neu|wieder) anmelden|einloggen"
+            r"|d[ée]connect[ée]|se reconnecter|(?:iniciar|cerr\w+) sesi"
+        ),
+        _S,
+        FAIR,
+        Problem.SIGN_IN,
+        "being signed out, or asked to sign in",
+    ),
+    (r"kampagne|campagne|campaña|werbekonto|anzeigen|annonces|anuncios", _P, HINT + 0.5, None, "advertising"),
+    (
+        r"abgelaufen|ung[üu]ltig|\bexpir[ée]e?\b|caducad[oa]",
+        _P,
+        HINT - 0.5,
+        Problem.REAUTHORIZE,
+        "something that expired",
+    ),
+    (r"\b(?:incident|outage)\b|\bis down\b", _P, FAIR, Problem.RETRY_LATER, "a platform's trouble"),
+    (
+        (
+            r"\b(?:no|lost|without|removed) access\b|\baccess (?:was |is )?(?:lost|removed|denied)"
+            r"|lost (?:my |the |its )?permission"
+        ),
+        _P,
+        FAIR - 0.5,
+        Problem.ACCOUNT_LOST_ACCESS,
+        "access that is missing",
     ),
     (r"telegram|t\.me/|/start\b", _T, STRONG, Problem.NEW_LINK, "Telegram"),
     (r"\bbot\b", _T, FAIR, Problem.NEW_LINK, "a bot"),
@@ -220,7 +249,9 @@ def _where(signals: Signals) -> Iterator[Evidence]:
     if where is not None:
         for pattern, kind in PATHS:
             if re.search(pattern, where):
-                yield Evidence(f"{where} works with this kind of token.", {kind: FAIR}, None, _default(kind))
+                yield Evidence(
+                    f"{where} works with this kind of token.", {kind: FAIR}, _provider_in(where), _default(kind)
+                )
                 break
     if signals.area is not None:
         for pattern, kind in AREAS:
@@ -249,6 +280,12 @@ def _any_token(signals: Signals) -> Iterator[Evidence]:
 def _path_in(text: str) -> str | None:
     match = re.search(r"(?:^|\s|https?://[^/\s]+)(/[a-z][a-z0-9/_-]{2,})", text)
     return match[1] if match else None
+
+
+def _provider_in(path: str) -> str | None:
+    """The provider that a path names, such as `/connect/taboola/callback`."""
+    match = re.match(r"/(?:connect|webhooks)/([a-z-]+)", path)
+    return match[1] if match and match[1] in {name for name, _ in NAMES} else None
 
 
 def _kind(value: Any) -> TokenKind | None:

@@ -12,7 +12,8 @@ _STATUS: Final = re.compile(
 )
 _UUID: Final = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.IGNORECASE)
 _LONGEST: Final = 20_000
-_DEEPEST: Final = 6
+_DEEPEST: Final = 12
+"""Google Ads says what is wrong seven levels deep."""
 
 
 @dataclass(frozen=True, slots=True)
