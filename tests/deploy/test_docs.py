@@ -38,3 +38,19 @@ def test_every_member_says_what_it_is() -> None:
 def test_no_page_names_this_machine() -> None:
     for page in PAGES:
         assert not re.search(r"/(work|root|home)/", page.read_text()), page
+
+
+_TEST = re.compile(r"(?:([\w./-]+\.py))?::(test_\w+)")
+READMES = sorted(ROOT.glob("*/*/README.md"))
+
+
+@pytest.mark.parametrize("page", READMES, ids=lambda page: page.parent.name)
+def test_every_test_that_a_page_names_is_there(page: Path) -> None:
+    """`file.py::test_name`; a bare `::test_name` is in the file that was named last, `test_name_*` is several."""
+    file = ""
+    for named, name in _TEST.findall(page.read_text()):
+        file = named or file
+        found = [*page.parent.glob(f"tests/**/{Path(file).name}"), *ROOT.glob(f"tests/**/{Path(file).name}")]
+        tests = "".join(path.read_text() for path in found)
+        begins = name if name.endswith("_") else rf"{name}\("
+        assert re.search(rf"def {begins}|^{name} = ", tests, re.MULTILINE), f"{page.parent.name}: {file}::{name}"

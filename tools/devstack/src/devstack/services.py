@@ -97,7 +97,7 @@ def process(service: str, addresses: Addresses, vault: Vault, *, port: int, prov
         settings["KEYRING_FILE"] = str(vault.keyring(service))
     if service == "oauth-svc":
         settings["PROVIDERS_FILE"] = str(providers_file)
-    if service == "session-svc":
+    if service in {"session-svc", "expiry-watcher"}:
         settings["NOTIFIER_URL"] = addresses.url("notifier")
     if service == "gateway":
         settings |= {

@@ -85,6 +85,7 @@ def test_unclear_words_rank_several_kinds() -> None:
     ("given", "provider", "problem"),
     [
         ({"path": "/connect/taboola/callback", "body": {"error": "invalid_client"}}, "taboola", "reauthorize"),
+        ({"provider": "acme", "body": {"error": "invalid_grant"}}, "acme", "reauthorize"),
         ({"text": "JWTExpiredError: token is expired"}, None, "sign_in"),
         ({"text": "ad account act_1: no access"}, "meta", "account_lost_access"),
         ({"text": "is there an incident at Snapchat"}, "snapchat", "retry_later"),

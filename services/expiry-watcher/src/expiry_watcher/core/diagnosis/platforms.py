@@ -234,7 +234,10 @@ def _google(signals: Signals) -> Iterator[Evidence]:
         if reason.lower() in signals.text:
             yield _means("google-drive", meaning, reason)
             break
-    others = _about(signals, "meta", "tiktok", "snapchat", "taboola", "outbrain", "stripe")
+    given = signals.provider
+    others = _about(signals, "meta", "tiktok", "snapchat", "taboola", "outbrain", "stripe") or (
+        given is not None and not given.startswith("google")  # such as one that was added by settings alone
+    )
     for name, meaning in _GOOGLE_OAUTH.items():
         if name in signals.text and not others:
             yield _of_google(signals, meaning, name)
