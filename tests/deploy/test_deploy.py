@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from common.contracts import TOPICS
+from common.service import ServiceSettings
 from common.telemetry import metrics
 
 ROOT = Path(__file__).parents[2]
@@ -132,3 +133,23 @@ def test_kafka_of_compose_creates_nothing_by_itself() -> None:
     assert environment["KAFKA_AUTO_CREATE_TOPICS_ENABLE"] == "false"
     assert COMPOSE["services"]["topics"]["entrypoint"] == ["common", "topics"]
     assert TOPICS
+
+
+OTHERS = re.compile(r"http://127\.0\.0\.1:808[1-5]")
+"""A default that finds another service only where all of them share one machine."""
+
+
+@pytest.mark.parametrize("service", [*SERVICES, "gateway"])
+def test_compose_says_where_every_other_service_is(service: str) -> None:
+    package = "session_svc" if service == "gateway" else service.replace("-", "_")
+    settings = [
+        found
+        for found in vars(importlib.import_module(f"{package}.settings")).values()
+        if isinstance(found, type) and issubclass(found, ServiceSettings) and found.__module__ == f"{package}.settings"
+    ]
+    for cls in settings:
+        if ("Gateway" in cls.__name__) is not (service == "gateway"):
+            continue
+        for name, field in cls.model_fields.items():
+            if isinstance(field.default, str) and OTHERS.match(field.default):
+                assert f"WEVION_{name.upper()}" in COMPOSE["services"][service]["environment"], f"{service}: {name}"

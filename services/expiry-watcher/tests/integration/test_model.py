@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
@@ -172,6 +173,7 @@ def _date(body: dict[str, Any]) -> str:
     return date
 
 
+@pytest.mark.timeout(300)  # thousands of transactions, on machines that do other things too
 async def test_watcher_model(database: DatabaseFactory, story: Callable[..., Any]) -> None:
     dsn = await database("expiry_watcher")
 

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
@@ -334,6 +335,7 @@ async def _cut_short(work: Coroutine[Any, Any, Any], steps: int) -> None:
     await asyncio.wait({task})
 
 
+@pytest.mark.timeout(300)  # thousands of transactions, on machines that do other things too
 async def test_rules_are_paused_exactly_when_they_should_be(
     database: DatabaseFactory, grant: Grants, house_on: Callable[[Any], Any]
 ) -> None:
