@@ -46,7 +46,9 @@ async def only_id(stage: Stage) -> UUID:
 async def claimed(stage: Stage) -> Claim:
     """What a process holds right before its call: the lease, and the attempt row committed as sent."""
     await stage.make_due(PROVIDER)
-    (claim,) = await stage.engine._claim(stage.deps.providers[PROVIDER].profile, 1, stage.clock.now())
+    provider = stage.deps.providers[PROVIDER]
+    (claim,) = await stage.engine._claim(provider.profile, 1, stage.clock.now())
+    assert await stage.engine._begin(provider, claim)
     return claim
 
 

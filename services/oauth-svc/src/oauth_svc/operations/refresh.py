@@ -5,17 +5,18 @@ committed attempt row.
 
 A life of one refresh, with what a SIGKILL after each step leaves behind:
 
-1. `claim` leases the row and commits the attempt as `sent`      -> after the lease, the next holder finds it open
-2. one call to the provider                                      -> outcome unknown: the provider's rule decides
-3. `store_pending` keeps the sealed answer with the attempt      -> the next holder promotes it without a call
-4. `settle` promotes, plans, tells, and ends the lease           -> done
+1. `claim` leases the row                                        -> after the lease, the next holder starts anew
+2. `begin_attempts` commits the attempt as `sent`                -> the next holder finds it open
+3. one call to the provider                                      -> outcome unknown: the provider's rule decides
+4. `store_pending` keeps the sealed answer with the attempt      -> the next holder promotes it without a call
+5. `settle` promotes, plans, tells, and ends the lease           -> done
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from common.contracts import DetectedBy
@@ -42,12 +43,16 @@ from .batching import Batcher
 from .breaker import Breakers
 from .deps import Deps
 from .shield import Shield
+from .slots import Slot, Slots
 
 log = logs.get_logger("refresh")
 
 LONGEST_BLOCK_S = 900.0
 """A provider's stated wait is obeyed for the whole fleet up to this; beyond it, each grant waits by itself."""
 
+
+CALL_SHARE = 0.8
+"""A call begins only if the lease still covers its longest time, or this share of a lease that is shorter than that."""
 
 LINGER_S = 0.008
 """How long a batch of writes waits for company under load: a sixth of a quick provider's answer."""
@@ -63,6 +68,9 @@ class SweepStatus:
 
     claimed: int
     more: bool = False
+
+    def __add__(self, other: "SweepStatus") -> "SweepStatus":
+        return SweepStatus(self.claimed + other.claimed, self.more or other.more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +93,10 @@ class Engine:
         self.breakers = breakers
         self._shield = Shield()
         self._running: dict[UUID, asyncio.Task[bool]] = {}
-        self._in_flight: dict[str, int] = {}
+        self._slots: dict[str, Slots] = {}
+        self._backlog: set[str] = set()
         self._served: dict[str, dict[UUID, int]] = {}
+        self._beginning = Batcher(self._write_attempts)
         self._pending = Batcher(self._write_pending, linger_s=LINGER_S)
         self._settling = Batcher(self._settle, linger_s=LINGER_S)
         self._poke: Callable[[], None] = _nothing
@@ -97,20 +107,29 @@ class Engine:
         if self._stopped:
             return SweepStatus(0)
         now = self._deps.clock.now()
-        names = [p.profile.provider for p in self._deps.providers if self._free(p.profile) > 0]
-        async with self._deps.pool.acquire() as db:
-            due = await store.schedule.providers_due(db, names, now)
-        claimed = 0
-        more = False
-        for provider_id in due:
-            profile = self._deps.providers[provider_id].profile
-            wanted = self._free(profile)
-            claims = await self._claim(profile, wanted, now)
-            claimed += len(claims)
-            more = more or len(claims) >= wanted > 0
-            for claim in claims:
-                self._start(claim)
-        return SweepStatus(claimed, more=more and claimed > 0)
+        free = [p.profile.provider for p in self._deps.providers if self._slots_of(p.profile.provider).room > 0]
+        status = SweepStatus(0)
+        for provider_id in [name for name in free if name in self._backlog]:
+            status += await self._sweep_one(provider_id, now)
+        asked = [name for name in free if name not in self._backlog]
+        if asked:
+            async with self._deps.pool.acquire() as db:
+                due = await store.schedule.providers_due(db, asked, now)
+            for provider_id in due:
+                status += await self._sweep_one(provider_id, now)
+        return status
+
+    async def _sweep_one(self, provider_id: str, now: datetime) -> SweepStatus:
+        wanted = self._slots_of(provider_id).room
+        claims = await self._claim(self._deps.providers[provider_id].profile, wanted, now)
+        for claim in claims:
+            self._start(claim)
+        full = len(claims) >= wanted
+        if full:
+            self._backlog.add(provider_id)  # more is due: the next sweep need not ask
+        else:
+            self._backlog.discard(provider_id)
+        return SweepStatus(len(claims), more=full)
 
     def when_free(self, poke: Callable[[], None]) -> None:
         """Whom to wake when calls have ended and slots are free again."""
@@ -133,11 +152,7 @@ class Engine:
         claim = await self._claim_one(connection_id, taken=taken)
         if claim is None:
             return False
-        self._in_flight[claim.provider] = self._in_flight.get(claim.provider, 0) + 1
-        try:
-            return await self._refresh(claim)
-        finally:
-            self._in_flight[claim.provider] -= 1
+        return await self._refresh(claim, self._slots_of(claim.provider).hold(), wait=False)
 
     def stop(self) -> None:
         """Claim nothing more."""
@@ -146,9 +161,6 @@ class Engine:
     async def drain(self, within_s: float) -> None:
         """Wait for the calls under way, so that a plain stop leaves no outcome unknown."""
         await self._shield.drain(within_s)
-
-    def _free(self, profile: Profile) -> int:
-        return self._deps.limits.in_flight - self._in_flight.get(profile.provider, 0)
 
     async def _claim(self, profile: Profile, wanted: int, now: datetime) -> list[Claim]:
         limits = self._deps.limits
@@ -173,7 +185,6 @@ class Engine:
                 limit=health.granted,
                 lease=limits.lease,
                 exclude=satisfied,
-                begin=profile.budget is None,
             )
             if len(claims) < health.granted:
                 served.clear()  # the round is over: everyone had a turn
@@ -187,7 +198,7 @@ class Engine:
     async def _claim_one(self, connection_id: UUID, *, taken: bool) -> Claim | None:
         now = self._deps.clock.now()
         async with transaction(self._deps.pool) as db:
-            claim = await store.schedule.claim_one(db, connection_id, lease=self._deps.limits.lease, begin=False)
+            claim = await store.schedule.claim_one(db, connection_id, lease=self._deps.limits.lease)
             if claim is None:
                 return None
             profile = self._deps.providers[claim.provider].profile
@@ -214,22 +225,29 @@ class Engine:
             | {c.open_attempt.key_id for c in claims if c.open_attempt and c.open_attempt.key_id},
         )
 
+    def _slots_of(self, provider: str) -> Slots:
+        found = self._slots.get(provider)
+        if found is None:
+            found = self._slots[provider] = Slots(provider, self._deps.limits.in_flight)
+        return found
+
     def _start(self, claim: Claim) -> None:
         """Run a claim of the sweep. The lease says that nobody else holds it, here or elsewhere."""
-        self._in_flight[claim.provider] = self._in_flight.get(claim.provider, 0) + 1
-        task = self._shield.start(self._refresh(claim))
+        task = self._shield.start(self._refresh(claim, self._slots_of(claim.provider).hold(), wait=True))
         self._running[claim.connection_id] = task
-        task.add_done_callback(lambda _: self._ended(claim))
+        task.add_done_callback(lambda _: self._running.pop(claim.connection_id, None))
 
-    def _ended(self, claim: Claim) -> None:
-        self._running.pop(claim.connection_id, None)
-        self._in_flight[claim.provider] -= 1
-
-    async def _refresh(self, claim: Claim) -> bool:
+    async def _refresh(self, claim: Claim, slot: Slot, *, wait: bool) -> bool:
         """One claimed connection to its end. What fails here fails this one alone; the lease brings it back."""
         provider = self._deps.providers[claim.provider]
+        incident = self.breakers.incident(claim.provider)
         try:
-            result = await self._outcome(provider, claim)
+            await slot.call(wait=wait)
+            if self._stopped or self.breakers.incident(claim.provider) not in (None, incident):
+                # While it waited, we were told to stop, or the platform fell into trouble: others are free to go on.
+                await self._release(claim)
+                return False
+            result = await self._outcome(provider, claim, slot)
             if result is not None:
                 await self._settling.submit(result)
                 return True
@@ -239,9 +257,20 @@ class Engine:
         except Exception:
             log.exception("refresh_broke", provider=claim.provider)
             metrics.REFRESHES.labels(claim.provider, "internal_error").inc()
+        finally:
+            slot.end()
+            self._wake(claim.provider)
         return False
 
-    async def _outcome(self, provider: Provider, claim: Claim) -> _Result | None:  # noqa: PLR0911
+    async def _release(self, claim: Claim) -> None:
+        async with transaction(self._deps.pool) as db:
+            await store.schedule.release(db, [(claim.connection_id, claim.epoch)])
+
+    def _wake(self, provider: str) -> None:
+        if self._slots_of(provider).worth_a_claim:
+            self._poke()
+
+    async def _outcome(self, provider: Provider, claim: Claim, slot: Slot) -> _Result | None:  # noqa: PLR0911
         opened = claim.open_attempt
         unknown = claim.unknown_count
         if opened is not None:
@@ -264,15 +293,16 @@ class Engine:
             return _Result(claim, claim.epoch, claim.credential.generation, our_bug("unreadable_credential"), unknown)
         if not rules.can_renew(provider.profile, secrets):
             async with transaction(self._deps.pool) as db:
-                await store.schedule.release(db, [(claim.connection_id, claim.epoch)])
+                await store.schedule.nothing_to_refresh(db, claim.connection_id, claim.epoch)
             return None
         if unknown > 0:
             refusal = await self._ask_first(provider, secrets, unknown)
             if refusal is not None:
                 return _Result(claim, claim.epoch, claim.credential.generation, refusal, unknown)
-        if (opened is not None or not claim.begun or unknown > 0) and not await self._begin(provider, claim):
+        if not await self._begin(provider, claim):
+            await self._release(claim)
             return None
-        return await self._call(provider, claim, secrets, unknown)
+        return await self._call(provider, claim, secrets, unknown, slot)
 
     def _kept_answer(self, claim: Claim, epoch: int, pending: bytes) -> _Result:
         try:
@@ -300,27 +330,37 @@ class Engine:
         return None
 
     async def _begin(self, provider: Provider, claim: Claim) -> bool:
-        """Commit the attempt row of this very call; False when the lease or the login budget is gone."""
+        """Commit the attempt row of this very call; False when the lease or the login budget does not suffice."""
         budget = provider.profile.budget
-        async with transaction(self._deps.pool) as db:
-            if budget is not None:
+        if budget is not None:
+            async with transaction(self._deps.pool) as db:
                 free_at = await store.schedule.take_login(
                     db, claim.provider, claim.subject, calls=budget.calls, per=budget.per
                 )
                 if free_at is not None:
                     await store.schedule.release(db, [(claim.connection_id, claim.epoch)], free_at)
                     return False
-            return await store.schedule.begin_attempt(db, claim.connection_id, claim.epoch, claim.credential.generation)
+        longest = min(timedelta(seconds=provider.profile.total_timeout_s), self._deps.limits.lease * CALL_SHARE)
+        return await self._beginning.submit((claim.connection_id, claim.epoch, claim.credential.generation, longest))
 
-    async def _call(self, provider: Provider, claim: Claim, secrets: Secrets, unknown: int) -> _Result:
+    async def _write_attempts(self, items: Sequence[tuple[UUID, int, int, timedelta]]) -> list[bool]:
+        with translate_errors():
+            async with self._deps.pool.acquire() as db:
+                begun = await store.schedule.begin_attempts(db, items)
+        return [item[0] in begun for item in items]
+
+    async def _call(self, provider: Provider, claim: Claim, secrets: Secrets, unknown: int, slot: Slot) -> _Result:
         generation = claim.credential.generation
         started = monotonic()
         try:
             answer = await provider.refresh(secrets, self._deps.clock.now())
         except PlatformError as error:
-            metrics.REFRESH_SECONDS.labels(claim.provider).observe(monotonic() - started)
             return _Result(claim, claim.epoch, generation, error.failure, unknown, secrets)
-        metrics.REFRESH_SECONDS.labels(claim.provider).observe(monotonic() - started)
+        finally:
+            metrics.REFRESH_SECONDS.labels(claim.provider).observe(monotonic() - started)
+            if provider.profile.flow is not Flow.SWAP:  # which has one more question
+                slot.answered()
+                self._wake(claim.provider)
         await self._pending.submit((claim, answer))
         if provider.profile.flow is Flow.SWAP:
             answer = await self._second_clock(provider, secrets.renewed_by(answer), answer)
@@ -382,7 +422,6 @@ class Engine:
             if isinstance(result.outcome, Failure) and result.outcome.unrecognised:
                 metrics.UNRECOGNISED.labels(result.claim.provider).inc()
         await self.breakers.act({result.claim.provider for result in results}, now)
-        self._poke()
         return [None] * len(results)
 
     def _decide(self, result: _Result, connection: Connection, fence: Held, now: datetime, writing: "_Writing") -> None:

@@ -1,7 +1,8 @@
 """The schedule: what is due, who holds it, and the attempts. Leases are on the database's clock, with an epoch.
 
-A claim is one statement: due rows are chosen in turn by workspace, leased, and their attempt rows written, so that
-the attempt is committed before the caller makes the call. The window bounds what a claim costs to what is due.
+A claim is one statement: due rows are chosen in turn by workspace and leased. The window bounds what a claim costs to
+what is due. The attempt row is a statement of its own, committed right before the call: a claim that still waits for
+its turn when the process is killed was certainly not presented.
 """
 
 from collections.abc import Sequence
@@ -43,7 +44,6 @@ class Claim:
     unknown_count: int
     credential: SealedCredential
     open_attempt: OpenAttempt | None
-    begun: bool = True
 
 
 _CHOOSE_DUE = """
@@ -91,16 +91,12 @@ loaded AS (
     WHERE r.connection_id = cl.connection_id AND r.state IN ('sent', 'answered')
     ORDER BY r.epoch DESC LIMIT 1
   ) a ON true
-),
-begun AS (
-  INSERT INTO refresh_attempt (connection_id, epoch, generation, state)
-  SELECT connection_id, epoch, generation, 'sent' FROM loaded WHERE open_epoch IS NULL AND unknown_count = 0 AND {begin}
 )
 SELECT * FROM loaded
 """
 
-_CLAIM_DUE = _CLAIM.format(choose=_CHOOSE_DUE, lease="$4::interval", begin="$6::boolean")
-_CLAIM_ONE = _CLAIM.format(choose=_CHOOSE_ONE, lease="$2::interval", begin="$3::boolean")
+_CLAIM_DUE = _CLAIM.format(choose=_CHOOSE_DUE, lease="$4::interval")
+_CLAIM_ONE = _CLAIM.format(choose=_CHOOSE_ONE, lease="$2::interval")
 
 
 async def claim_due(
@@ -111,23 +107,22 @@ async def claim_due(
     limit: int,
     lease: timedelta,
     exclude: Sequence[UUID] = (),
-    begin: bool = True,
 ) -> list[Claim]:
     """Lease up to `limit` due connections of a provider, in turn by workspace, the earliest end first.
 
-    With `begin`, each gets its attempt row now, unless one is open. `exclude` names workspaces that had their share.
+    `exclude` names workspaces that had their share.
     """
-    rows = await db.fetch(_CLAIM_DUE, provider, now, limit, lease, list(exclude), begin)
-    return [_claim_of(row, begun=begin) for row in rows]
+    rows = await db.fetch(_CLAIM_DUE, provider, now, limit, lease, list(exclude))
+    return [_claim_of(row) for row in rows]
 
 
-async def claim_one(db: Db, connection_id: UUID, *, lease: timedelta, begin: bool = True) -> Claim | None:
+async def claim_one(db: Db, connection_id: UUID, *, lease: timedelta) -> Claim | None:
     """Lease one living connection whatever its schedule says; None while somebody else holds it."""
-    row = await db.fetchrow(_CLAIM_ONE, connection_id, lease, begin)
-    return _claim_of(row, begun=begin) if row is not None else None
+    row = await db.fetchrow(_CLAIM_ONE, connection_id, lease)
+    return _claim_of(row) if row is not None else None
 
 
-def _claim_of(row: Record, *, begun: bool) -> Claim:
+def _claim_of(row: Record) -> Claim:
     opened = row["open_epoch"]
     return Claim(
         connection_id=row["connection_id"],
@@ -156,22 +151,29 @@ def _claim_of(row: Record, *, begun: bool) -> Claim:
             row["open_key_id"],
             row["open_pending"],
         ),
-        begun=begun,
     )
 
 
-async def begin_attempt(db: Db, connection_id: UUID, epoch: int, generation: int) -> bool:
-    """Write the attempt row of a claim that was taken without one, if the lease still holds."""
-    made = await db.fetchval(
+async def begin_attempts(db: Db, items: Sequence[tuple[UUID, int, int, timedelta]]) -> set[UUID]:
+    """Write the attempt rows of calls that are made next: (connection, epoch, generation, the call's longest time).
+
+    Returns those that may be made: whose lease is still held, and for longer than the call can take. Otherwise the
+    next holder would find the attempt open while its call is under way.
+    """
+    rows = await db.fetch(
         """INSERT INTO refresh_attempt (connection_id, epoch, generation, state)
-           SELECT s.connection_id, s.epoch, $3, 'sent' FROM schedule s
-           WHERE s.connection_id = $1 AND s.epoch = $2 AND s.leased_until > now()
-           ON CONFLICT DO NOTHING RETURNING true""",
-        connection_id,
-        epoch,
-        generation,
+           SELECT s.connection_id, s.epoch, n.generation, 'sent'
+           FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::interval[])
+             AS n(connection_id, epoch, generation, longest)
+           JOIN schedule s ON s.connection_id = n.connection_id AND s.epoch = n.epoch
+             AND s.leased_until > now() + n.longest
+           ON CONFLICT DO NOTHING RETURNING connection_id""",
+        [item[0] for item in items],
+        [item[1] for item in items],
+        [item[2] for item in items],
+        [item[3] for item in items],
     )
-    return bool(made)
+    return {row["connection_id"] for row in rows}
 
 
 async def store_pending(db: Db, items: Sequence[tuple[UUID, int, UUID, bytes]]) -> None:
@@ -290,6 +292,16 @@ async def release(db: Db, items: Sequence[tuple[UUID, int]], refresh_at: datetim
         [item[0] for item in items],
         [item[1] for item in items],
         refresh_at,
+    )
+
+
+async def nothing_to_refresh(db: Db, connection_id: UUID, epoch: int) -> None:
+    """Give the lease back and plan no refresh: there is nothing to present, and a claim would find the same again."""
+    await db.execute(
+        """UPDATE schedule SET refresh_at = NULL, leased_until = '-infinity'
+           WHERE connection_id = $1 AND epoch = $2""",
+        connection_id,
+        epoch,
     )
 
 
