@@ -287,10 +287,9 @@ class Engine:
                     db, [(claim.connection_id, opened.epoch, state.value, "unknown_outcome:interrupted")]
                 )
                 await store.schedule.count_unknown(db, claim.connection_id, claim.epoch, unknown)
-        try:
-            secrets = self._deps.vault.open_credential(claim.credential)
-        except Unsealable:
-            return _Result(claim, claim.epoch, claim.credential.generation, our_bug("unreadable_credential"), unknown)
+        secrets = self._open(claim)
+        if isinstance(secrets, Failure):
+            return _Result(claim, claim.epoch, claim.credential.generation, secrets, unknown)
         if not rules.can_renew(provider.profile, secrets):
             async with transaction(self._deps.pool) as db:
                 await store.schedule.nothing_to_refresh(db, claim.connection_id, claim.epoch)
@@ -303,6 +302,16 @@ class Engine:
             await self._release(claim)
             return None
         return await self._call(provider, claim, secrets, unknown, slot)
+
+    def _open(self, claim: Claim) -> Secrets | Failure:
+        try:
+            secrets = self._deps.vault.open_credential(claim.credential)
+        except Unsealable:
+            return our_bug("unreadable_credential")
+        if not self._deps.vault.can_seal(claim.workspace_id):
+            # Asking would spend the credential for an answer that nobody could keep.
+            return our_bug("no_data_key")
+        return secrets
 
     def _kept_answer(self, claim: Claim, epoch: int, pending: bytes) -> _Result:
         try:

@@ -13,9 +13,12 @@ from uuid import UUID
 from common.crypto import DataKey, KeyEncryption, Unsealable, create, data_key_id, rewrap
 from common.postgres import Connection as Db
 from common.runtime import ids
+from common.telemetry import logs
 from oauth_svc import store
 from oauth_svc.core.grant import Secrets, TokenAnswer
 from oauth_svc.store.credentials import DataKeyRow, SealedCredential
+
+log = logs.get_logger("vault")
 
 KEY_CACHE = 10_000
 """Unwrapped data keys that are kept; about 300 bytes each."""
@@ -35,7 +38,10 @@ class Vault:
     async def ready(
         self, db: Db, now: datetime, *, workspaces: Iterable[UUID] = (), key_ids: Iterable[UUID] = ()
     ) -> None:
-        """Load the active keys of these workspaces (made where there is none) and these very keys."""
+        """Load the active keys of these workspaces (made where there is none) and these very keys.
+
+        A key that cannot be unwrapped here is left out: it concerns what it seals, not whatever is loaded with it.
+        """
         stale = {workspace for workspace in workspaces if not self._is_fresh(workspace, now)}
         if stale:
             await self._load_active(db, stale, now)
@@ -47,6 +53,11 @@ class Vault:
     def forget_active(self) -> None:
         """Ask the database again which key is active, after a rotation."""
         self._active.clear()
+
+    def can_seal(self, workspace_id: UUID) -> bool:
+        """Whether what a platform answers for this workspace could be kept."""
+        known = self._active.get(workspace_id)
+        return known is not None and known[0] in self._keys
 
     def seal(self, workspace_id: UUID, plaintext: bytes, aad: bytes) -> tuple[UUID, bytes]:
         """The key's id and the blob. The workspace must be `ready`."""
@@ -151,7 +162,11 @@ class Vault:
         if row.key_id in self._keys:
             self._keys.move_to_end(row.key_id)
             return
-        material = await self._kek.unwrap(row.wrapped, wrap_aad(row.key_id, row.workspace_id))
+        try:
+            material = await self._kek.unwrap(row.wrapped, wrap_aad(row.key_id, row.workspace_id))
+        except Unsealable:
+            log.error("data_key_unreadable", kek=row.kek_id)  # noqa: TRY400 - the trace says nothing more
+            return
         self._keys[row.key_id] = DataKey(row.key_id, material)
         while len(self._keys) > KEY_CACHE:
             self._keys.popitem(last=False)
