@@ -129,7 +129,6 @@ async def _ours(stack: Stack, grants: int) -> Drained:
         keyring_file=keyring,
         providers_file=providers,
         in_flight=IN_FLIGHT,
-        poll_s="0.05",
         jwks_url=f"http://127.0.0.1:{port}/jwks",  # nobody calls this oauth-svc
     )
     await asyncio.to_thread(stack.verb, ["oauth-svc", "import", "--file", str(lines)], environment)
