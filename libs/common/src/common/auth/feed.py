@@ -27,6 +27,9 @@ _SESSION = f'"{TokenKind.SESSION.value}"'.encode()
 """Every record about a session has this in it; one that has it without being about a session is decoded in vain."""
 
 
+_OTHER_KIND = FEED_RECORDS.labels("other_kind")
+
+
 class RevocationFeed:
     """Follows `token.state` into a RevocationSet. `run` never returns; run it as a supervised task."""
 
@@ -68,7 +71,7 @@ class RevocationFeed:
             return
         if _SESSION not in record.value:
             # Grants and links share the topic and outnumber sessions; a look at the bytes is 20 times cheaper.
-            FEED_RECORDS.labels("other_kind").inc()
+            _OTHER_KIND.inc()
             return
         try:
             event = decode(record.value, record.headers)
@@ -83,7 +86,7 @@ class RevocationFeed:
             if changed and self.caught_up.is_set():
                 FEED_DELAY.observe(max(0.0, (now - event.time).total_seconds()))
         else:
-            FEED_RECORDS.labels("other_kind").inc()
+            _OTHER_KIND.inc()
 
     def _apply(self, state: TokenStateV1, emitted_at: datetime, now: datetime) -> bool:
         """Only ever adds: an ended session does not come back, so late or repeated records do no harm."""

@@ -43,7 +43,8 @@ async def enqueue(
         return []
     traceparent = current_traceparent()
     events = [Event(id=new_id(), time=now, source=source, body=body, traceparent=traceparent) for body in bodies]
-    keys = [event.body.subject() for event in events]
+    headers = [attributes(event) for event in events]
+    keys = [found["ce_subject"] for found in headers]
     await connection.execute(
         _INSERT,
         [shard_of(key) for key in keys],
@@ -52,7 +53,7 @@ async def enqueue(
         [event.id for event in events],
         [event.body.aggregate_version() for event in events],
         [encode_body(event.body) for event in events],
-        [attributes(event) for event in events],
+        headers,
     )
     return events
 

@@ -24,6 +24,7 @@ class Slots:
         self._answered = 0
         self._held = 0
         self._gauge = metrics.IN_FLIGHT.labels(provider)
+        self.seconds = metrics.REFRESH_SECONDS.labels(provider)
 
     @property
     def room(self) -> int:
@@ -74,6 +75,10 @@ class Slot:
         """Return when the call may begin."""
         self._owned = await self._slots.take(wait=wait)
         self._calling = True
+
+    def observe(self, seconds: float) -> None:
+        """How long the provider took."""
+        self._slots.seconds.observe(seconds)
 
     def answered(self) -> None:
         """The provider has nothing more to do with it."""

@@ -27,6 +27,9 @@ ACTIVE_FOR = timedelta(seconds=60)
 """How long a workspace's active key is taken for granted; a rotated key may be written with for that long."""
 
 
+_COMPACT = json.JSONEncoder(separators=(",", ":"))
+
+
 class Vault:
     """Seals and opens. Keys are loaded first (`ready`), so that sealing itself never waits."""
 
@@ -82,9 +85,8 @@ class Vault:
         issued_at: datetime,
         match_digest: bytes | None = None,
     ) -> SealedCredential:
-        plaintext = json.dumps(
-            {"a": secrets.access_token, "r": secrets.refresh_token, "c": dict(secrets.credentials)},
-            separators=(",", ":"),
+        plaintext = _COMPACT.encode(
+            {"a": secrets.access_token, "r": secrets.refresh_token, "c": dict(secrets.credentials)}
         ).encode()
         key_id, sealed = self.seal(workspace_id, plaintext, credential_aad(connection_id, workspace_id, version))
         return SealedCredential(
@@ -99,7 +101,7 @@ class Vault:
     def seal_answer(
         self, connection_id: UUID, workspace_id: UUID, epoch: int, answer: TokenAnswer
     ) -> tuple[UUID, bytes]:
-        plaintext = json.dumps(
+        plaintext = _COMPACT.encode(
             {
                 "a": answer.access_token,
                 "r": answer.refresh_token,
@@ -107,8 +109,7 @@ class Vault:
                 "e": answer.expires_at and answer.expires_at.isoformat(),
                 "g": answer.grant_expires_at and answer.grant_expires_at.isoformat(),
                 "s": None if answer.scopes is None else sorted(answer.scopes),
-            },
-            separators=(",", ":"),
+            }
         ).encode()
         return self.seal(workspace_id, plaintext, answer_aad(connection_id, workspace_id, epoch))
 

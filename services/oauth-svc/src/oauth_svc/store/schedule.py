@@ -15,7 +15,7 @@ from common.postgres import Record
 
 from .credentials import SealedCredential
 
-WINDOW_PER_CLAIM = 8
+WINDOW_PER_CLAIM = 4
 """A claim looks at this many times the rows that it wants: wide enough to be fair, narrow enough to be cheap."""
 
 
@@ -46,7 +46,7 @@ class Claim:
     open_attempt: OpenAttempt | None
 
 
-_CHOOSE_DUE = """
+_CHOOSE_DUE = f"""
 chosen AS MATERIALIZED (
   SELECT s.connection_id FROM schedule s
   JOIN (
@@ -57,7 +57,7 @@ chosen AS MATERIALIZED (
         SELECT connection_id, workspace_id, deadline FROM schedule
         WHERE provider = $1 AND refresh_at <= $2 AND leased_until <= now()
           AND workspace_id <> ALL ($5::uuid[])
-        ORDER BY refresh_at LIMIT $3 * 8
+        ORDER BY refresh_at LIMIT $3 * {WINDOW_PER_CLAIM}
       ) w
     ) t ORDER BY t.turn, t.deadline NULLS LAST LIMIT $3
   ) fair USING (connection_id)
