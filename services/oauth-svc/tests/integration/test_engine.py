@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from common.contracts import RevocationCause
+from common.runtime import ids
 from common.testing import eventually
 from oauth_svc import store
 from oauth_svc.core.failure import reauthorize
 from oauth_svc.operations.breaker import Breakers
 from oauth_svc.operations.refresh import Engine, _Result
+from oauth_svc.store.health import Health
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
     from oauth_svc.store.schedule import Claim
 
 PROVIDER = "rfc6749"
+NO_TROUBLE = Health(
+    0, open=False, reason=None, incident_id=None, incident_version=0, since=None, affected=0, wait_s=0.0
+)
 
 
 async def connected(stage: Stage) -> Person:
@@ -117,6 +123,55 @@ async def test_killed_before_the_call_is_repeated_only_because_the_platform_says
     assert (await stage.connection(person))["status"] == "active"
     assert [topic for topic, _ in await stage.events()] == ["token.refreshed", "token.state"]
     assert await presented_twice(stage) == {}
+
+
+async def narrow(stage: Stage) -> Engine:
+    """An engine with one slot, which a slow call takes while other grants wait."""
+    for _ in range(3):
+        await connected(stage)
+    stage.deps.limits = replace(stage.deps.limits, in_flight=1)
+    await stage.sim("POST", "faults", {"provider": PROVIDER, "endpoint": "token", "kind": "slow", "delay_ms": 400})
+    await stage.make_due(PROVIDER)
+    engine = Engine(stage.deps, Breakers(stage.deps))
+    assert (await engine.sweep()).claimed == 2, "one to call, one to wait"
+
+    async def called() -> bool:
+        return bool(await stage.pool.fetchval("SELECT EXISTS (SELECT FROM refresh_attempt WHERE state = 'sent')"))
+
+    await eventually(called, what="the first call is under way")
+    return engine
+
+
+async def test_a_grant_that_waits_for_a_slot_has_no_attempt_and_is_given_back_at_a_stop(stage: Stage) -> None:
+    engine = await narrow(stage)
+    assert await stage.pool.fetchval("SELECT count(*) FROM schedule WHERE leased_until > now()") == 2
+    assert await stage.pool.fetchval("SELECT count(*) FROM refresh_attempt") == 1
+    engine.stop()
+    await engine.drain(20)
+    assert await stage.pool.fetchval("SELECT count(*) FROM schedule WHERE leased_until > now()") == 0
+    assert await stage.pool.fetchval("SELECT count(*) FROM refresh_attempt") == 1
+    assert await stage.refresh_due() == 2, "it is due for whoever comes next"
+    assert await presented_twice(stage) == {}
+
+
+async def test_a_grant_that_waits_while_an_incident_opens_is_given_back(stage: Stage) -> None:
+    engine = await narrow(stage)
+    incident = replace(NO_TROUBLE, open=True, incident_id=ids.new_id())
+    engine._breakers.saw(PROVIDER, incident)
+    await engine.drain(20)
+    assert await stage.pool.fetchval("SELECT count(*) FROM refresh_attempt") == 1
+    assert await stage.pool.fetchval("SELECT count(*) FROM schedule WHERE leased_until > now()") == 0
+
+
+async def test_no_call_begins_under_a_lease_that_could_end_before_it(stage: Stage) -> None:
+    """The next holder would find the attempt open while the call is under way, and judge it by its silence."""
+    await connected(stage)
+    await stage.make_due(PROVIDER)
+    provider = stage.deps.providers[PROVIDER]
+    (claim,) = await stage.engine._claim(provider.profile, 1, stage.clock.now())
+    await stage.pool.execute("UPDATE schedule SET leased_until = now() + interval '1 second'")
+    assert not await stage.engine._begin(provider, claim)
+    assert await stage.pool.fetchval("SELECT count(*) FROM refresh_attempt") == 0
 
 
 async def test_lost_answer_is_held_until_the_access_token_ends_and_never_presented_again(stage: Stage) -> None:

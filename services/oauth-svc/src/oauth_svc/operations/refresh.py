@@ -232,7 +232,8 @@ class Engine:
     def _slots_of(self, provider: str) -> Slots:
         found = self._slots.get(provider)
         if found is None:
-            found = self._slots[provider] = Slots(provider, self._deps.limits.in_flight)
+            allowed = self._deps.providers[provider].profile.requests_per_s
+            found = self._slots[provider] = Slots(provider, self._deps.limits.in_flight, allowed)
         return found
 
     def _start(self, claim: Claim) -> None:

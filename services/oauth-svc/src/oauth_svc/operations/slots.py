@@ -10,15 +10,17 @@ import asyncio
 
 from oauth_svc import metrics
 
-HELD_PER_SLOT = 3
-"""Claims for each slot: one waits for it, one calls, one is being written."""
+AHEAD_S = 0.1
+"""Grants wait for a slot for as many calls as the provider allows in this time: longer than a claim takes. Their calls
+are counted already, so when slots that hung come free together, the rate is exceeded by no more than that."""
 
 
 class Slots:
     """One provider's."""
 
-    def __init__(self, provider: str, limit: int) -> None:
+    def __init__(self, provider: str, limit: int, requests_per_s: float) -> None:
         self._limit = limit
+        self._ahead = min(limit, int(requests_per_s * AHEAD_S))
         self._free = asyncio.Semaphore(limit)
         self._calling = 0
         self._answered = 0
@@ -29,7 +31,7 @@ class Slots:
     @property
     def room(self) -> int:
         """How many grants may be claimed now."""
-        return min(2 * self._limit + self._answered, HELD_PER_SLOT * self._limit) - self._held
+        return self._limit + self._ahead + min(self._answered, self._limit) - self._held
 
     @property
     def worth_a_claim(self) -> bool:
