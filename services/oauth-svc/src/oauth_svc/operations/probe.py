@@ -18,8 +18,7 @@ from oauth_svc.core import refresh as rules
 from oauth_svc.core.accounts import compare
 from oauth_svc.core.connection import Account, Connection, PlatformAccount
 from oauth_svc.core.errors import Refusal, UnknownConnectionError
-from oauth_svc.core.failure import Failure, Verdict
-from oauth_svc.core.flow import Flow
+from oauth_svc.core.failure import Failure, Verdict, retry_later
 from oauth_svc.core.grant import Secrets, missing_scopes
 from oauth_svc.core.lifecycle import Confirmed, Doubted
 from oauth_svc.core.schedule import retry_at, unit_hash
@@ -101,14 +100,23 @@ async def probe(
         inspection = await provider.inspect(secrets, now)
         accounts = await provider.accounts(secrets)
     except PlatformError as error:
-        if error.failure.refresh_first and may_refresh and provider.profile.flow is not Flow.LASTING:
-            # Only the access token is over; one forced refresh tells about the grant.
-            await engine.refresh_now(connection_id)
-            return await probe(deps, engine, connection_id, detected_by, may_refresh=False)
+        if error.failure.refresh_first and may_refresh and rules.can_renew(provider.profile, secrets):
+            return await _after_refresh(deps, engine, connection, error.failure, detected_by)
         return await _trouble(deps, engine, connection, error.failure, detected_by)
     finding = await _good(deps, provider, connection, inspection, accounts)
     engine.breakers.note_consent(connection, None, now)
     return finding
+
+
+async def _after_refresh(
+    deps: Deps, engine: Engine, connection: Connection, failure: Failure, detected_by: DetectedBy
+) -> Finding:
+    """Only the access token is over; one forced refresh tells about the grant, if it gets an answer."""
+    await engine.refresh_now(connection.connection_id)
+    _, now, _ = await _load(deps, connection.connection_id)
+    if now.status.alive and now.last_refreshed_at == connection.last_refreshed_at:
+        return await _trouble(deps, engine, now, retry_later(failure.code), detected_by)
+    return await probe(deps, engine, connection.connection_id, detected_by, may_refresh=False)
 
 
 async def _load(deps: Deps, connection_id: UUID) -> tuple[Provider, Connection, Secrets | None]:

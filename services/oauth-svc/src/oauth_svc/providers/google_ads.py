@@ -84,9 +84,11 @@ class GoogleAdsProvider(GoogleProvider):
     async def accounts(self, secrets: Secrets) -> tuple[PlatformAccount, ...]:
         """Direct customers, and under each manager its children with the `login_customer_id` that reaches them."""
         body = await self.read(self._request("GET", "/customers:listAccessibleCustomers", secrets))
-        names = body.get("resourceNames")
+        names = body.get("resourceNames", None if body else [])  # an empty list is left out of the answer
+        if not isinstance(names, list):
+            raise PlatformError(retry_later("customers_malformed", unrecognised=True))
         found: dict[str, PlatformAccount] = {}
-        for name in names if isinstance(names, list) else []:
+        for name in names:
             direct = str(name).rpartition("/")[2]
             try:
                 for account in await self._clients(direct, secrets):

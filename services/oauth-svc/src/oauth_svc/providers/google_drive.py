@@ -2,11 +2,11 @@
 
 from common.contracts import RevocationCause, TokenKind
 from oauth_svc.core.connection import PlatformAccount
-from oauth_svc.core.failure import Failure, by_status, lost_access, rate_limited, reauthorize
+from oauth_svc.core.failure import Failure, by_status, lost_access, rate_limited, reauthorize, retry_later
 from oauth_svc.core.flow import Flow, OnUnknown, Profile, RevokeScope
 from oauth_svc.core.grant import Secrets
 
-from .base import believable, json_object
+from .base import PlatformError, believable, json_object
 from .calling import text
 from .google import GoogleProvider
 from .rfc6749 import Client
@@ -49,7 +49,9 @@ class GoogleDriveProvider(GoogleProvider):
         body = await self.read_api(f"{self._api_url}/about?fields=user", secrets.access_token or "")
         user = body.get("user")
         user = user if isinstance(user, dict) else {}
-        external_id = text(user.get("permissionId")) or text(user.get("emailAddress")) or "drive"
+        external_id = text(user.get("permissionId")) or text(user.get("emailAddress"))
+        if external_id is None:
+            raise PlatformError(retry_later("about_malformed", unrecognised=True))
         name = text(user.get("emailAddress")) or text(user.get("displayName")) or external_id
         return (PlatformAccount(external_id, name),)
 

@@ -216,6 +216,8 @@ class Rfc6749Provider(Calling):
         body = json_object(answer)
         if answer.status != 200 or body is None:  # noqa: PLR2004
             raise PlatformError(self.token_failure(answer) if answer.status >= 400 else retry_later("not_json"))  # noqa: PLR2004
+        if not isinstance(body.get("active"), bool):  # required by RFC 7662 section 2.2; its absence proves nothing
+            raise PlatformError(retry_later("introspection_malformed", unrecognised=True))
         return body
 
     def _unreadable(self) -> Failure:

@@ -84,8 +84,8 @@ class StripeProvider(Calling):
 
     async def accounts(self, secrets: Secrets) -> tuple[PlatformAccount, ...]:
         account = await self._account(secrets)
-        external_id = text(account.get("id"))
-        return () if external_id is None else (PlatformAccount(external_id, _name(account) or external_id),)
+        external_id = str(account["id"])
+        return (PlatformAccount(external_id, _name(account) or external_id),)
 
     async def revoke(self, secrets: Secrets) -> None:
         """Acts on the account. 401 `invalid_client` says that it is disconnected already: done."""
@@ -171,13 +171,16 @@ class StripeProvider(Calling):
         return _should_retry(by_status(answer.status, retry_after_s=answer.retry_after_s), answer)
 
     async def _account(self, secrets: Secrets) -> dict[str, Any]:
-        return await self.read(
+        account = await self.read(
             Request(
                 "GET",
                 f"{self._platform.api_url}/account",
                 headers={"Authorization": f"Bearer {secrets.access_token or ''}"},
             )
         )
+        if text(account.get("id")) is None:
+            raise PlatformError(retry_later("account_malformed", unrecognised=True))
+        return account
 
 
 def _should_retry(failure: Failure | None, answer: Answer) -> Failure | None:
