@@ -47,6 +47,23 @@ async def test_refresh_swaps_the_token_and_tells(stage: Stage) -> None:
     assert await stage.refresh_due() == 0, "a second run finds nothing to do"
 
 
+async def test_a_swap_that_extends_nothing_is_no_new_end_to_anybody(stage: Stage) -> None:
+    """Meta tells whole seconds, on its own clock: downstream, another end would be another episode of warnings."""
+    await stage.sim("PUT", "modes/meta", {"exchange_extends": False})
+    person = stage.person()
+    await stage.connect(person)
+    ends = {body["expires_at"] for topic, body in await stage.events() if topic == "token.issued"}
+    stage.clock.advance(timedelta(seconds=0.6))
+    for _ in range(3):
+        await stage.make_due()
+        assert await stage.refresh_due() == 1
+        await stage.probe_all()
+    events = await stage.events()
+    assert [topic for topic, _ in events].count("token.refreshed") == 3
+    ends |= {body["expires_at"] for _, body in events}
+    assert len(ends) == 1
+
+
 async def test_removal_is_learned_by_the_webhook_once(stage: Stage) -> None:
     person = stage.person()
     await stage.connect(person)

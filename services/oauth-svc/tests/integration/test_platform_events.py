@@ -13,7 +13,7 @@ from oauth_svc.operations import probe, reconsent
 from oauth_svc.operations.deps import Limits
 
 if TYPE_CHECKING:
-    from tests.conftest import Person, Stage
+    from tests.conftest import Person, Reply, Stage
 
 GRANTS, WORKSPACES = 24, 4
 CONFIRM = timedelta(minutes=2, seconds=1)
@@ -26,9 +26,21 @@ async def fleet(stage: Stage, provider: str) -> list[Person]:
         key = f"user{number}"
         person = {"key": key, "name": key, "email": f"{key}@platform.example", "accounts": {provider: 1}}
         await stage.sim("POST", "people", person)
-        assert (await stage.connect(people[number % WORKSPACES], provider, key)).status == 302
+        assert (await consented(stage, people[number % WORKSPACES], provider, key)).status == 302
     await stage.events()
     return people
+
+
+async def consented(stage: Stage, person: Person, provider: str, key: str, again: str = "", **query: str) -> Reply:
+    """A consent of this platform user, or the credentials that stand for it (`again`: the next ones)."""
+    if provider == "taboola":
+        pair = {"client_id": f"taboola-{key}{again}", "client_secret": f"secret-{key}{again}"}
+        return await stage.enter(person, provider, pair | query)
+    if provider == "outbrain":
+        login = {"username": f"{key}@platform.example", "password": f"pw-{key}-2026{again}"}
+        await stage.pool.execute("DELETE FROM login_budget")
+        return await stage.enter(person, provider, login | query)
+    return await stage.connect(person, provider, key, (), **query)
 
 
 async def statuses(stage: Stage) -> dict[tuple[str, str | None], int]:
@@ -59,7 +71,9 @@ async def asked_again(stage: Stage, provider: str) -> None:
     await eventually(heard, what="the platform's second word")
 
 
-@pytest.mark.parametrize("provider", ["rfc6749", "meta", "google-ads", "snapchat"])
+@pytest.mark.parametrize(
+    "provider", ["rfc6749", "meta", "google-ads", "google-drive", "snapchat", "taboola", "outbrain"]
+)
 async def test_a_forced_reconsent_is_one_event_and_ends_the_grants_once_it_is_understood(
     stage: Stage, provider: str
 ) -> None:
@@ -92,7 +106,8 @@ async def test_a_forced_reconsent_is_one_event_and_ends_the_grants_once_it_is_un
     assert (await stage.sim("GET", f"ledger?provider={provider}"))["presented_twice"] == {}
 
     again = await stage.connections(people[0])
-    reply = await stage.connect(people[0], provider, "user0", connection_id=again[0]["connection_id"])
+    await stage.sim("POST", "clock", {"advance_s": 7200})
+    reply = await consented(stage, people[0], provider, "user0", "-2", connection_id=again[0]["connection_id"])
     assert "how=reauthorize" in reply.location, "and one click heals, incident or not"
 
 

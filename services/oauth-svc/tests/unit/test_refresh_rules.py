@@ -164,6 +164,35 @@ def test_a_swapped_token_ends_with_the_earlier_of_two_clocks() -> None:
     assert (settled.change.access_expires_at, settled.change.expires_at) == (days[0], days[1])
 
 
+@pytest.mark.parametrize("off_s", [-9.9, -1.0, -0.3, 0.0, 0.7, 9.9])
+def test_an_end_that_a_swap_did_not_move_stays_the_very_same(off_s: float) -> None:
+    """Rounded anew with each answer it would be a new end, and people would be warned of it anew."""
+    swap = replace(PROFILE, flow=Flow.SWAP)
+    end, second_clock = NOW + timedelta(days=13), NOW + timedelta(days=40)
+    told = end + timedelta(seconds=off_s)
+    facts = replace(FACTS, access_expires_at=end, expires_at=end)
+    settled = rules.renewed(swap, facts, answer(expires_at=told, grant_expires_at=second_clock), rotated=False)
+    assert isinstance(settled.change, Refreshed)
+    assert (settled.change.access_expires_at, settled.change.expires_at) == (end, end)
+    by_second = replace(facts, expires_at=second_clock)
+    late = answer(expires_at=NOW + timedelta(days=60), grant_expires_at=second_clock + timedelta(seconds=off_s))
+    settled = rules.renewed(swap, by_second, late, rotated=False)
+    assert isinstance(settled.change, Refreshed)
+    assert settled.change.expires_at == second_clock
+
+
+@pytest.mark.parametrize(("left_s", "moved_s"), [(86_400, 10.1), (86_400, -10.1), (30, 20), (6, 4)])
+def test_an_end_that_moved_is_the_new_one_however_short_the_life(left_s: float, moved_s: float) -> None:
+    swap = replace(PROFILE, flow=Flow.SWAP)
+    told = NOW + timedelta(seconds=left_s)
+    before = told - timedelta(seconds=moved_s)
+    settled = rules.renewed(
+        swap, replace(FACTS, access_expires_at=before, expires_at=before), answer(expires_at=told), rotated=False
+    )
+    assert isinstance(settled.change, Refreshed)
+    assert (settled.change.access_expires_at, settled.change.expires_at) == (told, told)
+
+
 def test_a_swap_that_moves_nothing_is_not_tried_for_ever() -> None:
     swap = replace(PROFILE, flow=Flow.SWAP)
     end = NOW + timedelta(days=60)

@@ -75,6 +75,13 @@ class ExchangeFailedError(Refusal):
     fix = "Start the connection again; the code of a consent is good for one try only."
 
 
+class OurFaultError(Refusal):
+    """The platform refuses Wevion's own client or request."""
+
+    code = "our_fault"
+    fix = "You can do nothing about it and nothing was changed; Wevion's operators are told. Try again later."
+
+
 class NoAccountsError(Refusal):
     """The consent covers no ad account."""
 

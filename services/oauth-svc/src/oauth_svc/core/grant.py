@@ -11,6 +11,9 @@ from typing import Any
 from .errors import UnsafeReturnError
 
 MAX_RETURN_TO = 512
+SAME_END = timedelta(seconds=10)
+"""Ends that differ by more are two."""
+
 MAX_SECRET = 16_384
 """Longest token that is stored, in characters; a longer one is a malformed answer."""
 
@@ -119,6 +122,16 @@ def scope_set(value: object, separator: str = " ") -> frozenset[str] | None:
     if isinstance(value, list) and all(isinstance(part, str | int) for part in value):
         return frozenset(str(part) for part in value)
     return None
+
+
+def same_end(ours: datetime | None, theirs: datetime | None, now: datetime) -> bool:
+    """Whether two tellings are of one end: rounded to seconds, and late by the time that an answer takes.
+
+    The tolerance shrinks with the time that is left, so that a token that lives for seconds can still be renewed.
+    """
+    if ours is None or theirs is None:
+        return ours is theirs
+    return abs(theirs - ours) <= min(SAME_END, abs(theirs - now) / 20)
 
 
 def earliest(*times: datetime | None) -> datetime | None:

@@ -26,12 +26,10 @@ from common.contracts import (
 )
 
 from .connection import DOUBT, Connection
+from .grant import same_end
 
 WARNING_WINDOW = timedelta(days=14)
 """Full expiry nearer than this makes a token `expiring` (T2.11)."""
-
-SAME_END = timedelta(seconds=10)
-"""Ends that differ by less are one end, told in two ways."""
 
 DEGRADED_AFTER = 3
 """Failures in a row before a grant counts as degraded: one wobble moves nothing."""
@@ -323,8 +321,8 @@ def _time_passed(connection: Connection, now: datetime) -> Applied:
 
 
 def _confirmed(connection: Connection, change: Confirmed, now: datetime) -> Applied:
-    expires_at = _moved_end(connection.expires_at, change.expires_at)
-    access = _moved_end(connection.access_expires_at, change.access_expires_at)
+    expires_at = _moved_end(connection.expires_at, change.expires_at, now)
+    access = _moved_end(connection.access_expires_at, change.access_expires_at, now)
     missing = connection.scopes_missing if change.scopes_missing is None else change.scopes_missing
     status = connection.status
     if status is not TokenStatus.DEGRADED or connection.doubted:
@@ -344,11 +342,9 @@ def _confirmed(connection: Connection, change: Confirmed, now: datetime) -> Appl
     return _tell(fresh, ())
 
 
-def _moved_end(ours: datetime | None, theirs: datetime | None) -> datetime | None:
-    """The platform's figure, unless it is ours but for rounding and the time that an answer takes."""
-    if theirs is None or (ours is not None and abs(theirs - ours) <= SAME_END):
-        return ours
-    return theirs
+def _moved_end(ours: datetime | None, theirs: datetime | None, now: datetime) -> datetime | None:
+    """The platform's figure, unless it is silent or means ours."""
+    return ours if theirs is None or same_end(ours, theirs, now) else theirs
 
 
 def _not_after(end: datetime | None, now: datetime) -> datetime:

@@ -4,7 +4,7 @@ The shell brings the outcome and the facts that it re-read under the row's lock;
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from common.contracts import DetectedBy, FailureClass, RevocationCause
 
 from .failure import Failure, Verdict
 from .flow import Flow, OnUnknown, Profile
-from .grant import Secrets, TokenAnswer, earliest
+from .grant import Secrets, TokenAnswer, earliest, same_end
 from .lifecycle import Change, Doubted, RanOut, Refreshed, RefreshFailed, Revoked
 from .reconsent import LAPSE, enforced
 from .schedule import OUR_BUG_PAUSE, refresh_at, retry_at
@@ -83,19 +83,24 @@ def renewed(
     """A token answer arrived.
 
     For a swapped token the access token *is* the grant, so its end is the full expiry, together with whatever
-    second clock was stored with the answer (`grant_expires_at`).
+    second clock was stored with the answer (`grant_expires_at`). An end that a swap did not move stays exactly what it
+    was: rounded anew each time, it would be a new end to everybody who warns of it.
     """
+    access = answer.expires_at
     if profile.flow is Flow.SWAP:
-        full = earliest(answer.expires_at, answer.grant_expires_at)
+        access = facts.access_expires_at if _unmoved(facts, answer) else access
+        full = earliest(access, answer.grant_expires_at)
+        if same_end(facts.expires_at, full, answer.issued_at):
+            full = facts.expires_at
     else:
         full = answer.grant_expires_at or (facts.expires_at if facts.unknown_before == 0 else None)
     at = refresh_at(facts.connection_id, answer.issued_at, answer.expires_at)
-    if profile.flow is Flow.SWAP and at is not None and not _moved(facts.access_expires_at, answer):
+    if profile.flow is Flow.SWAP and at is not None and _unmoved(facts, answer):
         at = _later_swap(facts, answer, at)
     return Settlement(
         state=AttemptState.PROMOTED,
         change=Refreshed(
-            access_expires_at=answer.expires_at,
+            access_expires_at=access,
             expires_at=full,
             rotated=rotated,
             scopes_missing=scopes_missing,
@@ -106,10 +111,8 @@ def renewed(
     )
 
 
-def _moved(before: datetime | None, answer: TokenAnswer) -> bool:
-    if before is None or answer.expires_at is None:
-        return True
-    return answer.expires_at - before > timedelta(seconds=1)
+def _unmoved(facts: Facts, answer: TokenAnswer) -> bool:
+    return answer.expires_at is not None and same_end(facts.access_expires_at, answer.expires_at, answer.issued_at)
 
 
 def _later_swap(facts: Facts, answer: TokenAnswer, at: datetime) -> datetime | None:

@@ -39,6 +39,7 @@ _TITLES: dict[type[errors.Refusal], str] = {
     errors.ConsentDeniedError: "You did not give consent",
     errors.DifferentPlatformUserError: "That was another user of the platform",
     errors.ExchangeFailedError: "The platform did not complete the connection",
+    errors.OurFaultError: "This is on our side",
     errors.NoAccountsError: "No ad account was shared",
     errors.CredentialsRefusedError: "The platform refused these credentials",
     errors.LoginBudgetError: "Too many logins at the platform",

@@ -17,6 +17,7 @@ _STATUS: dict[type[errors.Refusal], int] = {
     errors.ConsentDeniedError: 400,
     errors.DifferentPlatformUserError: 409,
     errors.ExchangeFailedError: 502,
+    errors.OurFaultError: 502,
     errors.NoAccountsError: 409,
     errors.CredentialsRefusedError: 400,
     errors.LoginBudgetError: 429,

@@ -151,6 +151,8 @@ async def enter_credentials(
             metrics.CONNECTS.labels(provider_id, error.failure.verdict.value).inc()
             if error.failure.verdict.only_a_person_helps:
                 raise errors.CredentialsRefusedError from error
+            if error.failure.verdict.pages_operators:
+                raise errors.OurFaultError(f"the platform refuses Wevion itself ({error.failure.code})") from error
             raise errors.ExchangeFailedError(f"the platform did not answer ({error.failure.code})") from error
         return await _store_grant(deps, provider, state, answer, credentials)
 
@@ -224,6 +226,7 @@ _REFUSALS: dict[str, type[errors.Refusal]] = {
     for kind in (
         errors.ConsentDeniedError,
         errors.ExchangeFailedError,
+        errors.OurFaultError,
         errors.DifferentPlatformUserError,
         errors.NoAccountsError,
     )
@@ -265,6 +268,8 @@ async def _exchange(deps: Deps, provider: Provider, state: ConsentState, query: 
     try:
         answer = await provider.exchange(callback, deps.clock.now())
     except PlatformError as error:
+        if error.failure.verdict.pages_operators:
+            raise errors.OurFaultError(f"the platform refuses Wevion itself ({error.failure.code})") from error
         raise errors.ExchangeFailedError(f"the platform did not give a token ({error.failure.code})") from error
     return await _store_grant(deps, provider, state, answer, {})
 
@@ -277,7 +282,7 @@ async def _store_grant(
     credentials: Mapping[str, str],
 ) -> Connected:
     secrets = Secrets(answer.access_token, answer.refresh_token, credentials)
-    inspection = await _inspect(provider, secrets, deps.clock.now())
+    inspection = await _inspect(provider, secrets, answer, deps.clock.now())
     accounts = await _list(provider, secrets)
     now = deps.clock.now()
     async with transaction(deps.pool) as db:
@@ -303,13 +308,19 @@ async def _store_grant(
     return connected
 
 
-async def _inspect(provider: Provider, secrets: Secrets, now: datetime) -> Inspection:
-    """Who granted. Where the platform cannot be asked for now, the token answer alone has to do."""
+async def _inspect(provider: Provider, secrets: Secrets, answer: TokenAnswer, now: datetime) -> Inspection:
+    """Who granted. Where the platform cannot be asked for now, the token answer has to say it: nobody is guessed."""
     try:
         return await provider.inspect(secrets, now)
     except PlatformError as error:
-        if error.failure.verdict.only_a_person_helps or error.failure.verdict.pages_operators:
+        if error.failure.verdict.pages_operators:
+            raise errors.OurFaultError(f"the platform refuses Wevion itself ({error.failure.code})") from error
+        if error.failure.verdict.only_a_person_helps:
             raise errors.ExchangeFailedError(f"the new token does not work ({error.failure.code})") from error
+        if answer.subject is None:
+            raise errors.ExchangeFailedError(
+                f"the platform does not say who gave the consent ({error.failure.code})"
+            ) from error
         return Inspection()
 
 
@@ -340,7 +351,7 @@ async def _target(  # noqa: PLR0917
     found = locked.get(connection_id) if connection_id else None
     if found is None or found.workspace_id != state.workspace_id:
         raise errors.UnknownConnectionError
-    if subject is not None and found.subject != subject and not found.subject.startswith("grant:"):
+    if found.subject != subject and not found.subject.startswith("grant:"):
         raise errors.DifferentPlatformUserError
     return found
 

@@ -1,0 +1,106 @@
+"""Another platform user is never taken silently, and what is our own fault is never put on the user."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from common.testing import eventually
+
+if TYPE_CHECKING:
+    from tests.conftest import Person, Reply, Stage
+
+
+async def taboola(stage: Stage, person: Person, user: str, **more: str) -> Reply:
+    pair = {"client_id": f"taboola-{user}", "client_secret": f"secret-{user}"}
+    return await stage.enter(person, "taboola", pair | more)
+
+
+async def by(stage: Stage, provider: str, person: Person, user: str, **query: str) -> Reply:
+    if provider == "taboola":
+        return await taboola(stage, person, user, **query)
+    return await stage.connect(person, provider, user, (), **query)
+
+
+async def sealed(stage: Stage) -> list[Any]:
+    return [tuple(row) for row in await stage.pool.fetch("SELECT * FROM credential ORDER BY 1")]
+
+
+@pytest.mark.parametrize("provider", ["meta", "google-ads", "tiktok", "snapchat", "taboola", "rfc6749"])
+async def test_another_platform_user_is_asked_about_never_swapped_in(stage: Stage, provider: str) -> None:
+    person = stage.person()
+    assert (await by(stage, provider, person, "avery")).status == 302
+    before, secrets = await stage.connection(person), await sealed(stage)
+    await stage.events()
+    page = await by(stage, provider, person, "jordan", connection_id=before["connection_id"])
+    assert page.status == 409
+    assert "another user of the platform" in page.text
+    assert "Nothing was changed" in page.text
+    assert f'href="/connect/{provider}">Connect as a new connection' in page.text
+    assert "connect_error=different_platform_user" in page.text, "so that the console can say it, too"
+    assert (await stage.connection(person), await sealed(stage), await stage.events()) == (before, secrets, [])
+
+    confirmed = await by(stage, provider, person, "jordan")
+    assert "how=connect" in confirmed.location
+    one, two = await stage.connections(person)
+    assert {c["connection_id"] for c in (one, two)} > {before["connection_id"]}
+    assert {c["status"] for c in (one, two)} == {"active"}
+
+
+@pytest.mark.parametrize("fault", [{"kind": "status", "status": 503}, {"kind": "html"}, {"kind": "malformed"}])
+async def test_a_consent_whose_giver_is_not_known_is_not_taken_for_the_connections_user(
+    stage: Stage, fault: dict[str, Any]
+) -> None:
+    person = stage.person()
+    await stage.connect(person, "meta")
+    before, secrets = await stage.connection(person), await sealed(stage)
+    await stage.events()
+    await stage.sim("POST", "faults", {"provider": "meta", "endpoint": "introspect", **fault})
+    for query in ({"connection_id": before["connection_id"]}, {}):
+        reply = await stage.connect(person, "meta", "jordan", (), **query)
+        assert (reply.status, "who gave the consent" in reply.text) == (502, True)
+    assert (await stage.connection(person), await sealed(stage), await stage.events()) == (before, secrets, [])
+
+
+async def test_a_refused_client_of_ours_pages_operators_and_asks_nothing_of_users(stage: Stage) -> None:
+    """Somebody changed our app's secret at the platform: every refresh fails, and no user can help it."""
+    people = [stage.person() for _ in range(10)]
+    for person in people:
+        await stage.connect(person, "google-ads")
+    await stage.events()
+    (app,) = [a for a in (await stage.sim("GET", "apps"))["apps"] if a["provider"] == "google-ads"]
+    await stage.sim("PUT", f"apps/google-ads/{app['client_id']}", {"client_secret": "changed"})
+    await stage.make_due("google-ads")
+    await stage.refresh_due()
+    await stage.make_due("google-ads")
+    await stage.refresh_due()
+    events = await stage.events()
+    assert {topic for topic, _ in events} <= {"token.refresh_failed", "token.state", "platform.incident"}
+    assert {body["class"] for topic, body in events if topic == "token.refresh_failed"} == {"our_bug"}
+    (incident,) = [body for topic, body in events if topic == "platform.incident"]
+    assert (incident["state"], incident["reason"]) == ("opened", "client")
+    for person in people:
+        connection = await stage.connection(person)
+        assert connection["status"] in ("active", "degraded")
+        assert (connection["fix"], connection["fix_url"]) == (None, None)
+        assert "authorise" not in connection["summary"]
+    account_id = (await stage.connection(people[0]))["accounts"][0]["account_id"]
+    path = f"/api/v1/accounts/{account_id}/access-token"
+    assert (await stage.ask("GET", path, stage.service())).status == 200, "what still works is served"
+    stage.clock.advance(timedelta(hours=2))
+    refused = await stage.ask("GET", path, stage.service())
+    assert (refused.status, refused.json["code"]) == (503, "token_unavailable")
+    assert "fix_url" not in refused.json
+
+    new = await stage.connect(stage.person(), "google-ads", "jordan")
+    assert (new.status, "on our side" in new.text, "operators are told" in new.text) == (502, True, True)
+    await stage.sim("PUT", f"apps/google-ads/{app['client_id']}", {"client_secret": app["client_secret"]})
+
+    async def healed() -> bool:
+        await stage.make_due("google-ads")
+        await stage.refresh_due()
+        return {c["status"] for p in people for c in await stage.connections(p)} == {"active"}
+
+    await eventually(healed)
