@@ -148,12 +148,9 @@ async def enter_credentials(
         try:
             answer = await provider.login(credentials, deps.clock.now())
         except PlatformError as error:
-            metrics.CONNECTS.labels(provider_id, error.failure.verdict.value).inc()
-            if error.failure.verdict.only_a_person_helps:
-                raise errors.CredentialsRefusedError from error
-            if error.failure.verdict.pages_operators:
-                raise errors.OurFaultError(f"the platform refuses Wevion itself ({error.failure.code})") from error
-            raise errors.ExchangeFailedError(f"the platform did not answer ({error.failure.code})") from error
+            refusal = _refusal(error, errors.CredentialsRefusedError())
+            metrics.CONNECTS.labels(provider_id, refusal.code).inc()
+            raise refusal from error
         return await _store_grant(deps, provider, state, answer, credentials)
 
     return await shield.run(work())
@@ -268,10 +265,18 @@ async def _exchange(deps: Deps, provider: Provider, state: ConsentState, query: 
     try:
         answer = await provider.exchange(callback, deps.clock.now())
     except PlatformError as error:
-        if error.failure.verdict.pages_operators:
-            raise errors.OurFaultError(f"the platform refuses Wevion itself ({error.failure.code})") from error
-        raise errors.ExchangeFailedError(f"the platform did not give a token ({error.failure.code})") from error
+        raise _refusal(error) from error
     return await _store_grant(deps, provider, state, answer, {})
+
+
+def _refusal(error: PlatformError, only_a_person_helps: errors.Refusal | None = None) -> errors.Refusal:
+    """What a person is told when the platform gave no working token: what helps depends on whose fault it is."""
+    verdict, code = error.failure.verdict, error.failure.code
+    if verdict.pages_operators:
+        return errors.OurFaultError(f"The platform refuses Wevion itself ({code}).")
+    if verdict.only_a_person_helps and only_a_person_helps is not None:
+        return only_a_person_helps
+    return errors.ExchangeFailedError(f"The platform gave no working token ({code}).")
 
 
 async def _store_grant(
@@ -313,13 +318,11 @@ async def _inspect(provider: Provider, secrets: Secrets, answer: TokenAnswer, no
     try:
         return await provider.inspect(secrets, now)
     except PlatformError as error:
-        if error.failure.verdict.pages_operators:
-            raise errors.OurFaultError(f"the platform refuses Wevion itself ({error.failure.code})") from error
-        if error.failure.verdict.only_a_person_helps:
-            raise errors.ExchangeFailedError(f"the new token does not work ({error.failure.code})") from error
+        if error.failure.verdict.only_a_person_helps or error.failure.verdict.pages_operators:
+            raise _refusal(error) from error
         if answer.subject is None:
             raise errors.ExchangeFailedError(
-                f"the platform does not say who gave the consent ({error.failure.code})"
+                f"The platform does not say who gave the consent ({error.failure.code})."
             ) from error
         return Inspection()
 
@@ -330,7 +333,7 @@ async def _list(provider: Provider, secrets: Secrets) -> tuple[PlatformAccount, 
         return await provider.accounts(secrets)
     except PlatformError as error:
         if error.failure.verdict.only_a_person_helps:
-            raise errors.ExchangeFailedError(f"the new token does not work ({error.failure.code})") from error
+            raise _refusal(error) from error
         return None
 
 
