@@ -1,0 +1,179 @@
+"""Outgoing calls: once, in time, to public addresses only, without redirects, and never more than fits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from oauth_svc.providers.wire import BODY_LIMIT, Answer, GuardedResolver, NoAnswerError, Request, Wire, is_public
+
+
+@dataclass
+class Peer:
+    """A server that does what a platform, or somebody in its place, may do."""
+
+    url: str = ""
+    host: str = ""
+    calls: list[str] = field(default_factory=list)
+    release: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@pytest.fixture
+async def peer() -> AsyncIterator[Peer]:
+    found = Peer()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        found.calls.append(request.path)
+        match request.path:
+            case "/redirect":
+                raise web.HTTPFound(f"{found.url}/elsewhere")
+            case "/long":
+                return web.Response(body=b"x" * (BODY_LIMIT + 1))
+            case "/endless":
+                response = web.StreamResponse()
+                await response.prepare(request)
+                for _ in range(64):
+                    await response.write(b"x" * (BODY_LIMIT // 16))
+                return response
+            case "/hang":
+                await found.release.wait()
+            case "/late":  # the headers come at once, the body never
+                response = web.StreamResponse()
+                await response.prepare(request)
+                await found.release.wait()
+                return response
+            case "/cut":
+                response = web.StreamResponse(headers={"Content-Length": "100"})
+                await response.prepare(request)
+                await response.write(b"half")
+                assert request.transport is not None
+                request.transport.close()
+                return response
+            case "/cookie":
+                return web.Response(text=request.headers.get("Cookie", ""), headers={"Set-Cookie": "a=b"})
+        return web.json_response({"ok": True})
+
+    app = web.Application()
+    app.router.add_route("*", "/{tail:.*}", answer)
+    server = TestServer(app)
+    await server.start_server()
+    found.host = f"{server.host}:{server.port}"
+    found.url = f"http://{found.host}"
+    yield found
+    found.release.set()
+    await server.close()
+
+
+async def send(peer: Peer, path: str, *, allowed: bool = True, timeout_s: float = 5.0) -> Answer:
+    wire = Wire(allowed_private=frozenset({peer.host}) if allowed else frozenset(), total_timeout_s=timeout_s)
+    try:
+        return await wire.send(Request("POST", peer.url + path, form={"refresh_token": "rt"}))
+    finally:
+        await wire.close()
+
+
+async def test_an_answer_comes_back_whole(peer: Peer) -> None:
+    answer = await send(peer, "/token")
+    assert (answer.status, answer.body) == (200, b'{"ok": true}')
+    assert "rt" not in repr(Request("POST", peer.url, form={"refresh_token": "rt"}, headers={"Authorization": "rt"}))
+
+
+async def test_redirects_are_answers_and_are_not_followed(peer: Peer) -> None:
+    assert (await send(peer, "/redirect")).status == 302
+    assert peer.calls == ["/redirect"]
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("/hang", "timeout"),
+        ("/late", "timeout"),
+        ("/long", "answer_too_long"),
+        ("/endless", "answer_too_long"),
+        ("/cut", "cut_off"),
+    ],
+)
+async def test_what_does_not_come_in_time_or_whole_is_no_answer_and_is_not_asked_again(
+    peer: Peer, path: str, code: str
+) -> None:
+    with pytest.raises(NoAnswerError, match=code) as caught:
+        await send(peer, path, timeout_s=1.0)
+    assert caught.value.sent, "it may have acted"
+    assert peer.calls == [path]
+
+
+async def test_nothing_listens(peer: Peer) -> None:
+    wire = Wire(allowed_private=frozenset({"127.0.0.1:9"}), total_timeout_s=2)
+    with pytest.raises(NoAnswerError, match="no_connection") as caught:
+        await wire.send(Request("GET", "http://127.0.0.1:9/"))
+    assert not caught.value.sent, "it never left, so it may be repeated"
+    await wire.close()
+
+
+async def test_cookies_are_not_kept(peer: Peer) -> None:
+    wire = Wire(allowed_private=frozenset({peer.host}))
+    for _ in range(2):
+        assert (await wire.send(Request("GET", f"{peer.url}/cookie"))).body == b""
+    await wire.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:{port}/",
+        "https://127.0.0.1:{port}/",
+        "https://localhost:{port}/",
+        "http://169.254.169.254/latest/meta-data/",
+        "https://169.254.169.254/",
+        "https://10.0.0.1/",
+        "https://192.168.1.1/",
+        "https://[::1]:{port}/",
+        "https://[fd00::1]/",
+        "https://[::ffff:127.0.0.1]:{port}/",
+        "https://0.0.0.0:{port}/",
+        "http://example.com/",
+        "ftp://example.com/",
+        "file:///etc/passwd",
+    ],
+)
+async def test_private_addresses_and_plain_http_are_refused_before_anything_is_sent(peer: Peer, url: str) -> None:
+    """Whoever may write a URL into the settings may not reach what is behind the firewall with it."""
+    wire = Wire(total_timeout_s=2)
+    with pytest.raises(NoAnswerError) as caught:
+        await wire.send(Request("GET", url.format(port=peer.host.rpartition(":")[2])))
+    by_name = "localhost" in url  # refused by the resolver; see below
+    assert caught.value.code in ({"no_connection"} if by_name else {"blocked_address", "insecure_url"})
+    assert not caught.value.sent
+    assert peer.calls == []
+    await wire.close()
+
+
+async def test_only_the_very_host_and_port_that_the_settings_name_is_allowed(peer: Peer) -> None:
+    with pytest.raises(NoAnswerError):
+        await send(peer, "/token", allowed=False)
+    other = Wire(allowed_private=frozenset({"127.0.0.1:1"}))
+    with pytest.raises(NoAnswerError):
+        await other.send(Request("GET", f"{peer.url}/"))
+    await other.close()
+    assert peer.calls == []
+
+
+async def test_a_name_that_leads_to_a_private_address_is_refused() -> None:
+    resolver = GuardedResolver(frozenset())
+    with pytest.raises(OSError, match="private address"):
+        await resolver.resolve("localhost", 443)
+    assert await GuardedResolver(frozenset({"localhost:443"})).resolve("localhost", 443)
+    await resolver.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [("93.184.215.14", True), ("2606:2800:21f::1", True), ("fe80::1%eth0", False), ("100.64.0.1", False)],
+)
+def test_what_is_public(address: str, public: bool) -> None:
+    assert is_public(address) is public
