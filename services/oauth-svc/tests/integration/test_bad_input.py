@@ -58,6 +58,45 @@ async def test_doubled_callback_is_one_exchange(stage: Stage) -> None:
     assert [e["operation"] for e in entries].count("code") == 1
 
 
+@pytest.mark.parametrize("provider", ["meta", "google-ads", "tiktok", "snapchat", "stripe", "rfc6749"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "html"},
+        {"kind": "malformed"},
+        {"kind": "hang"},
+        {"kind": "reset_after_answer"},
+        {"kind": "status", "status": 200, "body": "[]"},
+        {"kind": "status", "status": 200, "body": '{"access_token": ' + "[" * 5000},
+    ],
+    ids=lambda fault: f"{fault['kind']} {fault.get('body', '')[:2]}",
+)
+async def test_whatever_comes_for_a_code_is_a_clear_no_and_the_code_is_sent_once(
+    stage: Stage, provider: str, fault: dict[str, Any]
+) -> None:
+    person = stage.person(role="owner")
+    back = await stage.agree(await stage.consent_url(person, provider), ("user", "avery"))
+    await stage.sim("POST", "faults", {"provider": provider, "endpoint": "token", **fault})
+    path = f"/connect/{provider}/callback"
+    for _ in range(2):
+        reply = await stage.ask("GET", path, person.headers, params=back)
+        assert (reply.status, "did not complete the connection" in reply.text) == (502, True), reply.text
+    standing = (await stage.sim("GET", "faults"))["faults"]
+    assert [f["hits"] for f in standing] == [1], "not once more, whoever asks"
+    assert await rows(stage) == (0, 0)
+    await stage.sim("DELETE", "faults")
+    assert (await stage.connect(person, provider)).status == 302, "and starting again works"
+
+
+async def test_a_code_that_was_used_elsewhere_is_a_clear_no(stage: Stage) -> None:
+    person, thief = stage.person(), stage.person()
+    back = await stage.agree(await stage.consent_url(person, "rfc6749"), ("user", "avery"))
+    own = await stage.agree(await stage.consent_url(thief, "rfc6749"), ("user", "jordan"))
+    stolen = await stage.ask("GET", "/connect/rfc6749/callback", thief.headers, params=own | {"code": back["code"]})
+    assert stolen.status == 502, "the code is bound to the verifier of the browser that it was given to"
+    assert await rows(stage) == (0, 0)
+
+
 async def test_an_expired_state_and_a_denied_consent_say_so(stage: Stage) -> None:
     person = stage.person()
     back = await stage.agree(await stage.consent_url(person), ("user", "avery"))

@@ -282,3 +282,52 @@ async def test_platform_outage_is_one_incident_and_recovers_by_a_canary(stage: S
     events = await stage.events()
     states = [body["state"] for topic, body in events if topic == "platform.incident"]
     assert states == ["closed"]
+
+
+async def waits_s(stage: Stage) -> float:
+    found: float = await stage.pool.fetchval("SELECT extract(epoch FROM refresh_at - now())::float8 FROM schedule")
+    return found
+
+
+async def failed_often(stage: Stage) -> Person:
+    """A connection deep in its back-off."""
+    person = await connected(stage)
+    await stage.sim("POST", "faults", {"provider": PROVIDER, "endpoint": "token", "kind": "status", "status": 503})
+    for _ in range(8):
+        await stage.make_due(PROVIDER)
+        await stage.refresh_due()
+    await stage.sim("DELETE", "faults")
+    assert await waits_s(stage) > 300
+    await stage.events()
+    return person
+
+
+async def test_backoff_survives_restart(stage: Stage) -> None:
+    await failed_often(stage)
+    restarted = Engine(stage.deps, Breakers(stage.deps))
+    assert (await restarted.sweep()).claimed == 0
+    assert await waits_s(stage) > 300
+    assert await stage.pool.fetchval("SELECT attempt FROM schedule") == 8
+
+
+async def test_retry_now_passes_the_backoff(stage: Stage) -> None:
+    person = await failed_often(stage)
+    connection = await stage.connection(person)
+    assert connection["status"] == "degraded"
+    path = f"/api/v1/connections/{connection['connection_id']}/refresh"
+    reply = await stage.ask("POST", path, person.headers)
+    assert (reply.status, reply.json["status"], reply.json["last_failure"]) == (200, "active", None)
+    assert await stage.pool.fetchval("SELECT attempt FROM schedule") == 0
+
+
+async def test_reauthorised_is_tried_at_once(stage: Stage) -> None:
+    """A new consent is not punished for what the old one went through."""
+    person = await failed_often(stage)
+    connection = await stage.connection(person)
+    reply = await stage.connect(person, PROVIDER, connection_id=connection["connection_id"])
+    assert "how=reauthorize" in reply.location
+    assert (await stage.connection(person))["status"] == "active"
+    assert await stage.pool.fetchval("SELECT attempt FROM schedule") == 0
+    await stage.make_due(PROVIDER)
+    assert await stage.refresh_due() == 1
+    assert await presented_twice(stage) == {}

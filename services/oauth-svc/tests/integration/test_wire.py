@@ -24,7 +24,7 @@ class Peer:
 
 
 @pytest.fixture
-async def peer() -> AsyncIterator[Peer]:
+async def peer() -> AsyncIterator[Peer]:  # noqa: C901 - one branch per misbehaviour
     found = Peer()
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -54,6 +54,9 @@ async def peer() -> AsyncIterator[Peer]:
                 assert request.transport is not None
                 request.transport.close()
                 return response
+            case "/gone":
+                assert request.transport is not None
+                request.transport.close()
             case "/cookie":
                 return web.Response(text=request.headers.get("Cookie", ""), headers={"Set-Cookie": "a=b"})
         return web.json_response({"ok": True})
@@ -105,6 +108,19 @@ async def test_what_does_not_come_in_time_or_whole_is_no_answer_and_is_not_asked
         await send(peer, path, timeout_s=1.0)
     assert caught.value.sent, "it may have acted"
     assert peer.calls == [path]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
+async def test_a_disconnect_is_no_answer_and_no_layer_sends_it_again(peer: Peer, method: str) -> None:
+    """HTTP calls a GET idempotent; Meta exchanges codes with one, and Outbrain counts logins made with one."""
+    wire = Wire(allowed_private=frozenset({peer.host}))
+    await wire.send(Request(method, f"{peer.url}/token"))
+    for _ in range(2):  # on a socket that was used before, and on a new one
+        with pytest.raises(NoAnswerError, match="no_answer") as caught:
+            await wire.send(Request(method, f"{peer.url}/gone"))
+        assert caught.value.sent
+    await wire.close()
+    assert peer.calls == ["/token", "/gone", "/gone"]
 
 
 async def test_nothing_listens(peer: Peer) -> None:

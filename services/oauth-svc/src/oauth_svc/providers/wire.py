@@ -1,7 +1,8 @@
 """Outgoing calls: own connector per provider, a total deadline, no redirects, a body limit, no private addresses.
 
-No layer below or above repeats a request: aiohttp does not retry a POST, and nothing here does. Sockets are kept
-only briefly, because a stale one would turn a plain refusal into an unknown outcome.
+No layer below or above repeats a request. aiohttp repeats a GET and a DELETE after a disconnect, so it is kept from
+that: Meta's code exchange and Outbrain's login are GETs. Sockets are kept only briefly, because a stale one would turn
+a plain refusal into an unknown outcome.
 """
 
 import asyncio
@@ -83,6 +84,16 @@ class GuardedResolver(AbstractResolver):
         await self._inner.close()
 
 
+async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Turn a disconnect into an error that aiohttp does not answer by sending the request again."""
+    try:
+        return await handler(request)
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
+        raise  # it never left
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise aiohttp.ClientConnectionError("disconnected") from error
+
+
 def is_public(address: str) -> bool:
     return ipaddress.ip_address(address.partition("%")[0]).is_global
 
@@ -122,6 +133,7 @@ class Wire:
                     data=data,
                     json=request.json,
                     allow_redirects=False,
+                    middlewares=() if request.method == "POST" else (_once,),
                 ) as response:
                     started = True
                     body = await response.content.read(BODY_LIMIT + 1)
