@@ -497,6 +497,29 @@ async def test_webhooks_end_the_grant_at_once(stage: Stage) -> None:
         assert [topic for topic, _ in await stage.events()] == ["token.revoked", "token.state"]
 
 
+async def test_a_deletion_request_ends_the_grant_and_forgets_its_credential(stage: Stage) -> None:
+    """Meta sends it to the same address; it shows the person where to look, and a code."""
+    app_id = "100000000000001"
+    hook = f"{stage.url}/webhooks/meta"
+    await stage.sim("PUT", f"apps/meta/{app_id}", {"webhook_url": hook, "data_deletion_url": hook})
+    person = await connected(stage, PLATFORMS[0])
+    await stage.sim("POST", "grants/meta/avery/revoke", {"cause": "user_revoked", "data_deletion": True})
+
+    async def answered() -> bool:
+        sent = (await stage.sim("GET", "webhooks?provider=meta"))["deliveries"]
+        return {(s["kind"], s["status"]) for s in sent} == {("deauthorize", 200), ("data_deletion", 200)}
+
+    await eventually(answered)
+    assert (await stage.connection(person))["status"] == "revoked"
+    assert await stage.pool.fetchval("SELECT count(*) FROM credential") == 0
+    (sent,) = (await stage.sim("GET", "webhooks?provider=meta&kind=data_deletion"))["deliveries"]
+    again = await stage.ask("POST", "/webhooks/meta", data=sent["body"])
+    assert (again.status, len(again.json["confirmation_code"])) == (200, 20)
+    assert again.json["url"].endswith("/connections")
+    assert (await connect(stage, PLATFORMS[0], person)).status == 302, "and a new consent brings it back"
+    assert (await stage.connection(person))["status"] == "active"
+
+
 async def test_a_refused_access_token_proves_nothing_while_the_token_url_is_away(stage: Stage) -> None:
     """The access token is over, and asking for a new one gets no answer: that is an outage, not the grant's end."""
     for provider in ("google-ads", "snapchat", "taboola", "rfc6749", "outbrain"):

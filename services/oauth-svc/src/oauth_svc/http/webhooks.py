@@ -1,5 +1,7 @@
 """`POST /webhooks/{provider}`: signed by the platform, verified on the raw bytes, answered fast."""
 
+import hashlib
+
 from aiohttp import web
 from pydantic import BaseModel, Field
 
@@ -19,9 +21,14 @@ class ProviderPath(BaseModel):
 
 
 class Taken(BaseModel):
-    """The message was taken. How many connections it ended is nobody's business outside."""
+    """The message was taken. How many connections it ended is nobody's business outside.
+
+    `url` and `confirmation_code` are what Meta shows to a person who asks for the deletion of their data.
+    """
 
     received: bool = True
+    url: str
+    confirmation_code: str
 
 
 def routes(deps: Deps) -> Routes:
@@ -44,6 +51,7 @@ def routes(deps: Deps) -> Routes:
             raise Problem(403, "webhook_refused", detail=f"The message is not believed: {refused}.") from refused
         except UnknownProviderError as unknown:
             raise Problem(404, unknown.code, detail=str(unknown)) from unknown
-        return Taken()
+        code = hashlib.sha256(body).hexdigest()[:20]
+        return Taken(url=f"{deps.public_url}/connections", confirmation_code=code)
 
     return r
