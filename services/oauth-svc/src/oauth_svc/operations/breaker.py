@@ -188,5 +188,6 @@ class Breakers:
 
 async def _release_doubts(db: store.Db, provider: str, now: datetime) -> None:
     """Doubts that proved nothing: each grant is refreshed or probed anew, and that word counts."""
-    released = [doubt.connection_id for doubt in await store.doubts.take(db, provider)]
-    await store.schedule.look_at_now(db, released, now)
+    doubted = await store.doubts.of_provider(db, provider)
+    await store.schedule.look_at_now(db, doubted, now)  # locks in the order of a settlement: schedule, then doubt
+    await store.doubts.drop(db, doubted)

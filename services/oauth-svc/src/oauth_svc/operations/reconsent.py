@@ -16,7 +16,7 @@ from oauth_svc.core.flow import Flow, OnUnknown, Profile
 from oauth_svc.core.lifecycle import Change, Recaused
 from oauth_svc.core.reconsent import Finding, Word, weigh
 from oauth_svc.providers.base import PlatformError
-from oauth_svc.store.doubts import Doubt, Standing
+from oauth_svc.store.doubts import Standing
 
 from . import probe, tokens
 from .deps import Deps
@@ -60,16 +60,17 @@ async def _enforce(deps: Deps, engine: Engine, standing: Standing, now: datetime
     provider, since = standing.provider, standing.since or now
     async with transaction(deps.pool, timeout_s=60) as db:
         before = await store.connections.ended_since(db, provider, since - deps.limits.evidence_window)
-        if not await engine.breakers.close_in(db, provider, now, affected=standing.doubts + len(before)):
+        doubted = await store.doubts.of_provider(db, provider)
+        await store.connections.lock(db, [*before, *doubted])  # before the breaker's row, as a settlement does
+        if not await engine.breakers.close_in(db, provider, now, affected=len(doubted) + len(before)):
             return  # another replica was faster
-        doubts = await store.doubts.take(db, provider)
         await store.health.mark_reconsent(db, provider, since)
         recaused: dict[UUID, Change] = {key: Recaused(RevocationCause.PLATFORM_ENFORCED) for key in before}
-        await _end(db, doubts, now, others=recaused, forced=True)
+        ended = await _end(db, doubted, now, others=recaused, forced=True)
         await store.schedule.probe_all_since(db, provider, since, now)
     deps.poke_relay()
     await engine.breakers.look(provider)
-    log.error("forced_reconsent", provider=provider, ended=len(doubts), recaused=len(before))
+    log.error("forced_reconsent", provider=provider, ended=ended, recaused=len(before))
 
 
 async def _believe_each(deps: Deps, engine: Engine, standing: Standing, now: datetime) -> None:
@@ -77,29 +78,33 @@ async def _believe_each(deps: Deps, engine: Engine, standing: Standing, now: dat
     if now - standing.newest < ORPHANED:
         return
     async with transaction(deps.pool) as db:
-        await _end(db, await store.doubts.take(db, standing.provider, told=True), now)
+        await _end(db, await store.doubts.of_provider(db, standing.provider, told=True), now)
     deps.poke_relay()
     await _ask_again(deps, engine, standing.provider, now)
 
 
 async def _end(
     db: store.Db,
-    doubts: Sequence[Doubt],
+    doubted: Sequence[UUID],
     now: datetime,
     *,
     others: Mapping[UUID, Change] | None = None,
     forced: bool = False,
-) -> None:
-    """End those that are still doubted: the platform's word is believed. Those that were found alive go on."""
+) -> int:
+    """End those that are still doubted: the platform's word is believed. Those that were found alive go on.
+
+    The connections are locked before their doubts are taken, in the order of every settlement.
+    """
     changes = dict(others or {})
-    locked = await store.connections.lock(db, [*changes, *(doubt.connection_id for doubt in doubts)])
-    for doubt in doubts:
+    locked = await store.connections.lock(db, [*changes, *doubted])
+    for doubt in await store.doubts.take(db, doubted):
         if locked[doubt.connection_id].doubted:
             failure = reauthorize(doubt.code, doubt.cause)
             change = rules.ended(failure, doubt.detected_by, in_reconsent=forced)
             if change is not None:
                 changes[doubt.connection_id] = change
     await tokens.change(db, locked, changes, now)
+    return len(changes) - len(others or {})
 
 
 async def _ask_again(deps: Deps, engine: Engine, provider: str, now: datetime) -> None:

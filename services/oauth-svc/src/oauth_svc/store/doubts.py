@@ -88,16 +88,20 @@ async def say(db: Db, connection_ids: Sequence[UUID], word: str) -> None:
     await db.execute("UPDATE doubt SET word = $2 WHERE connection_id = ANY($1)", list(connection_ids), word)
 
 
-async def take(db: Db, provider: str, *, told: bool = False) -> list[Doubt]:
-    """Every doubt about this provider's grants, to be settled by the caller's transaction.
-
-    `told`: only those about which the platform has said a second word.
-    """
+async def of_provider(db: Db, provider: str, *, told: bool = False) -> list[UUID]:
+    """The doubted grants of a provider; `told`: only those about which the platform has said a second word."""
     rows = await db.fetch(
-        """DELETE FROM doubt WHERE provider = $1 AND (word IS NOT NULL OR NOT $2)
+        "SELECT connection_id FROM doubt WHERE provider = $1 AND (word IS NOT NULL OR NOT $2)", provider, told
+    )
+    return [row["connection_id"] for row in rows]
+
+
+async def take(db: Db, connection_ids: Sequence[UUID]) -> list[Doubt]:
+    """Take the doubts about grants that this transaction has locked, to settle them."""
+    rows = await db.fetch(
+        """DELETE FROM doubt WHERE connection_id = ANY($1)
            RETURNING connection_id, provider, cause, detected_by, code""",
-        provider,
-        told,
+        list(connection_ids),
     )
     return [
         Doubt(
