@@ -102,6 +102,17 @@ def test_a_test_that_looks_at_the_edge_kills_what_another_lets_live(tree: Path) 
     assert (tree / CORE / "rule.py").read_text() == RULE, "mutants live in a copy"
 
 
+def test_a_mutant_that_never_ends_is_killed(
+    tree: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mutants, "LEAST_CPU_S", 1)
+    monkeypatch.setattr(mutants, "PATIENCE", 1)
+    copy = mutants.Copy(tree, "tiny-svc", tmp_path_factory.mktemp("copy"))
+    copy.warm_up()
+    endless = RULE.replace("return", "while True:\n        pass\n    return")
+    assert copy.kills(mutants.Mutant(copy.core / "rule.py", "core/None", RULE, endless))
+
+
 def test_a_suite_that_fails_before_anything_is_mutated_proves_nothing(tree: Path) -> None:
     (tree / "services/tiny-svc/tests/unit/test_rule.py").write_text("def test_it():\n    assert False\n")
     with pytest.raises(mutants.CannotStart, match="have to be there and pass"):
