@@ -44,7 +44,7 @@ def _essence(tree: ast.Module) -> str:
 
 
 class _Essence(ast.NodeTransformer):
-    """Takes away what is there for the type checker: annotations, names for unions, `*` and `/`, promises."""
+    """Takes away what is there for the type checker: annotations, unions, protocols, `*` and `/`, promises."""
 
     def visit_Module(self, node: ast.Module) -> ast.Module:
         for statement in node.body:
@@ -76,6 +76,8 @@ class _Essence(ast.NodeTransformer):
         return node
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
+        if any(isinstance(base, ast.Name) and base.id == "Protocol" for base in node.bases):
+            node.body = []
         for each in node.decorator_list:
             if isinstance(each, ast.Call) and isinstance(each.func, ast.Name) and each.func.id == "dataclass":
                 each.keywords = [keyword for keyword in each.keywords if keyword.arg not in DATACLASS_PROMISES]

@@ -42,6 +42,8 @@ def test_the_edge() -> None:
         ("def f(a, *, b=1): pass", "def f(a, *, b=2): pass", None),
         ("Change = Began | Ended", "Change = Began << Ended", "only types differ"),
         ("ALL = FEW | MANY", "ALL = FEW & MANY", None),
+        ("class A(Protocol): a = 1", "class A(Protocol): a = 2", "only types differ"),
+        ("class A(Base): a = 1", "class A(Base): a = 2", None),
         ("@dataclass(slots=True)\nclass A: a: int", "@dataclass(slots=False)\nclass A: a: int", "only types differ"),
         ("@dataclass(order=True)\nclass A: a: int", "@dataclass(order=False)\nclass A: a: int", None),
         ("@dataclass(slots=True)\nclass A: a: int", "class A: a: int", None),
