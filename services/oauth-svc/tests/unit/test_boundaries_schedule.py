@@ -36,6 +36,12 @@ def test_enough_of_the_life_is_left_to_try_again(life: timedelta) -> None:
     assert max(share_of(life)) < 0.72
 
 
+def test_the_hash_says_how_far_from_the_middle() -> None:
+    """A plan that is made again, here or on another replica, is the same plan."""
+    hashed = unit_hash(GRANT, NOW.isoformat())
+    assert refresh_at(GRANT, NOW, NOW + HOUR) == NOW + HOUR * (2 / 3 + (2 * hashed - 1) * 0.05)
+
+
 @pytest.mark.parametrize("life", [timedelta(0), -HOUR])
 def test_what_has_ended_is_due_at_once(life: timedelta) -> None:
     assert refresh_at(GRANT, NOW, NOW + life) == NOW

@@ -262,6 +262,23 @@ def test_what_the_others_mean(given: dict[str, Any], provider: str, problem: Pro
     assert (found.provider, found.problem, found.weight) == (provider, problem, weight)
 
 
+@pytest.mark.parametrize("body", [{"http_status": 401}, {"message": "no"}, {"http_status": "401", "message": "no"}])
+def test_half_of_a_shape_is_nobodys(body: dict[str, Any]) -> None:
+    assert seen(body=body) == []
+
+
+@pytest.mark.parametrize("text", ["telegram: chat not found", "the bot was kicked"])
+def test_telegrams_texts_are_read_where_it_or_its_bot_is_named(text: str) -> None:
+    (found,) = seen(text=text)
+    assert (found.provider, found.problem) == ("telegram", P.NEW_LINK)
+    assert seen(text="chat not found") == []
+
+
+def test_a_provider_that_was_added_by_settings_is_a_platform() -> None:
+    for provider in ("acme", "wevionads", "zeta"):
+        assert platforms.kind_of(provider) is AD
+
+
 def test_a_quota_of_drive_is_not_taken_for_one_of_ads() -> None:
     assert seen(text="resource_exhausted", provider="google-drive") == []
 
