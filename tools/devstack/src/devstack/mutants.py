@@ -37,10 +37,11 @@ from devstack.terminal import Say, table
 MUST_KILL: Final = 0.9
 FOLDERS: Final = ("unit", "contract")
 #: A mutant may loop for ever, or count to 2**60 in a list. Bounds are of processor time and memory, which a busy
-#: machine does not change; one that waits for ever is ended by pytest's own timeout.
+#: machine does not change; one that waits for ever is ended by pytest's timeout, which counts minutes on the wall.
 PATIENCE: Final = 10
 LEAST_CPU_S: Final = 10
 MEMORY_BYTES: Final = 4 << 30
+WAITS_S: Final = 900
 PROGRESS_EVERY: Final = 25
 
 
@@ -116,10 +117,10 @@ class Copy:
         self._forks = multiprocessing.get_context("fork")
 
     def warm_up(self) -> float:
-        """Runs the tests on the code as it is, and imports here what they imported from elsewhere; gives the seconds.
+        """Runs the tests on the code as it is, and imports here what they imported from elsewhere.
 
-        Raises `CannotStart` if they fail, all together or only those that name one module: then every mutant would
-        seem to be killed.
+        Returns the processor seconds that one run takes. Raises `CannotStart` if they fail, all together or only
+        those that name one module: then every mutant would seem to be killed.
         """
         self._must_pass(self._tests)
         for name in json.loads(self._imported.read_text()):
@@ -130,9 +131,10 @@ class Copy:
             shutil.rmtree(cache)
         self._warm = True
         gc.freeze()  # pytest collects garbage twice a run, and would look at everything that is imported here
-        began = time.monotonic()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         self._must_pass(self._tests)
-        seconds = time.monotonic() - began
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         self._cpu_s = max(LEAST_CPU_S, int(PATIENCE * seconds))
         for module in self.core.rglob("*.py"):
             if near := self._near(module):
@@ -183,7 +185,7 @@ class Copy:
             "mutants", derandomize=True, database=None, deadline=None, phases=(Phase.explicit, Phase.generate)
         )
         settings.load_profile("mutants")
-        options = ["-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "--assert=plain"]
+        options = ["-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "--assert=plain", f"--timeout={WAITS_S}"]
         status = pytest.main([*options, "-c", str(self.folder / "pyproject.toml"), *map(str, tests)])
         if not self._warm:
             self._imported.write_text(json.dumps(_imported_from_elsewhere(self.folder)))
@@ -211,7 +213,7 @@ def run(root: Path, service: str, sample: str, seed: int, out: Say) -> int:
         seconds = copy.warm_up()
         left_out = ", ".join(f"{count} {reason}" for reason, count in sorted(drawn.left_out.items()))
         out(f"{service}: {len(drawn.mutants)} mutants of {drawn.possible} possible, seed {seed}")
-        out(f"  left out while drawing: {left_out or 'none'}; {seconds:.1f} s a run of the tests")
+        out(f"  left out while drawing: {left_out or 'none'}; {seconds:.1f} s of processor a run of the tests")
         killed = _try_all(copy, drawn.mutants, out)
         return report(copy.core, drawn.mutants, killed, out)
 
