@@ -24,7 +24,7 @@ SE, AD, IN, TG = TokenKind.SESSION, TokenKind.PLATFORM_OAUTH, TokenKind.INTEGRAT
         ("{", {}),
         ("no braces", {}),
         ('{"a": }', {}),
-        ('x{"a": {"b": 2}}', {"a": {"b": 2}}),
+        ('x{"a": {"b": 2}}y', {"a": {"b": 2}}),
         ([{"a": 1}, {"b": 2}], {"a": 1}),
         ([], {}),
         (7, {}),
@@ -242,6 +242,8 @@ def test_snapchat_says_nothing_with_another_status(status: int | None) -> None:
 @pytest.mark.parametrize(
     ("given", "provider", "problem", "weight"),
     [
+        ({"text": "Access token is incorrect or has been revoked"}, "tiktok", P.REAUTHORIZE, STRONG),
+        ({"text": "App reaches the QPS limit"}, "tiktok", P.RATE_LIMITED, STRONG),
         ({"text": "BadClientCredentialsException"}, "taboola", P.REAUTHORIZE, STRONG),
         ({"text": "taboola: invalid_client"}, "taboola", P.REAUTHORIZE, STRONG),
         ({"body": {"http_status": 401, "message": "no"}}, "taboola", P.REAUTHORIZE, FAIR),
