@@ -20,13 +20,20 @@ SEND_TIMEOUT_S = 120.0
 
 
 def sender(deps: Deps, channel: Channel, clock: Clock) -> Periodic:
-    """Sends what is due on one channel, and sleeps until the next thing is."""
+    """Sends what is due on one channel; sleeps until the next thing is, or the other end wants to be asked again."""
+    waits_until = clock.now()
 
-    async def activate() -> sending.SendStatus:
-        return await sending.send_due(deps, channel, clock.now())
+    async def activate() -> sending.SendStatus | None:
+        nonlocal waits_until
+        if clock.now() < waits_until:
+            return None
+        status = await sending.send_due(deps, channel, clock.now())
+        waits_until = clock.now() + timedelta(seconds=status.wait_s)
+        return status
 
     async def next_delay() -> float | None:
-        return await sending.next_delay(deps, channel, clock.now())
+        due_s = await sending.next_delay(deps, channel, clock.now())
+        return None if due_s is None else max(due_s, (waits_until - clock.now()) / timedelta(seconds=1))
 
     return Periodic(
         f"send-{channel.name.value}", activate, interval_s=IDLE_S, timeout_s=SEND_TIMEOUT_S, next_delay=next_delay

@@ -1,6 +1,7 @@
 """Messages on their way: refusals, outages, crashes between any two steps, and renewal at any step."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from common.contracts import IssuedHow, NoticeChannel
 from common.postgres import transaction
+from notifier import sweep
 from notifier.core.deliveries import Finished
 from notifier.core.delivery import Answer, Outcome, State
 from notifier.operations import sending
@@ -209,8 +211,6 @@ async def test_what_may_have_been_presented_on_such_a_channel_is_not_presented_a
 
 
 def _with_port(server: Any, port: int) -> Any:
-    from dataclasses import replace  # noqa: PLC0415
-
     return replace(server, port=port)
 
 
@@ -226,3 +226,69 @@ async def _end_leases(world: Any) -> None:
     await world.deps.pool.execute(
         "UPDATE delivery SET lease_until = now() - interval '1 second' WHERE lease_until > now()"
     )
+
+
+async def test_while_the_server_is_away_it_is_asked_once_and_no_message_pays_for_it(world: Any, dead: Any) -> None:
+    channel, deps = _Once(), replace(world.deps, parallel=1)
+    channel.outcome = Outcome(Answer.CHANNEL_DOWN, detail="away")
+    world.clock.advance(timedelta(seconds=5))
+    status = await sending.send_due(deps, channel, world.clock.now())
+    assert channel.presented == 1
+    assert status.wait_s > 4
+    assert await world.count("SELECT count(*) FROM delivery WHERE state = 'retry' AND attempts = 0") == 3
+    channel.outcome = Outcome(Answer.ACCEPTED)
+    assert (await sending.send_due(deps, channel, world.clock.now() + timedelta(seconds=1))).sent == 0
+    assert (await sending.send_due(deps, channel, world.clock.now() + timedelta(seconds=6))).sent == 3
+
+
+async def test_the_sender_leaves_a_busy_server_alone_also_when_it_is_poked(world: Any, dead: Any) -> None:
+    channel = _Once()
+    channel.outcome = Outcome(Answer.TRY_LATER, retry_after_s=40)
+    world.clock.advance(timedelta(seconds=5))
+    sender = sweep.sender(replace(world.deps, parallel=1), channel, world.clock)
+    await sender.run_once()
+    other = world.token(world.people["mia"], provider="tiktok")
+    await world.issued(other)
+    await world.revoked(_next(other, 2))
+    world.clock.advance(timedelta(seconds=35))
+    await sender.run_once()
+    assert channel.presented == 1
+    channel.outcome = Outcome(Answer.ACCEPTED)
+    world.clock.advance(timedelta(seconds=6))
+    await sender.run_once()
+    assert channel.presented == 1 + 3 + 3
+
+
+async def test_whom_the_first_mail_did_not_reach_gets_no_follow_up(world: Any, dead: Any) -> None:
+    world.mailbox.refusals[MIA] = "550 5.1.1 no such user"
+    await world.later()
+    world.mailbox.refusals.clear()
+    await world.issued(_next(dead, 3), how=IssuedHow.REAUTHORIZE)
+    await world.later()
+    await world.later(timedelta(hours=1))
+    assert world.mailbox.to(MIA) == []
+    assert [mail["Subject"] for mail in world.mailbox.to("ada@agency.example")][1:] == ["Meta works again"]
+
+
+async def test_a_message_that_the_server_refuses_is_final_and_the_address_stays_good(world: Any, dead: Any) -> None:
+    world.mailbox.refusals["DATA"] = "554 5.7.1 looks like spam"
+    await world.later()
+    world.mailbox.refusals.clear()
+    await world.later(timedelta(days=1))
+    assert world.mailbox.mails == []
+    assert await world.count("SELECT count(*) FROM delivery WHERE state = 'failed' AND reason = 'refused'") == 3
+    assert await world.count("SELECT count(*) FROM dead_address") == 0
+
+
+async def test_when_there_are_many_the_rest_is_one_digest(world: Any, connector: Any) -> None:
+    providers = ["meta", "tiktok", "taboola", "snapchat", "outbrain", "google-ads", "stripe", "acme"]
+    await world.know_people_of()
+    for provider in providers:
+        token = world.token(connector, provider=provider)
+        await world.issued(token, expires_in=timedelta(days=6))
+        await world.expiring(token, "7d", world.clock.now() + timedelta(days=6))
+        await world.later(timedelta(minutes=1))
+    assert len(world.mailbox.to(MIA)) == 5
+    await world.later(timedelta(hours=1))
+    assert len(world.mailbox.to(MIA)) == 6
+    assert world.mailbox.to(MIA)[-1]["Subject"] == "3 connections need you"

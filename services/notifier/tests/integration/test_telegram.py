@@ -1,13 +1,15 @@
 """T4: linking a chat by a one-time code, messages to it, and every way in which it ends."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import time, timedelta
 from typing import Any
 
 import pytest
 
 from common.contracts import IssuedHow, NoticeChannel, TokenEvent, decode
 from notifier.core.errors import NoTelegramLink
-from notifier.operations import telegram
+from notifier.core.preferences import Preferences, QuietHours
+from notifier.operations import sending, telegram, wishes
 
 YES, NO = "Yes, link this chat", "No, that is not me"
 
@@ -264,3 +266,65 @@ async def test_the_bots_token_appears_in_no_error(telegram_world: Any) -> None:
     with pytest.raises(Retryable) as caught:
         await bot.updates(None)
     assert "SimWevionBotToken" not in f"{caught.value!r} {caught.value.__cause__!r}"
+
+
+async def test_while_telegram_says_wait_nobody_else_is_written_to_either(telegram_world: Any) -> None:
+    world = telegram_world.world
+    bot = telegram_world.bot
+    await telegram_world.linked("mia", "avery")
+    await telegram_world.linked("max", "jordan")
+    before = {user: len(await telegram_world.messages(user)) for user in ("avery", "jordan")}
+
+    async def written() -> int:
+        return sum([len(await telegram_world.messages(user)) - before[user] for user in before])
+
+    await telegram_world.order(
+        "faults", provider="telegram", endpoint="sendMessage", kind="rate_limit", retry_after=40, count=1
+    )
+    token = world.token(world.people["mia"])
+    await world.issued(token)
+    await world.revoked(_next(token, 2))
+    world.clock.advance(timedelta(seconds=5))
+    status = await sending.send_due(replace(world.deps, parallel=1), bot, world.clock.now())
+    assert (status.sent, status.more) == (0, False)
+    assert 39 < status.wait_s <= 40
+    assert await written() == 0
+    assert await world.count("SELECT count(*) FROM delivery WHERE channel = 'telegram' AND attempts = 1") == 1
+    await world.later(timedelta(seconds=41))
+    assert await written() == 2
+
+
+async def test_a_chat_that_moved_is_followed(telegram_world: Any) -> None:
+    world = telegram_world.world
+    await telegram_world.act("open", "jordan", payload="x")
+    await telegram_world.linked("mia", "avery")
+    moved_to = (await telegram_world.messages("jordan"))[-1]["chat"]["id"]
+    await telegram_world.order("telegram/migrate", user="avery", to=moved_to)
+    token = world.token(world.people["mia"])
+    await world.issued(token)
+    await world.revoked(_next(token, 2))
+    await world.later()
+    assert await world.count("SELECT chat_id FROM telegram_link WHERE state = 'linked'") == moved_to
+    await world.later(timedelta(seconds=10))
+    assert (await telegram_world.messages("jordan"))[-1]["text"].startswith("🔴 Meta access was ended")
+    assert await telegram_world.state("mia") == "linked"
+
+
+async def test_quiet_hours_hold_a_warning_in_the_chat_and_let_a_critical_one_pass(telegram_world: Any) -> None:
+    world = telegram_world.world
+    await telegram_world.linked("mia")
+    mia = world.people["mia"]
+    quiet = Preferences(quiet_hours=QuietHours(time(12), time(16)), time_zone="UTC")
+    await wishes.write(world.deps, mia.workspace_id, mia.user_id, quiet, world.clock.now())
+    before = len(await telegram_world.messages())
+    warned, dead = world.token(mia), world.token(mia, provider="tiktok")
+    await world.issued(warned, expires_in=timedelta(days=6))
+    await world.expiring(warned, "7d", world.clock.now() + timedelta(days=6))
+    await world.issued(dead)
+    await world.revoked(_next(dead, 2))
+    await world.later()
+    said = [message["text"] for message in (await telegram_world.messages())[before:]]
+    assert len(said) == 1
+    assert "TikTok access was ended" in said[0]
+    await world.later(timedelta(hours=4))
+    assert "Meta access ends in" in (await telegram_world.messages())[-1]["text"]

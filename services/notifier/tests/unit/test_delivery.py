@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from notifier.core.delivery import Answer, Outcome, State, decide
+from notifier.core.delivery import Answer, Outcome, State, channel_waits_s, decide
 from notifier.core.limits import Bucket
 
 NOW = datetime(2026, 9, 14, 12, 0, tzinfo=UTC)
@@ -22,6 +22,7 @@ NOW = datetime(2026, 9, 14, 12, 0, tzinfo=UTC)
         (Outcome(Answer.TRY_LATER, retry_after_s=1), State.RETRY, 10, "try_later"),
         (Outcome(Answer.CHANNEL_DOWN), State.RETRY, 10, "channel_down"),
         (Outcome(Answer.CHANNEL_DOWN, retry_after_s=30), State.RETRY, 30, "channel_down"),
+        (Outcome(Answer.HELD_BACK, retry_after_s=3), State.RETRY, 3, "held_back"),
     ],
 )
 def test_each_answer_has_its_verdict(outcome: Outcome, state: State, due_s: int | None, reason: str) -> None:
@@ -49,6 +50,19 @@ def test_a_burst_passes_and_then_the_rate_holds() -> None:
     assert later == 0
 
 
-def test_a_pause_is_kept() -> None:
-    _, wait = Bucket(10, 3, NOW).pause(NOW + timedelta(seconds=5)).take(NOW)
-    assert wait >= 5
+@pytest.mark.parametrize(
+    ("outcome", "waits_s"),
+    [
+        (Outcome(Answer.ACCEPTED), 0),
+        (Outcome(Answer.ADDRESS_DEAD), 0),
+        (Outcome(Answer.UNKNOWN), 0),
+        (Outcome(Answer.TRY_LATER), 0),
+        (Outcome(Answer.TRY_LATER, retry_after_s=0, new_address="-100"), 0),
+        (Outcome(Answer.TRY_LATER, retry_after_s=40), 40),
+        (Outcome(Answer.CHANNEL_DOWN), 10),
+        (Outcome(Answer.CHANNEL_DOWN, retry_after_s=30), 30),
+        (Outcome(Answer.HELD_BACK, retry_after_s=30), 0),
+    ],
+)
+def test_who_is_busy_is_left_alone_by_the_whole_channel(outcome: Outcome, waits_s: float) -> None:
+    assert channel_waits_s(outcome, 10) == waits_s

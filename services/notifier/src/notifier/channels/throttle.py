@@ -1,7 +1,6 @@
 """Waits so that a channel is used no faster than agreed."""
 
 import asyncio
-from datetime import timedelta
 
 from common.runtime.clock import Clock
 from notifier.core.limits import Bucket
@@ -19,7 +18,3 @@ class Throttle:
         self._bucket, wait_s = self._bucket.take(self._clock.now())
         if wait_s > 0:
             await asyncio.sleep(wait_s)
-
-    def pause(self, seconds: float) -> None:
-        """The other end asked for silence."""
-        self._bucket = self._bucket.pause(self._clock.now() + timedelta(seconds=seconds))

@@ -17,6 +17,8 @@ class Answer(StrEnum):
     ADDRESS_DEAD = "address_dead"
     MESSAGE_REFUSED = "message_refused"
     CHANNEL_DOWN = "channel_down"
+    HELD_BACK = "held_back"
+    """It was not presented, because the channel waits."""
     UNKNOWN = "unknown"
 
 
@@ -61,7 +63,20 @@ class Verdict:
     due_at: datetime | None = None
     reason: str = ""
     address_dead: bool = False
-    pause_channel_s: float | None = None
+
+
+def channel_waits_s(outcome: Outcome, wait_s: float) -> float:
+    """How long the whole channel waits after this outcome: nobody is asked again who has just said that he is busy.
+
+    Telegram's 429 does not tell whether the chat or the bot was too fast, and counts what comes before its time.
+    """
+    match outcome.answer:
+        case Answer.CHANNEL_DOWN:
+            return max(outcome.retry_after_s or 0.0, wait_s)
+        case Answer.TRY_LATER:
+            return outcome.retry_after_s or 0.0
+        case _:
+            return 0.0
 
 
 def decide(  # noqa: PLR0911  a table: one answer per case
@@ -86,9 +101,10 @@ def decide(  # noqa: PLR0911  a table: one answer per case
         case Answer.UNKNOWN:
             return Verdict(State.UNKNOWN, reason="unknown_outcome")
         case Answer.CHANNEL_DOWN:
-            # Nothing is wrong with this message: the whole channel waits, and no attempt is counted against it.
-            pause = max(outcome.retry_after_s or 0.0, wait_s)
-            return Verdict(State.RETRY, now + timedelta(seconds=pause), "channel_down", pause_channel_s=pause)
+            # Nothing is wrong with this message: no attempt is counted against it.
+            return Verdict(State.RETRY, now + timedelta(seconds=channel_waits_s(outcome, wait_s)), "channel_down")
+        case Answer.HELD_BACK:
+            return Verdict(State.RETRY, now + timedelta(seconds=outcome.retry_after_s or 0.0), "held_back")
         case Answer.TRY_LATER:
             if now - first_tried_at > GIVE_UP_AFTER:
                 return Verdict(State.FAILED, reason="gave_up")

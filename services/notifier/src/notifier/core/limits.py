@@ -23,7 +23,3 @@ class Bucket:
         start = max(self.free_at, now)
         wait = (start - now) - step * (self.burst - 1)
         return replace(self, free_at=start + step), max(wait.total_seconds(), 0.0)
-
-    def pause(self, until: datetime) -> "Bucket":
-        """Nothing leaves before `until`; then at the steady rate."""
-        return replace(self, free_at=max(self.free_at, until + timedelta(seconds=self.burst / self.rate)))

@@ -15,13 +15,14 @@ from uuid import UUID
 from common.contracts import DetectedBy, EventBody, NoticeChannel
 from common.outbox import enqueue
 from common.postgres import Connection, transaction
+from common.runtime.clock import monotonic
 from common.runtime.errors import Retryable
 from common.runtime.tasks import describe
 from common.telemetry import logs
 from notifier import metrics
 from notifier.channels.base import Channel
 from notifier.core.deliveries import Claimed, Finished, Kind
-from notifier.core.delivery import Answer, Outcome, State, Verdict, decide
+from notifier.core.delivery import Answer, Outcome, State, Verdict, channel_waits_s, decide
 from notifier.operations import messages, telling, wishes
 from notifier.operations import telegram as chats
 from notifier.operations.composing import Batch, Composed, compose
@@ -38,12 +39,13 @@ _COUNTED: Final = frozenset({Answer.TRY_LATER})
 
 @dataclass(frozen=True, slots=True)
 class SendStatus:
-    """What one round did."""
+    """What one round did. `wait_s`: the other end is to be left alone for so long."""
 
     sent: int
     dropped: int
     failed: int
     more: bool
+    wait_s: float = 0.0
 
 
 async def send_due(deps: Deps, channel: Channel, now: datetime) -> SendStatus:
@@ -59,9 +61,12 @@ async def send_due(deps: Deps, channel: Channel, now: datetime) -> SendStatus:
         batch = await compose(connection, deps, claimed, now)
         batch.ready += await messages.compose_direct(connection, deps, claimed, batch.empty, now)
         await _note_empty(connection, batch, now)
-    sent = await _present_all(deps, channel, batch.ready, now)
+    wait = _Wait()
+    sent = await _present_all(deps, channel, batch.ready, wait, now)
     deps.committed()
-    return SendStatus(sent, len(batch.empty), len(batch.ready) - sent, more=len(claimed) >= deps.batch)
+    wait_s = wait.left_s()
+    more = len(claimed) >= deps.batch and not wait_s
+    return SendStatus(sent, len(batch.empty), len(batch.ready) - sent, more=more, wait_s=wait_s)
 
 
 async def _note_empty(connection: Connection, batch: Batch, now: datetime) -> None:
@@ -82,17 +87,35 @@ async def _note_empty(connection: Connection, batch: Batch, now: datetime) -> No
         metrics.DELIVERIES.labels(item.channel.value, "dropped").inc()
 
 
-async def _present_all(deps: Deps, channel: Channel, ready: Sequence[Composed], now: datetime) -> int:
+@dataclass(slots=True)
+class _Wait:
+    """Until when the channel's other end is left alone, on the monotonic clock."""
+
+    until: float = 0.0
+
+    def left_s(self) -> float:
+        return max(self.until - monotonic(), 0.0)
+
+    def at_least(self, seconds: float) -> None:
+        if seconds:
+            self.until = max(self.until, monotonic() + seconds)
+
+
+async def _present_all(deps: Deps, channel: Channel, ready: Sequence[Composed], wait: _Wait, now: datetime) -> int:
     """Present side by side, and note the ends as they come: all those of a moment in one transaction."""
     slots = asyncio.Semaphore(deps.parallel)
     ends: list[tuple[Composed, Outcome]] = []
+    began = monotonic()
 
     async def present(item: Composed) -> None:
         async with slots:
-            if channel.repeat_is_recognised or await _intend(deps, item.claimed):
+            if wait_s := wait.left_s():
+                outcome = Outcome(Answer.HELD_BACK, retry_after_s=wait_s)
+            elif channel.repeat_is_recognised or await _intend(deps, item.claimed):
                 outcome = await channel.send(item.parcel)
             else:
                 outcome = Outcome(Answer.UNKNOWN, detail="lease_lost")
+            wait.at_least(channel_waits_s(outcome, _backoff_s(deps, item.claimed)))
         ends.append((item, outcome))
 
     sent = 0
@@ -102,7 +125,8 @@ async def _present_all(deps: Deps, channel: Channel, ready: Sequence[Composed], 
             _, left = await asyncio.wait(left, timeout=NOTE_EVERY_S)
             some, ends[:] = tuple(ends), ()
             if some:
-                sent += await _note_surely(deps, channel.name, some, now)
+                # A wait is counted from the answer that asked for it, not from the beginning of the batch.
+                sent += await _note_surely(deps, channel.name, some, now + timedelta(seconds=monotonic() - began))
     return sent
 
 
@@ -145,6 +169,8 @@ async def _note(
             await _bury(connection, item, now)
         if outcome.new_address:
             await telegram.move_chat(connection, int(item.parcel.address), int(outcome.new_address))
+        if outcome.answer is Answer.HELD_BACK:
+            continue
         if verdict.state is State.SENT:
             metrics.DELAY.labels(channel.value).observe(max((now - item.claimed.due_at).total_seconds(), 0))
         else:
@@ -191,8 +217,12 @@ def _keys(items: Sequence[Composed]) -> list[tuple[UUID, UUID, str]]:
 
 
 def _verdict(deps: Deps, claimed: Claimed, outcome: Outcome, now: datetime) -> Verdict:
-    wait_s = deps.retry.delay(claimed.attempts + 1, str(claimed.delivery_id))
+    wait_s = _backoff_s(deps, claimed)
     return decide(outcome, wait_s=wait_s, first_tried_at=claimed.first_tried_at, now=now)
+
+
+def _backoff_s(deps: Deps, claimed: Claimed) -> float:
+    return deps.retry.delay(claimed.attempts + 1, str(claimed.delivery_id))
 
 
 def _finished(claimed: Claimed, outcome: Outcome, verdict: Verdict) -> Finished:
