@@ -82,6 +82,33 @@ async def test_filters(api: Any, deps: Deps, story: Stories) -> None:
         assert {item["token_id"] for item in found["items"]} == {str(token.token_id) for token in expected}, query
 
 
+async def test_counts_are_of_everything_that_the_caller_sees_as_it_is_now(api: Any, deps: Deps, story: Stories) -> None:
+    past = datetime.now(UTC) - timedelta(seconds=1)
+    alive, ended, passed, drive = story(), story(), story(), story(kind=TokenKind.INTEGRATION, provider="google-drive")
+    session = story(kind=TokenKind.SESSION, provider="wevion")
+    await track(
+        deps, [alive.issued(SOON), ended.issued(SOON), ended.revoked(), passed.issued(past), drive.issued(None)]
+    )
+    await track(deps, [session.issued(SOON)])
+    workspace_id = alive.members["workspace_id"]
+    expected = {
+        ("platform_oauth", "active"): 1,
+        ("platform_oauth", "revoked"): 1,
+        ("platform_oauth", "expired"): 1,
+        ("integration", "active"): 1,
+    }
+    for role, more in (("owner", {("session", "active"): 1}), ("member", {})):
+        for query in ("", "?status=revoked", "?limit=1"):
+            found = (await api.call("GET", f"/api/v1/tokens{query}", api.person(workspace_id, role))).body
+            counts = {(each["kind"], each["status"]): each["count"] for each in found["counts"]}
+            assert counts == expected | more, (role, query)
+    expired = (await api.call("GET", "/api/v1/tokens?status=expired", api.person(workspace_id))).body["items"]
+    assert [item["token_id"] for item in expired] == [str(passed.token_id)]
+    combined = "kind=platform_oauth&provider=meta&status=active&expiring_within=7d"
+    only = (await api.call("GET", f"/api/v1/tokens?{combined}", api.person(workspace_id))).body["items"]
+    assert [item["token_id"] for item in only] == [str(alive.token_id)]
+
+
 async def test_pages(api: Any, deps: Deps, story: Stories) -> None:
     tokens = [story() for _ in range(5)]
     await track(deps, [token.issued(SOON) for token in tokens])
@@ -92,6 +119,11 @@ async def test_pages(api: Any, deps: Deps, story: Stories) -> None:
         cursor = f"&cursor={found['next_cursor']}"
     assert seen == sorted(str(token.token_id) for token in tokens)
     assert found["next_cursor"] is None
+    assert found["counts"] is None, "on the first page only"
+    first = (await api.call("GET", "/api/v1/tokens?limit=2", person)).body["next_cursor"]
+    for other in ("expiring_within=9d", "status=active", "provider=meta"):
+        answer = await api.call("GET", f"/api/v1/tokens?{other}&limit=2&cursor={first}", person)
+        assert (answer.status, answer.body["errors"][0]["field"]) == (400, "cursor"), "a cursor is of one listing"
 
 
 BAD_QUERIES = (

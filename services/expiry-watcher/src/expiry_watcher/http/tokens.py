@@ -74,7 +74,8 @@ def token_routes(deps: Deps, clock: Clock) -> Routes:
             account_id=query.account,
             expires_before=None if within is None else now + within,
         )
-        listing = f"tokens:{scope.workspace_id}:{filters.kind}:{filters.provider}:{filters.status}:{filters.account_id}"
+        chosen = (query.kind, query.provider, query.status, query.account, query.expiring_within)
+        listing = f"tokens:{scope.workspace_id}:{':'.join(map(str, chosen))}"
         after = decode_cursor(listing, query.cursor, (UUID,))
         found = await queries.page(
             deps.pool, scope, filters, now=now, after=after[0] if after else None, limit=query.limit + 1
