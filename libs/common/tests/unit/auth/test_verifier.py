@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from common.auth import FixedKeys, Reason, RevocationSet, Verifier, ending_for, refuse
+from common.auth import FixedKeys, Reason, RevocationSet, Verifier, deny_role, ending_for, refuse
 from common.contracts import RevocationCause
 from common.telemetry import metrics
 from common.testing.clock import ManualClock
@@ -303,6 +303,25 @@ async def test_an_ended_session_is_said_rather_than_an_expired_token(
     token = issuer.user()
     revocations.end_session(SESSION, NOW, NOW, ending_for(RevocationCause.ADMIN_FORCED))
     assert (await refusal(verifier, token, NOW + timedelta(hours=2))).code == Reason.SESSION_REVOKED
+
+
+@pytest.mark.parametrize(
+    ("roles", "detail", "fix"),
+    [
+        ({"owner", "admin"}, "It needs the role admin or owner.", "Ask the workspace's admin or owner to do it."),
+        # Nobody in the workspace can do what is support's, and support is nobody to be asked for what an admin can do.
+        (
+            {"owner", "admin", "support_admin"},
+            "It needs the role admin or owner.",
+            "Ask the workspace's admin or owner to do it.",
+        ),
+        ({"support_admin"}, "It needs the role support admin.", "Ask Wevion's support to do it."),
+    ],
+)
+def test_whom_to_ask_is_somebody_who_can_be_asked(roles: set[str], detail: str, fix: str) -> None:
+    problem = deny_role(frozenset(roles))
+
+    assert (problem.detail, problem.fix) == (detail, fix)
 
 
 async def test_an_admins_end_names_both_things_that_it_can_be(
