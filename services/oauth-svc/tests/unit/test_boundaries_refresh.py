@@ -47,7 +47,7 @@ FACTS = Facts(
     connection_id=GRANT,
     generation_sent=3,
     generation_now=3,
-    attempt=2,
+    attempt=3,
     access_expires_at=NOW + HOUR,
     expires_at=None,
     authorized_at=NOW,
@@ -105,6 +105,18 @@ def test_a_swap_that_moves_nothing_stops_near_the_end(moved_by: timedelta, age: 
     assert settled.refresh_at == (refresh_at(GRANT, NOW + age, end) if planned else None)
 
 
+@pytest.mark.parametrize(("older_by", "planned"), [(timedelta(0), True), (SECOND, False)])
+def test_the_next_swap_is_a_thirtieth_of_the_time_since_the_consent_away_at_least(
+    older_by: timedelta, *, planned: bool
+) -> None:
+    end = NOW + 9 * DAY
+    at = refresh_at(GRANT, NOW, end)
+    assert at is not None
+    facts = replace(FACTS, access_expires_at=end, authorized_at=end - 30 * (at - NOW) - older_by)
+    settled = rules.renewed(SWAP, facts, answer(expires_at=end), rotated=False)
+    assert settled.refresh_at == (at if planned else None)
+
+
 def test_only_a_swap_stops() -> None:
     late = answer(issued_at=NOW + 59 * DAY, expires_at=NOW + 60 * DAY)
     facts = replace(FACTS, access_expires_at=NOW + 60 * DAY)
@@ -136,7 +148,7 @@ def test_a_death_is_settled_for_good_and_says_how_it_was_seen() -> None:
 def test_a_refusal_of_a_credential_that_was_replaced_proves_nothing(generation: int) -> None:
     stale = replace(FACTS, generation_now=generation)
     assert rules.failed(REFRESH, stale, GONE, NOW) == rules.Settlement(
-        AttemptState.SUPERSEDED, None, NOW, 2, "reauthorize:gone"
+        AttemptState.SUPERSEDED, None, NOW, 3, "reauthorize:gone"
     )
     trouble = rules.failed(REFRESH, stale, retry_later("x"), NOW)
     assert trouble.state is AttemptState.FAILED, "trouble is trouble, whichever credential met it"
@@ -158,28 +170,28 @@ def test_only_a_refresh_token_may_have_been_rotated_by_a_lost_answer(flow: Flow,
     settled = rules.failed(profile, replace(FACTS, unknown_before=1), GONE, NOW)
     assert isinstance(settled.change, RefreshFailed if may else Revoked)
     if may:
-        assert (settled.state, settled.attempt, settled.refresh_at) == (AttemptState.FAILED, 3, None)
+        assert (settled.state, settled.attempt, settled.refresh_at) == (AttemptState.FAILED, 4, None)
 
 
 def test_what_is_held_lives_as_long_as_its_access_token() -> None:
     settled = rules.failed(REFRESH, FACTS, unknown_outcome("timeout"), NOW)
     assert settled == rules.Settlement(
         AttemptState.UNKNOWN,
-        RefreshFailed(FailureClass.UNKNOWN_OUTCOME, "timeout", 3, None, shorten_to=NOW + HOUR),
+        RefreshFailed(FailureClass.UNKNOWN_OUTCOME, "timeout", 4, None, shorten_to=NOW + HOUR),
         None,
-        3,
+        4,
         "unknown_outcome:timeout",
     )
 
 
 def test_what_is_tried_later_says_when() -> None:
     settled = rules.failed(REFRESH, FACTS, rate_limited("http_429", retry_after_s=600), NOW)
-    at = retry_at(GRANT, 3, NOW, retry_after_s=600)
+    at = retry_at(GRANT, 4, NOW, retry_after_s=600)
     assert settled == rules.Settlement(
         AttemptState.FAILED,
-        RefreshFailed(FailureClass.RATE_LIMITED, "http_429", 3, at),
+        RefreshFailed(FailureClass.RATE_LIMITED, "http_429", 4, at),
         at,
-        3,
+        4,
         "rate_limited:http_429",
     )
 
@@ -387,3 +399,4 @@ def test_evidence_is_bounded_and_the_newest_stays() -> None:
     assert found.affected() == 4 * 4 + 256
     found.note(UUID(int=999), None, NOW)
     assert found.affected() == 4 * 4 + 255
+    assert evidence(*[Verdict.RETRY_LATER] * 600, grants=64).affected() == 4 * 64 + 256

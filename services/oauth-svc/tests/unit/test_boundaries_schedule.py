@@ -77,6 +77,12 @@ def test_a_stated_wait_is_spread_a_little_and_never_more_than_a_day(stated: floa
     assert spread * 0.9 < max(waits) < spread
 
 
+@pytest.mark.parametrize(("stated", "spread"), [(30.0, 3.0), (60.0, 6.0), (61.0, 6.0)])
+def test_the_spread_is_a_tenth_of_a_minute_at_most(stated: float, spread: float) -> None:
+    wait = timedelta(seconds=stated) + timedelta(seconds=spread * unit_hash(GRANT, 1))
+    assert abs(retry_at(GRANT, 1, NOW, retry_after_s=stated) - NOW - wait) <= timedelta(microseconds=1)
+
+
 def test_a_platform_that_asks_for_a_second_is_not_made_to_wait_less() -> None:
     """Of our own back-off and the platform's figure the later one counts."""
     waits = [(retry_at(UUID(int=n), 9, NOW, retry_after_s=1.0) - NOW).total_seconds() for n in range(50)]
