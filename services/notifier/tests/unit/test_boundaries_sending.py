@@ -23,7 +23,7 @@ from common.contracts import (
 )
 from notifier.core import telegram, telegram_events
 from notifier.core.deliveries import NOTHING, Claimed, Finished, Kind, Line, Reached, Wanted
-from notifier.core.delivery import Answer, Outcome, State, Verdict, decide
+from notifier.core.delivery import Answer, Outcome, State, Verdict, channel_waits_s, decide
 from notifier.core.limits import Bucket
 from notifier.core.preferences import Preferences, QuietHours
 from notifier.core.routing import History, Pace, Person, affected_by_incident, plan
@@ -42,9 +42,27 @@ def test_no_wait_is_made_up(answer: Answer, asked: float | None, backoff: float,
 
 def test_a_channel_that_is_down_waits_as_a_whole_and_a_message_that_is_late_alone() -> None:
     down = decide(Outcome(Answer.CHANNEL_DOWN, retry_after_s=30), wait_s=10, first_tried_at=NOW, now=NOW)
-    assert down == Verdict(State.RETRY, NOW + timedelta(seconds=30), "channel_down", pause_channel_s=30)
+    assert down == Verdict(State.RETRY, NOW + timedelta(seconds=30), "channel_down")
     late = decide(Outcome(Answer.TRY_LATER), wait_s=10, first_tried_at=NOW, now=NOW)
     assert late == Verdict(State.RETRY, NOW + timedelta(seconds=10), "try_later")
+
+
+@pytest.mark.parametrize(
+    ("answer", "asked", "waits"),
+    [
+        (Answer.CHANNEL_DOWN, 30.0, 30.0),
+        (Answer.CHANNEL_DOWN, 5.0, 10.0),
+        (Answer.CHANNEL_DOWN, None, 10.0),
+        (Answer.TRY_LATER, 5.0, 5.0),
+        (Answer.TRY_LATER, None, 0.0),
+        (Answer.HELD_BACK, 5.0, 0.0),
+        (Answer.ACCEPTED, None, 0.0),
+    ],
+)
+def test_the_whole_channel_waits_for_what_is_said_of_the_channel(
+    answer: Answer, asked: float | None, waits: float
+) -> None:
+    assert channel_waits_s(Outcome(answer, retry_after_s=asked), wait_s=10.0) == waits
 
 
 def test_what_is_given_up_is_over_and_says_nothing_of_the_address() -> None:
@@ -72,17 +90,6 @@ def test_a_bucket_fills_up_while_nothing_is_sent_and_never_beyond_its_burst() ->
         bucket, wait = bucket.take(later)
         waits.append(wait)
     assert waits == [0.0, 0.0, 0.5]
-
-
-def test_after_a_pause_the_steady_rate_holds_without_a_burst() -> None:
-    until = NOW + timedelta(seconds=5)
-    bucket = Bucket(2, 3, NOW).pause(until)
-    waits = []
-    for _ in range(2):
-        bucket, wait = bucket.take(NOW)
-        waits.append(wait)
-    assert waits == [5.5, 6.0]
-    assert bucket.pause(NOW) == bucket, "a shorter pause does not cut a longer one"
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def test_a_chat_message_has_a_line_per_phrase_and_no_more(texts: Texts) -> None:
     said = words(texts)
     link = f'<a href="{said.fix_url}">{said.button}</a>'
     what = said.what.replace("'", "&#39;")
-    assert texts.chat([said]) == f"🟠 <b>{said.title}</b>\n{what}\n{said.stops}\n{link}"
+    assert texts.chat([said]) == f"🟠 <b>{said.title}</b>\n{what}\n{said.stops}\n{said.fix}\n{link}"
     assert texts.chat([said], follow_up=True) == f"✅ <b>{said.solved}</b>\n{said.recovered}"
 
 

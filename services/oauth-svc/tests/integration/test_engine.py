@@ -157,7 +157,7 @@ async def test_a_grant_that_waits_for_a_slot_has_no_attempt_and_is_given_back_at
 async def test_a_grant_that_waits_while_an_incident_opens_is_given_back(stage: Stage) -> None:
     engine = await narrow(stage)
     incident = replace(NO_TROUBLE, open=True, incident_id=ids.new_id())
-    engine._breakers.saw(PROVIDER, incident)
+    engine.breakers.saw(PROVIDER, incident)
     await engine.drain(20)
     assert await stage.pool.fetchval("SELECT count(*) FROM refresh_attempt") == 1
     assert await stage.pool.fetchval("SELECT count(*) FROM schedule WHERE leased_until > now()") == 0

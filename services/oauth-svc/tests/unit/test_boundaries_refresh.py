@@ -26,6 +26,7 @@ from oauth_svc.core.failure import (
 )
 from oauth_svc.core.flow import Budget, Flow, FormField, OnUnknown, Profile
 from oauth_svc.core.grant import (
+    SAME_END,
     MalformedAnswerError,
     TokenAnswer,
     local_return,
@@ -89,9 +90,9 @@ def test_full_expiry_after_a_refresh(
 @pytest.mark.parametrize(
     ("moved_by", "age", "planned"),
     [
-        pytest.param(2 * SECOND, timedelta(0), True, id="it moved"),
-        pytest.param(timedelta(seconds=1, microseconds=1), 59 * DAY, True, id="it moved by more than a second"),
-        pytest.param(SECOND, 59 * DAY, False, id="a second is rounding"),
+        pytest.param(2 * SAME_END, timedelta(0), True, id="it moved"),
+        pytest.param(SAME_END + SECOND, 59 * DAY, True, id="it moved by more than rounding"),
+        pytest.param(SAME_END, 59 * DAY, False, id="rounding is no move"),
         pytest.param(timedelta(0), timedelta(0), True, id="fresh: the next try is far enough off"),
         pytest.param(timedelta(0), 56 * DAY, True, id="four days are left: 2.7 to the next try, 2 at least"),
         pytest.param(timedelta(0), 58 * DAY, False, id="two days are left: 1.3 to the next try"),

@@ -51,13 +51,13 @@ def nested(depth: int) -> Any:
     return "deep" if depth == 0 else {"n": nested(depth - 1)}
 
 
-@pytest.mark.parametrize(("depth", "seen"), [(6, True), (7, False)])
-def test_names_and_values_are_words_down_to_the_sixth_level(depth: int, *, seen: bool) -> None:
+@pytest.mark.parametrize(("depth", "seen"), [(12, True), (13, False)])
+def test_names_and_values_are_words_down_to_the_twelfth_level(depth: int, *, seen: bool) -> None:
     assert ("deep" in read(body=nested(depth)).text) is seen
     as_list: Any = "deep"
     for _ in range(depth):
         as_list = [as_list]
-    assert ("deep" in read(body={"a": as_list}).text) is (depth < 6)
+    assert ("deep" in read(body={"a": as_list}).text) is (depth < 12)
 
 
 def test_of_a_long_list_twenty_are_read_and_of_all_words_twenty_thousand_characters() -> None:
