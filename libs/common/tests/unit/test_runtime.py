@@ -202,3 +202,23 @@ def test_secrets_come_from_files_and_are_never_printed(
     shown = settings.describe(loaded) + repr(loaded)
     assert "hunter2" not in shown
     assert "(secret, set)" in shown
+
+
+async def test_a_cancellation_that_a_library_lets_out_does_not_end_supervised_work() -> None:
+    runs = 0
+    again = asyncio.Event()
+
+    async def work() -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 1:
+            raise asyncio.CancelledError
+        again.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(tasks.supervise("feed", work, Backoff(base_s=0.01, cap_s=0.01)))
+    async with asyncio.timeout(5):
+        await again.wait()
+    await tasks.cancel(task)
+    assert task.cancelled()
+    assert runs == 2

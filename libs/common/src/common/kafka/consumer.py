@@ -11,13 +11,14 @@ from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from common.contracts import Event, EventBody, InvalidEvent, decode
 from common.kafka import metrics
 from common.kafka.connection import KafkaSettings
 from common.kafka.dead_letter import DeadLetterLimit, dead_letter
 from common.kafka.producer import EventProducer
+from common.kafka.stopping import stop_client
 from common.runtime.clock import monotonic
 from common.runtime.errors import Permanent, Retryable
 from common.runtime.retry import Backoff
@@ -89,11 +90,7 @@ class EventConsumer:
                     await self._handle(consumer, batches)
         finally:
             self._assigned = False
-            try:
-                async with asyncio.timeout(STOP_TIMEOUT_S):
-                    await consumer.stop()
-            except (KafkaError, TimeoutError, OSError) as error:
-                _log.warning("consumer_stop_failed", group=self.group, error=describe(error))
+            await stop_client(consumer, STOP_TIMEOUT_S)
 
     async def _handle(self, consumer: AIOKafkaConsumer, batches: dict[TopicPartition, list[Any]]) -> None:
         # Partitions side by side, records of one partition in order; each partition commits what it has finished.

@@ -13,17 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from common.kafka.connection import KafkaSettings
+from common.kafka.stopping import stop_client
 from common.runtime.errors import Permanent, Retryable
-from common.runtime.tasks import describe
-
-_log = structlog.get_logger("kafka.producer")
 
 MAX_RECORD_BYTES = 1 << 20
 SEND_TIMEOUT_S = 10.0
@@ -81,7 +78,7 @@ class EventProducer:
         async with self._lock:
             producer, self._producer = self._producer, None
         if producer is not None:
-            await _stop(producer)
+            await stop_client(producer, STOP_TIMEOUT_S)
 
     async def send_all(self, records: Sequence[Outgoing]) -> None:
         """Send the records in order and wait until the broker has them all.
@@ -145,10 +142,10 @@ class EventProducer:
             async with asyncio.timeout(START_TIMEOUT_S):
                 await producer.start()
         except (KafkaError, TimeoutError, OSError) as error:
-            await _stop(producer)
+            await stop_client(producer, STOP_TIMEOUT_S)
             raise Retryable("Kafka does not answer") from error
         except asyncio.CancelledError:
-            await asyncio.shield(_stop(producer))
+            await asyncio.shield(stop_client(producer, STOP_TIMEOUT_S))
             raise
         return producer
 
@@ -156,7 +153,7 @@ class EventProducer:
         async with self._lock:
             if self._producer is producer:
                 self._producer = None
-        await _stop(producer)
+        await stop_client(producer, STOP_TIMEOUT_S)
 
 
 @lru_cache(maxsize=4096)
@@ -179,12 +176,3 @@ async def _send_in_order(
         batch.close()
         acknowledged.append(await producer.send_batch(batch, topic, partition=partition))
     await asyncio.gather(*acknowledged)
-
-
-async def _stop(producer: AIOKafkaProducer) -> None:
-    try:
-        async with asyncio.timeout(STOP_TIMEOUT_S):
-            await producer.stop()
-    except (KafkaError, TimeoutError, OSError) as error:
-        # stop() of an idempotent producer can hang without a broker; the object is dropped and must not hold us up.
-        _log.warning("producer_stop_failed", error=describe(error))

@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from common.kafka.connection import KafkaSettings
+from common.kafka.stopping import stop_client
 from common.runtime.errors import Retryable
 from common.runtime.retry import Backoff
 from common.runtime.tasks import describe
@@ -69,11 +70,14 @@ class TopicReader:
             try:
                 async with self._consumer() as consumer:
                     attempt = 0
-                    async for record in self._read(consumer):
-                        yield record
+                    try:
+                        async for record in self._read(consumer):
+                            yield record
+                    finally:
+                        # before the old consumer is stopped, which takes its time
+                        self.caught_up.clear()
             except (KafkaError, TimeoutError, OSError, Retryable) as error:
                 attempt += 1
-                self.caught_up.clear()
                 _log.warning("reader_lost_broker", topics=self._topics, error=describe(error), attempt=attempt)
                 await asyncio.sleep(waits.delay(attempt, self._topics[0]))
 
@@ -131,11 +135,7 @@ class TopicReader:
                 await self._seek(consumer, partitions)
             yield consumer
         finally:
-            try:
-                async with asyncio.timeout(START_TIMEOUT_S):
-                    await consumer.stop()
-            except (KafkaError, TimeoutError, OSError) as error:
-                _log.warning("reader_stop_failed", error=describe(error))
+            await stop_client(consumer, START_TIMEOUT_S)
 
     async def _partitions(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
         found = []

@@ -26,6 +26,8 @@ ACQUIRE_TIMEOUT_S = 5.0
 _AWAY = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    # A pooled connection that the server has just ended, and whose end was read only in part: no query can begin on it.
+    asyncpg.InternalClientError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,

@@ -11,7 +11,11 @@ _log = structlog.get_logger("runtime.tasks")
 
 
 async def supervise(name: str, work: Callable[[], Awaitable[None]], backoff: Backoff | None = None) -> None:
-    """Run `work` until it returns; when it raises, log the error, wait and run it again. Ends by cancellation."""
+    """Run `work` until it returns; when it raises, log the error, wait and run it again. Ends by cancellation.
+
+    By its own cancellation only: a library that cancels a task of its own and lets the CancelledError out must not end
+    work that nobody asked to end, and that nobody would miss.
+    """
     waits = backoff or Backoff(base_s=0.2, cap_s=10)
     attempt = 0
     loop = asyncio.get_running_loop()
@@ -19,9 +23,9 @@ async def supervise(name: str, work: Callable[[], Awaitable[None]], backoff: Bac
         started = loop.time()
         try:
             await work()
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:  # noqa: BLE001  whatever it was, the work has to go on
+        except (Exception, asyncio.CancelledError) as error:  # whatever it was, the work has to go on
+            if isinstance(error, asyncio.CancelledError) and _is_being_cancelled():
+                raise
             # A long healthy run earns a fresh start: only failures in a row make the waits grow.
             attempt = 1 if loop.time() - started > waits.cap_s else attempt + 1
             delay = waits.delay(attempt, name)
@@ -29,6 +33,11 @@ async def supervise(name: str, work: Callable[[], Awaitable[None]], backoff: Bac
             await asyncio.sleep(delay)
         else:
             return
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 def describe(error: BaseException) -> str:
