@@ -30,14 +30,16 @@ class Refused(Exception):
 class Browser:
     """`async with Browser(gateway_url) as person:`, then `sign_in`."""
 
-    def __init__(self, gateway_url: str) -> None:
+    def __init__(self, gateway_url: str, *, timeout_s: float = TIMEOUT_S, address: str | None = None) -> None:
+        """`address` is where a proxy before the gateway says that the person is (a gateway that trusts it)."""
         self._gateway = URL(gateway_url)
         # unsafe: cookies are for 127.0.0.1, which is not a domain name
         self._jar = aiohttp.CookieJar(unsafe=True)
         self._http = aiohttp.ClientSession(
             cookie_jar=self._jar,
-            timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
-            headers={"User-Agent": "devstack", "Origin": str(self._gateway.origin())},
+            timeout=aiohttp.ClientTimeout(total=timeout_s),
+            headers={"User-Agent": "devstack", "Origin": str(self._gateway.origin())}
+            | ({"X-Forwarded-For": address} if address else {}),
         )
 
     async def __aenter__(self) -> Self:

@@ -1,6 +1,7 @@
 """The simulated platforms, as the stack sets them up and as the demo gives orders to them."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
@@ -68,20 +69,29 @@ class Platforms:
             return messages
 
 
-def providers_toml(simulator_url: str, apps: dict[str, dict[str, Any]]) -> str:
-    """The `WEVION_PROVIDERS_FILE` that points oauth-svc at the simulator.
+def providers_toml(
+    called_url: str,
+    browser_url: str,
+    apps: dict[str, dict[str, Any]],
+    further: Mapping[str, Mapping[str, float]] | None = None,
+) -> str:
+    """The `WEVION_PROVIDERS_FILE` that points oauth-svc at the simulator, with the `further` keys of some providers.
 
     It holds the simulator's client secrets, which are as secret as the simulator is real, and is 0600 all the same.
     """
-    host = URL(simulator_url).authority
+    host = URL(called_url).authority
+
+    def more(provider: str) -> list[str]:
+        return [f"{name} = {value}" for name, value in (further or {}).get(provider, {}).items()]
+
     lines = [
         "# written by devstack at every start",
-        f"via = {_quoted(simulator_url)}",
-        f"browser_via = {_quoted(simulator_url)}",
+        f"via = {_quoted(called_url)}",
+        f"browser_via = {_quoted(browser_url)}",
         f"allow_private_hosts = [{_quoted(host)}]",
     ]
     for provider in PROVIDERS:
-        lines += ["", f"[providers.{provider}]"]
+        lines += ["", f"[providers.{provider}]", *more(provider)]
         if app := apps.get(provider):
             lines.append(f"client_id = {_quoted(app['client_id'])}")
             lines.append(f"client_secret = {_quoted(app['client_secret'])}")
@@ -90,15 +100,16 @@ def providers_toml(simulator_url: str, apps: dict[str, dict[str, Any]]) -> str:
             if token := app["options"].get("developer_token"):
                 lines.append(f"developer_token = {_quoted(token)}")
     if generic := apps.get("rfc6749"):
-        base = f"{simulator_url}/{GENERIC_HOST}"
+        base = f"{called_url}/{GENERIC_HOST}"
         lines += [
             "",
             f"[providers.{GENERIC}]",
+            *more(GENERIC),
             'title = "Acme Ads"',
             'kind = "platform_oauth"',
             f"client_id = {_quoted(generic['client_id'])}",
             f"client_secret = {_quoted(generic['client_secret'])}",
-            f"authorize_url = {_quoted(base + '/authorize')}",
+            f"authorize_url = {_quoted(f'{browser_url}/{GENERIC_HOST}/authorize')}",
             f"token_url = {_quoted(base + '/token')}",
             f"revocation_url = {_quoted(base + '/revoke')}",
             f"introspection_url = {_quoted(base + '/introspect')}",

@@ -44,9 +44,20 @@ class Addresses:
     replicas: Mapping[str, int] = field(default_factory=dict)
     #: Superuser-free addresses, one per service database.
     database_urls: Mapping[str, str] = field(default_factory=dict)
+    #: Ports of the proxies that stand before a part, for those who call it.
+    wires: Mapping[str, int] = field(default_factory=dict)
 
     def url(self, name: str) -> str:
         return f"http://{LOOPBACK}:{self.ports[name]}"
+
+    def called_port(self, name: str) -> int:
+        """The port at which services call the part: its proxy's, if it has one."""
+        return self.wires.get(name, self.ports[name])
+
+    @property
+    def platforms_url(self) -> str:
+        """Where services call the platforms; browsers go to `url("simulator")`."""
+        return f"http://{LOOPBACK}:{self.called_port('simulator')}"
 
     def urls(self, service: str) -> str:
         """Every replica's, as the gateway's settings want them."""
@@ -54,7 +65,7 @@ class Addresses:
 
     @property
     def kafka(self) -> str:
-        return f"{LOOPBACK}:{self.ports['kafka']}"
+        return f"{LOOPBACK}:{self.called_port('kafka')}"
 
     @property
     def public_url(self) -> str:
@@ -75,8 +86,19 @@ def program(name: str) -> str:
     return str(Path(sys.executable).with_name(name))
 
 
-def process(service: str, addresses: Addresses, vault: Vault, *, port: int, providers_file: Path) -> Process:
-    """The command and the environment of one process of a service, listening on `port`."""
+def process(
+    service: str,
+    addresses: Addresses,
+    vault: Vault,
+    *,
+    port: int,
+    providers_file: Path,
+    further: Mapping[str, str] | None = None,
+) -> Process:
+    """The command and the environment of one process of a service, listening on `port`.
+
+    `further` settings (without their prefix) add to these, and win.
+    """
     settings = {
         "HTTP_HOST": LOOPBACK,
         "HTTP_PORT": str(port),
@@ -115,9 +137,10 @@ def process(service: str, addresses: Addresses, vault: Vault, *, port: int, prov
             "SMTP_TLS": "none",
             # the same few people are told the same story again and again; nothing of it may wait for a digest
             "DIGEST_AFTER": "1000",
-            "TELEGRAM_API_URL": f"{addresses.url('simulator')}/api.telegram.org",
+            "TELEGRAM_API_URL": f"{addresses.platforms_url}/api.telegram.org",
         }
         secrets["WEVION_TELEGRAM_BOT_TOKEN"] = SIMULATED_BOT
+    settings |= further or {}
     env = _inherited() | {f"WEVION_{name}": value for name, value in settings.items()}
     env["WEVION_SECRETS_DIR"] = str(vault.service_folder(service, secrets))
     verb = ("session-svc", "gateway") if service == "gateway" else (service, "run")

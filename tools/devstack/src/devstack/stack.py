@@ -3,16 +3,17 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
 from common.kafka import KafkaSettings, create_topics
+from common.testing import FaultProxy
 from common.testing.processes import Child, Kafka, Postgres, cache_folder
 from common.testing.processes.java import KAFKA_VERSION, jars_present, kafka_jars
-from common.testing.stack import with_database
 from devstack import databases, identities, ports, services
 from devstack.identities import Identities
 from devstack.layout import Layout
@@ -20,6 +21,7 @@ from devstack.platforms import Platforms, providers_toml
 from devstack.services import DATABASES, SERVICES, Addresses
 from devstack.supervisor import Part, Supervisor, each
 from devstack.terminal import Say, Steps, say
+from devstack.tuning import PROXIED, Tuning
 from devstack.vault import Vault
 
 READY_TIMEOUT_S = 90.0
@@ -40,6 +42,9 @@ class Stack:
     steps: Steps
     platforms: Platforms
     without: frozenset[str]
+    tuning: Tuning
+    #: The proxies of `Tuning.proxied`, by the part that they stand before.
+    wires: Mapping[str, FaultProxy] = field(default_factory=dict)
     identities: Identities | None = None
 
     def process(self, service: str, name: str | None = None) -> services.Process:
@@ -50,12 +55,13 @@ class Stack:
             self.vault,
             port=self.addresses.ports[name or service],
             providers_file=self.layout.providers_file,
+            further=self.tuning.settings.get(service),
         )
 
-    def write_demo_file(self) -> None:
-        """Tells programs what people were told; called at every change, so `processes` is current."""
+    def told(self) -> dict[str, Any]:
+        """What demo.json tells programs."""
         address = self.addresses
-        told = {
+        return {
             "gateway_url": address.public_url,
             "services": {name: address.url(name) for name in SERVICES if name != "gateway"},
             "simulator_url": address.url("simulator"),
@@ -71,15 +77,23 @@ class Stack:
             },
             "processes": self.supervisor.pids(),
         }
+
+    def write_demo_file(self) -> None:
+        """Tells programs what people were told; called at every change, so `processes` is current."""
         fresh = self.layout.demo_file.with_suffix(".new")
         fresh.touch(mode=0o600)
-        fresh.write_text(json.dumps(told, indent=2) + "\n")
+        fresh.write_text(json.dumps(self.told(), indent=2) + "\n")
         fresh.replace(self.layout.demo_file)
 
 
 @asynccontextmanager
 async def running(
-    layout: Layout, *, replicas: Mapping[str, int], out: Say = say, without: frozenset[str] = frozenset()
+    layout: Layout,
+    *,
+    replicas: Mapping[str, int],
+    out: Say = say,
+    without: frozenset[str] = frozenset(),
+    tuning: Tuning | None = None,
 ) -> AsyncIterator[Stack]:
     """The stack inside the block, everything ready; all of it ended after the block, however that ends.
 
@@ -92,16 +106,24 @@ async def running(
             out(f"  ! port {default} is taken, so {name} listens on {port}")
         vault = Vault(layout.secrets)
         passwords = {name: vault.secret(f"database-{name}") for name in DATABASES.values()}
-        async with aiohttp.ClientSession() as http:
+        tuning = tuning or Tuning()
+        async with aiohttp.ClientSession() as http, AsyncExitStack() as proxies:
             supervisor = Supervisor(say=out, http=http)
+            wires = {
+                name: await proxies.enter_async_context(FaultProxy(services.LOOPBACK, chosen[name]))
+                for name in PROXIED
+                if tuning.proxied
+            }
             stack = Stack(
                 layout=layout,
-                addresses=Addresses(chosen, replicas),
+                addresses=Addresses(chosen, replicas, wires={name: wire.port for name, wire in wires.items()}),
                 vault=vault,
                 supervisor=supervisor,
                 http=http,
                 steps=Steps(out),
                 without=without,
+                tuning=tuning,
+                wires=wires,
                 platforms=Platforms(http, f"http://127.0.0.1:{chosen['simulator-control']}"),
             )
             supervisor.on_change = stack.write_demo_file
@@ -129,7 +151,7 @@ async def _start(stack: Stack, passwords: Mapping[str, str], without: frozenset[
 
     def launch_kafka() -> Child:
         nonlocal kafka
-        kafka = Kafka.launch(layout.kafka, port=chosen["kafka"])
+        kafka = Kafka.launch(layout.kafka, port=chosen["kafka"], advertised_port=stack.addresses.called_port("kafka"))
         return kafka.child
 
     async def databases_up() -> None:
@@ -140,13 +162,11 @@ async def _start(stack: Stack, passwords: Mapping[str, str], without: frozenset[
             await asyncio.to_thread(postgres.wait_ready, SERVER_TIMEOUT_S)
         with steps.step("databases and their tables") as detail:
             await databases.provision(postgres.dsn(), passwords)
+            server = f"{services.LOOPBACK}:{stack.addresses.called_port('postgres')}"
             urls = {
-                service: with_database(postgres.dsn(), name).replace(
-                    f"postgres:{postgres.password}@", f"{name}:{passwords[name]}@"
-                )
-                for service, name in DATABASES.items()
+                service: f"postgresql://{name}:{passwords[name]}@{server}/{name}" for service, name in DATABASES.items()
             }
-            stack.addresses = Addresses(chosen, stack.addresses.replicas, urls)
+            stack.addresses = replace(stack.addresses, database_urls=urls)
             applied = await databases.migrate_all(
                 {DATABASES[service]: url for service, url in urls.items() if service not in without}
             )
@@ -170,7 +190,9 @@ async def _start(stack: Stack, passwords: Mapping[str, str], without: frozenset[
             stack.supervisor.start(_simulator(stack))
             await stack.supervisor.wait_ready("simulator", READY_TIMEOUT_S)
             apps = await stack.platforms.set_up_apps(stack.addresses.public_url)
-            told = providers_toml(stack.addresses.url("simulator"), apps)
+            told = providers_toml(
+                stack.addresses.platforms_url, stack.addresses.url("simulator"), apps, stack.tuning.providers
+            )
             stack.vault.write(layout.providers_file.name, told)
 
     await each(databases_up(), topics_up(), simulator_up())

@@ -43,6 +43,7 @@ class _Running:
     since: float
     crashes: int = 0
     restart_at: float | None = None
+    held: bool = False
     comeback: asyncio.Task[None] | None = None
 
 
@@ -95,8 +96,33 @@ class Supervisor:
         return found
 
     def kill(self, name: str) -> None:
-        """A crash on order: SIGKILL to the part, which is then started again like any crashed one."""
-        self._running[name].child.kill()
+        """A crash on order: SIGKILL to the part, which is then started again like any crashed one.
+
+        It says nothing about the part's health, so the wait is the first, short one.
+        """
+        running = self._running[name]
+        running.crashes = 0
+        running.child.kill()
+
+    def names(self) -> list[str]:
+        """Every part, each replica by itself."""
+        return list(self._running)
+
+    async def hold(self, name: str) -> None:
+        """Stops the part in an orderly way; it stays away until `release`."""
+        running = self._running[name]
+        running.held = True
+        await asyncio.to_thread(running.child.stop, running.part.grace_s)
+        self.on_change()
+
+    def release(self, name: str) -> None:
+        """Starts a held part again; does not wait until it is ready."""
+        running = self._running[name]
+        if running.held:
+            running.held = False
+            running.child = running.part.launch()
+            running.since = time.monotonic()
+            self.on_change()
 
     async def stop(self, *waves: Callable[[str], bool]) -> None:
         """Ends everything, wave by wave (a wave says which names belong to it), each wave at once.
@@ -124,7 +150,7 @@ class Supervisor:
 
     def _look_after(self, running: _Running, now: float) -> None:
         name, code = running.part.name, running.child.returncode
-        if code is None:
+        if code is None or running.held:
             return
         if running.restart_at is None:
             if now - running.since > STEADY_AFTER_S:

@@ -81,6 +81,21 @@ async def test_a_part_that_keeps_crashing_waits_longer_each_time(
     assert waits[:3] == ["0.5", "1", "2"]
 
 
+async def test_a_held_part_stays_away_until_it_is_released(supervisor: Supervisor, told: Told, tmp_path: Path) -> None:
+    supervisor.start(part(tmp_path, "server", SLEEP))
+    [before] = supervisor.pids()["server"]
+    await supervisor.hold("server")
+    assert supervisor.pids()["server"] == []
+    supervisor.start(part(tmp_path, "other", "raise SystemExit(1)"))
+    await eventually(lambda: any("other ended" in line for line in told.lines), 30, what="the watcher has looked")
+    assert supervisor.pids()["server"] == []
+    supervisor.release("server")
+    supervisor.release("server")
+    [after] = supervisor.pids()["server"]
+    assert after != before
+    assert not any("server ended" in line for line in told.lines)
+
+
 async def test_a_wrong_setting_ends_the_wait_at_once_with_its_words(supervisor: Supervisor, tmp_path: Path) -> None:
     code = "print('setting WEVION_X: is not set'); raise SystemExit(2)"
     supervisor.start(part(tmp_path, "strict", code, ready_url=f"http://127.0.0.1:{choose_port()}/"))

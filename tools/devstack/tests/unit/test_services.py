@@ -1,10 +1,12 @@
 """What people may write after `make run`, and what the services are told."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from devstack import ports, services
+from devstack.platforms import providers_toml
 from devstack.services import Addresses, names, process, replica_names, replicas
 from devstack.vault import Vault
 
@@ -72,3 +74,31 @@ def test_a_secret_is_made_once(tmp_path: Path) -> None:
 
 def test_every_service_is_known_by_its_database_or_needs_none() -> None:
     assert set(services.DATABASES) == set(services.SERVICES) - {"gateway"}
+
+
+def test_services_call_by_way_of_a_proxy_where_there_is_one_and_browsers_do_not(tmp_path: Path) -> None:
+    addresses = Addresses(PORTS, wires={"kafka": 7001, "simulator": 7002})
+    made = process("notifier", addresses, Vault(tmp_path), port=1, providers_file=tmp_path / "p.toml")
+    assert made.env["WEVION_KAFKA_BOOTSTRAP_SERVERS"] == "127.0.0.1:7001"
+    assert made.env["WEVION_TELEGRAM_API_URL"] == "http://127.0.0.1:7002/api.telegram.org"
+    apps = {"rfc6749": {"client_id": "a", "client_secret": "b"}}
+    told = tomllib.loads(
+        providers_toml(
+            addresses.platforms_url, addresses.url("simulator"), apps, {"meta": {"timeout_s": 3}, "acme": {"burst": 2}}
+        )
+    )
+    assert told["via"] == "http://127.0.0.1:7002"
+    assert told["browser_via"] == "http://127.0.0.1:9100"
+    assert told["providers"]["meta"]["timeout_s"] == 3
+    assert told["providers"]["acme"]["burst"] == 2
+    assert told["providers"]["acme"]["token_url"].startswith("http://127.0.0.1:7002/")
+    assert told["providers"]["acme"]["authorize_url"].startswith("http://127.0.0.1:9100/")
+
+
+def test_further_settings_add_and_win(tmp_path: Path) -> None:
+    further = {"LOG_FORMAT": "console", "POLL_S": "0.2"}
+    made = process(
+        "oauth-svc", Addresses(PORTS), Vault(tmp_path), port=1, providers_file=tmp_path / "p.toml", further=further
+    )
+    assert made.env["WEVION_LOG_FORMAT"] == "console"
+    assert made.env["WEVION_POLL_S"] == "0.2"

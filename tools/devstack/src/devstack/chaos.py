@@ -1,0 +1,153 @@
+"""What the tests of `tests/chaos` share: chance and length of a test, grants in bulk, and the promises at its end."""
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from common.postgres import Pool, open_pool
+from common.runtime.ids import new_id
+from common.testing import eventually
+from devstack.platforms import GENERIC, simulated
+from devstack.record import Record, some
+from devstack.stack import READY_TIMEOUT_S, Stack
+from devstack.terminal import say
+from devstack.traffic import EFFECT_WITHIN_S, Traffic
+
+#: What the expiry-watcher's inventory is made of.
+INVENTORY_TOPICS = frozenset({"token.issued", "token.refreshed", "token.revoked", "token.state"})
+IMPORT_TIMEOUT_S = 60.0
+WORKSPACES = 10
+
+
+@dataclass(slots=True)
+class Chaos:
+    """One test's chance, its length, and what it says on the way."""
+
+    seed: int
+    chance: random.Random
+    #: 0: the short form.
+    minutes: float
+    began: float = field(default_factory=time.monotonic)
+
+    def seconds(self, short_s: float) -> float:
+        """How long to go on: `short_s`, or the minutes that were asked for."""
+        return self.minutes * 60 or short_s
+
+    def say(self, text: str) -> None:
+        """A line of progress; `make chaos` shows it at once, a failed test with its output."""
+        say(f"  {time.monotonic() - self.began:6.1f} s  {text}")
+
+
+async def imported(stack: Stack, count: int, provider: str = GENERIC) -> list[str]:
+    """Grants at the platform, imported as connections that are due at once; what the platform calls them."""
+    made = await stack.platforms.order("POST", f"/_sim/grants/{simulated(provider)}", {"count": count})
+    workspaces = [str(new_id()) for _ in range(WORKSPACES)]
+    lines = [
+        json.dumps(
+            {
+                "provider": provider,
+                "workspace_id": workspaces[number % WORKSPACES],
+                "owner_user_id": workspaces[0],
+                "external_user_id": grant["grant"],
+                "accounts": [{"external_id": f"of-{grant['grant']}", "name": f"Account {number}"}],
+                "access_token": grant["access_token"],
+                "refresh_token": grant["refresh_token"],
+                "access_expires_at": "2020-01-01T00:00:00Z",
+            }
+        )
+        for number, grant in enumerate(made["grants"])
+    ]
+    file = stack.layout.root / f"grants-{new_id()}.jsonl"
+    await asyncio.to_thread(file.write_text, "\n".join(lines))
+    process = stack.process("oauth-svc")
+    child = await asyncio.create_subprocess_exec(process.argv[0], "import", "--file", str(file), env=process.env)
+    async with asyncio.timeout(IMPORT_TIMEOUT_S):
+        assert await child.wait() == 0
+    return [grant["grant"] for grant in made["grants"]]
+
+
+@dataclass(slots=True)
+class Databases:
+    """A pool for each service's database, to look at the truth itself."""
+
+    pools: Mapping[str, Pool]
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, stack: Stack) -> "AsyncIterator[Databases]":
+        """Not while the server is away."""
+        async with AsyncExitStack() as closing:
+            pools = {}
+            for service, url in stack.addresses.database_urls.items():
+                pools[service] = await open_pool(url, application_name="chaos", max_size=2)
+                closing.push_async_callback(pools[service].close)
+            yield cls(pools)
+
+    def __getitem__(self, service: str) -> Pool:
+        return self.pools[service]
+
+    async def drained(self) -> bool:
+        """Every outbox is empty."""
+        waiting = {name: await pool.fetchval("SELECT count(*) FROM outbox") for name, pool in self.pools.items()}
+        assert not any(waiting.values()), waiting
+        return True
+
+    async def versions(self) -> dict[UUID, int]:
+        """Every token of its two great owners, with the version that it has there."""
+        rows = [
+            *await self["oauth-svc"].fetch("SELECT connection_id AS token, version FROM connection"),
+            *await self["session-svc"].fetch("SELECT session_id AS token, version FROM sessions"),
+        ]
+        return {row["token"]: row["version"] for row in rows}
+
+
+async def all_ready(stack: Stack, names: Sequence[str] = ()) -> None:
+    """Every part (or each of these) answers that it is ready. Raises `ChildFailed` with what one says instead."""
+    await asyncio.gather(
+        *(stack.supervisor.wait_ready(name, READY_TIMEOUT_S) for name in names or stack.supervisor.names())
+    )
+
+
+async def promises_kept(stack: Stack, traffic: Traffic | None = None) -> Record:
+    """After the last fault: everything accepted is there, every outbox is empty, and Kafka has all of it in order.
+
+    Raises `AssertionError` with what is not so.
+    """
+    await all_ready(stack)
+    async with Databases.opened(stack) as databases:
+        await eventually(databases.drained, EFFECT_WITHIN_S, what="every outbox is empty")
+        versions = await databases.versions()
+        record = await Record.read(stack.addresses.kafka)
+        follows = partial(_inventory_follows, databases, record)
+        await eventually(follows, EFFECT_WITHIN_S, what="the inventory is complete")
+    if traffic is not None:
+        await traffic.kept()
+    assert not record.unreadable, some(record.unreadable)
+    assert not record.dead_letters, some(record.dead_letters)
+    assert not record.went_back(), some(record.went_back())
+    assert not (lost := record.missing(versions)), f"lost events: {some(lost.items())}"
+    return record
+
+
+async def _inventory_follows(databases: Databases, record: Record) -> bool:
+    rows = await databases["expiry-watcher"].fetch("SELECT token_id, version FROM token")
+    known = {row["token_id"]: row["version"] for row in rows}
+    behind = {
+        token: (known.get(token), version)
+        for token, version in record.newest(INVENTORY_TOPICS).items()
+        if known.get(token, 0) < version
+    }
+    assert not behind, f"the inventory is behind: {some(behind.items())}"
+    return True
+
+
+def health(said: Mapping[str, Any]) -> str:
+    """What /readyz complains of."""
+    return "; ".join(f"{name}: {word}" for name, word in said.get("checks", {}).items() if word != "ok")
