@@ -20,6 +20,7 @@ class Health:
 
     def __init__(self, checks: Mapping[str, ReadyCheck]) -> None:
         self._checks = dict(checks)
+        self._asking: dict[str, asyncio.Task[str | bool | None]] = {}
         self.stopping = asyncio.Event()
 
     def routes(self) -> Routes:
@@ -39,15 +40,24 @@ class Health:
         return all(word == "ok" for word in said.values()), said
 
     async def _ask(self, name: str) -> str:
-        try:
-            async with asyncio.timeout(CHECK_TIMEOUT_S):
-                found = self._checks[name]()
-                if isinstance(found, Awaitable):
-                    found = await found
-        except TimeoutError:
+        """What one check says, in time.
+
+        A check that does not answer is left behind, not waited for: a database driver can take its own time-out to let
+        go of a connection that went silent. While it has not let go, nobody asks again.
+        """
+        asking = self._asking.get(name)
+        if asking is None:
+            asking = self._asking[name] = asyncio.create_task(_answer(self._checks[name]), name=f"ready-check-{name}")
+            asking.add_done_callback(lambda _: self._asking.pop(name, None))
+        await asyncio.wait({asking}, timeout=CHECK_TIMEOUT_S)
+        if not asking.done():
+            asking.cancel()
             return f"no answer within {CHECK_TIMEOUT_S:g} s"
-        except Exception as error:  # noqa: BLE001  a check that fails is an answer
+        if asking.cancelled():
+            return "no answer"
+        if (error := asking.exception()) is not None:
             return f"failed: {type(error).__name__}"  # not its text: that may name hosts or hold a DSN
+        found = asking.result()
         if found is None or found is True:
             return "ok"
         return str(found) if found else "not ready"
@@ -58,6 +68,11 @@ class Health:
     async def _readyz(self, _: web.Request) -> web.Response:
         ready, said = await self.report()
         return _json(200 if ready else 503, {"status": "ready" if ready else "not ready", "checks": said})
+
+
+async def _answer(check: ReadyCheck) -> str | bool | None:
+    found = check()
+    return await found if isinstance(found, Awaitable) else found
 
 
 async def _metrics(request: web.Request) -> web.Response:

@@ -48,6 +48,26 @@ async def test_checks_may_wait_fail_and_hang() -> None:
     assert said == {"good": "ok", "hangs": "no answer within 2 s", "fails": "failed: OSError"}
 
 
+async def test_a_check_that_does_not_let_go_is_left_behind() -> None:
+    asked = 0
+    let_go = asyncio.Event()
+
+    async def holds_on() -> None:
+        nonlocal asked
+        asked += 1
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await let_go.wait()  # as a driver that waits for its server's word even when cancelled
+
+    app = create_app(Routes("x"), title="x", version="1", ready_checks={"database": holds_on})
+    async with asyncio.timeout(15):
+        for _ in range(2):
+            assert await app[HEALTH].report() == (False, {"database": "no answer within 2 s"})
+    assert asked == 1
+    let_go.set()
+
+
 async def test_metrics_are_by_template_and_bounded(site: Any) -> None:
     def count(route: str, status: str, method: str = "GET") -> float:
         labels = {"method": method, "route": route, "status": status}
