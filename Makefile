@@ -7,6 +7,7 @@ MEMBERS := $(wildcard libs/* services/* tools/*)
 S ?=
 T ?=
 REPLICAS ?=
+MINUTES ?= 3
 SAMPLE ?=
 SEED ?=
 ARGS ?=
@@ -45,6 +46,10 @@ test-integration: setup ## tests on real Kafka and PostgreSQL
 
 test-e2e: setup ## tests of the whole stack, its processes killed on the way
 	@$(BIN)/devstack test --tier e2e $(if $(T),--path $(T))
+
+chaos: setup ## the long form of tests/chaos, with progress: MINUTES=3 each, SEED=7 again, T=tests/chaos/test_killed.py for one
+	@CHAOS_MINUTES=$(MINUTES) CHAOS_SEED=$(SEED) $(BIN)/python -m pytest -q -s -p no:randomly --show-capture=no --tb=short \
+	  -o timeout=0 $(or $(T),tests/chaos) $(ARGS)
 
 mutants: setup ## whether unit tests notice changes to a core (90 % at least): make mutants S=notifier; SAMPLE=150 (or all) SEED=1
 	@nice -n 15 $(BIN)/devstack mutants $(S) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED))
@@ -118,5 +123,5 @@ image: ## a container image of one service, where Docker runs: make image S=noti
 	@$(BIN)/uv pip install --quiet --offline --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
 	@touch $@
 
-.PHONY: help run demo logs clean test test-unit test-integration test-e2e mutants check fmt fmt-check lint types arch \
+.PHONY: help run demo logs clean test test-unit test-integration test-e2e chaos mutants check fmt fmt-check lint types arch \
   setup lock snapshots migrate topics replay bench image types-repository $(addprefix types/,$(MEMBERS))

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from devstack import stack as stacks
-from devstack.chaos import Chaos, all_ready
+from devstack.chaos import PLATFORM_LIMIT, RATE_PER_S, Chaos, all_ready, limited
 from devstack.layout import Layout
 from devstack.platforms import GENERIC, PROVIDERS
 from devstack.stack import Stack
@@ -36,7 +36,7 @@ SETTINGS = {
 }
 REPLICAS = {"oauth-svc": 3}
 #: A platform's deadline, a quarter of the lease; and what each is asked for at most, by all replicas together.
-EVERY_PROVIDER = {"timeout_s": 3, "requests_per_s": 20, "burst": 20}
+EVERY_PROVIDER = {"timeout_s": 3, "requests_per_s": RATE_PER_S, "burst": RATE_PER_S}
 
 
 @pytest.fixture
@@ -57,6 +57,8 @@ async def whole_stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
     )
     layout = Layout(tmp_path_factory.mktemp("chaos"))
     async with stacks.running(layout, replicas=REPLICAS, out=say, tuning=tuning) as stack:
+        for provider in (*PROVIDERS, GENERIC):
+            await limited(stack, provider, *PLATFORM_LIMIT)
         yield stack
 
 
@@ -69,4 +71,5 @@ async def stack(whole_stack: Stack) -> AsyncIterator[Stack]:
     for wire in whole_stack.wires.values():
         await wire.heal()
     await whole_stack.platforms.order("DELETE", "/_sim/faults")
+    await whole_stack.platforms.lifetimes("rfc6749", access_s=3600)
     await all_ready(whole_stack)

@@ -13,6 +13,8 @@ from yarl import URL
 HTTP_OK_BELOW = 400
 TIMEOUT_S = 20.0
 MAX_REDIRECTS = 10
+#: Many browsers may be open at once in one test; those of them that rest hold no connection of the gateway's.
+KEEP_ALIVE_S = 2.0
 
 
 class Refused(Exception):
@@ -37,6 +39,7 @@ class Browser:
         self._jar = aiohttp.CookieJar(unsafe=True)
         self._http = aiohttp.ClientSession(
             cookie_jar=self._jar,
+            connector=aiohttp.TCPConnector(keepalive_timeout=KEEP_ALIVE_S),
             timeout=aiohttp.ClientTimeout(total=timeout_s),
             headers={"User-Agent": "devstack", "Origin": str(self._gateway.origin())}
             | ({"X-Forwarded-For": address} if address else {}),

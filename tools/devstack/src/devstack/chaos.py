@@ -22,7 +22,13 @@ from devstack.traffic import EFFECT_WITHIN_S, Traffic
 
 #: What the expiry-watcher's inventory is made of.
 INVENTORY_TOPICS = frozenset({"token.issued", "token.refreshed", "token.revoked", "token.state"})
+#: What oauth-svc is told to ask a platform for at most, all replicas together; its burst is a second's worth.
+RATE_PER_S = 60
+#: Requests per second and burst above which the platforms refuse. A platform's limit is above what we are set to by a
+#: margin, because what is sent evenly does not arrive evenly; three replicas with a bucket each would be far above it.
+PLATFORM_LIMIT = (RATE_PER_S * 1.5, RATE_PER_S * 1.5)
 IMPORT_TIMEOUT_S = 60.0
+LEDGER_PAGE = 10_000
 WORKSPACES = 10
 
 
@@ -71,6 +77,44 @@ async def imported(stack: Stack, count: int, provider: str = GENERIC) -> list[st
     async with asyncio.timeout(IMPORT_TIMEOUT_S):
         assert await child.wait() == 0
     return [grant["grant"] for grant in made["grants"]]
+
+
+async def limited(stack: Stack, provider: str, per_second: float, burst: float) -> None:
+    """The platform refuses token requests above this rate, and counts what it refused."""
+    order = {"endpoint": "token", "per_second": per_second, "burst": burst}
+    await stack.platforms.order("PUT", f"/_sim/limits/{simulated(provider)}", order)
+
+
+async def refused_for_rate(stack: Stack) -> dict[str, int]:
+    """How many requests each platform refused because there were too many (not on a fault's order)."""
+    found: dict[str, int] = (await stack.platforms.order("GET", "/_sim/limits"))["refused"]
+    return found
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What the platforms wrote down about token requests: the oracle of the refresh engine."""
+
+    entries: list[dict[str, Any]]
+    presented_twice: dict[str, int]
+
+    @classmethod
+    async def read(cls, stack: Stack, provider: str, after: int = 0) -> "Ledger":
+        """Every line of a provider from `after` on."""
+        entries: list[dict[str, Any]] = []
+        while True:
+            path = f"/_sim/ledger?provider={simulated(provider)}&after={after}&limit={LEDGER_PAGE}"
+            page = await stack.platforms.order("GET", path)
+            entries += page["entries"]
+            if len(page["entries"]) < LEDGER_PAGE:
+                return cls(entries, page["presented_twice"])
+            after = page["entries"][-1]["number"]
+
+    @classmethod
+    async def written(cls, stack: Stack) -> int:
+        """How many lines there are by now."""
+        number: int = (await stack.platforms.order("GET", "/_sim/ledger?limit=1"))["written"]
+        return number
 
 
 @dataclass(slots=True)
@@ -148,6 +192,26 @@ async def _inventory_follows(databases: Databases, record: Record) -> bool:
     return True
 
 
-def health(said: Mapping[str, Any]) -> str:
-    """What /readyz complains of."""
-    return "; ".join(f"{name}: {word}" for name, word in said.get("checks", {}).items() if word != "ok")
+async def complaints(stack: Stack, name: str) -> str:
+    """What a part's /readyz complains of; empty when it is ready."""
+    async with stack.http.get(f"{stack.addresses.url(name)}/readyz") as answer:
+        said: dict[str, Any] = await answer.json(content_type=None)
+    return "; ".join(f"{check}: {word}" for check, word in said["checks"].items() if word != "ok")
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """A part's metrics at one moment, by name and labels as Prometheus writes them."""
+
+    values: Mapping[str, float]
+
+    @classmethod
+    async def of(cls, stack: Stack, name: str) -> "Samples":
+        async with stack.http.get(f"{stack.addresses.url(name)}/metrics") as answer:
+            text = await answer.text()
+        lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
+        return cls({key: float(value) for key, _, value in lines})
+
+    def total(self, metric: str) -> float:
+        """The sum over all labels."""
+        return sum(value for key, value in self.values.items() if key.partition("{")[0] == metric)

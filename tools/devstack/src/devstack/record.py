@@ -64,6 +64,8 @@ class Record:
         newest: dict[tuple[str, str], int] = {}
         wrong = []
         for event in self.first:
+            if not isinstance(event.body, TokenEvent):
+                continue
             key, version = (event.topic, event.body.subject()), event.body.aggregate_version()
             if version < newest.get(key, version):
                 wrong.append(f"{event.topic} of {key[1]}: version {version} after {newest[key]}")

@@ -95,14 +95,17 @@ class Supervisor:
                 pids.append(running.child.pid)
         return found
 
-    def kill(self, name: str) -> None:
+    def kill(self, name: str) -> bool:
         """A crash on order: SIGKILL to the part, which is then started again like any crashed one.
 
-        It says nothing about the part's health, so the wait is the first, short one.
+        It says nothing about the part's health, so the wait is the first, short one. False if it did not run just now.
         """
         running = self._running[name]
+        if running.child.returncode is not None:
+            return False
         running.crashes = 0
         running.child.kill()
+        return True
 
     def names(self) -> list[str]:
         """Every part, each replica by itself."""

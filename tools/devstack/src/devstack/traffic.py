@@ -40,6 +40,7 @@ EFFECT_WITHIN_S = 60.0
 #: Answered with a page for people, errors too.
 PAGES = frozenset({"connect"})
 UNAUTHORIZED = 401
+CONFLICT = 409
 TOO_MANY_REQUESTS = 429
 SERVER_ERRORS_FROM = 500
 
@@ -247,6 +248,10 @@ class Traffic:
         try:
             return (await call(),)
         except Refused as refused:
+            if what in PAGES and refused.status == CONFLICT:
+                # the replica that had taken the consent was killed in its middle: the page says to begin again
+                outcome = "failed"
+                return None
             if refused.status < SERVER_ERRORS_FROM and refused.status != TOO_MANY_REQUESTS:
                 outcome = "refused"
                 raise

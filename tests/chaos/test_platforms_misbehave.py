@@ -1,0 +1,151 @@
+"""R3: every platform misbehaves, in each way in turn.
+
+429 storms, 5xx, hangs, resets before and after the answer, slow answers, HTML, half answers, a clock off by ten
+minutes: no grant that lives is declared dead, no platform is asked more often than it allows, and when the faults are
+lifted everything recovers; only a refresh token that the platform replaced in an answer that never arrived stays lost,
+and says so.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from common.contracts import TokenExpiredV1, TokenRevokedV1, TokenStateV1, TokenStatus
+from common.runtime.ids import random_bytes
+from common.testing import eventually
+from devstack.browser import Browser
+from devstack.chaos import Chaos, Databases, Ledger, imported, promises_kept, refused_for_rate
+from devstack.platforms import GENERIC
+from devstack.record import some
+from devstack.stack import Stack
+from devstack.witness import persist
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(1200)]
+
+#: How long each fault stands.
+FAULT_S = 1.0
+GRANTS = 40
+PEOPLE = 2
+CONSENTS = ("meta", "google-ads", "tiktok", "snapchat", GENERIC)
+ACCOUNTS = {
+    "meta": 2,
+    "google": 0,
+    "google-ads": 2,
+    "tiktok": 2,
+    "snapchat": 2,
+    "taboola": 2,
+    "outbrain": 2,
+    "rfc6749": 2,
+}
+FAULTS: tuple[dict[str, Any], ...] = (
+    {"kind": "rate_limit", "retry_after": 1},
+    {"kind": "status", "status": 503},
+    {"kind": "status", "status": 500, "rate": 0.5},
+    {"kind": "hang", "rate": 0.5},
+    {"kind": "reset", "rate": 0.7},
+    {"kind": "reset_after_answer", "rate": 0.05},
+    {"kind": "slow", "delay_ms": 500},
+    {"kind": "html"},
+    {"kind": "malformed", "rate": 0.05},
+    {"kind": "clock_skew", "skew_s": 600},
+    {"kind": "clock_skew", "skew_s": -600},
+)
+#: Faults after which the platform has a new refresh token and we have not.
+ANSWER_LOST = {"reset_after_answer", "malformed", "slow"}
+RECOVERED_WITHIN_S = 60.0
+
+
+async def test_no_living_grant_is_declared_dead(stack: Stack, chaos: Chaos) -> None:
+    since = await Ledger.written(stack)
+    subjects = await imported(stack, GRANTS)
+    subjects += await connected(stack)
+    async with Databases.opened(stack) as databases:
+        mine = await connections(databases, subjects)
+        chaos.say(f"{len(mine)} connections: {dict(Counter(row['provider'] for row in mine))}")
+        ids = [row["connection_id"] for row in mine]
+        end = time.monotonic() + chaos.seconds(0)
+        while True:
+            for fault in chaos.chance.sample(FAULTS, len(FAULTS)):
+                await stack.platforms.order("POST", "/_sim/faults", {"provider": "*", **fault})
+                await under_pressure(databases, ids, FAULT_S if not chaos.minutes else 5 * FAULT_S)
+                await stack.platforms.order("DELETE", "/_sim/faults")
+                states = Counter(row["status"] for row in await connections(databases, subjects))
+                chaos.say(f"{fault['kind']}: {dict(states)}")
+            if time.monotonic() > end:
+                break
+        entries = [
+            entry for provider in (GENERIC, "snapchat") for entry in (await Ledger.read(stack, provider, since)).entries
+        ]
+        lost = {entry["grant"] for entry in entries if entry["taken"] and entry["fault"] in ANSWER_LOST}
+        await eventually(
+            lambda: recovered(databases, subjects, lost), RECOVERED_WITHIN_S, what="everything is well again"
+        )
+    record = await promises_kept(stack)
+    dead = [
+        event
+        for event in record.first
+        if isinstance(event.body, TokenRevokedV1 | TokenExpiredV1 | TokenStateV1)
+        and event.body.token.token_id in set(ids)
+        and getattr(event.body, "status", TokenStatus.REVOKED) in {TokenStatus.REVOKED, TokenStatus.EXPIRED}
+    ]
+    assert not dead, some(dead)
+    assert (await Ledger.read(stack, GENERIC, since)).presented_twice == {}
+    assert await refused_for_rate(stack) == {}
+
+
+async def connected(stack: Stack) -> list[str]:
+    """People who connect every platform as people do; the ids by which the platforms know them."""
+    owner = next(user for user in stack.told()["users"] if user["role"] == "owner")
+    external: list[str] = []
+    async with Browser(stack.addresses.public_url) as browser:
+        await persist(lambda: browser.sign_in(owner["email"], owner["password"]), "the sign-in")
+        for _ in range(PEOPLE):
+            key = f"bad-day-{random_bytes(4).hex()}"
+            order = {"key": key, "name": "Bo Day", "email": f"{key}@northwind.example", "brand": "Northwind"}
+            person = await stack.platforms.order("POST", "/_sim/people", {**order, "accounts": ACCOUNTS})
+            for provider in CONSENTS:
+                await browser.consent(provider, key)
+            await browser.enter("outbrain", {"username": person["email"], "password": person["password"]})
+            await browser.enter("taboola", {"client_id": f"taboola-{key}", "client_secret": f"secret-{key}"})
+            external += [account["id"] for accounts in person["accounts"].values() for account in accounts]
+    async with Databases.opened(stack) as databases:
+        rows = await databases["oauth-svc"].fetch(
+            """SELECT DISTINCT c.subject FROM connection c JOIN account a USING (connection_id)
+               WHERE a.external_id = ANY($1::text[]) AND c.status = 'active'""",
+            external,
+        )
+    return [row["subject"] for row in rows]
+
+
+async def connections(databases: Databases, subjects: list[str]) -> list[Any]:
+    return await databases["oauth-svc"].fetch(
+        """SELECT connection_id, provider, subject, status, last_failure FROM connection
+           WHERE subject = ANY($1::text[])""",
+        subjects,
+    )
+
+
+async def under_pressure(databases: Databases, ids: list[Any], seconds: float) -> None:
+    """Everything is due, and due again as soon as it is done: refreshes and probes alike. What rests, rests."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        await databases["oauth-svc"].execute(
+            """UPDATE schedule SET refresh_at = CASE WHEN refresh_at > now() THEN now() ELSE refresh_at END,
+                 probe_at = CASE WHEN probe_at > now() THEN now() ELSE probe_at END
+               WHERE connection_id = ANY($1::uuid[])""",
+            ids,
+        )
+        await asyncio.sleep(0.5)
+
+
+async def recovered(databases: Databases, subjects: list[str], lost: set[str]) -> bool:
+    """Active all of them, but for a credential that went down with an answer; no incident stands."""
+    for row in await connections(databases, subjects):
+        excused = row["subject"] in lost and (row["last_failure"] or "").startswith("unknown_outcome")
+        assert row["status"] == "active" or excused, dict(row)
+    incidents = await databases["oauth-svc"].fetchval("SELECT count(*) FROM provider_health WHERE state = 'open'")
+    assert incidents == 0
+    return True
