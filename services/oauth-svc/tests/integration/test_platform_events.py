@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from common.testing import eventually
+from oauth_svc.core.flow import OnUnknown
 from oauth_svc.operations import probe, reconsent
 from oauth_svc.operations.deps import Limits
 
@@ -17,6 +19,13 @@ if TYPE_CHECKING:
 
 GRANTS, WORKSPACES = 24, 4
 CONFIRM = timedelta(minutes=2, seconds=1)
+
+
+def blinded(stage: Stage) -> None:
+    """As a provider by settings that has neither introspection nor user info, and whose rotation is not known."""
+    provider: Any = stage.deps.providers["rfc6749"]
+    provider._client = replace(provider._client, introspection_url="", userinfo_url="", accounts_url="")
+    provider._profile = replace(provider.profile, on_unknown=OnUnknown.WAIT, needs_accounts=False)
 
 
 async def fleet(stage: Stage, provider: str) -> list[Person]:
@@ -152,6 +161,30 @@ async def test_where_nothing_is_refreshed_the_probes_find_it(stage: Stage, provi
         return at_its_word <= limit and found == {("revoked", "platform_enforced"): GRANTS - at_its_word}
 
     await eventually(all_found)
+
+
+async def test_where_nothing_else_can_be_asked_what_was_refused_is_presented_again(stage: Stage) -> None:
+    await fleet(stage, "rfc6749")
+    blinded(stage)
+    await stage.sim("POST", "events/rfc6749", {"kind": "all_ended"})
+    await refresh_all(stage, "rfc6749")
+    before = await stage.pool.fetch("SELECT connection_id, last_good_at FROM connection ORDER BY 1")
+    await asked_again(stage, "rfc6749")
+    stage.clock.advance(CONFIRM)
+    await reconsent.sweep(stage.deps, stage.engine)
+    assert await statuses(stage) == {("revoked", "platform_enforced"): GRANTS}
+    assert await incidents(stage) == [("opened", "consent"), ("closed", "consent")]
+    assert await stage.pool.fetch("SELECT connection_id, last_good_at FROM connection ORDER BY 1") == before
+
+
+async def test_a_probe_that_asks_nothing_proves_nothing(stage: Stage) -> None:
+    person = stage.person()
+    await stage.connect(person, "rfc6749")
+    blinded(stage)
+    good = await stage.pool.fetchval("SELECT last_good_at FROM connection")
+    await stage.probe_all()
+    assert await stage.pool.fetchval("SELECT last_good_at FROM connection") == good
+    assert (await stage.connection(person))["status"] == "active"
 
 
 @pytest.mark.parametrize("provider", ["rfc6749", "google-ads"])

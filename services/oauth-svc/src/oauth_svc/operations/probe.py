@@ -194,7 +194,13 @@ async def _good(
             if inspection.scopes is None
             else missing_scopes(profile.needed_scopes, inspection.scopes),
         )
-        after = await tokens.change(db, {connection.connection_id: current}, {connection.connection_id: confirmed}, now)
+        proved = inspection.asked or bool(accounts)
+        after = await tokens.change(
+            db,
+            {connection.connection_id: current},
+            {connection.connection_id: confirmed} if proved else {},
+            now,
+        )
         await store.schedule.plan_probe(db, connection.connection_id, next_probe(deps, connection, now))
     deps.poke_relay()
     return Finding(after[connection.connection_id])

@@ -1,6 +1,7 @@
 """Doubts settled: the platform meant it (a forced re-consent), or it erred and nobody's grant is touched."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -12,10 +13,11 @@ from oauth_svc import store
 from oauth_svc.core import refresh as rules
 from oauth_svc.core.breaker import Trouble
 from oauth_svc.core.failure import Verdict, reauthorize
-from oauth_svc.core.flow import Flow, OnUnknown, Profile
+from oauth_svc.core.flow import Flow, OnUnknown
+from oauth_svc.core.grant import Secrets
 from oauth_svc.core.lifecycle import Change, Recaused
 from oauth_svc.core.reconsent import Finding, Word, weigh
-from oauth_svc.providers.base import PlatformError
+from oauth_svc.providers.base import PlatformError, Provider
 from oauth_svc.store.doubts import Standing
 
 from . import probe, tokens
@@ -124,10 +126,13 @@ async def _ask_again(deps: Deps, engine: Engine, provider: str, now: datetime) -
         connection_id = await store.doubts.next_to_ask(db, provider, now, deps.limits.canary_every)
     if connection_id is None:
         return
-    if not _presents(profile):
+    secrets = await _secrets(deps, connection_id)
+    if secrets is None:
+        return
+    if profile.flow not in (Flow.REFRESH, Flow.CLIENT_CREDENTIALS) or not rules.can_renew(profile, secrets):
         await probe.probe(deps, engine, connection_id, DetectedBy.PROBE, may_refresh=False)
         return
-    word = await _word(deps, connection_id)
+    word = await _word(deps.providers[provider], secrets, now)
     if word is Word.LIVES:
         await engine.refresh_now(connection_id, taken=True)
     elif word is Word.SAME:
@@ -135,33 +140,30 @@ async def _ask_again(deps: Deps, engine: Engine, provider: str, now: datetime) -
             await store.doubts.say(db, [connection_id], word.value)
 
 
-def _presents(profile: Profile) -> bool:
-    """Whether presenting the credential once more is the way to ask again; elsewhere a probe is."""
-    return profile.flow in (Flow.REFRESH, Flow.CLIENT_CREDENTIALS) and profile.on_unknown is not OnUnknown.WAIT
-
-
-async def _word(deps: Deps, connection_id: UUID) -> Word | None:
-    """What the platform says about a refused grant when it is asked in another way; None when it says nothing.
-
-    `lives` is only the permission to present the credential once more: where that is harmless, nobody is asked.
-    """
+async def _secrets(deps: Deps, connection_id: UUID) -> Secrets | None:
     async with transaction(deps.pool) as db:
-        connection = await store.connections.read(db, connection_id)
         credential = await store.credentials.get(db, connection_id)
-        if connection is None or credential is None:
+        if credential is None:
             return None
         await deps.vault.ready(db, deps.clock.now(), key_ids=[credential.key_id])
-    provider = deps.providers[connection.provider]
+    with suppress(Unsealable):
+        return deps.vault.open_credential(credential)
+    return None
+
+
+async def _word(provider: Provider, secrets: Secrets, now: datetime) -> Word | None:
+    """What the platform says about a refused grant when it is asked in another way; None when it says nothing.
+
+    `lives` is only the permission to present the credential once more. Where that is harmless, or where there is no
+    other way to ask, nobody is asked: what was refused was not used up.
+    """
     rule = provider.profile.on_unknown
     if rule is OnUnknown.REPEAT:
         return Word.LIVES
     try:
-        secrets = deps.vault.open_credential(credential)
         if rule is OnUnknown.INTROSPECT:
             return Word.LIVES if await provider.unspent(secrets) is True else Word.SAME
-        await provider.inspect(secrets, deps.clock.now())
+        await provider.inspect(secrets, now)
     except PlatformError as error:
         return Word.SAME if error.failure.verdict is Verdict.REAUTHORIZE else None
-    except Unsealable:
-        return None
     return Word.LIVES

@@ -57,13 +57,17 @@ class Callback:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """Who granted, for how long, and what: asked of the platform itself. None means that it did not say."""
+    """Who granted, for how long, and what: asked of the platform itself. None means that it did not say.
+
+    `asked` is false where there is nothing to ask with: then it proves nothing about the grant.
+    """
 
     subject: str | None = None
     subject_name: str = ""
     expires_at: datetime | None = None
     access_expires_at: datetime | None = None
     scopes: frozenset[str] | None = None
+    asked: bool = True
 
 
 @dataclass(frozen=True, slots=True)

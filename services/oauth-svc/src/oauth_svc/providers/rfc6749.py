@@ -112,7 +112,7 @@ class Rfc6749Provider(Calling):
         if self._client.userinfo_url and secrets.access_token:
             body = await self.read_api(self._client.userinfo_url, secrets.access_token)
             return Inspection(subject=text(body.get("sub")), subject_name=text(body.get("name")) or "")
-        return Inspection()
+        return Inspection(asked=False)
 
     async def accounts(self, secrets: Secrets) -> tuple[PlatformAccount, ...]:
         if not self._client.accounts_url or not secrets.access_token:
