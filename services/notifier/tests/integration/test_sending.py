@@ -292,3 +292,12 @@ async def test_when_there_are_many_the_rest_is_one_digest(world: Any, connector:
     await world.later(timedelta(hours=1))
     assert len(world.mailbox.to(MIA)) == 6
     assert world.mailbox.to(MIA)[-1]["Subject"] == "3 connections need you"
+
+
+async def test_a_server_that_shuts_down_in_the_middle_gets_the_rest_later(world: Any, dead: Any) -> None:
+    world.mailbox.refusals[MIA] = "421 4.3.2 shutting down"
+    await world.later()
+    assert await world.count("SELECT count(*) FROM delivery WHERE state = 'retry' AND attempts > 0") == 0
+    world.mailbox.refusals.clear()
+    await world.later(timedelta(seconds=10))
+    assert len(world.mailbox.mails) == 3

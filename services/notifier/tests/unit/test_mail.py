@@ -49,7 +49,8 @@ async def test_a_name_or_subject_with_line_breaks_adds_no_header(channel: MailCh
 
 
 @pytest.mark.parametrize(
-    "address", ["", "mia", "a@b\r\nRCPT TO:<x@y>", "a b@c.example", "a@b@c", "<a@b>", "a@b,c@d", "ä@b.example"]
+    "address",
+    ["", "mia", "a@b\r\nRCPT TO:<x@y>", "a b@c.example", "a@b@c", "<a@b>", "a@b,c@d", "ä@b.example", "a\x01@b.example"],
 )
 async def test_what_is_no_address_is_refused(channel: MailChannel, address: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  whichever part refuses it

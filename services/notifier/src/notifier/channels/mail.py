@@ -30,11 +30,12 @@ _log = logs.get_logger("channels.mail")
 TIMEOUT_S: Final = 20.0
 IDLE_S: Final = 20.0
 """A kept connection older than this is not trusted: servers close idle ones, some without saying so."""
-_ADDRESS: Final = re.compile(r"[^\s@<>,;:\"()\[\]\\]+@[^\s@<>,;:\"()\[\]\\]+")
+_ADDRESS: Final = re.compile(r"[^\x00-\x20\x7f@<>,;:\"()\[\]\\]+@[^\x00-\x20\x7f@<>,;:\"()\[\]\\]+")
 _LONGEST_NAME: Final = 100
 _SHORT: Final = 60
 _QUOTED: Final = re.compile(r'(["\\])')
 _ESCAPED: Final = r"\\\1"
+_DONE: Final = frozenset({250, 251})
 _PERMANENT: Final = 500
 _ADDRESS_CODES: Final = frozenset({550, 551, 553, 556})
 _SHUTTING_DOWN: Final = 421
@@ -81,14 +82,12 @@ class MailChannel:
         await self._throttle.wait()
         try:
             async with asyncio.timeout(TIMEOUT_S * 2), self._connection() as smtp:
-                await smtp.sendmail(self._sender_address, [parcel.address], content)
-        except aiosmtplib.SMTPRecipientsRefused as error:
-            return _read(error.recipients[0].code, recipient=True)
-        except aiosmtplib.SMTPResponseException as error:
+                refusal = await self._hand_in(smtp, parcel.address, content)
+        except aiosmtplib.SMTPResponseException as error:  # at the greeting, or at the sign-in
             return _read(error.code, recipient=False)
         except (aiosmtplib.SMTPException, TimeoutError, OSError) as error:
             return Outcome(Answer.CHANNEL_DOWN, detail=type(error).__name__)
-        return Outcome(Answer.ACCEPTED, reference=message_id)
+        return refusal or Outcome(Answer.ACCEPTED, reference=message_id)
 
     async def close(self) -> None:
         """Say goodbye on the kept connections."""
@@ -98,19 +97,32 @@ class MailChannel:
                 async with asyncio.timeout(2):
                     await smtp.quit()
 
+    async def _hand_in(self, smtp: aiosmtplib.SMTP, address: str, content: bytes) -> Outcome | None:
+        """One mail transaction; the refusal, if there is one.
+
+        Command by command, because `sendmail` parses each address four times, which is a third of what a mail costs.
+        """
+        for verb, path, recipient in (
+            ("MAIL", f"FROM:<{self._sender_address}>", False),
+            ("RCPT", f"TO:<{address}>", True),
+        ):
+            answer = await smtp.execute_command(verb.encode(), path.encode("ascii"))
+            if answer.code not in _DONE:
+                await _reset(smtp)
+                return _read(answer.code, recipient=recipient)
+        try:
+            await smtp.data(content)
+        except aiosmtplib.SMTPDataError as error:
+            await _reset(smtp)
+            return _read(error.code, recipient=False)
+        return None
+
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[aiosmtplib.SMTP]:
         async with self._slots:
             smtp = self._kept() or await self._connect()
             try:
                 yield smtp
-            except aiosmtplib.SMTPResponseException:
-                # Refused, and the conversation is still in step: aiosmtplib has sent RSET.
-                self._keep(smtp)
-                raise
-            except aiosmtplib.SMTPRecipientsRefused:
-                self._keep(smtp)
-                raise
             except BaseException:
                 smtp.close()
                 raise
@@ -202,6 +214,14 @@ def _quoted_printable(text: str) -> str:
 def _one_line(text: str) -> str:
     """Without line breaks: a header that could hold one could be made to hold a header of somebody else's."""
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
+async def _reset(smtp: aiosmtplib.SMTP) -> None:
+    """Forget the refused transaction, so that the conversation is in step for the next one."""
+    try:
+        await smtp.rset()
+    except aiosmtplib.SMTPException:
+        smtp.close()
 
 
 def _read(code: int, *, recipient: bool) -> Outcome:
