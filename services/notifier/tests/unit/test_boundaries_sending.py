@@ -26,7 +26,7 @@ from notifier.core.deliveries import NOTHING, Claimed, Finished, Kind, Line, Rea
 from notifier.core.delivery import Answer, Outcome, State, Verdict, channel_waits_s, decide
 from notifier.core.limits import Bucket
 from notifier.core.preferences import Preferences, QuietHours
-from notifier.core.routing import History, Pace, Person, affected_by_incident, plan
+from notifier.core.routing import History, Pace, Person, affected_by_incident, plan, recipients
 
 NOW = datetime(2026, 9, 14, 12, 0, tzinfo=UTC)
 EMAIL, TELEGRAM, APP = NoticeChannel.EMAIL, NoticeChannel.TELEGRAM, NoticeChannel.IN_APP
@@ -170,6 +170,12 @@ def test_the_longest_of_the_waits_counts() -> None:
     assert _due(past=busy, critical=True) == timedelta(minutes=30)
     assert _due(past=History(NOW + timedelta(minutes=31), sent_in_window=5)) == timedelta(minutes=61)
     assert _due(past=History(NOW - timedelta(minutes=30), sent_in_window=4)) == timedelta(seconds=3)
+
+
+def test_of_the_members_only_the_one_who_made_the_connection_is_told() -> None:
+    members = [replace(MIA, user_id=UUID(int=number)) for number in (1, 2, 3)]
+    assert recipients(members, UUID(int=2)) == (members[1],)
+    assert recipients(members, None) == ()
 
 
 def test_an_incident_tells_who_made_a_connection_and_who_administers() -> None:

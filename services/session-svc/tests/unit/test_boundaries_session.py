@@ -149,7 +149,8 @@ def test_the_keys_of_the_jwks_are_all_but_those_that_are_gone() -> None:
     following, active = KeyTimes("n", NOW, NOW + SECOND, None), KeyTimes("a", NOW, NOW, NOW + SECOND)
     retiring = KeyTimes("r", NOW, NOW - SECOND, NOW)
     gone = KeyTimes("g", NOW, NOW - timedelta(days=1), NOW - timedelta(minutes=61))
-    found = [gone, retiring, active, following]
+    long_gone = KeyTimes("l", NOW, NOW - timedelta(days=9), NOW - timedelta(days=8))
+    found = [long_gone, gone, retiring, active, following]
     assert keys.published(found, NOW, Schedule()) == (retiring, active, following)
     assert keys.signing(found, NOW, Schedule()) == active
     assert keys.signing([gone, retiring, following], NOW, Schedule()) is None
