@@ -138,8 +138,6 @@ class Texts:
         when = moment(view.expires_at, zone) if view.expires_at is not None else ""
         facts: dict[str, Any] = {
             "platform": platform_name(view.provider),
-            "provider": view.provider,
-            "integration": view.kind is TokenKind.INTEGRATION,
             "accounts": listed(view.account_names),
             "account_count": len(view.account_names),
             "left": left,
@@ -187,7 +185,7 @@ class Texts:
 
     def direct(self, template: str, *, reader: str, link: str) -> Mail:
         """A one-off mail, such as a password reset. `link` is a secret: it goes into the mail and nowhere else."""
-        facts = {"reader": reader, "link": link, "public_url": self.public_url}
+        facts = {"reader": reader, "link": link}
         source = self._environment.get_template(f"{template}/{LANGUAGE}.txt")
         facts |= {phrase: _phrase(source, phrase, facts) for phrase in ("subject", "what", "button", "note")}
         return Mail(
