@@ -7,7 +7,10 @@ from common.telemetry import metrics
 
 
 def _tasks() -> int:
-    return len(asyncio.all_tasks())
+    try:
+        return len(asyncio.all_tasks())
+    except RuntimeError:
+        return 0  # asked outside of an event loop, where no task is
 
 
 LOOP_LAG = metrics.gauge("wevion_event_loop_lag_seconds", "How late the event loop ran its last timer.")
