@@ -9,6 +9,7 @@ import pytest
 
 from common.contracts import NoticeCode, RevocationCause, TokenKind
 from notifier.app import load_texts
+from notifier.core.conditions import Resolution
 from notifier.core.rendering import Gap, NoticeView, Severity, Texts, Words
 from notifier.core.words import listed, platform_name, time_left
 
@@ -173,3 +174,19 @@ def test_a_list_names_as_many_as_fit_and_counts_the_rest() -> None:
 def test_a_name_that_nobody_gave_is_made_readable() -> None:
     assert platform_name("my-ad_network") == "My Ad Network"
     assert platform_name("telegram") == "Telegram"
+
+
+@pytest.mark.parametrize("code", [code for code in NoticeCode if code is not NoticeCode.DATA_GAP])
+@pytest.mark.parametrize(
+    ("resolution", "says"),
+    [
+        (Resolution.SUPERSEDED, "Something newer happened to Meta (Shop): a later notice says what."),
+        (Resolution.ENDED, "Meta was disconnected in Wevion. Nothing is left to do."),
+    ],
+)
+def test_what_did_not_come_back_is_not_said_to_be_renewed(
+    texts: Texts, code: NoticeCode, resolution: Resolution, says: str
+) -> None:
+    said = words(texts, code, account_names=("Shop",), resolved_at=NOW, resolution=resolution)
+    assert said.recovered == says
+    assert words(texts, code, resolved_at=NOW, resolution=Resolution.RENEWED).recovered != says

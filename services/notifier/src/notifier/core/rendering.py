@@ -17,7 +17,7 @@ from jinja2 import DictLoader, Environment, StrictUndefined, Template
 from markupsafe import escape
 
 from common.contracts import DetectedBy, NoticeCode, RevocationCause, TokenKind
-from notifier.core.conditions import DEAD_CODES
+from notifier.core.conditions import DEAD_CODES, Resolution
 from notifier.core.words import listed, moment, platform_name, time_left
 
 LANGUAGE: Final = "en"
@@ -26,6 +26,8 @@ FULL_ITEMS: Final = 5
 LONGEST_CHAT: Final = 4_096
 """Telegram refuses a longer message; and one that was cut somewhere, because of the tag that it was cut in."""
 TITLES: Final = 20
+NOT_RECOVERED: Final = frozenset({Resolution.SUPERSEDED, Resolution.ENDED})
+"""Endings of a notice after which nothing works again by it."""
 PHRASES: Final = ("title", "what", "stops", "fix", "button", "solved", "recovered")
 _READER, _UNSUBSCRIBE = "\ue000", "\ue001"
 """Marks in a letter (from Unicode's private use area, so no word has them) for what is each reader's own."""
@@ -67,7 +69,7 @@ class NoticeView:
     tokens_affected: int = 0
     raised_at: datetime
     resolved_at: datetime | None = None
-    resolution: str | None = None
+    resolution: Resolution | None = None
     critical: bool = False
     can_fix: bool = True
 
@@ -154,6 +156,9 @@ class Texts:
         }
         template = self._environment.get_template(f"{view.code.value.lower()}/{LANGUAGE}.txt")
         said = {phrase: _phrase(template, phrase, facts) for phrase in PHRASES}
+        if view.resolution in NOT_RECOVERED:
+            over = self._environment.get_template(f"over/{LANGUAGE}.txt")
+            said["recovered"] = _phrase(over, view.resolution, facts)
         return Words(
             **said,
             fix_url=self.fix_url(view),
