@@ -172,6 +172,9 @@ async def test_support_disables_an_account_and_enables_it(world: "World", profil
     browser = await world.signed_in(ann)
     page = await profile.looks_at(await world.person("sam", support=True), "/admin/members")
     await find(page, ann.email)
+    await page.get_by_role("link", name="Audit log").click()
+    await page.get_by_role("link", name="Members").click()
+    await expect(page.get_by_label("Name or address")).to_have_value(ann.email, timeout=SOON_MS)
 
     await member(page, "Ann").get_by_role("button", name="Disable the account").click()
     await page.get_by_role("dialog").get_by_role("button", name="Disable").click()

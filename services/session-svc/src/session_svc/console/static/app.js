@@ -89,9 +89,7 @@ function side() {
     h(
       "nav.nav",
       { "aria-label": "Console" },
-      GROUPS.map(([heading, pages]) => [heading, pages.filter((one) => one.may === undefined || (me && one.may(me)))])
-        .filter(([, pages]) => pages.length > 0)
-        .map(([heading, pages]) =>
+      groupsFor(me).map(({ heading, pages }) =>
         h(
           "div.nav-group",
           { "data-key": heading },
@@ -117,6 +115,10 @@ function side() {
     ),
   ];
 }
+
+/** The pages that this person has a use for. @param {any} me */
+const groupsFor = (me) =>
+  GROUPS.map(([heading, pages]) => ({ heading, pages: pages.filter((one) => !one.may || (me && one.may(me))) })).filter(({ pages }) => pages.length > 0);
 
 /** Whether there is another workspace to go to. @param {any} me */
 const several = (me) => me.workspaces.length > 1 && !me.acting_admin_user_id;

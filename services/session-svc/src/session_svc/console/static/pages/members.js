@@ -50,7 +50,7 @@ function show() {
     h(
       "form.form-row.find",
       { "data-action": "find", "data-key": "find", role: "search" },
-      h("label.field.grow", null, h("span.unseen", null, "Name or address"), h("input", { type: "search", name: "search", maxlength: 100, placeholder: "Name or address" })),
+      h("label.field.grow", null, h("span.unseen", null, "Name or address"), h("input", { type: "search", name: "search", value: search, maxlength: 100, placeholder: "Name or address" })),
       h("button.button", { type: "submit" }, "Find"),
       only && h("button.plain", { type: "button", "data-action": "everywhere" }, "All workspaces"),
     ),
