@@ -57,6 +57,12 @@ def test_in_whatever_order_news_come_the_newest_counts(
         assert after(*order, *order) == expected
 
 
+def test_what_is_not_newer_is_old_news() -> None:
+    held = after(FIRST[1])
+    for old in (FIRST[0], FIRST[1], FIRST[1].model_copy(update={"incident_id": IDS[1]})):
+        assert judge(held, old) is None
+
+
 def test_a_pause_lives_as_long_as_its_incident() -> None:
     pausing = Incident(IDS[0], 1, NOW, open=True, pausing_at=NOW)
     grew = judge(pausing, FIRST[1])

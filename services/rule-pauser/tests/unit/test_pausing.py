@@ -236,8 +236,19 @@ def test_deliveries_model(story: list[tuple[str, int, int]], data: st.DataObject
     assert held.life is told.truth
     if told.truth is not Life.REVOKED:
         assert held.expires_at == told.end
+    if told.truth is Life.EXPIRED:
+        assert held.since == told.end
     for event in order:
         assert judge(held, event) is None, "what is heard again changes nothing"
+
+
+@pytest.mark.parametrize(("version", "life"), [(5, Life.EXPIRED), (4, Life.LIVE)])
+def test_an_end_of_this_very_version_counts_where_no_end_was_known(version: int, life: Life) -> None:
+    ref = REF.model_copy(update={"version": version})
+    told = Event(id=new_id(), time=NOW, source="test", body=TokenExpiredV1(token=ref, expired_at=NOW))
+    after = judge(Grant(5, Life.LIVE, NOW), told)
+    assert after is not None
+    assert (after.life, after.version, after.passed_at) == (life, 5, NOW)
 
 
 @pytest.mark.parametrize("kind", [TokenKind.SESSION, TokenKind.TELEGRAM_LINK])
