@@ -49,7 +49,7 @@ test-e2e: setup ## tests of the whole stack, its processes killed on the way
 
 chaos: setup ## the long form of tests/chaos, with progress: MINUTES=3 each, SEED=7 again, T=tests/chaos/test_killed.py for one
 	@CHAOS_MINUTES=$(MINUTES) CHAOS_SEED=$(SEED) $(BIN)/python -m pytest -q -s -p no:randomly --show-capture=no --tb=short \
-	  -o timeout=0 $(or $(T),tests/chaos) $(ARGS)
+	  $(or $(T),tests/chaos) $(ARGS)
 
 mutants: setup ## whether unit tests notice changes to a core (90 % at least): make mutants S=notifier; SAMPLE=150 (or all) SEED=1
 	@nice -n 15 $(BIN)/devstack mutants $(S) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED))

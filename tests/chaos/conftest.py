@@ -7,6 +7,7 @@ for so long instead of the few seconds that fit into `make test`.
 import os
 import random
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -39,10 +40,26 @@ REPLICAS = {"oauth-svc": 3}
 EVERY_PROVIDER = {"timeout_s": 3, "requests_per_s": RATE_PER_S, "burst": RATE_PER_S}
 
 
+#: For what comes before and after the time that a test was told to go on.
+AROUND_S = 600
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that hangs is ended, long after the minutes that it was told to take."""
+    limit_s = AROUND_S + 2 * 60 * _minutes()
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(limit_s))
+
+
+def _minutes() -> float:
+    return float(os.environ.get("CHAOS_MINUTES") or 0)
+
+
 @pytest.fixture
 def chaos(request: pytest.FixtureRequest) -> Chaos:
     seed = int(os.environ.get("CHAOS_SEED") or random.SystemRandom().randrange(1_000_000))
-    found = Chaos(seed, random.Random(f"{seed} {request.node.name}"), float(os.environ.get("CHAOS_MINUTES") or 0))  # noqa: S311
+    found = Chaos(seed, random.Random(f"{seed} {request.node.name}"), _minutes())  # noqa: S311
     say(f"\n{request.node.name}: seed {seed}")
     return found
 

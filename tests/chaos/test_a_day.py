@@ -28,7 +28,7 @@ from devstack.stack import Stack
 from devstack.traffic import Traffic
 from devstack.witness import persist
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 DAY_S = 20.0
 WARM_UP = 0.4

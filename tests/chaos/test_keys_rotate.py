@@ -20,7 +20,7 @@ from devstack.services import SERVICES
 from devstack.stack import Stack
 from devstack.story import USER_PATHS
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(900)]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 ROTATING_S = 6.0
 PEOPLE = 3

@@ -23,7 +23,7 @@ from devstack.record import some
 from devstack.stack import Stack
 from devstack.witness import persist
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 #: How long each fault stands.
 FAULT_S = 1.0

@@ -14,7 +14,7 @@ from devstack.chaos import Chaos, all_ready, promises_kept
 from devstack.stack import Stack
 from devstack.traffic import Traffic
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(900)]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 #: How long Kafka is away: in `make test`, and when there is time (targets.md).
 KAFKA_AWAY_S, KAFKA_AWAY_LONG_S = 8.0, 60.0

@@ -22,7 +22,7 @@ from devstack.stack import Stack
 from devstack.traffic import Traffic
 from devstack.tuning import PROXIED
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 #: Longer than a statement, a call to a platform and a look at the end of a topic may take.
 SILENT_S, SILENT_LONG_S = 16.0, 45.0
