@@ -8,8 +8,8 @@ import ast
 import warnings
 from typing import Final
 
-#: Core compares by identity only what is equal exactly when it is identical: enum members, booleans and None. Where
-#: a literal is compared by identity, ruff refuses it (F632).
+#: Core compares by identity only what is equal exactly when it is identical: enum members, booleans and None. The other
+#: way round, `==` of members, small numbers and words of the source cannot be told from `is` (literals: ruff, F632).
 SAME_OPERATOR: Final = frozenset(
     f"core/ReplaceComparisonOperator_{pair}" for pair in ("Eq_Is", "Is_Eq", "NotEq_IsNot", "IsNot_NotEq")
 )
