@@ -125,6 +125,7 @@ async def run_gateway(settings: GatewaySettings, clock: Clock | None = None) -> 
             response.headers["Server"] = "wevion"
 
         app.middlewares.append(operators_only(door, edge.networks(settings.operator_networks.split(","))))
+        app.middlewares.insert(0, console.problem_pages())
         app.on_shutdown.append(end_streams)
         app.on_response_prepare.append(harden)
         await svc.serve_app(app)

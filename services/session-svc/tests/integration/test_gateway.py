@@ -155,6 +155,36 @@ async def test_service_that_is_down_is_named(world: "World") -> None:
     assert (await browser.get("/api/v1/auth/session")).status == 200
 
 
+NAVIGATION = {"Sec-Fetch-Mode": "navigate", "Accept": "text/html,application/xhtml+xml"}
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "heading", "way_on"),
+    [
+        ("/no-such-page", 404, "<h1>There is nothing here</h1>", 'href="/connections">To your connections'),
+        ("/connect/meta?a=1&b=2", 503, "<h1>", 'href="/connect/meta?a=1&amp;b=2">Try again'),
+    ],
+)
+async def test_a_person_reads_a_page_and_a_program_a_document(
+    world: "World", path: str, status: int, heading: str, way_on: str
+) -> None:
+    browser = await world.signed_in(await world.person())
+    cookie = {"Cookie": f"wevion_session={browser.cookie}"}
+
+    async with world.http.get(world.gateway_url + path, headers=cookie | NAVIGATION) as answer:
+        page = await answer.text()
+    async with world.http.get(world.gateway_url + path, headers=cookie | {"Sec-Fetch-Mode": "cors"}) as program:
+        document = await program.json()
+
+    assert (answer.status, answer.content_type) == (status, "text/html")
+    assert "script-src 'self'" in answer.headers["Content-Security-Policy"]
+    assert heading in page
+    assert way_on in page
+    assert "$" not in page
+    assert (program.status, program.content_type) == (status, "application/problem+json")
+    assert document["title"] in page
+
+
 @pytest.mark.parametrize("framing", ["Content-Length: 100", "Transfer-Encoding: chunked"])
 async def test_part_of_a_services_answer_is_not_passed_off_as_the_whole(world: "World", framing: str) -> None:
     browser = await world.signed_in(await world.person())
@@ -287,10 +317,11 @@ async def test_live_updates_need_a_session(world: "World") -> None:
 
 
 async def test_gateway_reads_kafka_once_for_all_browsers(world: "World") -> None:
-    browser = await world.signed_in(await world.person())
+    person = await world.person()
+    browser = await world.signed_in(person)
     async with _follow(world, browser.cookie) as one, _follow(world, browser.cookie) as two:
-        await world.signed_in(await world.person())
-        assert (await _next(one, "token.issued"))["id"] == (await _next(two, "token.issued"))["id"]
+        newcomer = await (await world.signed_in(person)).session_id()
+        assert (await _next(one, "token.issued", newcomer))["id"] == (await _next(two, "token.issued", newcomer))["id"]
 
     async def read_once() -> bool:
         async with world.http.get(f"{world.gateway_url}/metrics") as answer:
@@ -304,14 +335,14 @@ def _follow(world: "World", cookie: str | None, **headers: str) -> Any:
     return world.http.get(f"{world.gateway_url}/api/v1/events", headers=sent)
 
 
-async def _next(stream: aiohttp.ClientResponse, event: str) -> dict[str, Any]:
-    """The next event of this name; others are passed over."""
+async def _next(stream: aiohttp.ClientResponse, event: str, about: str | None = None) -> dict[str, Any]:
+    """The next event of this name (and about this token, if one is named); others are passed over."""
     async with asyncio.timeout(15):
         found: dict[str, Any] = {}
         async for raw in stream.content:
             line = raw.decode().rstrip("\n")
             if not line:
-                if found.get("event") == event:
+                if found.get("event") == event and about in {None, found["data"].get("id")}:
                     return found
                 found = {}
             elif not line.startswith(":"):

@@ -7,7 +7,9 @@ present one, for others who use the session module.
 
 import gzip
 import mimetypes
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from hashlib import blake2s
 from pathlib import Path
 from typing import Final
@@ -41,7 +43,7 @@ CONTENT_SECURITY_POLICY: Final = (
     "manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'"
 )
-_PAGE_HEADERS: Final = {
+PAGE_HEADERS: Final = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
@@ -60,17 +62,33 @@ class File:
     etag: str
 
 
+@cache
+def release() -> str:
+    """The name of the folder under which this release's files lie: a digest of them."""
+    return _digest(b"".join(name.encode() + b"\0" + body + b"\0" for name, body in _read().items()))
+
+
+@cache
+def files() -> Mapping[str, File]:
+    """Every file of the console by its path, ready to be sent."""
+    mark = release().encode()
+    return {name: _file(name, body.replace(_RELEASE_MARK, mark)) for name, body in _read().items()}
+
+
+@cache
+def _read() -> Mapping[str, bytes]:
+    return {path.relative_to(_FILES).as_posix(): path.read_bytes() for path in sorted(_FILES.rglob("*.*"))}
+
+
 def console_routes() -> Routes:
     """Every page and file of the console. Needs nothing: what the pages show they ask for over the API."""
-    files = {path.relative_to(_FILES).as_posix(): path.read_bytes() for path in sorted(_FILES.rglob("*.*"))}
-    release = _digest(b"".join(name.encode() + b"\0" + body + b"\0" for name, body in files.items()))
-    ready = {name: _file(name, body.replace(_RELEASE_MARK, release.encode())) for name, body in files.items()}
+    ready = files()
 
     r = Routes("console")
 
     def page(path: str, file: File) -> None:
         async def show(request: web.Request) -> web.Response:
-            return _answer(request, file, "no-cache", _PAGE_HEADERS)
+            return _answer(request, file, "no-cache", PAGE_HEADERS)
 
         r.raw("GET", path, show, quiet=True)
 
@@ -87,7 +105,7 @@ def console_routes() -> Routes:
         if file is None:
             raise Problem(404, "not_found", "There is no such file")
         # A page that is still open asks for files of its own release; the present ones are the best it can get.
-        forever = request.match_info["release"] == release
+        forever = request.match_info["release"] == release()
         return _answer(request, file, "public, max-age=31536000, immutable" if forever else "no-cache", {})
 
     async def favicon(request: web.Request) -> web.Response:
