@@ -125,6 +125,18 @@ def test_fold(held: Token | None, body: TokenEvent, reading: Reading, status: To
     assert (found, after.status) == (reading, status)
 
 
+def test_an_end_that_has_passed_is_not_undone_by_a_refresh_that_kept_it() -> None:
+    refreshed = TokenRefreshedV1(token=_ref(4), expires_at=SOON, rotated=False)
+    late, _ = fold(fold(_token(), _expired(3))[0], refreshed)
+    early, _ = fold(fold(_token(), refreshed)[0], _expired(3))
+    assert (late.status, late.version, late.expires_at) == (S.EXPIRED, 4, SOON)
+    assert (early.status, early.version, early.expires_at) == (S.EXPIRED, 4, SOON)
+    assert fold(late, _issued(5))[0].status is S.ACTIVE
+    assert fold(late, _issued(5, None))[0].status is S.ACTIVE
+    assert fold(late, _state(5, S.ACTIVE, expires_at=SOON + timedelta(seconds=1)))[0].status is S.ACTIVE
+    assert fold(_token(status=S.EXPIRED, expires_at=None), refreshed)[0].status is S.ACTIVE
+
+
 @pytest.mark.parametrize(("derived", "outage"), [(_expiring(4), 0), (_expired(4), 4)])
 def test_a_derived_fact_that_comes_first_tells_the_change_too(derived: TokenEvent, outage: int) -> None:
     """A renewal may bring the end closer (a platform shortened its lifetimes); its warning can come before it."""

@@ -89,7 +89,7 @@ def fold(held: Token | None, body: TokenEvent) -> tuple[Token, Reading]:
     Facts that change a token count when their version is newer. `token.expiring` and `token.expired` are derived. Of a
     newer version they come before the fact that they were derived from (topics overtake each other, and after a crash
     they do), and tell it too. Of an older or the same version they count until the copy knows a later full expiry, a
-    revocation, or another expiry.
+    revocation, or another expiry; and an end that was announced stays passed for every version that ends by then.
     """
     match body:
         case TokenExpiringV1():
@@ -115,7 +115,16 @@ def fold(held: Token | None, body: TokenEvent) -> tuple[Token, Reading]:
             )
         case _:
             after = base
+    if held is not None and after.status.alive and _has_passed(held, after.expires_at):
+        after = replace(after, status=TokenStatus.EXPIRED)
     return _count_outage(held, after), Reading.NEWS
+
+
+def _has_passed(held: Token, expires_at: datetime | None) -> bool:
+    """Whether this end is over: the token's end was announced, and a refresh that came before it was heard after it."""
+    if held.status is not TokenStatus.EXPIRED or held.expires_at is None or expires_at is None:
+        return False
+    return expires_at <= held.expires_at
 
 
 def _fold_expiring(held: Token | None, body: TokenExpiringV1) -> tuple[Token, Reading]:
