@@ -259,6 +259,7 @@ def test_a_status_alone_ends_nothing(status: int, failure: Failure | None) -> No
 def test_a_failure_is_no_more_than_what_was_said() -> None:
     for made in (retry_later("x"), rate_limited("x"), lost_access("x"), our_bug("x"), unknown_outcome("x")):
         assert made == Failure(made.verdict, "x", None, None, unrecognised=False, refresh_first=False, final=False)
+    assert reauthorize("x", None) == Failure(Verdict.REAUTHORIZE, "x")
     assert reauthorize("x", None, refresh_first=True) == Failure(Verdict.REAUTHORIZE, "x", refresh_first=True)
 
 
