@@ -58,7 +58,7 @@ async def test_one_incident_is_one_notice_and_one_mail_a_person_with_a_follow_up
     await _incident(world, incident, IncidentState.CLOSED, 2)
     await _incident(world, incident, IncidentState.OPENED, 1)  # late
     await world.later()
-    assert [mail["Subject"] for mail in world.mailbox.mails[3:]] == ["Meta works again"] * 3
+    assert [mail["Subject"] for mail in world.mailbox.mails[3:]] == ["The problem at Meta is over"] * 3
     assert await _shown(world, "mia") == [(NoticeCode.PLATFORM_INCIDENT, "closed")]
 
 
@@ -78,7 +78,7 @@ async def test_deaths_that_the_platform_may_explain_are_held_and_dropped_when_th
     await world.later()
     # One is dead indeed, and is told now; the three that came back were never spoken of.
     mails = [mail["Subject"] for mail in world.mailbox.to("mia@agency.example")]
-    assert sorted(mails) == ["Meta access was ended", "Meta has a problem", "Meta works again"]
+    assert sorted(mails) == ["Meta access was ended", "Meta has a problem", "The problem at Meta is over"]
     open_now = [code for code, resolution in await _shown(world, "mia") if resolution is None]
     assert open_now == [NoticeCode.TOKEN_REVOKED]
 

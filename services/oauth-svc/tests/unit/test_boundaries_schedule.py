@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from oauth_svc.core.schedule import Candidate, backoff, in_turn, refresh_at, retry_at, unit_hash
+from oauth_svc.core.schedule import backoff, refresh_at, retry_at, unit_hash
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -92,24 +92,3 @@ def test_a_platform_that_asks_for_a_second_is_not_made_to_wait_less() -> None:
 def test_the_hash_is_the_same_on_every_replica_and_for_ever() -> None:
     assert unit_hash("a", 1) == pytest.approx(0.09199504834, abs=1e-11)
     assert unit_hash("a|1") == unit_hash("a", 1)
-
-
-def candidate(number: int, workspace: int, deadline_s: int | None) -> Candidate:
-    deadline = None if deadline_s is None else NOW + timedelta(seconds=deadline_s)
-    return Candidate(UUID(int=number), UUID(int=workspace), deadline)
-
-
-def test_workspaces_take_turns_and_the_most_urgent_grant_is_always_first() -> None:
-    a1, a2, a3 = candidate(1, 1, 10), candidate(2, 1, 20), candidate(3, 1, 30)
-    b1, b2 = candidate(4, 2, 5), candidate(5, 2, 40)
-    c1 = candidate(6, 3, None)
-    rows = [c1, a3, a2, a1, b2, b1]
-    turns = [b1, a1, c1, b2, a2, a3]
-    for limit in range(8):
-        assert in_turn(rows, limit) == turns[:limit]
-
-
-def test_what_has_no_deadline_comes_after_what_has_one() -> None:
-    old = Candidate(UUID(int=1), UUID(int=1), datetime(1960, 1, 1, tzinfo=UTC))
-    without, late = candidate(2, 1, None), candidate(3, 1, 10**9)
-    assert in_turn([without, late, old], 3) == [old, late, without]

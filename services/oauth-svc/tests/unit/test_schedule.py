@@ -8,7 +8,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oauth_svc.core.schedule import BACKOFF_CAP, Candidate, backoff, in_turn, refresh_at, retry_at, unit_hash
+from oauth_svc.core.schedule import BACKOFF_CAP, backoff, refresh_at, retry_at, unit_hash
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ids = st.uuids()
@@ -48,26 +48,6 @@ def test_the_platforms_own_wait_is_kept_and_bounded(connection_id: UUID, attempt
     at = retry_at(connection_id, attempt, NOW, retry_after_s=stated)
     assert at - NOW >= timedelta(seconds=min(stated, 86_400)) - timedelta(microseconds=2)
     assert at - NOW <= timedelta(days=1, minutes=1)
-
-
-def test_one_agency_starves_nobody() -> None:
-    agency = [Candidate(UUID(int=n), UUID(int=1), NOW + timedelta(seconds=n)) for n in range(5000)]
-    small = Candidate(UUID(int=9999), UUID(int=2), NOW + timedelta(days=1))
-    chosen = in_turn([*agency, small], 10)
-    assert small in chosen
-    assert len(chosen) == 10
-    assert chosen[0] == agency[0], "the most urgent of all comes first"
-
-
-@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 100)), max_size=40), st.integers(0, 50))
-def test_turns_lose_nobody(rows: list[tuple[int, int]], limit: int) -> None:
-    candidates = [
-        Candidate(UUID(int=n + 1), UUID(int=workspace + 1), NOW + timedelta(seconds=s))
-        for n, (workspace, s) in enumerate(rows)
-    ]
-    chosen = in_turn(candidates, limit)
-    assert len(chosen) == min(limit, len(candidates))
-    assert len({c.connection_id for c in chosen}) == len(chosen)
 
 
 def test_hash_is_a_fraction() -> None:

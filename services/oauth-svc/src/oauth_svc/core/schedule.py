@@ -4,14 +4,11 @@ Every figure is a pure function of the grant and the time, so that replicas agre
 """
 
 import hashlib
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 JITTER = 0.05
 """Half-width of the spread, as a share of the life."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 BACKOFF_BASE = timedelta(seconds=5)
 BACKOFF_CAP = timedelta(hours=1)
@@ -53,34 +50,3 @@ def retry_at(connection_id: UUID, attempt: int, now: datetime, *, retry_after_s:
         spread = timedelta(seconds=min(retry_after_s, 60.0) * 0.1 * unit_hash(connection_id, attempt))
         wait = max(wait, stated + spread)
     return now + wait
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One due row as fair shares see it."""
-
-    connection_id: UUID
-    workspace_id: UUID
-    deadline: datetime | None
-
-
-def in_turn(candidates: list[Candidate], limit: int) -> list[Candidate]:
-    """Up to `limit` of them: one from each workspace in turn, within a workspace the earliest deadline first.
-
-    Rounds are ordered by deadline too, so the most urgent grant of all is always the first.
-    """
-    queues: dict[UUID, list[Candidate]] = {}
-    for candidate in sorted(candidates, key=lambda c: (c.deadline is None, c.deadline or _EPOCH)):
-        queues.setdefault(candidate.workspace_id, []).append(candidate)
-    chosen: list[Candidate] = []
-    turn = 0
-    while queues and len(chosen) < limit:
-        for workspace in list(queues):
-            if len(chosen) == limit:
-                break
-            queue = queues[workspace]
-            chosen.append(queue[turn])
-            if len(queue) == turn + 1:
-                del queues[workspace]
-        turn += 1
-    return chosen
