@@ -20,6 +20,7 @@ from common.contracts import (
     TokenKind,
     TokenRef,
     TokenStatus,
+    provider_title,
 )
 from common.runtime.ids import new_id
 from common.testing.clock import DEFAULT_START as NOW
@@ -30,7 +31,7 @@ from expiry_watcher.core.inventory import Fact, fact_of, present_status
 from expiry_watcher.core.ladder import EXPIRED_LEAD, Ladder
 from expiry_watcher.core.pacing import Pace
 from expiry_watcher.core.plan import Due, Plan, Said, plan
-from expiry_watcher.core.words import span, title
+from expiry_watcher.core.words import span
 
 Stories = Callable[..., Any]
 DAY, HOUR, SECOND = timedelta(days=1), timedelta(hours=1), timedelta(seconds=1)
@@ -325,7 +326,7 @@ def test_history_is_newest_first_and_by_version_within_a_moment() -> None:
 )
 def test_a_span_is_told_in_its_largest_whole_unit(seconds: int, said: str) -> None:
     assert span(timedelta(seconds=seconds)) == said
-    assert title("a-b") == "A B"
+    assert provider_title("a-b") == "A B"
 
 
 def test_a_fix_names_the_platform_and_the_very_connection() -> None:
@@ -335,7 +336,7 @@ def test_a_fix_names_the_platform_and_the_very_connection() -> None:
     assert fix.words == "Re-authorise Meta: one consent renews all of its accounts."
     for provider in CREDENTIAL_PLATFORMS:
         entered = fix_for(TokenKind.PLATFORM_OAUTH, provider, "http://g", status=TokenStatus.REVOKED)
-        assert entered.words == f"Enter new {title(provider)} credentials for this connection."
+        assert entered.words == f"Enter new {provider_title(provider)} credentials for this connection."
     unknown = fix_for(TokenKind.INTEGRATION, None, "http://g")
     assert unknown.words == "Re-authorise the integration in the settings; a workspace admin or owner can do it."
     degraded = fix_for(TokenKind.PLATFORM_OAUTH, None, "http://g", status=TokenStatus.DEGRADED)

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.contracts import IssuedHow, RevocationCause, TokenKind, TokenStatus
+from common.contracts import IssuedHow, RevocationCause, TokenKind, TokenStatus, provider_title
 from common.testing.clock import DEFAULT_START as NOW
 from expiry_watcher.core.fixes import fix_for
 from expiry_watcher.core.history import Told, What, line_of, told_apart, words
 from expiry_watcher.core.inventory import fact_of, full_expiry, present_status, waves
 from expiry_watcher.core.pacing import Pace
-from expiry_watcher.core.words import span, title
+from expiry_watcher.core.words import span
 
 Stories = Callable[..., Any]
 
@@ -91,7 +91,7 @@ def test_spans(seconds: float, said: str) -> None:
 
 
 def test_titles() -> None:
-    assert (title("google-ads"), title("my-crm")) == ("Google Ads", "My Crm")
+    assert (provider_title("google-ads"), provider_title("my-crm")) == ("Google Ads", "My Crm")
 
 
 def test_history_tells_each_fact_once_and_best(story: Stories) -> None:

@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from common.contracts import NoticeCode, RevocationCause, TokenKind
+from common.contracts import NoticeCode, RevocationCause, TokenKind, provider_title
 from notifier.app import load_texts
 from notifier.core.conditions import Resolution
 from notifier.core.rendering import Gap, NoticeView, Severity, Texts, Words
-from notifier.core.words import listed, platform_name, time_left
+from notifier.core.words import listed, time_left
 
 NOW = datetime(2026, 9, 14, 12, 0, tzinfo=UTC)
 UTC_ZONE = ZoneInfo("UTC")
@@ -172,8 +172,8 @@ def test_a_list_names_as_many_as_fit_and_counts_the_rest() -> None:
 
 
 def test_a_name_that_nobody_gave_is_made_readable() -> None:
-    assert platform_name("my-ad_network") == "My Ad Network"
-    assert platform_name("telegram") == "Telegram"
+    assert provider_title("my-ad_network") == "My Ad Network"
+    assert provider_title("telegram") == "Telegram"
 
 
 @pytest.mark.parametrize("code", [code for code in NoticeCode if code is not NoticeCode.DATA_GAP])

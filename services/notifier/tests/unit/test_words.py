@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from notifier.core.words import listed, moment, platform_name, time_left
+from common.contracts import provider_title
+from notifier.core.words import listed, moment, time_left
 
 
 @pytest.mark.parametrize(
@@ -52,5 +53,5 @@ def test_lists_name_up_to_eight(names: list[str], words: str) -> None:
 
 
 def test_a_platform_added_by_settings_is_written_from_its_id() -> None:
-    assert platform_name("google-ads") == "Google Ads"
-    assert platform_name("acme_ads") == "Acme Ads"
+    assert provider_title("google-ads") == "Google Ads"
+    assert provider_title("acme_ads") == "Acme Ads"

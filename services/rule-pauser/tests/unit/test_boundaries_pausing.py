@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from common.contracts import RevocationCause, TokenKind
+from common.contracts import RevocationCause, TokenKind, provider_title
 from common.runtime.ids import new_id
 from rule_pauser.core.pausing import (
     Mode,
@@ -19,7 +19,7 @@ from rule_pauser.core.pausing import (
     resume_by_hand,
     settle,
 )
-from rule_pauser.core.words import fix_words, reason_words, title
+from rule_pauser.core.words import fix_words, reason_words
 
 NOW = datetime(2026, 9, 14, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=1)
@@ -247,4 +247,4 @@ def test_a_lost_account_needs_access_and_everything_else_a_consent() -> None:
 
 
 def test_a_provider_that_was_added_by_settings_is_written_from_its_id() -> None:
-    assert title("my-network") == "My Network"
+    assert provider_title("my-network") == "My Network"

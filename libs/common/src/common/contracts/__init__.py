@@ -41,6 +41,7 @@ from common.contracts.vocabulary import (
     RevocationCause,
     TokenKind,
     TokenStatus,
+    provider_title,
 )
 
 __all__ = [
@@ -89,5 +90,6 @@ __all__ = [
     "encode_body",
     "encode_headers",
     "explain",
+    "provider_title",
     "transition",
 ]

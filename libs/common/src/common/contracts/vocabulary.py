@@ -1,6 +1,7 @@
 """The words that events, APIs and databases share. A value on the wire never changes its meaning."""
 
 from enum import StrEnum
+from typing import Final
 
 
 class TokenKind(StrEnum):
@@ -116,3 +117,23 @@ class NoticeChannel(StrEnum):
     IN_APP = "in_app"
     EMAIL = "email"
     TELEGRAM = "telegram"
+
+
+PROVIDER_TITLES: Final = {
+    "meta": "Meta",
+    "google-ads": "Google Ads",
+    "tiktok": "TikTok",
+    "taboola": "Taboola",
+    "snapchat": "Snapchat",
+    "outbrain": "Outbrain",
+    "stripe": "Stripe",
+    "google-drive": "Google Drive",
+    "telegram": "Telegram",
+    "wevion": "Wevion",
+}
+"""The spelling of each provider's own."""
+
+
+def provider_title(provider: str) -> str:
+    """The name that people know a provider by; one that was added by settings is written from its id."""
+    return PROVIDER_TITLES.get(provider) or provider.replace("-", " ").replace("_", " ").title()

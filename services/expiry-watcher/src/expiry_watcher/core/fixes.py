@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from common.contracts import RevocationCause, TokenKind, TokenStatus
-from expiry_watcher.core.words import title
+from common.contracts import RevocationCause, TokenKind, TokenStatus, provider_title
 
 CREDENTIAL_PLATFORMS: Final = frozenset({"taboola", "outbrain"})
 """Platforms without a consent screen: "re-authorise" means entering new credentials (providers.md, section 11)."""
@@ -36,12 +35,12 @@ def fix_for(  # noqa: PLR0911  one return per case reads as a table
     if kind is TokenKind.TELEGRAM_LINK:
         return Fix("Create a new Telegram link and open it within 24 hours.", f"{public_url}/settings/notifications")
     if kind is TokenKind.INTEGRATION:
-        name = title(provider) if provider else "the integration"
+        name = provider_title(provider) if provider else "the integration"
         return Fix(
             f"Re-authorise {name} in the settings; a workspace admin or owner can do it.",
             f"{public_url}/settings/integrations",
         )
-    name = title(provider) if provider else "the platform"
+    name = provider_title(provider) if provider else "the platform"
     if status is TokenStatus.DEGRADED:
         return Fix(f"Nothing to do: refreshes at {name} fail for now and are retried.", None)
     if provider in CREDENTIAL_PLATFORMS:

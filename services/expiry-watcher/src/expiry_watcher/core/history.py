@@ -19,8 +19,9 @@ from common.contracts import (
     TokenRevokedV1,
     TokenStateV1,
     TokenStatus,
+    provider_title,
 )
-from expiry_watcher.core.words import span, title
+from expiry_watcher.core.words import span
 
 
 class What(StrEnum):
@@ -139,7 +140,7 @@ STATE_WORDS: Final = {
 
 def words(told: Told, provider: str) -> str:
     """A stored line as a sentence. Times in it are UTC; `first_at` and `last_at` travel beside it."""
-    name, detail = title(provider), told.detail
+    name, detail = provider_title(provider), told.detail
     match told.what:
         case What.ISSUED:
             return ISSUED_WORDS[IssuedHow(detail["how"])].format(provider=name) + _until(detail)

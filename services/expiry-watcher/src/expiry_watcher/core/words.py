@@ -1,25 +1,6 @@
 """Names and spans of time as people say them."""
 
 from datetime import timedelta
-from typing import Final
-
-PROVIDER_TITLES: Final = {
-    "meta": "Meta",
-    "google-ads": "Google Ads",
-    "tiktok": "TikTok",
-    "taboola": "Taboola",
-    "snapchat": "Snapchat",
-    "outbrain": "Outbrain",
-    "stripe": "Stripe",
-    "google-drive": "Google Drive",
-    "telegram": "Telegram",
-    "wevion": "Wevion",
-}
-
-
-def title(provider: str) -> str:
-    """The name that people know a provider by."""
-    return PROVIDER_TITLES.get(provider, provider.replace("-", " ").title())
 
 
 def span(length: timedelta) -> str:

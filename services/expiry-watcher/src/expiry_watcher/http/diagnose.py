@@ -7,12 +7,11 @@ from uuid import UUID
 from aiohttp import web
 from pydantic import AliasChoices, BaseModel, Field, model_validator
 
-from common.contracts import RevocationCause, TokenKind
+from common.contracts import RevocationCause, TokenKind, provider_title
 from common.runtime.clock import Clock
 from common.web import Access, Principal, Routes
 from expiry_watcher.core.diagnosis.evidence import Problem
 from expiry_watcher.core.fixes import fix_for
-from expiry_watcher.core.words import title
 from expiry_watcher.http.callers import scope_of
 from expiry_watcher.http.views import TokenView, token_view
 from expiry_watcher.operations import Deps, Question, diagnose
@@ -167,7 +166,7 @@ def _provider(answer: Answer) -> str | None:
 
 def _nothing(failing: Sequence[Token], public_url: str) -> DiagnosisView:
     unrelated = [
-        f"The {title(token.provider)} connection does not work now, which may have nothing to do with it: "
+        f"The {provider_title(token.provider)} connection does not work now, which may have nothing to do with it: "
         + fix_for(token.kind, token.provider, public_url, status=token.status, token_id=token.token_id).words
         for token in failing
     ]

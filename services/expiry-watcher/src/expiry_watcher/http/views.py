@@ -5,10 +5,10 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from common.contracts import DetectedBy, RevocationCause, TokenKind, TokenStatus
+from common.contracts import DetectedBy, RevocationCause, TokenKind, TokenStatus, provider_title
 from expiry_watcher.core.fixes import fix_for
 from expiry_watcher.core.history import Told, told_apart, words
-from expiry_watcher.core.words import span, title
+from expiry_watcher.core.words import span
 from expiry_watcher.store.queries import Token
 
 
@@ -90,7 +90,7 @@ def token_detail(token: Token, told: list[Told], now: datetime, public_url: str)
 
 def summary(token: Token, now: datetime) -> str:
     """The state of a token in one sentence."""
-    name = title(token.provider)
+    name = provider_title(token.provider)
     match token.status:
         case TokenStatus.REVOKED:
             return f"{name}: ended before its time."
@@ -121,7 +121,7 @@ def _members(token: Token, now: datetime, public_url: str) -> dict[str, object]:
         "token_id": token.token_id,
         "kind": token.kind,
         "provider": token.provider,
-        "title": title(token.provider),
+        "title": provider_title(token.provider),
         "workspace_id": token.workspace_id,
         "owner_user_id": token.owner_user_id,
         "status": token.status,

@@ -16,9 +16,9 @@ from zoneinfo import ZoneInfo
 from jinja2 import DictLoader, Environment, StrictUndefined, Template
 from markupsafe import escape
 
-from common.contracts import DetectedBy, NoticeCode, RevocationCause, TokenKind
+from common.contracts import DetectedBy, NoticeCode, RevocationCause, TokenKind, provider_title
 from notifier.core.conditions import DEAD_CODES, Resolution
-from notifier.core.words import listed, moment, platform_name, time_left
+from notifier.core.words import listed, moment, time_left
 
 LANGUAGE: Final = "en"
 FULL_ITEMS: Final = 5
@@ -139,7 +139,7 @@ class Texts:
         left = time_left(view.expires_at - now) if view.expires_at is not None else ""
         when = moment(view.expires_at, zone) if view.expires_at is not None else ""
         facts: dict[str, Any] = {
-            "platform": platform_name(view.provider),
+            "platform": provider_title(view.provider),
             "accounts": listed(view.account_names),
             "account_count": len(view.account_names),
             "left": left,

@@ -4,24 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-_PLATFORMS = {
-    "meta": "Meta",
-    "google-ads": "Google Ads",
-    "tiktok": "TikTok",
-    "taboola": "Taboola",
-    "snapchat": "Snapchat",
-    "outbrain": "Outbrain",
-    "stripe": "Stripe",
-    "google-drive": "Google Drive",
-    "telegram": "Telegram",
-}
 _DAY, _HOUR, _MINUTE = 86_400, 3_600, 60
 NAMED_ACCOUNTS = 8
-
-
-def platform_name(provider: str) -> str:
-    """The platform's own spelling; a provider added by settings is written from its id."""
-    return _PLATFORMS.get(provider) or provider.replace("-", " ").replace("_", " ").title()
 
 
 def time_left(left: timedelta) -> str:

@@ -6,13 +6,12 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from common.contracts import NoticeCode, RevocationCause, TokenKind
+from common.contracts import NoticeCode, RevocationCause, TokenKind, provider_title
 from common.runtime.clock import Clock
 from common.web import Access, Page, PageQuery, Principal, Problem, Routes, decode_cursor, encode_cursor
 from notifier.core.conditions import Resolution
 from notifier.core.errors import UnknownNotice
 from notifier.core.rendering import Severity
-from notifier.core.words import platform_name
 from notifier.http.reader import reader_of
 from notifier.operations import notices as operations
 from notifier.operations.deps import Deps
@@ -100,7 +99,7 @@ class NoticeItem(BaseModel):
             recovered=words.recovered,
             fix_url=words.fix_url,
             provider=view.provider,
-            platform=platform_name(view.provider),
+            platform=provider_title(view.provider),
             token_id=view.token_id,
             token_kind=view.kind,
             cause=view.cause,

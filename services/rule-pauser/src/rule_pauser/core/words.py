@@ -2,16 +2,7 @@
 
 from typing import Final
 
-PROVIDER_TITLES: Final = {
-    "meta": "Meta",
-    "google-ads": "Google Ads",
-    "tiktok": "TikTok",
-    "taboola": "Taboola",
-    "snapchat": "Snapchat",
-    "outbrain": "Outbrain",
-    "stripe": "Stripe",
-    "google-drive": "Google Drive",
-}
+from common.contracts import provider_title
 
 CAUSE_WORDS: Final = {
     "user_revoked": "the user removed Wevion at {provider}",
@@ -24,14 +15,9 @@ CAUSE_WORDS: Final = {
 }
 
 
-def title(provider: str) -> str:
-    """The name that people know a provider by."""
-    return PROVIDER_TITLES.get(provider, provider.replace("-", " ").title())
-
-
 def reason_words(why: str, provider: str, account_name: str, cause: str | None) -> str:
     """Why a rule cannot run on an account, as a sentence."""
-    name = title(provider)
+    name = provider_title(provider)
     if why == "token_expired":
         return f"the {name} connection of {account_name} has reached full expiry."
     known = CAUSE_WORDS.get(cause or "")
@@ -45,7 +31,7 @@ def reason_words(why: str, provider: str, account_name: str, cause: str | None) 
 
 def fix_words(why: str, provider: str, account_name: str) -> str:
     """What a person does about it."""
-    name = title(provider)
+    name = provider_title(provider)
     if why == "platform_incident":
         return f"Nothing to do: its rules resume by themselves when {name} is well again."
     if why == "access_lost":

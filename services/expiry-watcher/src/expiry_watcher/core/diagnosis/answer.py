@@ -6,11 +6,10 @@ from datetime import datetime
 from typing import Final, Protocol, TypeVar
 from uuid import UUID
 
-from common.contracts import RevocationCause, TokenKind, TokenStatus
+from common.contracts import RevocationCause, TokenKind, TokenStatus, provider_title
 from expiry_watcher.core.diagnosis.evidence import Problem
 from expiry_watcher.core.diagnosis.judge import Candidate
 from expiry_watcher.core.fixes import Fix, fix_for
-from expiry_watcher.core.words import title
 
 DEAD: Final = frozenset({TokenStatus.EXPIRED, TokenStatus.REVOKED})
 DEAD_WEIGHT: Final = 1.5
@@ -87,7 +86,7 @@ def the_very_one(tokens: Sequence[T], candidate: Candidate, named: frozenset[UUI
 def conclude(candidate: Candidate, token: Known | None, public_url: str) -> Conclusion:
     """What to tell about the likeliest kind and, if it was found, the very token."""
     provider = token.provider if token is not None else candidate.provider
-    name = title(provider) if provider else "the platform"
+    name = provider_title(provider) if provider else "the platform"
     problem, cause = candidate.problem, candidate.cause
     if token is not None and token.status in DEAD:
         problem, cause = (problem if problem in _MENDED_BY_A_PERSON else _MENDING[token.kind]), token.cause

@@ -4,11 +4,10 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from common.contracts import NoticeCode, RevocationCause, TokenKind
+from common.contracts import NoticeCode, RevocationCause, TokenKind, provider_title
 from expiry_watcher.core.diagnosis.evidence import CERTAIN, FAIR, HINT, STRONG, Evidence, Problem
 from expiry_watcher.core.diagnosis.platforms import NAMES, kind_of
 from expiry_watcher.core.diagnosis.signals import Signals
-from expiry_watcher.core.words import title
 
 _S, _P, _I, _T = (
     TokenKind.SESSION,
@@ -218,7 +217,7 @@ def _problem_document(signals: Signals) -> Iterator[Evidence]:
 def _given_provider(signals: Signals) -> Iterator[Evidence]:
     if signals.provider is not None:
         kind = kind_of(signals.provider)
-        yield Evidence(f"It is about {title(signals.provider)}.", {kind: STRONG}, signals.provider)
+        yield Evidence(f"It is about {provider_title(signals.provider)}.", {kind: STRONG}, signals.provider)
 
 
 def _codes(signals: Signals) -> Iterator[Evidence]:
@@ -241,7 +240,7 @@ def _names(signals: Signals) -> Iterator[Evidence]:
     for provider, pattern in NAMES:
         if pattern.search(signals.text):
             weight = FAIR if provider == "telegram" else FAIR + 0.5
-            yield Evidence(f"{title(provider)} is named.", {kind_of(provider): weight}, provider)
+            yield Evidence(f"{provider_title(provider)} is named.", {kind_of(provider): weight}, provider)
 
 
 def _where(signals: Signals) -> Iterator[Evidence]:

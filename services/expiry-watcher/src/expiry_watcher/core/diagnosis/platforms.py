@@ -5,10 +5,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from common.contracts import RevocationCause, TokenKind
+from common.contracts import RevocationCause, TokenKind, provider_title
 from expiry_watcher.core.diagnosis.evidence import FAIR, STRONG, Evidence, Problem
 from expiry_watcher.core.diagnosis.signals import Signals
-from expiry_watcher.core.words import title
 
 _P, _C = Problem, RevocationCause
 
@@ -182,7 +181,7 @@ def observe(signals: Signals) -> Iterator[Evidence]:
 
 def _means(provider: str, meaning: Meaning, what: str, weight: float = STRONG) -> Evidence:
     return Evidence(
-        f"{what} is {title(provider)}'s way to say: {meaning.words}.",
+        f"{what} is {provider_title(provider)}'s way to say: {meaning.words}.",
         {kind_of(provider): weight},
         provider,
         meaning.problem,
