@@ -152,6 +152,11 @@ class MailChannel:
             password=server.password.get_secret_value() if server.password else None,
         )
         await smtp.connect()
+        if smtp.is_ehlo_or_helo_needed:  # neither TLS nor a sign-in has said it, and MAIL may not come first
+            try:
+                await smtp.ehlo()
+            except aiosmtplib.SMTPHeloError:
+                await smtp.helo()
         return smtp
 
     def _message(self, parcel: Parcel) -> tuple[str, bytes]:
