@@ -8,7 +8,18 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from common.contracts import TOPICS, Event, EventBody, InvalidEvent, TokenEvent, decode
+from common.contracts import (
+    TOPICS,
+    Event,
+    EventBody,
+    InvalidEvent,
+    TokenEvent,
+    TokenKind,
+    TokenRevokedV1,
+    TokenStateV1,
+    TokenStatus,
+    decode,
+)
 from common.kafka import KafkaSettings, TopicReader
 
 READ_TIMEOUT_S = 60.0
@@ -60,10 +71,17 @@ class Record:
         return list(found.values())
 
     def went_back(self) -> list[str]:
-        """First deliveries that came after a newer one of the same token on the same topic."""
+        """Deliveries by a relay that came, for the first time, after a newer one of the same token on the same topic.
+
+        Ends of sessions go a second way as well, which may overtake the relay: of those its copy, the last, counts.
+        """
+        place: dict[UUID, int] = {}
+        for number, event in enumerate(self.events):
+            if event.id not in place or _is_end_of_session(event.body):
+                place[event.id] = number
         newest: dict[tuple[str, str], int] = {}
         wrong = []
-        for event in self.first:
+        for event in (self.events[number] for number in sorted(place.values())):
             if not isinstance(event.body, TokenEvent):
                 continue
             key, version = (event.topic, event.body.subject()), event.body.aggregate_version()
@@ -94,6 +112,13 @@ class Record:
             token: sorted(set(range(1, version + 1)) - told.get(token, set())) for token, version in versions.items()
         }
         return {token: holes for token, holes in found.items() if holes}
+
+
+def _is_end_of_session(body: EventBody) -> bool:
+    """What session-svc also sends by itself, right after its commit (ADR 21)."""
+    if not isinstance(body, TokenEvent) or body.token.kind is not TokenKind.SESSION:
+        return False
+    return isinstance(body, TokenRevokedV1) or (isinstance(body, TokenStateV1) and body.status is TokenStatus.REVOKED)
 
 
 def some(items: Iterable[object]) -> str:

@@ -97,14 +97,14 @@ def test_stop_kills_what_does_not_listen(tmp_path: Path) -> None:
     child.stop()  # a second time is fine
 
 
-def test_stop_ends_the_whole_group(tmp_path: Path) -> None:
+async def test_stop_ends_the_whole_group(tmp_path: Path) -> None:
     family = f"import subprocess, sys; c = subprocess.Popen({SLEEPER!r}); print(c.pid, flush=True); c.wait()"
     child = Child.start("family", [sys.executable, "-c", family], log=tmp_path / "log")
     while "up" not in child.log.read_text():
         child.require_running()
     grandchild = int(child.log.read_text().split()[0])
     child.stop()
-    assert not exists(grandchild)
+    await eventually(lambda: not exists(grandchild), what="the signalled grandchild is gone")
 
 
 def test_the_end_of_a_child_is_told_with_its_last_words(tmp_path: Path) -> None:
