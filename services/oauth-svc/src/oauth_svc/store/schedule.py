@@ -15,10 +15,8 @@ from common.postgres import Record
 
 from .credentials import SealedCredential
 
-WINDOW_PER_CLAIM = 4
+WINDOW_PER_CLAIM = 8
 """A claim looks at this many times the rows that it wants: wide enough to be fair, narrow enough to be cheap."""
-WINDOW_LEAST = 1000
-"""And at so many at least: where a platform's rate allows few, they must not all be of whoever became due first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ chosen AS MATERIALIZED (
         SELECT connection_id, workspace_id, deadline FROM schedule
         WHERE provider = $1 AND refresh_at <= $2 AND leased_until <= now()
           AND workspace_id <> ALL ($5::uuid[])
-        ORDER BY refresh_at LIMIT greatest($3 * {WINDOW_PER_CLAIM}, {WINDOW_LEAST})
+        ORDER BY refresh_at LIMIT $3 * {WINDOW_PER_CLAIM}
       ) w
     ) t ORDER BY t.turn, t.deadline NULLS LAST LIMIT $3
   ) fair USING (connection_id)
