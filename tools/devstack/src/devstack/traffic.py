@@ -142,11 +142,18 @@ class Traffic:
     async def _connections_as_accepted(self) -> bool:
         backend = Backend(self.http, self.demo["service_client"], self.demo["services"])
         async with self._owner() as owner:
-            known = {each["external_id"]: each["account_id"] for each in await everything(owner, "/api/v1/accounts")}
-        missing = set(self.connected) - set(known)
-        assert not missing, some(missing)
-        for account in self.connected:
-            assert (await backend.access_token(known[account]))["access_token"]
+            known = {each["external_id"]: each for each in await everything(owner, "/api/v1/accounts")}
+            missing = set(self.connected) - set(known)
+            assert not missing, some(missing)
+            for account in self.connected:
+                try:
+                    assert (await backend.access_token(known[account]["account_id"]))["access_token"]
+                except Refused as refused:
+                    # Killed between a call and its answer, the new single-use token is lost: that, and only that, may
+                    # have ended it, and it says so.
+                    shown = await owner.get(f"/api/v1/connections/{known[account]['connection_id']}")
+                    if not (shown["last_failure"] or "").startswith("unknown_outcome"):
+                        raise AssertionError(str(refused)) from refused
         return True
 
     @asynccontextmanager
