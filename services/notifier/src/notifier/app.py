@@ -7,7 +7,7 @@ from importlib.resources.abc import Traversable
 import aiohttp
 
 from common.contracts import NoticeChannel
-from common.crypto import Keyring
+from common.crypto import KeyringFile
 from common.runtime.clock import Clock
 from common.runtime.periodic import Periodic
 from common.service import Service
@@ -44,7 +44,7 @@ async def run(settings: NotifierSettings) -> None:
             texts=load_texts(settings.public_url),
             channels=channels,
             people=SessionService(service.http(), settings.people_url, service.service_tokens()),
-            vault=Keyring.from_file(settings.keyring_file) if settings.keyring_file else None,
+            vault=KeyringFile(settings.keyring_file) if settings.keyring_file else None,
             pace=Pace(
                 settle=timedelta(seconds=settings.settle_s),
                 cooldown=timedelta(seconds=settings.cooldown_s),

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import aiohttp
 
-from common.crypto import KeyEncryption, Keyring, KeyringEncryption, KeyringError, TransitEncryption
+from common.crypto import KeyEncryption, KeyringEncryption, KeyringError, KeyringFile, TransitEncryption
 from common.postgres import open_pool
 from common.runtime.clock import SystemClock
 from common.runtime.errors import Permanent, Retryable
@@ -94,6 +94,6 @@ def open_keys(settings: OauthSettings, client: Callable[[], aiohttp.ClientSessio
             client(), settings.vault_address, settings.vault_token, settings.vault_key, mount=settings.vault_mount
         )
     try:
-        return KeyringEncryption(Keyring.from_file(settings.keyring_file or ""))
+        return KeyringEncryption(KeyringFile(settings.keyring_file or ""))
     except KeyringError as error:
         raise Permanent(f"WEVION_KEYRING_FILE: {error}") from error

@@ -10,7 +10,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from common.auth import RevocationFeed, RevocationSet, Verifier
 from common.contracts import TokenRevokedV1, TokenStateV1
-from common.crypto import Keyring, KeyringError
+from common.crypto import KeyringError, KeyringFile, Sealer
 from common.postgres import Pool, open_pool
 from common.runtime.clock import Clock
 from common.runtime.errors import Permanent, Retryable
@@ -145,7 +145,7 @@ def operators_only(door: gateway.Gateway, allowed: Sequence[edge.Network]) -> Mi
     return check
 
 
-def keyring(settings: SessionSettings) -> Keyring:
+def keyring(settings: SessionSettings) -> Sealer:
     """The key-encryption keys.
 
     Raises:
@@ -155,7 +155,7 @@ def keyring(settings: SessionSettings) -> Keyring:
     if settings.keyring_file is None:
         raise Permanent("set WEVION_KEYRING_FILE: signing keys are stored sealed")
     try:
-        return Keyring.from_file(settings.keyring_file)
+        return KeyringFile(settings.keyring_file)
     except KeyringError as error:
         raise Permanent(f"WEVION_KEYRING_FILE: {error}") from None
 

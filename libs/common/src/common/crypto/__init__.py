@@ -2,7 +2,7 @@
 
 from common.crypto.data_keys import DataKey, DataKeys, associated_data, create, data_key_id, rewrap
 from common.crypto.encryption import KeyEncryption, KeyringEncryption, TransitEncryption
-from common.crypto.keyring import Keyring, KeyringError
+from common.crypto.keyring import Keyring, KeyringError, KeyringFile, Sealer
 from common.crypto.sealed import SealingKey, Unsealable
 from common.crypto.secret import Secret
 
@@ -13,6 +13,8 @@ __all__ = [
     "Keyring",
     "KeyringEncryption",
     "KeyringError",
+    "KeyringFile",
+    "Sealer",
     "SealingKey",
     "Secret",
     "TransitEncryption",

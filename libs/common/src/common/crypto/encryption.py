@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import aiohttp
 from pydantic import SecretStr
 
-from common.crypto.keyring import Keyring
+from common.crypto.keyring import Sealer
 from common.crypto.sealed import Unsealable, make_head, read_head
 from common.runtime.errors import Permanent, Retryable
 
@@ -44,7 +44,7 @@ class KeyEncryption(Protocol):
 class KeyringEncryption:
     """By a keyring in this process."""
 
-    def __init__(self, keyring: Keyring) -> None:
+    def __init__(self, keyring: Sealer) -> None:
         self._keyring = keyring
 
     async def wrap(self, plaintext: bytes, aad: bytes) -> bytes:

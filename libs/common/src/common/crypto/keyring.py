@@ -3,7 +3,7 @@
     {"active": "2026-11", "keys": {"2026-11": "<32 bytes, base64>", "2026-05": "<32 bytes, base64>"}}
 
 as JSON, or the same as TOML (`active = "…"` and a table `[keys]`). New values are sealed by the active key; all keys
-open. To rotate: add a key and make it active, re-wrap what names the old key, remove the old key.
+open. To rotate: add a key, make it active when every process has it, re-wrap what names the old key, remove that one.
 """
 
 import base64
@@ -16,10 +16,13 @@ import tempfile
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from common.crypto.sealed import KEY_BYTES, SealingKey, Unsealable, read_head
 from common.runtime.ids import random_bytes
+from common.telemetry import logs
+
+log = logs.get_logger("keyring")
 
 _KEY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ROOT = 0
@@ -40,6 +43,27 @@ def mode_refusal(mode: int, *, owner: int, reader: int) -> str | None:
     else:
         most, whom = 0o600, "its owner only"
     return f"mode is {mode:04o}; it must be {most:04o} at most, for {whom}" if mode & ~most & 0o777 else None
+
+
+class Sealer(Protocol):
+    """What seals with one key and opens with several: a keyring, in memory or in a file."""
+
+    @property
+    def active(self) -> str:
+        """The id of the key that seals."""
+        ...
+
+    def seal(self, plaintext: bytes, aad: bytes) -> bytes:
+        """The blob under the active key."""
+        ...
+
+    def open_(self, blob: bytes, aad: bytes) -> bytes:
+        """The plaintext, with whichever key the blob names. Raises Unsealable."""
+        ...
+
+    def key_id_of(self, blob: bytes) -> str:
+        """The key that a blob names; for finding what is left to re-wrap."""
+        ...
 
 
 class Keyring:
@@ -132,6 +156,53 @@ class Keyring:
     def key_id_of(self, blob: bytes) -> str:
         """The key that a blob names; for finding what is left to re-wrap."""
         return read_head(blob).key_id.decode("ascii", "replace")
+
+
+class KeyringFile:
+    """The keyring of a file as the file is now: a key that is added, made active or removed needs no restart.
+
+    A file that went away or became unusable changes nothing; the log says so once, and the last good keys go on.
+    Raises KeyringError when the file is unusable at the start.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self._path = Path(path)
+        self._seen = self._stamp()
+        self._good = Keyring.from_file(self._path)
+
+    @property
+    def active(self) -> str:
+        return self._now().active
+
+    def seal(self, plaintext: bytes, aad: bytes) -> bytes:
+        return self._now().seal(plaintext, aad)
+
+    def open_(self, blob: bytes, aad: bytes) -> bytes:
+        return self._now().open_(blob, aad)
+
+    def key_id_of(self, blob: bytes) -> str:
+        return self._good.key_id_of(blob)
+
+    def _now(self) -> Keyring:
+        # Looked at before it is read: what changes in between is seen the next time.
+        if (stamp := self._stamp()) == self._seen:
+            return self._good
+        self._seen = stamp
+        try:
+            self._good = Keyring.from_file(self._path)
+        except KeyringError as error:
+            log.error("keyring_unusable", reason=str(error), kept=self._good.active)  # noqa: TRY400 - no news in a trace
+        else:
+            log.info("keyring_changed", active=self._good.active, keys=self._good.ids)
+        return self._good
+
+    def _stamp(self) -> tuple[int, int, int] | None:
+        """Differs when the file was replaced or rewritten, a link on the way to it too; None: it is not there."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _material(document: Any) -> dict[str, bytes]:

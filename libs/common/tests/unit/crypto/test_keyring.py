@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from common.crypto import Keyring, KeyringError, Unsealable
+from common.crypto import Keyring, KeyringError, KeyringFile, Unsealable
 from common.crypto.keyring import mode_refusal
 
 KEY = base64.b64encode(bytes(32)).decode()
@@ -123,3 +123,62 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
         Keyring.generate("new").write(path)
     assert Keyring.from_file(path).active == "old"
     assert [each.name for each in tmp_path.iterdir()] == ["keyring.json"]
+
+
+def test_a_file_is_followed_without_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "keyring.json"
+    old = Keyring.generate("old")
+    old.write(path)
+    ring = KeyringFile(path)
+    sealed = ring.seal(b"x", b"a")
+    both = old.rotated("new")
+    both.write(path)
+    assert ring.open_(both.seal(b"y", b"a"), b"a") == b"y", "an unknown key is looked for in the file"
+    assert ring.active == "new"
+    assert ring.key_id_of(ring.seal(b"z", b"a")) == "new"
+    assert ring.open_(sealed, b"a") == b"x"
+    both.without("old").write(path)
+    with pytest.raises(Unsealable):
+        ring.open_(sealed, b"a")
+
+
+@pytest.mark.parametrize("broken", ["gone", "open to others", "not a keyring", "half of it"])
+def test_a_file_that_became_unusable_leaves_the_last_good_keys(tmp_path: Path, broken: str) -> None:
+    path = tmp_path / "keyring.json"
+    keyring = Keyring.generate("a")
+    keyring.write(path)
+    ring = KeyringFile(path)
+    sealed = ring.seal(b"x", b"a")
+    text = path.read_text()
+    match broken:
+        case "gone":
+            path.unlink()
+        case "open to others":
+            write(path, text + " ", 0o644)
+        case "not a keyring":
+            write(path, "{}")
+        case _:
+            write(path, text[: len(text) // 2])
+    assert ring.open_(sealed, b"a") == b"x"
+    assert ring.active == "a"
+    write(path, text)
+    keyring.rotated("b").write(path)
+    assert ring.active == "b", "and it is followed again"
+
+
+def test_a_link_that_is_turned_is_followed(tmp_path: Path) -> None:
+    """How an orchestrator changes a mounted secret: the link to the folder is replaced, the file's name stays."""
+    for name, keyring in (("one", old := Keyring.generate("one")), ("two", old.rotated("two"))):
+        (tmp_path / name).mkdir()
+        keyring.write(tmp_path / name / "keyring.json")
+    (tmp_path / "now").symlink_to(tmp_path / "one")
+    ring = KeyringFile(tmp_path / "now" / "keyring.json")
+    assert ring.active == "one"
+    (tmp_path / "next").symlink_to(tmp_path / "two")
+    (tmp_path / "next").rename(tmp_path / "now")
+    assert ring.active == "two"
+
+
+def test_a_file_that_is_unusable_at_the_start_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(KeyringError, match="cannot be read"):
+        KeyringFile(tmp_path / "none.json")

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from common.contracts import NoticeChannel
-from common.crypto import Keyring
+from common.crypto import Sealer
 from common.postgres import Pool
 from common.runtime.retry import Backoff
 from notifier.channels.base import Channel
@@ -45,7 +45,7 @@ class Deps:
     texts: Texts
     channels: Mapping[NoticeChannel, Channel] = field(default_factory=dict)
     people: PeopleDirectory | None = None
-    vault: Keyring | None = None
+    vault: Sealer | None = None
     pace: Pace = field(default_factory=Pace)
     lease: timedelta = timedelta(seconds=90)
     batch: int = 200

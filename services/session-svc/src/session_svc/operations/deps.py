@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from common.contracts import Event, EventBody
-from common.crypto import Keyring
+from common.crypto import Sealer
 from common.postgres import Connection, Pool
 from common.runtime.ids import new_id
 from session_svc.core.audit import Action, Entry
@@ -50,7 +50,7 @@ class Deps:
 
     pool: Pool
     keys: SigningKeys
-    keyring: Keyring
+    keyring: Sealer
     hasher: PasswordHasher
     issuer: str
     audience: str

@@ -11,9 +11,10 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from common.crypto import Keyring
+from common.crypto import Sealer
 from common.postgres import Pool, transaction, translate_errors
 from common.runtime.ids import new_id
+from common.telemetry import logs
 from session_svc import metrics
 from session_svc.core import jwt, keys
 from session_svc.core.audit import Action, Entry
@@ -21,6 +22,8 @@ from session_svc.core.errors import NoSigningKey
 from session_svc.core.keys import KeyState, KeyTimes, Schedule
 from session_svc.store import audit
 from session_svc.store import keys as stored
+
+log = logs.get_logger("signing-keys")
 
 FORGET_AFTER = timedelta(days=90)
 """Keys that stopped signing this long ago are deleted; nothing could be verified with them since long before."""
@@ -45,7 +48,7 @@ class SigningKeys:
     refuses to sign, because it could have missed a rotation.
     """
 
-    def __init__(self, pool: Pool, keyring: Keyring, schedule: Schedule) -> None:
+    def __init__(self, pool: Pool, keyring: Sealer, schedule: Schedule) -> None:
         self.schedule = schedule
         self._pool = pool
         self._keyring = keyring
@@ -96,6 +99,8 @@ class SigningKeys:
                 )
                 await audit.add(connection, [entry])
             await stored.delete_gone(connection, now - FORGET_AFTER)
+        if plan is not None:
+            log.info("signing_key_made", kid=new.times.kid, signs_from=plan.signs_from.isoformat())
         await self.load(now)
         return new.times.kid if plan is not None else None
 
