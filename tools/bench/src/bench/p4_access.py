@@ -1,7 +1,6 @@
 """P4: the access token of an account for services, no refresh needed, against bare lookup + decrypt."""
 
 import asyncio
-import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -10,6 +9,7 @@ import asyncpg
 
 from bench import identity
 from bench.ceilings import lookup
+from bench.imported import write_grants
 from bench.load import Load, drive, get
 from bench.results import Result, paired_ratio
 from bench.stack import Stack, free_port
@@ -18,7 +18,6 @@ from common.crypto import Keyring
 MUST = 0.7
 CONNECTIONS = 32
 ACCOUNTS = 500
-WORKSPACES = 20
 PREFIX = "p4."
 CLIENT = "bench"
 
@@ -78,7 +77,7 @@ async def _start_ours(stack: Stack) -> tuple[int, list[bytes]]:
     keyring, providers, lines = (stack.folder / name for name in ("p4-keyring.json", "p4-providers.toml", "p4.jsonl"))
     Keyring.generate().write(keyring)
     providers.write_text(PROVIDERS)
-    _write_grants(lines)
+    write_grants(lines, ACCOUNTS, ends=datetime.now(UTC) + timedelta(days=30))
     dsn = await stack.database("oauth_svc")
     settings = people.verification() | {"keyring_file": str(keyring), "providers_file": str(providers)}
     environment = stack.environment(**settings, database_url=dsn, kafka_topic_prefix=PREFIX)
@@ -101,22 +100,3 @@ async def _start_bare(stack: Stack) -> tuple[int, list[bytes]]:
 
 def _requests(port: int, accounts: list[UUID], headers: dict[str, str]) -> list[bytes]:
     return [get(f"/api/v1/accounts/{account}/access-token", f"127.0.0.1:{port}", headers) for account in accounts]
-
-
-def _write_grants(path: Path) -> None:
-    ends = (datetime.now(UTC) + timedelta(days=30)).isoformat()
-    with path.open("w") as file:
-        for number in range(ACCOUNTS):
-            line = {
-                "provider": "bench",
-                "workspace_id": str(UUID(int=number % WORKSPACES + 1, version=4)),
-                "owner_user_id": str(UUID(int=number % WORKSPACES + 1000, version=4)),
-                "external_user_id": f"person-{number}",
-                "accounts": [{"external_id": f"account-{number}", "name": f"Account {number}"}],
-                "access_token": f"at-{number}.0",
-                "refresh_token": f"rt-{number}.0",
-                "access_expires_at": ends,
-                "expires_at": None,
-                "scopes": [],
-            }
-            file.write(json.dumps(line) + "\n")
