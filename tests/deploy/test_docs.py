@@ -54,3 +54,16 @@ def test_every_test_that_a_page_names_is_there(page: Path) -> None:
         tests = "".join(path.read_text() for path in found)
         begins = name if name.endswith("_") else rf"{name}\("
         assert re.search(rf"def {begins}|^{name} = ", tests, re.MULTILINE), f"{page.parent.name}: {file}::{name}"
+
+
+_EVENT = re.compile(r"`([a-z]+(?:_[a-z]+)+)`")
+RUNBOOKS = sorted((ROOT / "docs" / "runbooks").glob("*.md"))
+
+
+@pytest.mark.parametrize("page", RUNBOOKS, ids=lambda page: page.stem)
+def test_every_log_event_that_a_runbook_names_is_written_somewhere(page: Path) -> None:
+    sources = "".join(path.read_text() for part in ("libs", "services") for path in ROOT.glob(f"{part}/*/src/**/*.py"))
+    for line in page.read_text().splitlines():
+        if "og event" in line:
+            for event in _EVENT.findall(line):
+                assert f'"{event}"' in sources, f"{page.stem} names `{event}`"

@@ -13,7 +13,6 @@ A life of one refresh, with what a SIGKILL after each step leaves behind:
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -43,6 +42,7 @@ from . import tokens
 from .batching import Batcher
 from .breaker import Breakers
 from .deps import Deps
+from .reporting import report
 from .shield import Shield
 from .slots import Slot, Slots
 
@@ -430,14 +430,7 @@ class Engine:
             for provider_id, wait_s in writing.blocks.items():
                 await store.health.block(db, provider_id, wait_s)
         self._deps.poke_relay()
-        classes: Counter[tuple[str, str]] = Counter()
-        for result in results:
-            verdict = result.outcome.verdict if isinstance(result.outcome, Failure) else None
-            classes[result.claim.provider, verdict.value if verdict else "refreshed"] += 1
-            if isinstance(result.outcome, Failure) and result.outcome.unrecognised:
-                metrics.UNRECOGNISED.labels(result.claim.provider).inc()
-        for labels, count in classes.items():
-            metrics.REFRESHES.labels(*labels).inc(count)
+        report((result.claim.provider, result.claim.connection_id, result.outcome) for result in results)
         await self.breakers.act({result.claim.provider for result in results}, now)
         return [None] * len(results)
 

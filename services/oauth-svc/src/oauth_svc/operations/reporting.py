@@ -1,0 +1,44 @@
+"""What operators hear of refreshes: a counter for each, and a line in the log for what needs an engineer."""
+
+from collections import Counter
+from collections.abc import Iterable
+from uuid import UUID
+
+from common.telemetry import logs
+from oauth_svc import metrics
+from oauth_svc.core.failure import Failure, Verdict
+from oauth_svc.core.grant import TokenAnswer
+
+log = logs.get_logger("refresh")
+
+
+def report(outcomes: Iterable[tuple[str, UUID, TokenAnswer | Failure]]) -> None:
+    """Count a batch of (provider, connection, outcome).
+
+    One line for each different failure, with one connection as an example: a platform that refuses our client refuses
+    it for thousands at once.
+    """
+    counts: Counter[tuple[str, str]] = Counter()
+    unusual: dict[tuple[str, Verdict, str, bool], list[UUID]] = {}
+    for provider, connection_id, outcome in outcomes:
+        if not isinstance(outcome, Failure):
+            counts[provider, "refreshed"] += 1
+            continue
+        verdict = outcome.verdict
+        counts[provider, verdict.value] += 1
+        if outcome.unrecognised:
+            metrics.UNRECOGNISED.labels(provider).inc()
+        if outcome.unrecognised or verdict.pages_operators or verdict is Verdict.UNKNOWN_OUTCOME:
+            unusual.setdefault((provider, verdict, outcome.code, outcome.unrecognised), []).append(connection_id)
+    for labels, count in counts.items():
+        metrics.REFRESHES.labels(*labels).inc(count)
+    for (provider, verdict, code, unrecognised), connections in unusual.items():
+        log.warning(
+            "refreshes_failed",
+            provider=provider,
+            verdict=verdict.value,
+            code=code,
+            unrecognised=unrecognised,
+            count=len(connections),
+            connection_id=str(connections[0]),
+        )
