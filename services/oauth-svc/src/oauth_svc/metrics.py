@@ -6,8 +6,10 @@ REFRESHES = counter("wevion_oauth_refreshes_total", "Settled refresh attempts by
 REFRESH_SECONDS = histogram(
     "wevion_oauth_refresh_duration_seconds", "Provider's time for one token request.", ("provider",)
 )
-REFRESH_LATENESS = histogram(
-    "wevion_oauth_claim_batch_rows", "Rows per claim: near the limit means a backlog.", ("provider",)
+DUE = gauge(
+    "wevion_oauth_refreshes_due",
+    "Refreshes that are due while the access token still works (in_time), or planned though it has ended (lapsed).",
+    ("provider", "access_token"),
 )
 ENDED = counter("wevion_oauth_grants_ended_total", "Grants that ended, by cause.", ("provider", "cause"))
 PURGED = counter("wevion_oauth_grants_purged_total", "Dead grants whose credentials were forgotten.", ("provider",))
@@ -24,6 +26,11 @@ TOKENS_SERVED = counter(
 INCIDENTS = counter("wevion_oauth_incidents_total", "Platform incidents opened, by reason.", ("provider", "reason"))
 INCIDENT_OPEN = gauge("wevion_oauth_incident_open", "1 while a platform incident is open.", ("provider",))
 CONNECTIONS = gauge("wevion_oauth_connections", "Connections by status.", ("provider", "status"))
+IN_TROUBLE = gauge(
+    "wevion_oauth_connections_in_trouble",
+    "Living connections whose last refresh or probe failed, by its class and by how long they are in their status.",
+    ("provider", "class", "age"),
+)
 IN_FLIGHT = gauge("wevion_oauth_refreshes_in_flight", "Provider calls under way in this process.", ("provider",))
 CIPHERTEXTS = gauge(
     "wevion_oauth_ciphertexts",

@@ -1,7 +1,7 @@
 """What makes oauth-svc act by itself: periodic work, each idempotent, each with a status."""
 
 from common.runtime.periodic import Periodic
-from oauth_svc.operations import connect, disconnect, expiry, keys, probe, purge, reconsent
+from oauth_svc.operations import connect, disconnect, expiry, gauges, keys, probe, purge, reconsent
 from oauth_svc.operations.deps import Deps
 from oauth_svc.operations.refresh import Engine, SweepStatus
 
@@ -32,7 +32,7 @@ def periodic_work(deps: Deps, engine: Engine, *, poll_s: float) -> list[Periodic
 
     async def housekeeping() -> SweepStatus:
         await connect.forget_old_states(deps)
-        await expiry.count(deps)
+        await gauges.count(deps)
         await keys.count(deps)
         await expiry.forget_attempts(deps)
         return SweepStatus(0)

@@ -12,9 +12,6 @@ EXTENDED = metrics.counter("wevion_session_extended_total", "Sessions whose use 
 PASSWORD_QUEUE = metrics.gauge("wevion_session_password_checks_waiting", "Passwords waiting to be hashed or checked.")
 SIGNING_KEY_AGE = metrics.gauge("wevion_session_signing_key_age_seconds", "How long the active key has been signing.")
 SIGNING_KEYS = metrics.gauge("wevion_session_signing_keys", "Published signing keys by state.", ("state",))
-KEYS_STALE = metrics.gauge(
-    "wevion_session_signing_keys_stale_seconds", "Since when the keys in memory were not compared with the database."
-)
 RESET_MAILS = metrics.counter("wevion_session_reset_mails_total", "Password reset mails by outcome.", ("outcome",))
 
 PROXIED = metrics.counter(

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from common.postgres import transaction
-from oauth_svc import metrics, store
+from oauth_svc import store
 from oauth_svc.core.lifecycle import WARNING_WINDOW, TimePassed
 
 from . import tokens
@@ -27,15 +27,6 @@ async def sweep(deps: Deps) -> SweepStatus:
         await tokens.change(db, locked, dict.fromkeys(locked, TimePassed()), now)
     deps.poke_relay()
     return SweepStatus(len(due), more=len(due) >= BATCH)
-
-
-async def count(deps: Deps) -> None:
-    """Refresh the gauge of connections by status."""
-    async with deps.pool.acquire() as db:
-        rows = await store.connections.count_by_status(db)
-    metrics.CONNECTIONS.clear()
-    for provider, status, number in rows:
-        metrics.CONNECTIONS.labels(provider, status).set(number)
 
 
 async def forget_attempts(deps: Deps) -> None:

@@ -253,6 +253,20 @@ async def count_by_status(db: Db) -> list[tuple[str, str, int]]:
     return [(row["provider"], TokenStatus(row["status"]).value, row["n"]) for row in rows]
 
 
+async def count_in_trouble(db: Db, now: datetime) -> list[tuple[str, str, str, int]]:
+    """Living connections whose last refresh or probe failed: provider, class of the failure, how long already."""
+    rows = await db.fetch(
+        """SELECT provider, split_part(last_failure, ':', 1) AS class,
+             CASE WHEN since > $1::timestamptz - interval '1 hour' THEN 'under_1h'
+                  WHEN since > $1::timestamptz - interval '1 day' THEN 'under_1d' ELSE 'over_1d' END AS age,
+             count(*) AS n
+           FROM connection WHERE last_failure IS NOT NULL AND status IN ('active', 'expiring', 'degraded')
+           GROUP BY 1, 2, 3""",
+        now,
+    )
+    return [(row["provider"], row["class"], row["age"], row["n"]) for row in rows]
+
+
 async def save_accounts(db: Db, connection: Connection, accounts: Sequence[Account]) -> None:
     """Insert or update these accounts of one connection that this transaction has locked."""
     if not accounts:

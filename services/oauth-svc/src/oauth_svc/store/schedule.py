@@ -467,6 +467,17 @@ async def release_backlog(db: Db, provider: str, now: datetime) -> None:
     )
 
 
+async def count_due(db: Db, now: datetime) -> list[tuple[str, int, int]]:
+    """Per provider: refreshes that are due before the access token ends, and those planned though it has ended."""
+    rows = await db.fetch(
+        """SELECT provider, count(*) FILTER (WHERE refresh_at <= $1 AND (deadline > $1 OR deadline IS NULL)) AS in_time,
+             count(*) FILTER (WHERE deadline <= $1) AS lapsed
+           FROM schedule WHERE refresh_at IS NOT NULL GROUP BY provider""",
+        now,
+    )
+    return [(row["provider"], row["in_time"], row["lapsed"]) for row in rows]
+
+
 async def take_login(db: Db, provider: str, subject: str, *, calls: int, per: timedelta) -> datetime | None:
     """Take one of a platform user's logins; None when it is granted, else when the next one is free.
 

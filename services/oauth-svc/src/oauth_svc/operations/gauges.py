@@ -1,0 +1,23 @@
+"""What the database says of all connections. Every replica says the same: take the `max` of the gauges, not the sum."""
+
+from oauth_svc import metrics, store
+
+from .deps import Deps
+
+
+async def count(deps: Deps) -> None:
+    """Look again."""
+    now = deps.clock.now()
+    async with deps.pool.acquire() as db:
+        by_status = await store.connections.count_by_status(db)
+        in_trouble = await store.connections.count_in_trouble(db, now)
+        due = await store.schedule.count_due(db, now)
+    for gauge in (metrics.CONNECTIONS, metrics.IN_TROUBLE, metrics.DUE):
+        gauge.clear()
+    for provider, status, number in by_status:
+        metrics.CONNECTIONS.labels(provider, status).set(number)
+    for provider, class_, age, number in in_trouble:
+        metrics.IN_TROUBLE.labels(provider, class_, age).set(number)
+    for provider, in_time, lapsed in due:
+        metrics.DUE.labels(provider, "in_time").set(in_time)
+        metrics.DUE.labels(provider, "lapsed").set(lapsed)
