@@ -1,8 +1,7 @@
 """One whole stack for all of the chaos, with proxies on its wires, and the seed that is printed.
 
 `CHAOS_SEED` repeats a run as far as chance decides it; `CHAOS_MINUTES` (which `make chaos` sets) makes each test go on
-for so long instead of the few seconds that fit into `make test`. Two tests are in `make chaos` alone: which calls a
-kill or a fault meets is left to chance, and a few seconds of it say little about the code and much about the machine.
+for so long instead of the few seconds that fit into `make test`.
 """
 
 import os
@@ -20,8 +19,6 @@ from devstack.platforms import GENERIC, PROVIDERS
 from devstack.stack import Stack
 from devstack.terminal import say
 from devstack.tuning import Tuning
-
-collect_ignore = [] if os.environ.get("CHAOS_MINUTES") else ["test_killed.py", "test_platforms_misbehave.py"]
 
 #: Waits that are made for production, shortened as far as their own rules allow. Passwords are cheap to check here.
 EVERY_SERVICE = {"LOG_LEVEL": "warning", "KAFKA_SESSION_TIMEOUT_S": "4"}

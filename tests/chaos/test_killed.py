@@ -17,7 +17,17 @@ from common.contracts import TokenRefreshedV1
 from common.runtime.ids import random_bytes
 from common.testing import eventually
 from devstack.browser import Browser, Refused
-from devstack.chaos import Chaos, Databases, Ledger, all_ready, imported, promises_kept, refused_for_rate
+from devstack.chaos import (
+    REFRESHED,
+    Chaos,
+    Databases,
+    Ledger,
+    all_ready,
+    held_with_reason,
+    imported,
+    promises_kept,
+    refused_for_rate,
+)
 from devstack.platforms import GENERIC
 from devstack.record import Record, some
 from devstack.services import SERVICES
@@ -30,7 +40,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 STORM_S = 10.0
 GRANTS = 200
 ACCESS_S = 16
-REFRESHED = {"rotated", "refreshed"}
 FAULTS: tuple[dict[str, Any], ...] = (
     {"kind": "rate_limit", "retry_after": 1, "rate": 0.05},
     {"kind": "status", "status": 503, "rate": 0.05},
@@ -62,6 +71,7 @@ async def test_any_service_killed_at_any_moment(stack: Stack, chaos: Chaos) -> N
     chaos.say(f"killed {dict(kills)}; accepted {traffic.accepted()}")
     assert kills["oauth-svc"] > 0
     async with Databases.opened(stack) as databases:
+        chaos.say(f"answers lost: {dict(await held_with_reason(stack, databases))}")
         await no_living_grant_is_dead(databases, chaos, grants)
         after = await Ledger.read(stack, GENERIC, since)
         await every_refresh_is_told(databases, before, after, record, grants)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -29,6 +30,12 @@ RATE_PER_S = 60
 PLATFORM_LIMIT = (RATE_PER_S * 1.5, RATE_PER_S * 1.5)
 IMPORT_TIMEOUT_S = 60.0
 LEDGER_PAGE = 10_000
+#: What the ledger calls a refresh that was granted.
+REFRESHED = frozenset({"rotated", "refreshed"})
+#: Faults that lose an answer by themselves. A slow one is lost only when who waits for it is killed.
+LOSE_ANSWERS = frozenset({"reset_after_answer", "malformed"})
+#: Whether Snapchat rotates is not known: one repeat is allowed, and the second unknown outcome holds the grant.
+SNAPCHAT_HOLDS_AFTER = 2
 WORKSPACES = 10
 
 
@@ -162,6 +169,8 @@ async def all_ready(stack: Stack, names: Sequence[str] = ()) -> None:
 async def promises_kept(stack: Stack, traffic: Traffic | None = None) -> Record:
     """After the last fault: everything accepted is there, every outbox is empty, and Kafka has all of it in order.
 
+    What waits for a person since an answer was lost did lose one.
+
     Raises `AssertionError` with what is not so.
     """
     await all_ready(stack)
@@ -171,6 +180,7 @@ async def promises_kept(stack: Stack, traffic: Traffic | None = None) -> Record:
         record = await Record.read(stack.addresses.kafka)
         follows = partial(_inventory_follows, databases, record)
         await eventually(follows, EFFECT_WITHIN_S, what="the inventory is complete")
+        await held_with_reason(stack, databases)
     if traffic is not None:
         await traffic.kept()
     assert not record.unreadable, some(record.unreadable)
@@ -178,6 +188,37 @@ async def promises_kept(stack: Stack, traffic: Traffic | None = None) -> Record:
     assert not record.went_back(), some(record.went_back())
     assert not (lost := record.missing(versions)), f"lost events: {some(lost.items())}"
     return record
+
+
+async def held_with_reason(stack: Stack, databases: Databases) -> "Counter[str]":
+    """How many connections wait for a person because an answer was lost, by what lost it: a fault, or a kill.
+
+    Raises `AssertionError` if the platform's ledger does not say of each that it has taken the very credential that we
+    still hold: then the grant is alive, and we have given it up.
+    """
+    rows = await databases["oauth-svc"].fetch(
+        """SELECT c.connection_id, c.provider, c.status, c.last_failure, s.unknown_count,
+                  encode(k.match_digest, 'hex') AS prefix
+           FROM connection c JOIN schedule s USING (connection_id) JOIN credential k USING (connection_id)
+           WHERE c.status IN ('degraded', 'expiring', 'expired') AND s.refresh_at IS NULL
+             AND c.last_failure LIKE 'unknown_outcome%'"""
+    )
+    taken: dict[str, dict[str, str]] = {}
+    for provider in {row["provider"] for row in rows}:
+        entries = (await Ledger.read(stack, provider)).entries
+        taken[provider] = {
+            entry["prefix_sha256"]: entry["fault"] if entry["fault"] in LOSE_ANSWERS else "a kill"
+            for entry in entries
+            if entry["taken"] and entry["outcome"] in REFRESHED
+        }
+    causes: Counter[str] = Counter()
+    for row in rows:
+        cause = taken[row["provider"]].get(row["prefix"])
+        if cause is None and row["provider"] == "snapchat" and row["unknown_count"] >= SNAPCHAT_HOLDS_AFTER:
+            cause = "its rule"
+        assert cause is not None, f"alive at the platform, but held: {dict(row)}"
+        causes[cause] += 1
+    return causes
 
 
 async def _inventory_follows(databases: Databases, record: Record) -> bool:

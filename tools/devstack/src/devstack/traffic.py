@@ -150,7 +150,7 @@ class Traffic:
                     assert (await backend.access_token(known[account]["account_id"]))["access_token"]
                 except Refused as refused:
                     # Killed between a call and its answer, the new single-use token is lost: that, and only that, may
-                    # have ended it, and it says so.
+                    # have ended it, and it says so. That one was lost is known to the platform: `held_with_reason`.
                     shown = await owner.get(f"/api/v1/connections/{known[account]['connection_id']}")
                     if not (shown["last_failure"] or "").startswith("unknown_outcome"):
                         raise AssertionError(str(refused)) from refused

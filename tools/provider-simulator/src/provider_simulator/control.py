@@ -14,7 +14,7 @@ from provider_simulator.apps import App
 from provider_simulator.faults import Fault
 from provider_simulator.grants import Grant
 from provider_simulator.http_orders import checked_body, json_object, problem, whole
-from provider_simulator.ledger import Line, fingerprint
+from provider_simulator.ledger import TOKEN_PREFIX, Line, fingerprint
 from provider_simulator.people import make_person
 from provider_simulator.platforms.base import Opening, Revocation
 from provider_simulator.webhooks import Delivery
@@ -288,6 +288,7 @@ def _line(line: Line) -> dict[str, Any]:
         "operation": line.operation,
         "grant": line.grant,
         "presented_sha256": fingerprint(line.presented),
+        "prefix_sha256": fingerprint(None if line.presented is None else line.presented[:TOKEN_PREFIX]),
         "outcome": line.outcome,
         "fault": line.fault,
         "taken": line.taken,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from provider_simulator.grants import Grant
 
 KEEP_LINES = 200_000
+TOKEN_PREFIX = 16  # characters; by so many Google's RISC events name a token
 
 
 @dataclass(slots=True)

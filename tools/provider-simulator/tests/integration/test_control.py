@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +159,9 @@ async def test_ledger_can_be_read_on_from_a_number(client: Client) -> None:
     assert [line["number"] for line in await client.ledger(after="1", limit="1")] == [2]
     ledger = await client.sim("GET", "ledger", grant=grants[0]["grant"])
     (line,) = ledger["entries"]
-    assert len(line["presented_sha256"]) == 64
+    presented = grants[0]["refresh_token"]
+    assert line["presented_sha256"] == sha256(presented.encode()).hexdigest()
+    assert line["prefix_sha256"] == sha256(presented[:16].encode()).hexdigest()
     assert (ledger["outcomes"], ledger["written"]) == ({"rfc6749": {"rotated": 3}}, 3)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from provider_simulator.grants import Grant
+from provider_simulator.ledger import TOKEN_PREFIX
 from provider_simulator.platforms.base import Revocation
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ ISSUER = "https://accounts.google.com/"
 OAUTH = "https://schemas.openid.net/secevent/oauth/event-type/"
 RISC = "https://schemas.openid.net/secevent/risc/event-type/"
 STALE_S = 86_400.0
-TOKEN_PREFIX = 16
 EVENTS: dict[str, tuple[str, dict[str, str]]] = {
     "user_revoked": (OAUTH + "tokens-revoked", {}),
     "password_changed": (RISC + "sessions-revoked", {}),
