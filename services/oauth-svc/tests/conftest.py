@@ -13,15 +13,13 @@ from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
 
 import aiohttp
-import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from common.auth import FixedKeys, RevocationSet, Verifier
 from common.crypto import Keyring, KeyringEncryption
 from common.postgres import Pool, open_pool
 from common.runtime import ids
 from common.testing import stack as testing_stack
+from common.testing.api import Issuer
 from common.web import create_app, serve
 from oauth_svc import http
 from oauth_svc.operations import expiry, probe
@@ -36,8 +34,7 @@ from provider_simulator.app import Simulator
 from provider_simulator.settings import Settings as SimulatorSettings
 
 PUBLIC_URL = "http://127.0.0.1:8080"
-ISSUER = "http://issuer.test"
-SIGNING_KEY = Ed25519PrivateKey.generate()
+SIGNED_IN = Issuer()
 
 
 class OffsetClock:
@@ -64,37 +61,16 @@ class Person:
 
     @property
     def headers(self) -> dict[str, str]:
-        now = datetime.now(UTC)
-        claims = {
-            "iss": ISSUER,
-            "sub": str(self.user_id),
-            "aud": "wevion",
-            "iat": now,
-            "exp": now + timedelta(hours=1),
-            "jti": str(ids.new_id()),
-            "sid": str(self.session_id),
-            "wid": str(self.workspace_id),
-            "role": self.role,
-            "epoch": 1,
-        }
-        token = jwt.encode(claims, SIGNING_KEY, algorithm="EdDSA", headers={"kid": "test"})
-        return {"Authorization": f"Bearer {token}"}
+        who = {"sub": str(self.user_id), "sid": str(self.session_id), "epoch": 1}
+        return _bearer(SIGNED_IN.person(self.workspace_id, self.role, **who))
 
 
 def service_headers(scope: str = "tokens:read") -> dict[str, str]:
     """A backend service's JWT."""
-    now = datetime.now(UTC)
-    claims = {
-        "iss": ISSUER,
-        "sub": "sync",
-        "client_id": "sync",
-        "aud": "wevion",
-        "iat": now,
-        "exp": now + timedelta(minutes=10),
-        "jti": str(ids.new_id()),
-        "scope": scope,
-    }
-    token = jwt.encode(claims, SIGNING_KEY, algorithm="EdDSA", headers={"kid": "test"})
+    return _bearer(SIGNED_IN.service(scope))
+
+
+def _bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
@@ -286,9 +262,7 @@ async def stage(one_database: str) -> AsyncIterator[Stage]:
             limits=Limits(lease=timedelta(seconds=5), canary_every=timedelta(milliseconds=50)),
         )
         engine, shield = Engine(deps, Breakers(deps)), Shield()
-        verifier = Verifier(
-            FixedKeys({"test": SIGNING_KEY.public_key()}), RevocationSet(), issuer=ISSUER, audience="wevion"
-        )
+        verifier = SIGNED_IN.verifier()
         app = create_app(
             http.routes(deps, engine, Access(deps, engine), shield, verifier.authenticate),
             authenticate=verifier.authenticate,

@@ -273,6 +273,14 @@ async def test_a_reader_is_caught_up_at_once_on_an_empty_topic_and_later_on_a_fu
             assert len(seen) == 300
 
 
+async def test_a_reader_gives_what_is_present_and_ends(kafka: KafkaForTest) -> None:
+    assert [record async for record in TopicReader(kafka.settings, "token.state").present()] == []
+    async with producing(kafka) as producer:
+        await producer.send_all([record_of(revoked(new_id(), version)) for version in range(1, 301)])
+        present = [record async for record in TopicReader(kafka.settings, "token.revoked").present()]
+    assert len(present) == 300
+
+
 async def _drain(reader: TopicReader, seen: list[int]) -> None:
     async for record in reader:
         seen.append(record.offset)  # noqa: PERF401  it never ends; the test looks at what is there so far

@@ -35,11 +35,11 @@ async def test_services_and_support_name_the_workspace(api: Any, deps: Deps, sto
     token = story()
     await track(deps, [token.issued(SOON)])
     workspace_id, elsewhere = token.members["workspace_id"], new_id()
-    for caller in (api.service(), api.person(elsewhere, "support_admin")):
+    for caller in (api.service("tokens:read"), api.person(elsewhere, "support_admin")):
         found = await api.call("GET", f"/api/v1/tokens?workspace_id={workspace_id}", caller)
         assert [item["token_id"] for item in found.body["items"]] == [str(token.token_id)]
         assert (await api.call("GET", f"/api/v1/tokens/{token.token_id}", caller)).status == 200
-    refused = await api.call("GET", "/api/v1/tokens", api.service())
+    refused = await api.call("GET", "/api/v1/tokens", api.service("tokens:read"))
     assert (refused.status, refused.body["errors"][0]["field"]) == (400, "workspace_id")
     assert (await api.call("GET", "/api/v1/tokens", api.service("other"))).status == 403
     assert (await api.call("GET", f"/api/v1/tokens?workspace_id={workspace_id}", api.person(elsewhere))).status == 403
@@ -287,7 +287,7 @@ async def test_diagnosis_shows_nothing_of_other_workspaces(api: Any, deps: Deps,
 
 
 async def test_a_service_names_the_workspace_of_its_question(api: Any) -> None:
-    answer = await api.call("POST", "/api/v1/tokens/diagnose", api.service(), {"provider": "meta"})
+    answer = await api.call("POST", "/api/v1/tokens/diagnose", api.service("tokens:read"), {"provider": "meta"})
     assert answer.status == 400
     assert (answer.body["errors"][0]["field"], answer.body["errors"][0]["in"]) == ("workspace_id", "body")
 

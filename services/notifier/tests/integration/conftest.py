@@ -2,21 +2,15 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
-import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import SecretStr
 from yarl import URL
 
-from common.auth import RevocationSet, Verifier
-from common.auth.keys import FixedKeys
 from common.contracts import NoticeChannel
-from common.runtime.ids import new_id
-from common.web import create_app, serve
+from common.testing import api
 from notifier.channels.telegram import TelegramChannel
 from notifier.channels.throttle import Throttle
 from notifier.http import messages, notices, preferences, unsubscribing
@@ -94,63 +88,24 @@ async def telegram_world(world: Any) -> AsyncIterator[Telegram]:
         await bot.close()
 
 
-ISSUER, AUDIENCE, KEY_ID = "http://issuer.test", "wevion", "k1"
 WEBHOOK_SECRET = "a-secret-of-the-webhook"
 
 
-@dataclass(frozen=True)
-class Answer:
-    """A status and the JSON that came with it."""
-
-    status: int
-    body: Any
-
-
-class Api:
+class Api(api.Api):
     """Calls the API as a person, a service or a stranger."""
 
-    def __init__(self, http: aiohttp.ClientSession, url: str, key: Ed25519PrivateKey) -> None:
-        self._http, self._url, self._key = http, url, key
-
-    def person(self, person: Any, **claims: Any) -> str:
-        """The JWT of a signed-in person."""
-        return self._sign(
-            {
-                "sub": str(person.user_id),
-                "sid": str(new_id()),
-                "wid": str(person.workspace_id),
-                "role": person.role,
-                "epoch": 0,
-            }
-            | claims
-        )
-
-    def service(self, scope: str) -> str:
-        """The JWT of a service client."""
-        return self._sign({"sub": "session-svc", "client_id": "session-svc", "scope": scope})
-
-    def _sign(self, claims: dict[str, Any]) -> str:
-        now = datetime.now(UTC)
-        whole = {"iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + timedelta(minutes=5), "jti": str(new_id())}
-        return jwt.encode(whole | claims, self._key, algorithm="EdDSA", headers={"kid": KEY_ID})
-
-    async def call(
-        self, method: str, path: str, token: str | None = None, json: Any = None, headers: dict[str, str] | None = None
-    ) -> Answer:
-        sent = dict(headers or {}) | ({"Authorization": f"Bearer {token}"} if token else {})
-        async with self._http.request(method, self._url + path, headers=sent, json=json) as answer:
-            return Answer(answer.status, await answer.json(content_type=None) if answer.status != 204 else None)
+    def signed_in(self, person: Any, **claims: Any) -> str:
+        """The JWT of somebody whom the world knows."""
+        return self.person(person.workspace_id, person.role, **({"sub": str(person.user_id)} | claims))
 
     async def page(self, method: str, path: str, **more: Any) -> tuple[int, str]:
         """As a browser or a mail client, which have no token of ours."""
-        async with self._http.request(method, URL(self._url + path, encoded=True), **more) as answer:
+        async with self.http.request(method, URL(self.url + path, encoded=True), **more) as answer:
             return answer.status, await answer.text()
 
 
-@pytest.fixture
-async def api(telegram_world: Telegram) -> AsyncIterator[Api]:
-    key = Ed25519PrivateKey.generate()
-    verifier = Verifier(FixedKeys({KEY_ID: key.public_key()}), RevocationSet(), ISSUER, AUDIENCE)
+@pytest.fixture(name="api")
+async def served_api(telegram_world: Telegram) -> AsyncIterator[Api]:
     world = telegram_world.world
     deps, clock, bot = world.deps, world.clock, telegram_world.bot
     routes = [
@@ -161,6 +116,5 @@ async def api(telegram_world: Telegram) -> AsyncIterator[Api]:
         telegram_http.routes(deps, clock, bot, public_url="http://wevion.example"),
         telegram_http.webhook_routes(deps, clock, bot, secret=SecretStr(WEBHOOK_SECRET)),
     ]
-    app = create_app(routes, authenticate=verifier.authenticate, title="notifier", version="0")
-    async with aiohttp.ClientSession() as http, serve(app) as server:
-        yield Api(http, server.url, key)
+    async with api.served(routes, title="notifier") as found:
+        yield Api(found.http, found.url, found.issuer)

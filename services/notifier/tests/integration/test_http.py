@@ -24,7 +24,7 @@ async def _dead(world: Any, **more: Any) -> Any:
 async def test_notices_come_newest_first_in_pages_with_the_number_of_unread(world: Any, api: Any) -> None:
     for provider in ("meta", "tiktok", "snapchat"):
         await _dead(world, provider=provider)
-    mia = api.person(world.people["mia"])
+    mia = api.signed_in(world.people["mia"])
     first = await api.call("GET", f"{NOTICES}?limit=2", mia)
     assert [item["provider"] for item in first.body["items"]] == ["snapchat", "tiktok"]
     assert first.body["unread"] == 3
@@ -35,20 +35,20 @@ async def test_notices_come_newest_first_in_pages_with_the_number_of_unread(worl
 
 async def test_a_notice_names_everything_that_a_person_needs(world: Any, api: Any) -> None:
     token = await _dead(world)
-    item = (await api.call("GET", NOTICES, api.person(world.people["mia"]))).body["items"][0]
+    item = (await api.call("GET", NOTICES, api.signed_in(world.people["mia"]))).body["items"][0]
     assert item["code"] == "TOKEN_REVOKED"
     assert item["critical"] is True
     assert item["account_names"] == ["Shop 1", "Shop 2", "Shop 3"]
     assert item["fix_url"] == f"http://wevion.example/connect/meta?connection_id={token.token_id}"
     assert item["token_id"] == str(token.token_id)
     assert item["resolved_at"] is None
-    one = await api.call("GET", f"{NOTICES}/{item['notice_id']}", api.person(world.people["mia"]))
+    one = await api.call("GET", f"{NOTICES}/{item['notice_id']}", api.signed_in(world.people["mia"]))
     assert one.body == item
 
 
 async def test_reading_is_idempotent_and_counted(world: Any, api: Any) -> None:
     await _dead(world)
-    mia = api.person(world.people["mia"])
+    mia = api.signed_in(world.people["mia"])
     notice_id = (await api.call("GET", NOTICES, mia)).body["items"][0]["notice_id"]
     for _ in range(2):
         assert (await api.call("POST", f"{NOTICES}/{notice_id}/read", mia)).status == 204
@@ -59,9 +59,9 @@ async def test_reading_is_idempotent_and_counted(world: Any, api: Any) -> None:
 
 async def test_somebody_elses_notice_is_not_found_and_stays_unread(world: Any, api: Any) -> None:
     await _dead(world)
-    mia, max_ = api.person(world.people["mia"]), api.person(world.people["max"])
+    mia, max_ = api.signed_in(world.people["mia"]), api.signed_in(world.people["max"])
     notice_id = (await api.call("GET", NOTICES, mia)).body["items"][0]["notice_id"]
-    stranger = api.person(world.people["mia"], wid=str(new_id()))
+    stranger = api.signed_in(world.people["mia"], wid=str(new_id()))
     for caller in (max_, stranger):
         assert (await api.call("GET", f"{NOTICES}/{notice_id}", caller)).status == 404
         refused = await api.call("POST", f"{NOTICES}/{notice_id}/read", caller)
@@ -82,7 +82,7 @@ async def test_somebody_elses_notice_is_not_found_and_stays_unread(world: Any, a
     ],
 )
 async def test_bad_queries_are_named(world: Any, api: Any, path: str, field: str, rule: str) -> None:
-    answer = await api.call("GET", path, api.person(world.people["mia"]))
+    answer = await api.call("GET", path, api.signed_in(world.people["mia"]))
     assert answer.status in (400, 422)
     assert (answer.body["errors"][0]["field"], answer.body["errors"][0]["rule"]) == (field, rule)
 
@@ -93,7 +93,7 @@ async def test_without_a_session_nothing_is_shown(api: Any, path: str) -> None:
 
 
 async def test_own_wishes_win_over_the_workspaces_and_stop_a_mail(world: Any, api: Any) -> None:
-    admin, mia = api.person(world.people["max"]), api.person(world.people["mia"])
+    admin, mia = api.signed_in(world.people["max"]), api.signed_in(world.people["mia"])
     off = {"channels": {"email": {"TOKEN_REVOKED": False}}}
     assert (await api.call("PUT", f"{PREFERENCES}?scope=workspace", admin, off)).status == 200
     own = {"channels": {"email": {"TOKEN_REVOKED": True}}, "time_zone": "Asia/Tokyo"}
@@ -108,7 +108,7 @@ async def test_own_wishes_win_over_the_workspaces_and_stop_a_mail(world: Any, ap
 async def test_quiet_hours_hold_a_warning_and_let_a_critical_notice_pass(world: Any, api: Any) -> None:
     mia = world.people["mia"]
     quiet = {"quiet_hours": {"start": "12:00", "end": "16:30"}, "time_zone": "UTC"}
-    assert (await api.call("PUT", PREFERENCES, api.person(mia), quiet)).status == 200
+    assert (await api.call("PUT", PREFERENCES, api.signed_in(mia), quiet)).status == 200
     token = world.token(mia)
     ends = world.clock.now() + timedelta(days=6)
     await world.issued(token, expires_in=timedelta(days=6))
@@ -124,14 +124,14 @@ async def test_quiet_hours_hold_a_warning_and_let_a_critical_notice_pass(world: 
 
 
 async def test_only_admins_change_the_workspaces_wishes(world: Any, api: Any) -> None:
-    mia = api.person(world.people["mia"])
+    mia = api.signed_in(world.people["mia"])
     answer = await api.call("PUT", f"{PREFERENCES}?scope=workspace", mia, {})
     assert (answer.status, answer.body["code"]) == (403, "admins_only")
     assert await world.count("SELECT count(*) FROM preference") == 0
 
 
 async def test_a_support_admin_who_acts_as_a_person_changes_nothing_for_them(world: Any, api: Any) -> None:
-    acting = api.person(world.people["mia"], act={"sub": str(new_id())})
+    acting = api.signed_in(world.people["mia"], act={"sub": str(new_id())})
     assert (await api.call("PUT", PREFERENCES, acting, {})).status == 403
     assert (await api.call("POST", LINK, acting)).status == 403
     assert (await api.call("DELETE", LINK, acting)).status == 403
@@ -151,14 +151,14 @@ async def test_a_support_admin_who_acts_as_a_person_changes_nothing_for_them(wor
     ],
 )
 async def test_bad_wishes_are_named_and_not_kept(world: Any, api: Any, body: Any, field: str) -> None:
-    answer = await api.call("PUT", PREFERENCES, api.person(world.people["mia"]), body)
+    answer = await api.call("PUT", PREFERENCES, api.signed_in(world.people["mia"]), body)
     assert answer.status in (400, 422)
     assert answer.body["errors"][0]["field"] == field
     assert await world.count("SELECT count(*) FROM preference") == 0
 
 
 async def test_a_link_is_offered_shown_and_taken_back(world: Any, api: Any) -> None:
-    mia = api.person(world.people["mia"])
+    mia = api.signed_in(world.people["mia"])
     assert (await api.call("GET", LINK, mia)).body["state"] == "none"
     offer = await api.call("POST", LINK, mia)
     assert offer.status == 201
@@ -179,7 +179,7 @@ async def _update(number: int, code: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("headers", [{}, {"X-Telegram-Bot-Api-Secret-Token": "wrong"}])
 async def test_a_forged_update_is_refused_and_changes_nothing(world: Any, api: Any, headers: Any) -> None:
-    offer = await api.call("POST", LINK, api.person(world.people["mia"]))
+    offer = await api.call("POST", LINK, api.signed_in(world.people["mia"]))
     update = await _update(1, offer.body["url"].partition("start=")[2])
     answer = await api.call("POST", HOOK, json=update, headers=headers)
     assert (answer.status, answer.body["code"]) == (403, "wrong_secret")
@@ -188,7 +188,7 @@ async def test_a_forged_update_is_refused_and_changes_nothing(world: Any, api: A
 
 
 async def test_an_update_with_the_secret_is_taken_once(world: Any, api: Any) -> None:
-    offer = await api.call("POST", LINK, api.person(world.people["mia"]))
+    offer = await api.call("POST", LINK, api.signed_in(world.people["mia"]))
     update = await _update(2, offer.body["url"].partition("start=")[2])
     for _ in range(2):
         assert (await api.call("POST", HOOK, json=update, headers=SECRET)).status == 204
@@ -242,7 +242,7 @@ async def test_bad_orders_are_refused_without_saying_the_link(world: Any, api: A
 
 async def test_only_a_service_with_the_scope_may_have_messages_sent(world: Any, api: Any) -> None:
     body = {"template": "password_reset", "user_id": str(world.people["mia"].user_id), "link": RESET}
-    for caller in (api.service("users:read"), api.person(world.people["ada"]), None):
+    for caller in (api.service("users:read"), api.signed_in(world.people["ada"]), None):
         assert (await api.call("POST", MESSAGES, caller, body)).status in (401, 403)
     stranger = body | {"user_id": str(new_id())}
     answer = await api.call("POST", MESSAGES, api.service("messages:send"), stranger)

@@ -47,7 +47,7 @@ async def test_a_mail_clients_post_stops_such_mails_for_its_reader_alone(world: 
     await _dead(world, "tiktok")
     assert len(world.mailbox.to("mia@agency.example")) == 1
     assert len(world.mailbox.to("max@agency.example")) == 2
-    notices = await api.call("GET", "/api/v1/notices", api.person(world.people["mia"]))
+    notices = await api.call("GET", "/api/v1/notices", api.signed_in(world.people["mia"]))
     assert [item["provider"] for item in notices.body["items"]] == ["tiktok", "meta"]  # the app shows it all the same
 
 
@@ -73,7 +73,7 @@ async def test_opening_the_link_asks_and_changes_nothing(world: Any, api: Any) -
 
 async def test_it_adds_to_what_the_reader_wished_before(world: Any, api: Any) -> None:
     await _dead(world)
-    mia = api.person(world.people["mia"])
+    mia = api.signed_in(world.people["mia"])
     before = {"channels": {"email": {"DATA_GAP": True}, "telegram": {"DATA_GAP": True}}, "time_zone": "Asia/Tokyo"}
     await api.call("PUT", PREFERENCES, mia, before)
     await api.page("POST", await _link(world))
@@ -102,7 +102,7 @@ async def test_it_stops_what_the_mail_was_about_and_a_waiting_mail_too(world: An
 
 async def test_it_is_the_readers_link_whoever_is_signed_in(world: Any, api: Any) -> None:
     await _dead(world)
-    headers = {"Authorization": f"Bearer {api.person(world.people['max'])}"}
+    headers = {"Authorization": f"Bearer {api.signed_in(world.people['max'])}"}
     await api.page("POST", await _link(world, "mia"), headers=headers)
     row = await world.deps.pool.fetchrow("SELECT user_id FROM preference")
     assert row["user_id"] == world.people["mia"].user_id

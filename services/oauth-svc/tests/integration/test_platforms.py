@@ -5,7 +5,9 @@ A cell of a platform that has no such thing says why, with the platform's own fa
 
 from __future__ import annotations
 
+import io
 import itertools
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from common.testing import eventually
-from oauth_svc.operations import disconnect
+from oauth_svc.operations import disconnect, importing
 from oauth_svc.providers.builtin import BUILTIN
 
 if TYPE_CHECKING:
@@ -562,3 +564,37 @@ async def test_third_login_in_an_hour_is_planned_not_sent(stage: Stage) -> None:
     assert {entry["outcome"] for entry in entries} == {"issued"}
     wait = await stage.pool.fetchval("SELECT extract(epoch FROM refresh_at - now())::float8 FROM schedule")
     assert 3000 < wait <= 3600
+
+
+@pytest.mark.parametrize("came_by", ["a consent", "an import"])
+async def test_a_security_event_that_names_one_token_finds_its_grant(stage: Stage, came_by: str) -> None:
+    """Google names a refresh token by its first characters (RISC); who imported it has the same right to hear."""
+    (case,) = (p for p in PLATFORMS if p.provider == "google-ads")
+    (app,) = [a for a in (await stage.sim("GET", "apps"))["apps"] if a["provider"] == case.provider]
+    hook = {"webhook_url": f"{stage.url}/webhooks/{case.provider}"}
+    await stage.sim("PUT", f"apps/{case.provider}/{app['client_id']}", hook)
+    await stage.sim("PUT", f"modes/{case.provider}", {"risc_names_token": True})
+    if came_by == "a consent":
+        person = await connected(stage, case)
+    else:
+        person = stage.person()
+        wanted = {"count": 1, "person": "avery", "scopes": ["https://www.googleapis.com/auth/adwords", "email"]}
+        (grant,) = (await stage.sim("POST", f"grants/{case.provider}", wanted))["grants"]
+        line = {
+            "provider": case.provider,
+            "workspace_id": str(person.workspace_id),
+            "owner_user_id": str(person.user_id),
+            "external_user_id": grant["grant"],
+            "accounts": [],
+            "access_token": "one that ended with the foreign system",
+            "refresh_token": grant["refresh_token"],
+        }
+        assert (await importing.load(stage.deps, io.StringIO(json.dumps(line)), lambda _: None)).made == 1
+    await stage.events()
+    await stage.sim("POST", f"grants/{case.provider}/avery/revoke", {"cause": "user_revoked", "webhook": "send"})
+
+    async def revoked() -> bool:
+        connection = await stage.connection(person)
+        return (connection["status"], connection["detected_by"]) == ("revoked", "webhook")
+
+    await eventually(revoked)

@@ -17,7 +17,7 @@ def definition(*account_ids: UUID, **more: Any) -> dict[str, Any]:
 async def test_the_life_of_a_rule(api: Any, house: Any, grant: Grants) -> None:
     meta, rule = grant(), new_id()
     await house.hear(meta.issued())
-    service, person = api.service(), api.person(meta.workspace_id, "member")
+    service, person = api.service("rules:write"), api.person(meta.workspace_id, "member")
     path, body = f"/api/v1/rules/{rule}", definition(*meta.account_ids)
     made = await api.call("PUT", path, service, body | {"workspace_id": str(meta.workspace_id)})
     assert (made.status, made.body["running"], made.body["reasons"]) == (200, True, [])
@@ -123,7 +123,7 @@ async def test_a_bad_definition_is_named(api: Any) -> None:
         assert field in {error["field"] for error in answer.body["errors"]}, wrong
     assert (await api.call("GET", path, person)).status == 404
     assert (await api.call("PUT", "/api/v1/rules/7", person, definition(new_id()))).status == 400
-    nameless = await api.call("PUT", path, api.service(), definition(new_id()))
+    nameless = await api.call("PUT", path, api.service("rules:write"), definition(new_id()))
     assert nameless.body["errors"][0]["field"] == "workspace_id"
 
 

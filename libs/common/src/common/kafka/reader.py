@@ -1,8 +1,8 @@
 """Read a whole topic, all partitions, without a group: for what every process must know (revocations, live updates)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -64,7 +64,23 @@ class TopicReader:
     def __aiter__(self) -> AsyncIterator[Record]:
         return self._follow()
 
-    async def _follow(self) -> AsyncIterator[Record]:
+    async def present(self) -> AsyncIterator[Record]:
+        """What the topics hold now; ends when that has been given out."""
+        ended = asyncio.create_task(self.caught_up.wait())
+        try:
+            async with aclosing(self._follow()) as records:
+                while True:
+                    following = asyncio.ensure_future(anext(records))
+                    await asyncio.wait({following, ended}, return_when=asyncio.FIRST_COMPLETED)
+                    if not following.done():
+                        following.cancel()
+                        await asyncio.wait({following})
+                        return
+                    yield following.result()
+        finally:
+            ended.cancel()
+
+    async def _follow(self) -> AsyncGenerator[Record, None]:
         waits, attempt = Backoff(base_s=0.2, cap_s=5), 0
         while True:
             try:

@@ -6,9 +6,7 @@ the schedule; the other topics add history to tokens that are there. They may no
 events outlive its tombstone, and would bring it back.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -133,23 +131,11 @@ def _mark(event: Event[EventBody]) -> tuple[tuple[UUID, datetime], timedelta] | 
 
 async def _batches(kafka: KafkaSettings, topics: Sequence[str]) -> AsyncIterator[list[Record]]:
     """Everything that the topics hold now, from the beginning, in batches."""
-    reader = TopicReader(kafka, *topics)
-    ended = asyncio.create_task(reader.caught_up.wait())
     batch: list[Record] = []
-    try:
-        async with aclosing(aiter(reader)) as records:  # type: ignore[type-var]  # an async generator behind its protocol
-            while True:
-                following = asyncio.ensure_future(anext(records))
-                await asyncio.wait({following, ended}, return_when=asyncio.FIRST_COMPLETED)
-                if not following.done():
-                    following.cancel()
-                    await asyncio.wait({following})
-                    break
-                batch.append(following.result())
-                if len(batch) >= BATCH:
-                    yield batch
-                    batch = []
-    finally:
-        ended.cancel()
+    async for record in TopicReader(kafka, *topics).present():
+        batch.append(record)
+        if len(batch) >= BATCH:
+            yield batch
+            batch = []
     if batch:
         yield batch

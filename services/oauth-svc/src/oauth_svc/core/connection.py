@@ -63,6 +63,43 @@ class Connection:
     last_failure: str | None = None
     accounts: tuple[Account, ...] = ()
 
+    @classmethod
+    def begun(
+        cls,
+        *,
+        connection_id: UUID,
+        workspace_id: UUID,
+        provider: str,
+        kind: TokenKind,
+        subject: str,
+        subject_name: str,
+        owner_user_id: UUID,
+        accounts: tuple[Account, ...] = (),
+        now: datetime,
+    ) -> "Connection":
+        """Before its first consent is applied to it, in the transaction that makes it (hence version 0)."""
+        return cls(
+            connection_id=connection_id,
+            workspace_id=workspace_id,
+            provider=provider,
+            kind=kind,
+            subject=subject,
+            subject_name=subject_name,
+            owner_user_id=owner_user_id,
+            version=0,
+            status=TokenStatus.ACTIVE,
+            since=now,
+            cause=None,
+            detected_by=None,
+            expires_at=None,
+            access_expires_at=None,
+            scopes_missing=(),
+            authorized_at=now,
+            last_refreshed_at=None,
+            last_good_at=now,
+            accounts=accounts,
+        )
+
     @property
     def ref(self) -> TokenRef:
         """As events carry it. The parts were checked when they were stored, so they are not checked again."""

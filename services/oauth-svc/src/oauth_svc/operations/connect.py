@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from common.contracts import AccountAccess, IssuedHow, TokenStatus
+from common.contracts import AccountAccess, IssuedHow
 from common.crypto import data_key_id
 from common.postgres import Connection as Db
 from common.postgres import transaction
@@ -27,7 +27,7 @@ from oauth_svc.core.lifecycle import Authorized
 from oauth_svc.core.refresh import can_renew
 from oauth_svc.core.roles import Caller, must_manage
 from oauth_svc.core.schedule import refresh_at, unit_hash
-from oauth_svc.providers.base import Callback, Consent, Inspection, PlatformError, Provider, match_digest
+from oauth_svc.providers.base import Callback, Consent, Inspection, PlatformError, Provider
 from oauth_svc.store.states import ConsentState
 
 from . import tokens
@@ -367,7 +367,7 @@ def _new_connection(  # noqa: PLR0917
     inspection: Inspection,
     now: datetime,
 ) -> Connection:
-    return Connection(
+    return Connection.begun(
         connection_id=connection_id,
         workspace_id=state.workspace_id,
         provider=state.provider,
@@ -375,17 +375,7 @@ def _new_connection(  # noqa: PLR0917
         subject=subject,
         subject_name=inspection.subject_name,
         owner_user_id=state.user_id,
-        version=0,
-        status=TokenStatus.ACTIVE,
-        since=now,
-        cause=None,
-        detected_by=None,
-        expires_at=None,
-        access_expires_at=None,
-        scopes_missing=(),
-        authorized_at=now,
-        last_refreshed_at=None,
-        last_good_at=now,
+        now=now,
     )
 
 
@@ -465,7 +455,6 @@ async def _keep_secrets(db: Db, deps: Deps, connection: Connection, secrets: Sec
                 version=old.version + 1 if old else 1,
                 generation=old.generation + 1 if old else 1,
                 issued_at=now,
-                match_digest=match_digest(secrets.refresh_token) if secrets.refresh_token else None,
             )
         ],
     )

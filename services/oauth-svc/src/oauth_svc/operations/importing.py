@@ -13,7 +13,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from common import outbox
-from common.contracts import AccountAccess, EventBody, IssuedHow, TokenStatus
+from common.contracts import AccountAccess, EventBody, IssuedHow
 from common.postgres import transaction
 from common.runtime import ids
 from oauth_svc import store
@@ -185,7 +185,7 @@ async def _write(deps: Deps, batch: Sequence[ImportedGrant]) -> int:
 
 def _connection(profile: Profile, grant: ImportedGrant, now: datetime) -> Connection:
     accounts = {account.external_id: account for account in grant.accounts}
-    return Connection(
+    return Connection.begun(
         connection_id=ids.new_id(),
         workspace_id=grant.workspace_id,
         provider=grant.provider,
@@ -193,17 +193,7 @@ def _connection(profile: Profile, grant: ImportedGrant, now: datetime) -> Connec
         subject=grant.external_user_id,
         subject_name=grant.external_user_name,
         owner_user_id=grant.owner_user_id,
-        version=0,
-        status=TokenStatus.ACTIVE,
-        since=now,
-        cause=None,
-        detected_by=None,
-        expires_at=None,
-        access_expires_at=None,
-        scopes_missing=(),
-        authorized_at=now,
-        last_refreshed_at=None,
-        last_good_at=now,
+        now=now,
         accounts=tuple(
             Account(
                 account_id=ids.new_id(),

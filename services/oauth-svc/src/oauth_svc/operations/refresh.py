@@ -33,7 +33,7 @@ from oauth_svc.core.flow import Flow, OnUnknown, Profile
 from oauth_svc.core.grant import Secrets, TokenAnswer, missing_scopes
 from oauth_svc.core.lifecycle import Change, Doubted, RefreshFailed
 from oauth_svc.core.refresh import AttemptState, Facts, Settlement
-from oauth_svc.providers.base import PlatformError, Provider, match_digest
+from oauth_svc.providers.base import PlatformError, Provider
 from oauth_svc.store.credentials import SealedCredential
 from oauth_svc.store.doubts import Doubt
 from oauth_svc.store.schedule import Claim, Held, Plan
@@ -484,7 +484,6 @@ class Engine:
             version=fence.version + 1,
             generation=fence.generation + int(presented_changed),
             issued_at=answer.issued_at,
-            match_digest=match_digest(answer.refresh_token) if answer.refresh_token else None,
         )
 
 

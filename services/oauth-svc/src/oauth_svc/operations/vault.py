@@ -16,6 +16,7 @@ from common.runtime import ids
 from common.telemetry import logs
 from oauth_svc import store
 from oauth_svc.core.grant import Secrets, TokenAnswer
+from oauth_svc.providers.base import match_digest
 from oauth_svc.store.credentials import DataKeyRow, SealedCredential
 
 log = logs.get_logger("vault")
@@ -83,15 +84,13 @@ class Vault:
         version: int,
         generation: int,
         issued_at: datetime,
-        match_digest: bytes | None = None,
     ) -> SealedCredential:
         plaintext = _COMPACT.encode(
             {"a": secrets.access_token, "r": secrets.refresh_token, "c": dict(secrets.credentials)}
         ).encode()
         key_id, sealed = self.seal(workspace_id, plaintext, credential_aad(connection_id, workspace_id, version))
-        return SealedCredential(
-            connection_id, workspace_id, key_id, version, generation, sealed, issued_at, match_digest
-        )
+        digest = match_digest(secrets.refresh_token) if secrets.refresh_token else None
+        return SealedCredential(connection_id, workspace_id, key_id, version, generation, sealed, issued_at, digest)
 
     def open_credential(self, row: SealedCredential) -> Secrets:
         aad = credential_aad(row.connection_id, row.workspace_id, row.version)

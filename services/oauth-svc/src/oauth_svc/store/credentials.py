@@ -69,7 +69,7 @@ async def put(db: Db, credentials: Sequence[SealedCredential]) -> None:
              $7::timestamptz[], $8::bytea[])
            ON CONFLICT (connection_id) DO UPDATE SET key_id = excluded.key_id, version = excluded.version,
              generation = excluded.generation, sealed = excluded.sealed, issued_at = excluded.issued_at,
-             match_digest = coalesce(excluded.match_digest, credential.match_digest)""",
+             match_digest = excluded.match_digest""",
         [c.connection_id for c in credentials],
         [c.workspace_id for c in credentials],
         [c.key_id for c in credentials],

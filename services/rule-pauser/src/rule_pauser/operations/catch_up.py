@@ -3,8 +3,6 @@
 The other topics keep events for two weeks only; a grant that died before that is known from `token.state` alone.
 """
 
-import asyncio
-from contextlib import aclosing
 from datetime import datetime
 from typing import Final
 
@@ -21,21 +19,9 @@ async def catch_up(deps: Deps, kafka: KafkaSettings, now: datetime) -> int:
     """Hear the present state of every grant, once in the life of a database; returns how many were news."""
     if await grants.is_caught_up(deps.pool):
         return 0
-    reader = TopicReader(kafka, TOPIC)
-    ended = asyncio.create_task(reader.caught_up.wait())
     heard = 0
-    try:
-        async with aclosing(aiter(reader)) as records:  # type: ignore[type-var]  # an async generator behind its protocol
-            while True:
-                following = asyncio.ensure_future(anext(records))
-                await asyncio.wait({following, ended}, return_when=asyncio.FIRST_COMPLETED)
-                if not following.done():
-                    following.cancel()
-                    await asyncio.wait({following})
-                    break
-                heard += await _hear(deps, following.result(), now)
-    finally:
-        ended.cancel()
+    async for record in TopicReader(kafka, TOPIC).present():
+        heard += await _hear(deps, record, now)
     await grants.note_caught_up(deps.pool, now)
     return heard
 

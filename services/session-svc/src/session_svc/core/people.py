@@ -37,6 +37,13 @@ class User:
     locale: str
     disabled_at: datetime | None
 
+    @classmethod
+    def new(
+        cls, user_id: UUID, *, email: str, name: str, time_zone: str, locale: str, support_admin: bool = False
+    ) -> "User":
+        """Somebody who was never here."""
+        return cls(user_id, email, name, support_admin, epoch=0, time_zone=time_zone, locale=locale, disabled_at=None)
+
     @property
     def disabled(self) -> bool:
         return self.disabled_at is not None

@@ -210,22 +210,9 @@ async def invite(
     """
     _check_rank(caller, role)
     async with transaction(deps.pool) as connection:
-        user = User(
-            user_id=new_id(),
-            email=email,
-            name=name,
-            support_admin=False,
-            epoch=0,
-            time_zone=time_zone,
-            locale=locale,
-            disabled_at=None,
-        )
-        created = await stored.insert_user(connection, user, None, now)
+        new = User.new(new_id(), email=email, name=name, time_zone=time_zone, locale=locale)
+        user, created = await stored.insert_or_find(connection, new, None, now)
         if not created:
-            known = await stored.credentials_by_email(connection, email)
-            if known is None:
-                raise NotFound("user")
-            user = known.user
             await stored.lock_user(connection, user.user_id)
         if await stored.membership(connection, user.user_id, caller.workspace_id) is None:
             await stored.put_membership(connection, user.user_id, caller.workspace_id, role, now)

@@ -64,24 +64,12 @@ async def create_user(
             workspace_id, _ = await _workspace(connection, name=SUPPORT_WORKSPACE, workspace_id=None, now=now)
         elif not await stored.workspace_exists(connection, workspace_id):
             raise NotFound("workspace")
-        user = User(
-            user_id=new_id(),
-            email=email,
-            name=name,
-            support_admin=support_admin,
-            epoch=0,
-            time_zone=time_zone,
-            locale=locale,
-            disabled_at=None,
+        new = User.new(
+            new_id(), email=email, name=name, time_zone=time_zone, locale=locale, support_admin=support_admin
         )
-        created = await stored.insert_user(connection, user, password_hash, now)
-        if not created:
-            known = await stored.credentials_by_email(connection, email)
-            if known is None:
-                raise NotFound("user")
-            user = known.user
-            if support_admin and not user.support_admin:
-                await stored.set_support_admin(connection, user.user_id)
+        user, created = await stored.insert_or_find(connection, new, password_hash, now)
+        if support_admin and not user.support_admin:
+            await stored.set_support_admin(connection, user.user_id)
         await stored.put_membership(connection, user.user_id, workspace_id, role, now)
         await _note(connection, Action.USER_CREATED, ("user", str(user.user_id)), now, workspace_id)
     return Made(user.user_id, workspace_id, created)

@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from common.postgres import Connection, Pool, Record
+from session_svc.core.errors import NotFound
 from session_svc.core.people import Member, Membership, Role, User, email_key
 
 _USER = "u.user_id, u.email, u.name, u.support_admin, u.epoch, u.time_zone, u.locale, u.disabled_at"
@@ -89,6 +90,23 @@ async def insert_user(connection: Connection, new: User, password_hash: str | No
         now,
     )
     return status == "INSERT 0 1"
+
+
+async def insert_or_find(
+    connection: Connection, new: User, password_hash: str | None, now: datetime
+) -> tuple[User, bool]:
+    """Who has this address now, and whether they are new; somebody who was here already keeps everything.
+
+    Raises:
+        NotFound: they were here, and left at this very moment.
+
+    """
+    if await insert_user(connection, new, password_hash, now):
+        return new, True
+    known = await credentials_by_email(connection, new.email)
+    if known is None:
+        raise NotFound("user")
+    return known.user, False
 
 
 async def set_password(connection: Connection, user_id: UUID, password_hash: str, now: datetime) -> None:
