@@ -81,9 +81,7 @@ class Api:
         """One request; without a token, a stranger's."""
         sent = dict(headers or {}) | ({"Authorization": f"Bearer {token}"} if token else {})
         async with self.http.request(method, self.url + path, headers=sent, json=json) as answer:
-            return Answer(
-                answer.status, None if answer.status == NO_CONTENT else await answer.json(content_type=None)
-            )
+            return Answer(answer.status, None if answer.status == NO_CONTENT else await answer.json(content_type=None))
 
 
 @asynccontextmanager
