@@ -3,7 +3,8 @@
 from common.runtime.periodic import Periodic
 from oauth_svc.operations import connect, disconnect, expiry, gauges, keys, probe, purge, reconsent
 from oauth_svc.operations.deps import Deps
-from oauth_svc.operations.refresh import Engine, SweepStatus
+from oauth_svc.operations.refresh import Engine
+from oauth_svc.operations.status import SweepStatus
 
 
 def periodic_work(deps: Deps, engine: Engine, *, poll_s: float) -> list[Periodic]:

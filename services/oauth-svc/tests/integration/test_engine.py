@@ -15,7 +15,8 @@ from common.testing import eventually
 from oauth_svc import store
 from oauth_svc.core.failure import reauthorize
 from oauth_svc.operations.breaker import Breakers
-from oauth_svc.operations.refresh import Engine, _Result
+from oauth_svc.operations.refresh import Engine
+from oauth_svc.operations.settling import Result, Settling
 from oauth_svc.store.health import Health
 
 if TYPE_CHECKING:
@@ -205,7 +206,9 @@ async def test_stale_refusal_does_not_kill_the_fresh_credential(stage: Stage) ->
     other = Engine(stage.deps, Breakers(stage.deps))
     assert await other.refresh_now(connection_id)
     refusal = reauthorize("invalid_grant", RevocationCause.USER_REVOKED)
-    await stage.engine._settle([_Result(stale, stale.epoch, stale.credential.generation, refusal, 0)])
+    await Settling(stage.deps, stage.engine.breakers).settle(
+        [Result(stale, stale.epoch, stale.credential.generation, refusal, 0)]
+    )
     assert (await stage.connection(person))["status"] == "active"
 
 

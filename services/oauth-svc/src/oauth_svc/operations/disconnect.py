@@ -16,7 +16,7 @@ from oauth_svc.providers.base import PlatformError
 
 from . import tokens
 from .deps import Deps
-from .refresh import SweepStatus
+from .status import SweepStatus
 
 log = logs.get_logger("disconnect")
 

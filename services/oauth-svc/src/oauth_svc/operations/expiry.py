@@ -8,7 +8,7 @@ from oauth_svc.core.lifecycle import WARNING_WINDOW, TimePassed
 
 from . import tokens
 from .deps import Deps
-from .refresh import SweepStatus
+from .status import SweepStatus
 
 BATCH = 200
 ATTEMPTS_KEPT = timedelta(days=7)

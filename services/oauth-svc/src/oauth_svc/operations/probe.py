@@ -27,7 +27,8 @@ from oauth_svc.store.doubts import Doubt
 
 from . import tokens
 from .deps import Deps
-from .refresh import Engine, SweepStatus
+from .refresh import Engine
+from .status import SweepStatus
 
 log = logs.get_logger("probe")
 

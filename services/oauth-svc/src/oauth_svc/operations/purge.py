@@ -17,7 +17,7 @@ from oauth_svc.core.errors import StillAliveError, UnknownConnectionError
 from oauth_svc.store.connections import DeadGrants
 
 from .deps import Deps
-from .refresh import SweepStatus
+from .status import SweepStatus
 
 log = logs.get_logger("purge")
 

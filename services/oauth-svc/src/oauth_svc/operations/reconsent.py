@@ -22,7 +22,8 @@ from oauth_svc.store.doubts import Standing
 
 from . import probe, tokens
 from .deps import Deps
-from .refresh import Engine, SweepStatus
+from .refresh import Engine
+from .status import SweepStatus
 
 log = logs.get_logger("reconsent")
 

@@ -15,11 +15,10 @@ A life of one refresh, with what a SIGKILL after each step leaves behind:
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from common.contracts import DetectedBy
 from common.crypto import Unsealable
 from common.postgres import transaction, translate_errors
 from common.runtime.clock import monotonic
@@ -27,30 +26,22 @@ from common.runtime.errors import Retryable
 from common.telemetry import logs
 from oauth_svc import metrics, store
 from oauth_svc.core import refresh as rules
-from oauth_svc.core.connection import Connection
-from oauth_svc.core.failure import Failure, Verdict, our_bug, unknown_outcome
+from oauth_svc.core.failure import Failure, our_bug, unknown_outcome
 from oauth_svc.core.flow import Flow, OnUnknown, Profile
-from oauth_svc.core.grant import Secrets, TokenAnswer, missing_scopes
-from oauth_svc.core.lifecycle import Change, Doubted, RefreshFailed
-from oauth_svc.core.refresh import AttemptState, Facts, Settlement
+from oauth_svc.core.grant import Secrets, TokenAnswer
+from oauth_svc.core.refresh import AttemptState
 from oauth_svc.providers.base import PlatformError, Provider
-from oauth_svc.store.credentials import SealedCredential
-from oauth_svc.store.doubts import Doubt
-from oauth_svc.store.schedule import Claim, Held, Plan
+from oauth_svc.store.schedule import Claim
 
-from . import tokens
 from .batching import Batcher
 from .breaker import Breakers
 from .deps import Deps
-from .reporting import report
+from .settling import Result, Settling
 from .shield import Shield
 from .slots import Slot, Slots
+from .status import SweepStatus
 
 log = logs.get_logger("refresh")
-
-LONGEST_BLOCK_S = 900.0
-"""A provider's stated wait is obeyed for the whole fleet up to this; beyond it, each grant waits by itself."""
-
 
 CALL_SHARE = 0.8
 """A call begins only if the lease still covers its longest time, or this share of a lease that is shorter than that."""
@@ -66,29 +57,6 @@ def _nothing() -> None:
     """Nobody to wake."""
 
 
-@dataclass(frozen=True, slots=True)
-class SweepStatus:
-    """What one activation did. `more` asks for the next one at once."""
-
-    claimed: int
-    more: bool = False
-
-    def __add__(self, other: "SweepStatus") -> "SweepStatus":
-        return SweepStatus(self.claimed + other.claimed, self.more or other.more)
-
-
-@dataclass(frozen=True, slots=True)
-class _Result:
-    """One outcome on its way to the settling batch. `attempt_epoch` differs from the claim's when recovering."""
-
-    claim: Claim
-    attempt_epoch: int
-    generation: int
-    outcome: TokenAnswer | Failure
-    unknown_count: int
-    secrets: Secrets | None = None
-
-
 class Engine:
     """One per process. In-process single flight is `_running`; across processes it is the lease."""
 
@@ -102,7 +70,7 @@ class Engine:
         self._served: dict[str, dict[UUID, int]] = {}
         self._beginning = Batcher(self._write_attempts)
         self._pending = Batcher(self._write_pending, linger_s=KEEP_LINGER_S)
-        self._settling = Batcher(self._settle, linger_s=SETTLE_LINGER_S)
+        self._settling = Batcher(Settling(deps, breakers).settle, linger_s=SETTLE_LINGER_S)
         self._poke: Callable[[], None] = _nothing
         self._stopped = False
 
@@ -275,7 +243,7 @@ class Engine:
         if self._slots_of(provider).worth_a_claim:
             self._poke()
 
-    async def _outcome(self, provider: Provider, claim: Claim, slot: Slot) -> _Result | None:  # noqa: PLR0911
+    async def _outcome(self, provider: Provider, claim: Claim, slot: Slot) -> Result | None:  # noqa: PLR0911
         opened = claim.open_attempt
         unknown = claim.unknown_count
         if opened is not None:
@@ -284,7 +252,7 @@ class Engine:
             if opened.generation == claim.credential.generation:
                 failure = unknown_outcome("interrupted")
                 if not rules.may_repeat(provider.profile, unknown):
-                    return _Result(claim, opened.epoch, opened.generation, failure, unknown)
+                    return Result(claim, opened.epoch, opened.generation, failure, unknown)
                 unknown += 1
             async with transaction(self._deps.pool) as db:
                 state = AttemptState.UNKNOWN if unknown > claim.unknown_count else AttemptState.SUPERSEDED
@@ -294,7 +262,7 @@ class Engine:
                 await store.schedule.count_unknown(db, claim.connection_id, claim.epoch, unknown)
         secrets = self._open(claim)
         if isinstance(secrets, Failure):
-            return _Result(claim, claim.epoch, claim.credential.generation, secrets, unknown)
+            return Result(claim, claim.epoch, claim.credential.generation, secrets, unknown)
         if not rules.can_renew(provider.profile, secrets):
             async with transaction(self._deps.pool) as db:
                 await store.schedule.nothing_to_refresh(db, claim.connection_id, claim.epoch)
@@ -302,7 +270,7 @@ class Engine:
         if unknown > 0:
             refusal = await self._ask_first(provider, secrets, unknown)
             if refusal is not None:
-                return _Result(claim, claim.epoch, claim.credential.generation, refusal, unknown)
+                return Result(claim, claim.epoch, claim.credential.generation, refusal, unknown)
         if not await self._begin(provider, claim):
             await self._release(claim)
             return None
@@ -318,14 +286,14 @@ class Engine:
             return our_bug("no_data_key")
         return secrets
 
-    def _kept_answer(self, claim: Claim, epoch: int, pending: bytes) -> _Result:
+    def _kept_answer(self, claim: Claim, epoch: int, pending: bytes) -> Result:
         try:
             answer = self._deps.vault.open_answer(claim.connection_id, claim.workspace_id, epoch, pending)
             secrets = self._deps.vault.open_credential(claim.credential)
         except Unsealable:
             failure = our_bug("unreadable_answer")
-            return _Result(claim, epoch, claim.credential.generation, failure, claim.unknown_count)
-        return _Result(claim, epoch, claim.credential.generation, answer, claim.unknown_count, secrets)
+            return Result(claim, epoch, claim.credential.generation, failure, claim.unknown_count)
+        return Result(claim, epoch, claim.credential.generation, answer, claim.unknown_count, secrets)
 
     async def _ask_first(self, provider: Provider, secrets: Secrets, unknown: int) -> Failure | None:
         """After an unknown outcome: ask the platform before presenting again. A failure means: do not."""
@@ -363,13 +331,13 @@ class Engine:
                 begun = await store.schedule.begin_attempts(db, items)
         return [item[0] in begun for item in items]
 
-    async def _call(self, provider: Provider, claim: Claim, secrets: Secrets, unknown: int, slot: Slot) -> _Result:
+    async def _call(self, provider: Provider, claim: Claim, secrets: Secrets, unknown: int, slot: Slot) -> Result:
         generation = claim.credential.generation
         started = monotonic()
         try:
             answer = await provider.refresh(secrets, self._deps.clock.now())
         except PlatformError as error:
-            return _Result(claim, claim.epoch, generation, error.failure, unknown, secrets)
+            return Result(claim, claim.epoch, generation, error.failure, unknown, secrets)
         finally:
             slot.observe(monotonic() - started)
             if provider.profile.flow is not Flow.SWAP:  # which has one more question
@@ -378,7 +346,7 @@ class Engine:
         await self._pending.submit((claim, answer))
         if provider.profile.flow is Flow.SWAP:
             answer = await self._second_clock(provider, secrets.renewed_by(answer), answer)
-        return _Result(claim, claim.epoch, generation, answer, unknown, secrets)
+        return Result(claim, claim.epoch, generation, answer, unknown, secrets)
 
     async def _second_clock(self, provider: Provider, secrets: Secrets, answer: TokenAnswer) -> TokenAnswer:
         """A swapped token has ends that the answer does not tell; ask, and go on without if it cannot be asked."""
@@ -401,133 +369,3 @@ class Engine:
             async with self._deps.pool.acquire() as db:
                 await store.schedule.store_pending(db, sealed)
         return [None] * len(items)
-
-    async def _settle(self, results: Sequence[_Result]) -> list[None]:
-        """Decide and write a batch in one transaction: rows locked in id order, fenced by their epochs."""
-        now = self._deps.clock.now()
-        writing = _Writing()
-        ids = [result.claim.connection_id for result in results]
-        async with transaction(self._deps.pool) as db:
-            await self._deps.vault.ready(db, now, workspaces={r.claim.workspace_id for r in results})
-            locked = await store.connections.lock(db, ids)
-            held = await store.schedule.hold(db, ids)
-            for result in results:  # before any of them is decided: together they may say more than each alone
-                if (connection := locked.get(result.claim.connection_id)) is not None:
-                    failure = result.outcome if isinstance(result.outcome, Failure) else None
-                    self.breakers.note(connection, failure, now)
-            for result in results:
-                connection, fence = locked.get(result.claim.connection_id), held.get(result.claim.connection_id)
-                if connection is not None and fence is not None and fence.epoch == result.claim.epoch:
-                    self._decide(result, connection, fence, now, writing)
-                elif isinstance(result.outcome, Failure):
-                    writing.attempts.append(_closed(result, AttemptState.FAILED, "fenced_out"))
-                # A fenced-out answer stays with its attempt: it may hold the only valid refresh token.
-            await store.credentials.put(db, writing.credentials)
-            await store.schedule.settle(db, writing.plans)
-            await store.schedule.settle_attempts(db, writing.attempts)
-            await tokens.change(db, locked, writing.changes, now)
-            await store.doubts.put(db, writing.doubts, now)
-            for provider_id, wait_s in writing.blocks.items():
-                await store.health.block(db, provider_id, wait_s)
-        self._deps.poke_relay()
-        report((result.claim.provider, result.claim.connection_id, result.outcome) for result in results)
-        await self.breakers.act({result.claim.provider for result in results}, now)
-        return [None] * len(results)
-
-    def _decide(self, result: _Result, connection: Connection, fence: Held, now: datetime, writing: "_Writing") -> None:
-        profile = self._deps.providers[result.claim.provider].profile
-        facts = Facts(
-            connection_id=connection.connection_id,
-            generation_sent=result.generation,
-            generation_now=fence.generation,
-            attempt=fence.attempt,
-            access_expires_at=connection.access_expires_at,
-            expires_at=connection.expires_at,
-            authorized_at=connection.authorized_at,
-            unknown_before=result.unknown_count,
-        )
-        outcome = result.outcome
-        if isinstance(outcome, Failure):
-            facts = replace(
-                facts,
-                doubted=self.breakers.doubts(connection, outcome, now),
-                in_reconsent=self.breakers.in_reconsent(connection, outcome, now),
-            )
-            settlement = rules.failed(profile, facts, outcome, now)
-            if isinstance(settlement.change, Doubted):
-                writing.doubts.append(
-                    Doubt(
-                        connection.connection_id, connection.provider, outcome.cause, DetectedBy.REFRESH, outcome.code
-                    )
-                )
-            if outcome.verdict is Verdict.RATE_LIMITED and outcome.retry_after_s:
-                writing.block(result.claim.provider, outcome.retry_after_s)
-        else:
-            rotated = (
-                outcome.refresh_token is not None
-                and result.secrets is not None
-                and (outcome.refresh_token != result.secrets.refresh_token)
-            )
-            missing = None if outcome.scopes is None else missing_scopes(profile.needed_scopes, outcome.scopes)
-            settlement = rules.renewed(profile, facts, outcome, rotated=rotated, scopes_missing=missing)
-            writing.credentials.append(self._renewed_credential(profile, result, outcome, fence, rotated=rotated))
-        writing.add(result, settlement, connection, fence, self.breakers.incident(result.claim.provider))
-
-    def _renewed_credential(
-        self, profile: Profile, result: _Result, answer: TokenAnswer, fence: Held, *, rotated: bool
-    ) -> SealedCredential:
-        presented_changed = rotated or profile.flow is Flow.SWAP
-        return self._deps.vault.seal_credential(
-            result.claim.connection_id,
-            result.claim.workspace_id,
-            (result.secrets or Secrets()).renewed_by(answer),
-            version=fence.version + 1,
-            generation=fence.generation + int(presented_changed),
-            issued_at=answer.issued_at,
-        )
-
-
-class _Writing:
-    """What one settling batch writes."""
-
-    def __init__(self) -> None:
-        self.credentials: list[SealedCredential] = []
-        self.plans: list[Plan] = []
-        self.attempts: list[tuple[UUID, int, str, str]] = []
-        self.changes: dict[UUID, Change] = {}
-        self.doubts: list[Doubt] = []
-        self.blocks: dict[str, float] = {}
-
-    def block(self, provider: str, wait_s: float) -> None:
-        self.blocks[provider] = max(self.blocks.get(provider, 0.0), min(wait_s, LONGEST_BLOCK_S))
-
-    def add(
-        self,
-        result: _Result,
-        settlement: Settlement,
-        connection: Connection,
-        fence: Held,
-        incident_id: UUID | None,
-    ) -> None:
-        change = settlement.change
-        if isinstance(change, RefreshFailed) and incident_id is not None:
-            change = replace(change, incident_id=incident_id)
-        if change is not None:
-            self.changes[connection.connection_id] = change
-        self.attempts.append(_closed(result, settlement.state, settlement.outcome))
-        answer = result.outcome if isinstance(result.outcome, TokenAnswer) else None
-        unknown = 0 if answer is not None else result.unknown_count
-        self.plans.append(
-            Plan(
-                connection_id=connection.connection_id,
-                epoch=fence.epoch,
-                refresh_at=settlement.refresh_at,
-                deadline=answer.expires_at if answer is not None else connection.access_expires_at,
-                attempt=settlement.attempt,
-                unknown_count=unknown + int(settlement.state is AttemptState.UNKNOWN),
-            )
-        )
-
-
-def _closed(result: _Result, state: AttemptState, outcome: str) -> tuple[UUID, int, str, str]:
-    return (result.claim.connection_id, result.attempt_epoch, state.value, outcome)
