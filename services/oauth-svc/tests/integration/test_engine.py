@@ -99,7 +99,7 @@ async def test_answer_kept_by_a_killed_process_is_promoted_without_a_call(stage:
     claim = await claimed(stage)
     provider = stage.deps.providers[PROVIDER]
     answer = await provider.refresh(stage.deps.vault.open_credential(claim.credential), stage.clock.now())
-    await stage.engine._write_pending([(claim, answer)])
+    await stage.engine._keep(claim, answer)
     await lapse_lease(stage)
     await stage.make_due(PROVIDER)
     before = len((await stage.sim("GET", "ledger?provider=rfc6749"))["entries"])

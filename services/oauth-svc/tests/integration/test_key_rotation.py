@@ -185,7 +185,7 @@ async def test_a_key_that_seals_only_a_kept_answer_is_not_retired(stage: Stage) 
     (claim,) = await killed._claim(provider.profile, 1, stage.clock.now())
     assert await killed._begin(provider, claim)
     secrets = killed._deps.vault.open_credential(claim.credential)
-    await killed._write_pending([(claim, await provider.refresh(secrets, stage.clock.now()))])
+    await killed._keep(claim, await provider.refresh(secrets, stage.clock.now()))
 
     command = process(stage, ring)
     await keys.rotate(command, None, quiet)

@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from common.runtime.errors import Retryable
+
 BUSY = 4
 """A batch of this many says that more are coming."""
 
@@ -19,7 +21,7 @@ class Batcher(Generic[T, R]):
     """Collects items and hands them to `write` in batches of at most `limit`, one batch at a time.
 
     `write` returns one result per item, in order. When a batch fails, each of its items is tried alone once, so that
-    one bad item does not fail its neighbours.
+    one bad item does not fail its neighbours; but not when the database is away, where each would wait as long again.
     """
 
     def __init__(
@@ -56,6 +58,10 @@ class Batcher(Generic[T, R]):
             for _, future in batch:
                 future.cancel()
             raise
+        except Retryable as error:
+            for _, future in batch:
+                _fail(future, error)
+            return
         except Exception as error:  # noqa: BLE001 - the error belongs to whoever waits for the item
             if len(batch) == 1:
                 _fail(batch[0][1], error)

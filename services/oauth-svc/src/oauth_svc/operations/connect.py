@@ -162,7 +162,7 @@ async def _take_login(deps: Deps, profile: Profile, credentials: Mapping[str, st
         return
     subject = credentials.get(profile.form[0].name, "").strip().lower()
     async with transaction(deps.pool) as db:
-        free_at = await store.schedule.take_login(
+        free_at = await store.logins.take(
             db, profile.provider, subject, calls=profile.budget.calls, per=profile.budget.per
         )
     if free_at is not None:
@@ -424,7 +424,7 @@ async def _write(  # noqa: PLR0917
     await store.connections.set_scopes(db, connection.connection_id, asked, sorted(granted) if granted else None)
     await store.connections.set_remote_revoke(db, connection.connection_id, None)
     await store.connections.mark_purged(db, [connection.connection_id], None)
-    await store.schedule.supersede_attempts(db, connection.connection_id)
+    await store.attempts.supersede(db, connection.connection_id)
     await store.schedule.put(
         db,
         connection.connection_id,

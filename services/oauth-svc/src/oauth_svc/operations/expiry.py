@@ -32,4 +32,4 @@ async def sweep(deps: Deps) -> SweepStatus:
 async def forget_attempts(deps: Deps) -> None:
     """Settled attempts are kept for a week, for people who look into a failure."""
     async with deps.pool.acquire() as db:
-        await store.schedule.forget_attempts(db, deps.clock.now() - ATTEMPTS_KEPT, ATTEMPTS_PER_RUN)
+        await store.attempts.forget(db, deps.clock.now() - ATTEMPTS_KEPT, ATTEMPTS_PER_RUN)

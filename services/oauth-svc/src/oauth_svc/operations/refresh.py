@@ -6,9 +6,9 @@ committed attempt row.
 A life of one refresh, with what a SIGKILL after each step leaves behind:
 
 1. `claim` leases the row                                        -> after the lease, the next holder starts anew
-2. `begin_attempts` commits the attempt as `sent`                -> the next holder finds it open
+2. `attempts.begin` commits the attempt as `sent`                -> the next holder finds it open
 3. one call to the provider                                      -> outcome unknown: the provider's rule decides
-4. `store_pending` keeps the sealed answer with the attempt      -> the next holder promotes it without a call
+4. `attempts.keep` keeps the sealed answer with the attempt      -> the next holder promotes it without a call
 5. `settle` promotes, plans, tells, and ends the lease           -> done
 """
 
@@ -23,6 +23,7 @@ from common.crypto import Unsealable
 from common.postgres import transaction, translate_errors
 from common.runtime.clock import monotonic
 from common.runtime.errors import Retryable
+from common.runtime.retry import Backoff
 from common.telemetry import logs
 from oauth_svc import metrics, store
 from oauth_svc.core import refresh as rules
@@ -31,6 +32,7 @@ from oauth_svc.core.flow import Flow, OnUnknown, Profile
 from oauth_svc.core.grant import Secrets, TokenAnswer
 from oauth_svc.core.refresh import AttemptState
 from oauth_svc.providers.base import PlatformError, Provider
+from oauth_svc.store.attempts import Kept
 from oauth_svc.store.schedule import Claim
 
 from .batching import Batcher
@@ -256,10 +258,10 @@ class Engine:
                 unknown += 1
             async with transaction(self._deps.pool) as db:
                 state = AttemptState.UNKNOWN if unknown > claim.unknown_count else AttemptState.SUPERSEDED
-                await store.schedule.settle_attempts(
+                await store.schedule.count_unknown(db, claim.connection_id, claim.epoch, unknown)
+                await store.attempts.settle(
                     db, [(claim.connection_id, opened.epoch, state.value, "unknown_outcome:interrupted")]
                 )
-                await store.schedule.count_unknown(db, claim.connection_id, claim.epoch, unknown)
         secrets = self._open(claim)
         if isinstance(secrets, Failure):
             return Result(claim, claim.epoch, claim.credential.generation, secrets, unknown)
@@ -316,9 +318,7 @@ class Engine:
         budget = provider.profile.budget
         if budget is not None:
             async with transaction(self._deps.pool) as db:
-                free_at = await store.schedule.take_login(
-                    db, claim.provider, claim.subject, calls=budget.calls, per=budget.per
-                )
+                free_at = await store.logins.take(db, claim.provider, claim.subject, calls=budget.calls, per=budget.per)
                 if free_at is not None:
                     await store.schedule.release(db, [(claim.connection_id, claim.epoch)], free_at)
                     return False
@@ -328,7 +328,7 @@ class Engine:
     async def _write_attempts(self, items: Sequence[tuple[UUID, int, int, timedelta]]) -> list[bool]:
         with translate_errors():
             async with self._deps.pool.acquire() as db:
-                begun = await store.schedule.begin_attempts(db, items)
+                begun = await store.attempts.begin(db, items)
         return [item[0] in begun for item in items]
 
     async def _call(self, provider: Provider, claim: Claim, secrets: Secrets, unknown: int, slot: Slot) -> Result:
@@ -343,10 +343,41 @@ class Engine:
             if provider.profile.flow is not Flow.SWAP:  # which has one more question
                 slot.answered()
                 self._wake(claim.provider)
-        await self._pending.submit((claim, answer))
+        await self._keep(claim, answer)
         if provider.profile.flow is Flow.SWAP:
             answer = await self._second_clock(provider, secrets.renewed_by(answer), answer)
         return Result(claim, claim.epoch, generation, answer, unknown, secrets)
+
+    async def _keep(self, claim: Claim, answer: TokenAnswer) -> None:
+        """Store the answer before anything else is done with it.
+
+        With the database away, this process may have the only copy of the only valid refresh token. It goes on trying
+        for as long as it lives, past the lease if need be; whoever has the lease then promotes what was kept.
+
+        Raises:
+            Retryable: the database is away. This refresh is over; the answer is not lost.
+
+        """
+        key_id, blob = self._deps.vault.seal_answer(claim.connection_id, claim.workspace_id, claim.epoch, answer)
+        kept = (claim.connection_id, claim.epoch, key_id, blob)
+        try:
+            await self._pending.submit(kept)
+        except Retryable:
+            log.warning("answer_waits", provider=claim.provider, connection_id=str(claim.connection_id))
+            self._shield.start(self._keep_late(kept))
+            raise
+
+    async def _keep_late(self, kept: Kept) -> None:
+        waits, attempt = Backoff(base_s=0.2, cap_s=2.0), 0
+        while True:
+            attempt += 1
+            await asyncio.sleep(waits.delay(attempt, str(kept[0])))
+            with suppress(Retryable):
+                async with transaction(self._deps.pool) as db:
+                    found = await store.attempts.keep_late(db, kept)
+                log.info("answer_kept_late", connection_id=str(kept[0]), tries=attempt, wanted=found)
+                self._poke()
+                return
 
     async def _second_clock(self, provider: Provider, secrets: Secrets, answer: TokenAnswer) -> TokenAnswer:
         """A swapped token has ends that the answer does not tell; ask, and go on without if it cannot be asked."""
@@ -360,12 +391,8 @@ class Engine:
             )
         return answer
 
-    async def _write_pending(self, items: Sequence[tuple[Claim, TokenAnswer]]) -> list[None]:
-        sealed = []
-        for claim, answer in items:
-            key_id, blob = self._deps.vault.seal_answer(claim.connection_id, claim.workspace_id, claim.epoch, answer)
-            sealed.append((claim.connection_id, claim.epoch, key_id, blob))
+    async def _write_pending(self, items: Sequence[Kept]) -> list[None]:
         with translate_errors():
             async with self._deps.pool.acquire() as db:
-                await store.schedule.store_pending(db, sealed)
+                await store.attempts.keep(db, items)
         return [None] * len(items)

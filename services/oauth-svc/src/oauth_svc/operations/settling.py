@@ -68,8 +68,8 @@ class Settling:
                     writing.attempts.append(_closed(result, AttemptState.FAILED, "fenced_out"))
                 # A fenced-out answer stays with its attempt: it may hold the only valid refresh token.
             await store.credentials.put(db, writing.credentials)
+            await store.attempts.settle(db, writing.attempts)
             await store.schedule.settle(db, writing.plans)
-            await store.schedule.settle_attempts(db, writing.attempts)
             await tokens.change(db, locked, writing.changes, now)
             await store.doubts.put(db, writing.doubts, now)
             for provider_id, wait_s in writing.blocks.items():

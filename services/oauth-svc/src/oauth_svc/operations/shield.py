@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from common.runtime.clock import monotonic
+
 T = TypeVar("T")
 
 
@@ -24,6 +26,7 @@ class Shield:
         return await asyncio.shield(self.start(work))
 
     async def drain(self, within_s: float) -> None:
-        """Wait for what is under way, up to a limit."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=within_s)
+        """Wait for what is under way, and for what that begins, up to a limit."""
+        deadline = monotonic() + within_s
+        while self._tasks and (left_s := deadline - monotonic()) > 0:
+            await asyncio.wait(self._tasks, timeout=left_s)

@@ -2,6 +2,19 @@
 
 from common.postgres import Connection as Db
 
-from . import access, connections, credentials, doubts, gaps, health, keys, schedule, states
+from . import access, attempts, connections, credentials, doubts, gaps, health, keys, logins, schedule, states
 
-__all__ = ["Db", "access", "connections", "credentials", "doubts", "gaps", "health", "keys", "schedule", "states"]
+__all__ = [
+    "Db",
+    "access",
+    "attempts",
+    "connections",
+    "credentials",
+    "doubts",
+    "gaps",
+    "health",
+    "keys",
+    "logins",
+    "schedule",
+    "states",
+]

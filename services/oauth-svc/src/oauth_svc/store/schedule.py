@@ -1,8 +1,8 @@
-"""The schedule: what is due, who holds it, and the attempts. Leases are on the database's clock, with an epoch.
+"""The schedule: what is due, and who holds it. Leases are on the database's clock, with an epoch.
 
 A claim is one statement: due rows are chosen in turn by workspace and leased. The window bounds what a claim costs to
-what is due. The attempt row is a statement of its own, committed right before the call: a claim that still waits for
-its turn when the process is killed was certainly not presented.
+what is due. The attempt row (`attempts`) is a statement of its own, committed right before the call: a claim that still
+waits for its turn when the process is killed was certainly not presented.
 """
 
 from collections.abc import Sequence
@@ -154,44 +154,6 @@ def _claim_of(row: Record) -> Claim:
     )
 
 
-async def begin_attempts(db: Db, items: Sequence[tuple[UUID, int, int, timedelta]]) -> set[UUID]:
-    """Write the attempt rows of calls that are made next: (connection, epoch, generation, the call's longest time).
-
-    Returns those that may be made: whose lease is still held, and for longer than the call can take. Otherwise the
-    next holder would find the attempt open while its call is under way.
-    """
-    rows = await db.fetch(
-        """INSERT INTO refresh_attempt (connection_id, epoch, generation, state)
-           SELECT s.connection_id, s.epoch, n.generation, 'sent'
-           FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::interval[])
-             AS n(connection_id, epoch, generation, longest)
-           JOIN schedule s ON s.connection_id = n.connection_id AND s.epoch = n.epoch
-             AND s.leased_until > now() + n.longest
-           ON CONFLICT DO NOTHING RETURNING connection_id""",
-        [item[0] for item in items],
-        [item[1] for item in items],
-        [item[2] for item in items],
-        [item[3] for item in items],
-    )
-    return {row["connection_id"] for row in rows}
-
-
-async def store_pending(db: Db, items: Sequence[tuple[UUID, int, UUID, bytes]]) -> None:
-    """Keep answers, sealed, before anything else is done with them: (connection, epoch, key, answer).
-
-    Not fenced: a holder that lost its lease may own the only valid refresh token.
-    """
-    await db.execute(
-        """UPDATE refresh_attempt r SET state = 'answered', key_id = n.key_id, pending = n.pending
-           FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::bytea[]) AS n(connection_id, epoch, key_id, pending)
-           WHERE r.connection_id = n.connection_id AND r.epoch = n.epoch AND r.state = 'sent'""",
-        [item[0] for item in items],
-        [item[1] for item in items],
-        [item[2] for item in items],
-        [item[3] for item in items],
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Held:
     """The fence and the counters of one row, read under its lock."""
@@ -240,11 +202,20 @@ class Plan:
 
 
 async def settle(db: Db, plans: Sequence[Plan]) -> None:
-    """Write the next times and give the leases back, fenced by the epoch."""
+    """Write the next times and give the leases back, fenced by the epoch. Attempts are settled first.
+
+    A connection that is to be left alone, but whose lost answer was found in the meantime (`attempts.keep_late`), is
+    due at once: to be promoted.
+    """
     if not plans:
         return
     await db.execute(
-        """UPDATE schedule s SET refresh_at = n.refresh_at, deadline = n.deadline, attempt = n.attempt,
+        """UPDATE schedule s SET refresh_at = CASE
+               WHEN n.refresh_at IS NULL AND EXISTS (
+                 SELECT FROM refresh_attempt r JOIN credential k USING (connection_id, generation)
+                 WHERE r.connection_id = n.connection_id AND r.state = 'answered') THEN now()
+               ELSE n.refresh_at END,
+             deadline = n.deadline, attempt = n.attempt,
              unknown_count = n.unknown_count, leased_until = '-infinity'
            FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[], $4::timestamptz[], $5::int[], $6::int[])
              AS n(connection_id, epoch, refresh_at, deadline, attempt, unknown_count)
@@ -255,31 +226,6 @@ async def settle(db: Db, plans: Sequence[Plan]) -> None:
         [p.deadline for p in plans],
         [p.attempt for p in plans],
         [p.unknown_count for p in plans],
-    )
-
-
-async def settle_attempts(db: Db, items: Sequence[tuple[UUID, int, str, str]]) -> None:
-    """Close attempts: (connection, epoch, state, outcome). The sealed answer goes; it lives in the credential now."""
-    if not items:
-        return
-    await db.execute(
-        """UPDATE refresh_attempt r SET state = n.state, outcome = n.outcome, settled_at = now(),
-             pending = NULL, key_id = NULL
-           FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[]) AS n(connection_id, epoch, state, outcome)
-           WHERE r.connection_id = n.connection_id AND r.epoch = n.epoch AND r.state IN ('sent', 'answered')""",
-        [item[0] for item in items],
-        [item[1] for item in items],
-        [item[2] for item in items],
-        [item[3] for item in items],
-    )
-
-
-async def supersede_attempts(db: Db, connection_id: UUID) -> None:
-    """A new consent makes every open attempt of the connection meaningless."""
-    await db.execute(
-        """UPDATE refresh_attempt SET state = 'superseded', settled_at = now(), pending = NULL, key_id = NULL
-           WHERE connection_id = $1 AND state IN ('sent', 'answered')""",
-        connection_id,
     )
 
 
@@ -416,16 +362,6 @@ async def next_due(db: Db, providers: Sequence[str]) -> datetime | None:
     return found
 
 
-async def forget_attempts(db: Db, before: datetime, limit: int) -> int:
-    status = await db.execute(
-        """DELETE FROM refresh_attempt WHERE (connection_id, epoch) IN (
-             SELECT connection_id, epoch FROM refresh_attempt WHERE settled_at < $1 LIMIT $2)""",
-        before,
-        limit,
-    )
-    return int(status.split()[-1])
-
-
 async def providers_due(db: Db, providers: Sequence[str], now: datetime) -> list[str]:
     """Which of these providers have a refresh to claim; an idle poll costs one index look-up for each."""
     rows = await db.fetch(
@@ -476,29 +412,6 @@ async def count_due(db: Db, now: datetime) -> list[tuple[str, int, int]]:
         now,
     )
     return [(row["provider"], row["in_time"], row["lapsed"]) for row in rows]
-
-
-async def take_login(db: Db, provider: str, subject: str, *, calls: int, per: timedelta) -> datetime | None:
-    """Take one of a platform user's logins; None when it is granted, else when the next one is free.
-
-    The platform counts per user, so workspaces share the budget. Counted before the call: failed logins count too.
-    """
-    await db.execute("SELECT pg_advisory_xact_lock(hashtextextended($1 || '|' || $2, 0))", provider, subject)
-    rows = await db.fetch(
-        """SELECT at FROM login_budget WHERE provider = $1 AND subject = $2 AND at > clock_timestamp() - $3::interval
-           ORDER BY at DESC LIMIT $4""",
-        provider,
-        subject,
-        per,
-        calls,
-    )
-    if len(rows) >= calls:
-        oldest: datetime = rows[-1]["at"]
-        return oldest + per
-    await db.execute(
-        "INSERT INTO login_budget (provider, subject, at) VALUES ($1, $2, clock_timestamp())", provider, subject
-    )
-    return None
 
 
 @dataclass(frozen=True, slots=True)

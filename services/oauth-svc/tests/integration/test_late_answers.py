@@ -1,0 +1,171 @@
+"""The database goes away while platforms are asked: no answer that reached a living process is lost."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+from structlog.testing import capture_logs
+
+from common.postgres import open_pool
+from common.testing import FaultProxy, eventually
+from oauth_svc.operations.breaker import Breakers
+from oauth_svc.operations.refresh import Engine
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict
+    from tests.conftest import Person, Stage
+
+PROVIDER = "rfc6749"
+SLOW_MS = 400
+#: The refresh token's life, nearly.
+MONTH = timedelta(days=29)
+
+
+@dataclass
+class CutOff:
+    """A replica whose database can be taken away."""
+
+    stage: Stage
+    engine: Engine
+    wire: FaultProxy
+    logs: list[EventDict]
+
+    async def asked(self) -> None:
+        """It has a call under way, and the platform has taken the refresh token."""
+        await self.stage.make_due(PROVIDER)
+        assert (await self.engine.sweep()).claimed == 1
+
+        async def taken() -> bool:
+            ledger = await self.stage.sim("GET", f"ledger?provider={PROVIDER}")
+            return [entry["outcome"] for entry in ledger["entries"]][-1:] == ["rotated"]
+
+        await eventually(taken, what="the platform has rotated")
+
+    async def answered(self) -> None:
+        """The answer is in, and the database is not."""
+        await eventually(lambda: self.said("answer_waits"), what="the answer waits")
+
+    async def kept(self) -> None:
+        await eventually(lambda: self.said("answer_kept_late"), what="the answer is kept")
+
+    def said(self, event: str) -> bool:
+        return any(line["event"] == event for line in self.logs)
+
+
+@asynccontextmanager
+async def cut_off(stage: Stage, dsn: str) -> AsyncIterator[CutOff]:
+    server = urlsplit(dsn)
+    assert server.hostname is not None
+    assert server.port is not None
+    async with FaultProxy(server.hostname, server.port) as wire:
+        pool = await open_pool(dsn.replace(f":{server.port}/", f":{wire.port}/"), application_name="cut-off")
+        deps = replace(stage.deps, pool=pool)
+        engine = Engine(deps, Breakers(deps))
+        with capture_logs() as logs:
+            yield CutOff(stage, engine, wire, logs)
+        await wire.heal()
+        await engine.drain(20)
+        await pool.close()
+
+
+async def slow(stage: Stage) -> Person:
+    person = stage.person()
+    await stage.connect(person, PROVIDER)
+    await stage.events()
+    await stage.sim("POST", "faults", {"provider": PROVIDER, "endpoint": "token", "kind": "slow", "delay_ms": SLOW_MS})
+    return person
+
+
+async def lapse(stage: Stage) -> None:
+    await stage.pool.execute("UPDATE schedule SET leased_until = now() - interval '1 second'")
+
+
+async def lives(stage: Stage, person: Person) -> None:
+    """It is refreshed once more, with what came late; nothing was presented twice."""
+    await stage.sim("DELETE", "faults")
+    before = await stage.pool.fetchval("SELECT generation FROM credential")
+    await stage.make_due(PROVIDER)
+    await stage.refresh_due()
+    assert await stage.pool.fetchval("SELECT generation FROM credential") == before + 1
+    connection = await stage.connection(person)
+    assert (connection["status"], connection["last_failure"]) == ("active", None)
+    assert datetime.fromisoformat(connection["expires_at"]) - stage.clock.now() > MONTH, "not the access token's end"
+    assert (await stage.sim("GET", f"ledger?provider={PROVIDER}"))["presented_twice"] == {}
+
+
+async def nobody_else(_: Stage) -> None:
+    """The lease was still held, or had lapsed and nobody had come by."""
+
+
+async def somebody_held_it(stage: Stage) -> None:
+    """Another replica found the call open, was told that the token is spent, and gave it up."""
+    await lapse(stage)
+    await stage.make_due(PROVIDER)
+    assert await stage.refresh_due() == 1
+    assert await stage.pool.fetchval("SELECT last_failure FROM connection") == "unknown_outcome:spent"
+    assert await stage.pool.fetchval("SELECT refresh_at FROM schedule") is None
+
+
+@pytest.mark.parametrize("meanwhile", [nobody_else, somebody_held_it])
+async def test_an_answer_outlives_the_databases_absence(
+    stage: Stage, one_database: str, meanwhile: Callable[[Stage], Awaitable[None]]
+) -> None:
+    person = await slow(stage)
+    async with cut_off(stage, one_database) as replica:
+        await replica.asked()
+        await replica.wire.refuse()
+        await replica.answered()
+        await meanwhile(stage)
+        await replica.wire.heal()
+        await replica.kept()
+        await lapse(stage)
+        asked = len((await stage.sim("GET", f"ledger?provider={PROVIDER}"))["entries"])
+        assert await stage.refresh_due() == 1, "it is due by itself"
+        assert len((await stage.sim("GET", f"ledger?provider={PROVIDER}"))["entries"]) == asked, "nobody asks again"
+        assert [topic for topic, _ in await stage.events()][-2:] == ["token.refreshed", "token.state"]
+        await lives(stage, person)
+
+
+async def test_an_answer_that_arrives_while_another_replica_gives_it_up_is_not_thrown_away(
+    stage: Stage, one_database: str
+) -> None:
+    person = await slow(stage)
+    async with cut_off(stage, one_database) as replica:
+        await replica.asked()
+        await replica.wire.refuse()
+        await replica.answered()
+        await lapse(stage)
+        await stage.make_due(PROVIDER)
+        profile = stage.deps.providers[PROVIDER].profile
+        (claim,) = await stage.engine._claim(profile, 1, stage.clock.now())  # it saw the call open
+        await replica.wire.heal()
+        await replica.kept()
+        stage.engine._start(claim)
+        await stage.engine.drain(10)
+        assert (await stage.connection(person))["last_failure"] == "unknown_outcome:spent"
+        assert await stage.refresh_due() == 1, "due at once, for what was found"
+        await lives(stage, person)
+
+
+async def test_a_new_consent_makes_a_late_answer_meaningless(stage: Stage, one_database: str) -> None:
+    person = await slow(stage)
+    connection = await stage.connection(person)
+    async with cut_off(stage, one_database) as replica:
+        await replica.asked()
+        await replica.wire.refuse()
+        await replica.answered()
+        await stage.sim("DELETE", "faults")
+        reply = await stage.connect(person, PROVIDER, connection_id=connection["connection_id"])
+        assert "how=reauthorize" in reply.location
+        after = await stage.pool.fetchrow("SELECT generation, sealed FROM credential")
+        await replica.wire.heal()
+        await replica.kept()
+        assert await stage.pool.fetchrow("SELECT generation, sealed FROM credential") == after
+        assert await stage.pool.fetchval("SELECT count(*) FROM refresh_attempt WHERE state = 'answered'") == 0
+        await lives(stage, person)
