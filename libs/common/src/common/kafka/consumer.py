@@ -17,6 +17,7 @@ from common.contracts import Event, EventBody, InvalidEvent, decode
 from common.kafka import metrics
 from common.kafka.connection import KafkaSettings
 from common.kafka.dead_letter import DeadLetterLimit, dead_letter
+from common.kafka.pacing import paced
 from common.kafka.producer import EventProducer
 from common.kafka.stopping import stop_client
 from common.runtime.clock import monotonic
@@ -80,6 +81,7 @@ class EventConsumer:
             fetch_max_wait_ms=100,
             metadata_max_age_ms=30_000,
         )
+        paced(consumer)
         consumer.subscribe([self._settings.wire_name(topic) for topic in self._topics], listener=_Listener(self))
         try:
             await consumer.start()

@@ -19,6 +19,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from common.kafka.connection import KafkaSettings
+from common.kafka.pacing import paced
 from common.kafka.stopping import stop_client
 from common.runtime.errors import Permanent, Retryable
 
@@ -138,6 +139,7 @@ class EventProducer:
             max_request_size=MAX_RECORD_BYTES + 64 * 1024,
             request_timeout_ms=10_000,
         )
+        paced(producer)
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
                 await producer.start()

@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from common.kafka.connection import KafkaSettings
+from common.kafka.pacing import paced
 from common.kafka.stopping import stop_client
 from common.runtime.errors import Retryable
 from common.runtime.retry import Backoff
@@ -143,6 +144,7 @@ class TopicReader:
             fetch_max_wait_ms=100,
             metadata_max_age_ms=30_000,
         )
+        paced(consumer)
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
                 await consumer.start()

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
-from common.runtime.clock import SystemClock
+from common.runtime.clock import SystemClock, monotonic
 from common.telemetry import tracing
 from common.telemetry.redaction import redact, redact_text
 from common.telemetry.sink import SINK
@@ -24,6 +24,9 @@ Format = Literal["auto", "json", "console"]
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 # Chatty at INFO about every poll, rebalance and request; what they say at WARNING is worth reading.
 _QUIET_LIBRARIES = ("aiohttp", "aiokafka", "aiogram", "asyncio", "faust", "kafka", "mode")
+REPEATED_S = 10.0
+DIFFERENT = 1000
+"""So many different messages of libraries are remembered."""
 _SILENT = 100  # until `configure` was called: a program that never did wants no lines
 _UNTOUCHED = frozenset({"timestamp", "level", "event", "logger", "service", "trace_id"})
 
@@ -134,9 +137,21 @@ def _stack(error: Any) -> str:
 
 
 class _Bridge(logging.Handler):
-    """Hands a library's log record to our chain."""
+    """Hands a library's log record to our chain.
+
+    What a library says again and again (aiokafka, while a broker is away) is written once in `REPEATED_S`, with how
+    often it was said since. It is the same if its template is, and its exception.
+    """
+
+    def __init__(self, now: Callable[[], float] = monotonic) -> None:
+        super().__init__()
+        self._now = now
+        self._said: dict[tuple[str, ...], tuple[float, int]] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
+        repeated = self._repeated(record)
+        if repeated is None:
+            return
         try:
             message = record.getMessage()
         except (TypeError, ValueError):  # arguments that do not fit the format: say what there is
@@ -144,6 +159,21 @@ class _Bridge(logging.Handler):
         log = structlog.get_logger(record.name)
         method = next((name for name, at in reversed(_LEVELS.items()) if record.levelno >= at), "debug")
         try:
-            getattr(log, method)("library_message", message=message, exc_info=record.exc_info or None)
+            more = {"repeated": repeated} if repeated else {}
+            getattr(log, method)("library_message", message=message, exc_info=record.exc_info or None, **more)
         except Exception:  # noqa: BLE001  logging must not raise into the library that logs
             self.handleError(record)
+
+    def _repeated(self, record: logging.LogRecord) -> int | None:
+        """How often it was said since it was last written; None: it is not to be written now."""
+        error = record.exc_info[1] if record.exc_info else None
+        key = (record.name, record.levelname, str(record.msg), repr(error) if error else "")
+        now = self._now()
+        written_at, count = self._said.get(key, (-REPEATED_S, 0))
+        if now - written_at < REPEATED_S:
+            self._said[key] = (written_at, count + 1)
+            return None
+        if len(self._said) >= DIFFERENT:
+            self._said.clear()
+        self._said[key] = (now, 0)
+        return count

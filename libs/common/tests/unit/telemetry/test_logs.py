@@ -143,3 +143,28 @@ def test_a_log_that_nobody_can_read_does_not_end_the_work(monkeypatch: pytest.Mo
     closed.close()
     monkeypatch.setattr(sys, "stderr", closed)
     Sink().write("x")
+
+
+def test_what_a_library_repeats_is_written_once_in_a_while_with_its_number(capsys: pytest.CaptureFixture[str]) -> None:
+    now = 100.0
+    logs.configure("x", "json")
+    logging.getLogger().handlers[:] = [logs._Bridge(now=lambda: now)]
+    kafka, server = logging.getLogger("aiokafka"), logging.getLogger("aiohttp.server")
+    for node in range(500):
+        kafka.error("Unable connect to node with id %s", node)
+    kafka.error("Unable to update metadata from %s", [1])
+    for error in (ValueError("one"), ValueError("two"), ValueError("one")):
+        server.error("Error handling request", exc_info=error)
+    now += logs.REPEATED_S
+    kafka.error("Unable connect to node with id %s", 7)
+    told = [
+        (line["message"], line.get("repeated"), "two" in line.get("exception", ""))
+        for line in lines(capsys.readouterr().err)
+    ]
+    assert told == [
+        ("Unable connect to node with id 0", None, False),
+        ("Unable to update metadata from [1]", None, False),
+        ("Error handling request", None, False),
+        ("Error handling request", None, True),
+        ("Unable connect to node with id 7", 499, False),
+    ]
