@@ -17,7 +17,7 @@ from common.contracts import TokenExpiredV1, TokenRevokedV1, TokenStateV1, Token
 from common.runtime.ids import random_bytes
 from common.testing import eventually
 from devstack.browser import Browser
-from devstack.chaos import Chaos, Databases, Ledger, imported, promises_kept, refused_for_rate
+from devstack.chaos import Chaos, Databases, Ledger, imported, make_due, promises_kept, refused_for_rate
 from devstack.platforms import GENERIC
 from devstack.record import some
 from devstack.stack import Stack
@@ -140,15 +140,6 @@ async def under_pressure(databases: Databases, ids: list[Any], seconds: float) -
     while time.monotonic() < end:
         await make_due(databases, ids)
         await asyncio.sleep(0.5)
-
-
-async def make_due(databases: Databases, ids: list[Any]) -> None:
-    await databases["oauth-svc"].execute(
-        """UPDATE schedule SET refresh_at = CASE WHEN refresh_at > now() THEN now() ELSE refresh_at END,
-             probe_at = CASE WHEN probe_at > now() THEN now() ELSE probe_at END
-           WHERE connection_id = ANY($1::uuid[])""",
-        ids,
-    )
 
 
 async def recovered(databases: Databases, subjects: list[str]) -> bool:

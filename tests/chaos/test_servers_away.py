@@ -1,7 +1,8 @@
 """R2: PostgreSQL restarted, Kafka stopped, both.
 
 Every accepted request's effect is there afterwards, the outbox drains in order per token, and services become ready
-again by themselves: none of them is restarted.
+again by themselves: none of them is restarted. Dozens of refreshes are under way each time a server goes; no answer
+that reached a living process is lost.
 """
 
 import asyncio
@@ -10,21 +11,31 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from devstack.chaos import Chaos, all_ready, promises_kept
+from common.testing import eventually
+from devstack.chaos import Chaos, Databases, Ledger, all_ready, imported, make_due, promises_kept
+from devstack.platforms import GENERIC
 from devstack.stack import Stack
-from devstack.traffic import Traffic
+from devstack.traffic import EFFECT_WITHIN_S, Traffic
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 #: How long Kafka is away: in `make test`, and when there is time (targets.md).
 KAFKA_AWAY_S, KAFKA_AWAY_LONG_S = 8.0, 60.0
+#: Until after the platforms' answers to what was under way.
+POSTGRES_AWAY_S = 2.0
 #: Traffic before, between and after.
 CALM_S = 2.0
+GRANTS = 60
+#: So long a platform takes, so that many calls are under way when PostgreSQL goes, and are answered while it is away.
+SLOW_MS = 1500
 
 
 async def test_what_was_accepted_is_there_afterwards(stack: Stack, chaos: Chaos) -> None:
-    faults = Faults(stack, long=chaos.minutes > 0)
     before = stack.supervisor.pids()
+    grants = await imported(stack, GRANTS)
+    faults = Faults(stack, grants, long=chaos.minutes > 0)
+    slow = {"provider": "rfc6749", "endpoint": "token", "kind": "slow", "delay_ms": SLOW_MS}
+    await stack.platforms.order("POST", "/_sim/faults", slow)
     async with Traffic.flowing(stack.told(), chaos.chance) as traffic:
         end = time.monotonic() + chaos.seconds(0)
         while True:
@@ -39,20 +50,52 @@ async def test_what_was_accepted_is_there_afterwards(stack: Stack, chaos: Chaos)
                 break
         await asyncio.sleep(CALM_S)
         await traffic.stop()
+        await stack.platforms.order("DELETE", "/_sim/faults")
         chaos.say(f"accepted {traffic.accepted()}; {traffic.count('failed')} failed, slowest {traffic.slowest_s}")
         assert min(traffic.accepted().values()) > 0
         record = await promises_kept(stack, traffic)
+        await eventually(lambda: all_live(stack, grants), EFFECT_WITHIN_S, what="no grant was lost")
     chaos.say(f"{len(record.first)} events on Kafka, {len(record.events) - len(record.first)} delivered again")
     after = stack.supervisor.pids()
     services = [name for name in before if name not in {"postgres", "kafka"}]
     assert {name: after[name] for name in services} == {name: before[name] for name in services}
 
 
+async def under_way(stack: Stack, grants: list[str]) -> None:
+    """Return when most of the grants are being refreshed."""
+    async with Databases.opened(stack) as databases:
+        database = databases["oauth-svc"]
+        rows = await database.fetch("SELECT connection_id FROM connection WHERE subject = ANY($1::text[])", grants)
+        ids = [row["connection_id"] for row in rows]
+
+        async def sent() -> bool:
+            await make_due(databases, ids)
+            calls = await database.fetchval(
+                "SELECT count(*) FROM refresh_attempt WHERE state = 'sent' AND connection_id = ANY($1::uuid[])", ids
+            )
+            return bool(calls > GRANTS / 2)
+
+        await eventually(sent, EFFECT_WITHIN_S, what="refreshes are under way")
+
+
+async def all_live(stack: Stack, grants: list[str]) -> bool:
+    async with Databases.opened(stack) as databases:
+        rows = await databases["oauth-svc"].fetch(
+            """SELECT status, last_failure, count(*) AS n FROM connection WHERE subject = ANY($1::text[])
+               GROUP BY 1, 2""",
+            grants,
+        )
+    assert [tuple(row) for row in rows] == [("active", None, len(grants))]
+    assert (await Ledger.read(stack, GENERIC)).presented_twice == {}
+    return True
+
+
 class Faults:
     """What is done to the servers. Each returns once the server is there again."""
 
-    def __init__(self, stack: Stack, *, long: bool) -> None:
+    def __init__(self, stack: Stack, grants: list[str], *, long: bool) -> None:
         self._stack = stack
+        self._grants = grants
         self._kafka_away_s = KAFKA_AWAY_LONG_S if long else KAFKA_AWAY_S
         self.chosen: list[Callable[[], Awaitable[None]]] = [
             self.postgres_restarted,
@@ -63,12 +106,15 @@ class Faults:
             self.chosen.append(self.postgres_killed)
 
     async def postgres_killed(self) -> None:
+        await under_way(self._stack, self._grants)
         [was] = self._stack.supervisor.pids()["postgres"]
         self._stack.supervisor.kill("postgres")
         await self._back("postgres", was)
 
     async def postgres_restarted(self) -> None:
+        await under_way(self._stack, self._grants)
         await self._stack.supervisor.hold("postgres")
+        await asyncio.sleep(POSTGRES_AWAY_S)
         self._stack.supervisor.release("postgres")
 
     async def kafka_stopped(self) -> None:

@@ -86,6 +86,16 @@ async def imported(stack: Stack, count: int, provider: str = GENERIC) -> list[st
     return [grant["grant"] for grant in made["grants"]]
 
 
+async def make_due(databases: "Databases", connections: Sequence[UUID]) -> None:
+    """As if the time of their next refresh or probe had come. What rests, rests."""
+    await databases["oauth-svc"].execute(
+        """UPDATE schedule SET refresh_at = CASE WHEN refresh_at > now() THEN now() ELSE refresh_at END,
+             probe_at = CASE WHEN probe_at > now() THEN now() ELSE probe_at END
+           WHERE connection_id = ANY($1::uuid[])""",
+        list(connections),
+    )
+
+
 async def limited(stack: Stack, provider: str, per_second: float, burst: float) -> None:
     """The platform refuses token requests above this rate, and counts what it refused."""
     order = {"endpoint": "token", "per_second": per_second, "burst": burst}
