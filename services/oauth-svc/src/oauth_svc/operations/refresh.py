@@ -134,7 +134,8 @@ class Engine:
 
     async def drain(self, within_s: float) -> None:
         """Wait for the calls under way, so that a plain stop leaves no outcome unknown."""
-        await self._shield.drain(within_s)
+        if unfinished := await self._shield.drain(within_s):
+            log.error("stopped_with_calls_open", count=unfinished)
 
     async def _claim(self, profile: Profile, wanted: int, now: datetime) -> list[Claim]:
         limits = self._deps.limits

@@ -25,8 +25,9 @@ class Shield:
         """The result; when the caller is cancelled, the work is not."""
         return await asyncio.shield(self.start(work))
 
-    async def drain(self, within_s: float) -> None:
-        """Wait for what is under way, and for what that begins, up to a limit."""
+    async def drain(self, within_s: float) -> int:
+        """Wait for what is under way, and for what that begins, up to a limit; how much is not finished by then."""
         deadline = monotonic() + within_s
         while self._tasks and (left_s := deadline - monotonic()) > 0:
             await asyncio.wait(self._tasks, timeout=left_s)
+        return len(self._tasks)
