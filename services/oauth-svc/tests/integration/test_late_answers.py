@@ -1,4 +1,4 @@
-"""The database goes away while platforms are asked: no answer that reached a living process is lost."""
+"""The database goes away while platforms are asked, or the lease does: no answer that reached a process is lost."""
 
 from __future__ import annotations
 
@@ -129,6 +129,17 @@ async def test_an_answer_outlives_the_databases_absence(
         assert await stage.refresh_due() == 1, "it is due by itself"
         assert len((await stage.sim("GET", f"ledger?provider={PROVIDER}"))["entries"]) == asked, "nobody asks again"
         assert [topic for topic, _ in await stage.events()][-2:] == ["token.refreshed", "token.state"]
+        await lives(stage, person)
+
+
+async def test_an_answer_that_comes_after_its_lease_is_not_thrown_away(stage: Stage, one_database: str) -> None:
+    """The process stood still (a suspended machine) while another one gave the connection up."""
+    person = await slow(stage)
+    async with cut_off(stage, one_database) as replica:
+        await replica.asked()
+        await somebody_held_it(stage)
+        await replica.kept()
+        assert await stage.refresh_due() == 1, "it is due by itself"
         await lives(stage, person)
 
 

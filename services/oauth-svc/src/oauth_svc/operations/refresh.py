@@ -353,7 +353,8 @@ class Engine:
         """Store the answer before anything else is done with it.
 
         With the database away, this process may have the only copy of the only valid refresh token. It goes on trying
-        for as long as it lives, past the lease if need be; whoever has the lease then promotes what was kept.
+        for as long as it lives, past the lease if need be; whoever has the lease then promotes what was kept. The same
+        if this process slept past its lease, and somebody else has called the outcome unknown.
 
         Raises:
             Retryable: the database is away. This refresh is over; the answer is not lost.
@@ -362,23 +363,25 @@ class Engine:
         key_id, blob = self._deps.vault.seal_answer(claim.connection_id, claim.workspace_id, claim.epoch, answer)
         kept = (claim.connection_id, claim.epoch, key_id, blob)
         try:
-            await self._pending.submit(kept)
+            in_time = await self._pending.submit(kept)
         except Retryable:
             log.warning("answer_waits", provider=claim.provider, connection_id=str(claim.connection_id))
             self._shield.start(self._keep_late(kept))
             raise
+        if not in_time:
+            await self._keep_late(kept)
 
     async def _keep_late(self, kept: Kept) -> None:
         waits, attempt = Backoff(base_s=0.2, cap_s=2.0), 0
         while True:
-            attempt += 1
-            await asyncio.sleep(waits.delay(attempt, str(kept[0])))
             with suppress(Retryable):
                 async with transaction(self._deps.pool) as db:
                     found = await store.attempts.keep_late(db, kept)
-                log.info("answer_kept_late", connection_id=str(kept[0]), tries=attempt, wanted=found)
+                log.info("answer_kept_late", connection_id=str(kept[0]), wanted=found)
                 self._poke()
                 return
+            attempt += 1
+            await asyncio.sleep(waits.delay(attempt, str(kept[0])))
 
     async def _second_clock(self, provider: Provider, secrets: Secrets, answer: TokenAnswer) -> TokenAnswer:
         """A swapped token has ends that the answer does not tell; ask, and go on without if it cannot be asked."""
@@ -392,8 +395,8 @@ class Engine:
             )
         return answer
 
-    async def _write_pending(self, items: Sequence[Kept]) -> list[None]:
+    async def _write_pending(self, items: Sequence[Kept]) -> list[bool]:
         with translate_errors():
             async with self._deps.pool.acquire() as db:
-                await store.attempts.keep(db, items)
-        return [None] * len(items)
+                kept = await store.attempts.keep(db, items)
+        return [item[0] in kept for item in items]

@@ -34,20 +34,23 @@ Kept: TypeAlias = tuple[UUID, int, UUID, bytes]
 """An answer, sealed: (connection, epoch of its attempt, key, ciphertext)."""
 
 
-async def keep(db: Db, items: Sequence[Kept]) -> None:
-    """Keep answers before anything else is done with them.
+async def keep(db: Db, items: Sequence[Kept]) -> set[UUID]:
+    """Keep answers before anything else is done with them; of which connections.
 
-    Not fenced: a holder that lost its lease may own the only valid refresh token.
+    Not fenced: a holder that lost its lease may own the only valid refresh token. The others were settled by somebody
+    else in the meantime: they need `keep_late`.
     """
-    await db.execute(
+    rows = await db.fetch(
         """UPDATE refresh_attempt r SET state = 'answered', key_id = n.key_id, pending = n.pending
            FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::bytea[]) AS n(connection_id, epoch, key_id, pending)
-           WHERE r.connection_id = n.connection_id AND r.epoch = n.epoch AND r.state = 'sent'""",
+           WHERE r.connection_id = n.connection_id AND r.epoch = n.epoch AND r.state = 'sent'
+           RETURNING r.connection_id""",
         [item[0] for item in items],
         [item[1] for item in items],
         [item[2] for item in items],
         [item[3] for item in items],
     )
+    return {row["connection_id"] for row in rows}
 
 
 async def keep_late(db: Db, item: Kept) -> bool:
