@@ -13,7 +13,7 @@ from common.contracts import RevocationCause
 from common.runtime import ids
 from common.testing import eventually
 from oauth_svc import store
-from oauth_svc.core.failure import reauthorize
+from oauth_svc.core.failure import reauthorize, retry_later
 from oauth_svc.operations.breaker import Breakers
 from oauth_svc.operations.refresh import Engine
 from oauth_svc.operations.settling import Result, Settling
@@ -113,6 +113,23 @@ async def test_answer_kept_by_a_killed_process_is_promoted_without_a_call(stage:
     await stage.refresh_due()
     assert (await stage.connection(person))["status"] == "active"
     assert await presented_twice(stage) == {}
+
+
+async def test_an_outcome_that_is_written_twice_counts_once(stage: Stage) -> None:
+    """A commit whose answer was lost with the connection is repeated."""
+    await connected(stage)
+    claim = await claimed(stage)
+    secrets = stage.deps.vault.open_credential(claim.credential)
+    answer = await stage.deps.providers[PROVIDER].refresh(secrets, stage.clock.now())
+    await stage.engine._keep(claim, answer)
+    result = Result(claim, claim.epoch, claim.credential.generation, answer, 0, secrets)
+    settling = Settling(stage.deps, stage.engine.breakers)
+    await settling.settle([result])
+    await settling.settle([result])
+    assert [topic for topic, _ in await stage.events()] == ["token.refreshed", "token.state"]
+    assert await stage.pool.fetchval("SELECT generation FROM credential") == claim.credential.generation + 1
+    await settling.settle([replace(result, outcome=retry_later("http_503"))])
+    assert await stage.events() == []
 
 
 async def test_killed_before_the_call_is_repeated_only_because_the_platform_says_unspent(stage: Stage) -> None:

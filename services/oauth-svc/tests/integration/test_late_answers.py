@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from common.postgres import open_pool
 from common.testing import FaultProxy, eventually
+from oauth_svc.core.flow import OnUnknown
 from oauth_svc.operations.breaker import Breakers
 from oauth_svc.operations.refresh import Engine
 
@@ -162,6 +163,35 @@ async def test_an_answer_that_arrives_while_another_replica_gives_it_up_is_not_t
         assert (await stage.connection(person))["last_failure"] == "unknown_outcome:spent"
         assert await stage.refresh_due() == 1, "due at once, for what was found"
         await lives(stage, person)
+
+
+async def test_a_refusal_is_not_forgotten_either(stage: Stage, one_database: str) -> None:
+    """Where nobody can ask about a refresh token, a call without an outcome would hold the grant for good."""
+    person = stage.person()
+    await stage.connect(person, PROVIDER)
+    provider: Any = stage.deps.providers[PROVIDER]
+    provider._profile = replace(provider.profile, on_unknown=OnUnknown.WAIT)
+    await stage.events()
+    late = {"provider": PROVIDER, "endpoint": "token", "kind": "slow", "when": "before", "delay_ms": SLOW_MS}
+    await stage.sim("POST", "faults", late)
+    async with cut_off(stage, one_database) as replica:
+        await stage.make_due(PROVIDER)
+        assert (await replica.engine.sweep()).claimed == 1
+
+        async def called() -> bool:
+            return bool(await stage.pool.fetchval("SELECT EXISTS (SELECT FROM refresh_attempt WHERE state = 'sent')"))
+
+        await eventually(called, what="the call is under way")
+        await replica.wire.refuse()
+        await stage.sim("POST", f"grants/{PROVIDER}/avery/revoke", {"cause": "user_revoked", "webhook": "none"})
+        await eventually(lambda: replica.said("refresh_unsettled"), what="the refusal waits")
+        await replica.wire.heal()
+
+        async def revoked() -> bool:
+            return bool((await stage.connection(person))["status"] == "revoked")
+
+        await eventually(revoked)
+    assert [topic for topic, _ in await stage.events()] == ["token.revoked", "token.state"]
 
 
 async def test_a_new_consent_makes_a_late_answer_meaningless(stage: Stage, one_database: str) -> None:

@@ -13,10 +13,11 @@ A life of one refresh, with what a SIGKILL after each step leaves behind:
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 from common.crypto import Unsealable
@@ -225,7 +226,7 @@ class Engine:
                 return False
             result = await self._outcome(provider, claim, slot)
             if result is not None:
-                await self._settling.submit(result)
+                await self._settle(result)
                 return True
         except Retryable as error:
             # The database is away. The lease lapses by itself, and an answer that was kept is found then.
@@ -363,25 +364,45 @@ class Engine:
         key_id, blob = self._deps.vault.seal_answer(claim.connection_id, claim.workspace_id, claim.epoch, answer)
         kept = (claim.connection_id, claim.epoch, key_id, blob)
         try:
-            in_time = await self._pending.submit(kept)
+            if not await self._pending.submit(kept):
+                await self._keep_late(kept)
         except Retryable:
             log.warning("answer_waits", provider=claim.provider, connection_id=str(claim.connection_id))
-            self._shield.start(self._keep_late(kept))
+            self._write_later(claim, partial(self._keep_late, kept))
             raise
-        if not in_time:
-            await self._keep_late(kept)
 
     async def _keep_late(self, kept: Kept) -> None:
-        waits, attempt = Backoff(base_s=0.2, cap_s=2.0), 0
-        while True:
-            with suppress(Retryable):
-                async with transaction(self._deps.pool) as db:
-                    found = await store.attempts.keep_late(db, kept)
-                log.info("answer_kept_late", connection_id=str(kept[0]), wanted=found)
-                self._poke()
-                return
-            attempt += 1
-            await asyncio.sleep(waits.delay(attempt, str(kept[0])))
+        async with transaction(self._deps.pool) as db:
+            found = await store.attempts.keep_late(db, kept)
+        log.info("answer_kept_late", connection_id=str(kept[0]), wanted=found)
+        self._poke()
+
+    async def _settle(self, result: Result) -> None:
+        """Write what became of it: at once, or when the database is back. A refusal is not forgotten either.
+
+        Raises:
+            Retryable: the database is away, or busy with somebody else's locks.
+
+        """
+        try:
+            await self._settling.submit(result)
+        except Retryable:
+            self._write_later(result.claim, partial(self._settling.submit, result))
+            raise
+
+    def _write_later(self, claim: Claim, write: Callable[[], Awaitable[object]]) -> None:
+        """Try until the database takes it. The epoch decides whether it still matters then."""
+
+        async def again() -> None:
+            waits, attempt = Backoff(base_s=0.2, cap_s=2.0), 0
+            while True:
+                attempt += 1
+                await asyncio.sleep(waits.delay(attempt, str(claim.connection_id)))
+                with suppress(Retryable):
+                    await write()
+                    return
+
+        self._shield.start(again())
 
     async def _second_clock(self, provider: Provider, secrets: Secrets, answer: TokenAnswer) -> TokenAnswer:
         """A swapped token has ends that the answer does not tell; ask, and go on without if it cannot be asked."""

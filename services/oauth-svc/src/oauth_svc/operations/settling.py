@@ -48,7 +48,10 @@ class Settling:
         self._breakers = breakers
 
     async def settle(self, results: Sequence[Result]) -> list[None]:
-        """Decide and write a batch in one transaction: rows locked in id order, fenced by their epochs."""
+        """Decide and write a batch in one transaction: rows locked in id order, fenced by their epochs.
+
+        Whatever was written already is not written again, so a commit whose outcome is not known can be repeated.
+        """
         now = self._deps.clock.now()
         writing = _Writing()
         ids = [result.claim.connection_id for result in results]
@@ -62,7 +65,7 @@ class Settling:
                     self._breakers.note(connection, failure, now)
             for result in results:
                 connection, fence = locked.get(result.claim.connection_id), held.get(result.claim.connection_id)
-                if connection is not None and fence is not None and fence.epoch == result.claim.epoch:
+                if connection is not None and fence is not None and _holds(fence, result.claim):
                     self._decide(result, connection, fence, now, writing)
                 elif isinstance(result.outcome, Failure):
                     writing.attempts.append(_closed(result, AttemptState.FAILED, "fenced_out"))
@@ -172,6 +175,11 @@ class _Writing:
                 unknown_count=unknown + int(settlement.state is AttemptState.UNKNOWN),
             )
         )
+
+
+def _holds(fence: Held, claim: Claim) -> bool:
+    """Whether this claim is the last one, and still open."""
+    return fence.leased and fence.epoch == claim.epoch
 
 
 def _closed(result: Result, state: AttemptState, outcome: str) -> tuple[UUID, int, str, str]:

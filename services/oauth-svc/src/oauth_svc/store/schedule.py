@@ -156,9 +156,10 @@ def _claim_of(row: Record) -> Claim:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The fence and the counters of one row, read under its lock."""
+    """The fence and the counters of one row, read under its lock. `leased`: not settled or given back since."""
 
     epoch: int
+    leased: bool
     attempt: int
     unknown_count: int
     version: int
@@ -170,7 +171,8 @@ class Held:
 async def hold(db: Db, connection_ids: Sequence[UUID]) -> dict[UUID, Held]:
     """Lock the schedule rows of connections that are locked already, and read what a settlement needs."""
     rows = await db.fetch(
-        """SELECT s.connection_id, s.epoch, s.attempt, s.unknown_count, k.version, k.generation, k.key_id, k.issued_at
+        """SELECT s.connection_id, s.epoch, s.leased_until > '-infinity' AS leased, s.attempt, s.unknown_count,
+             k.version, k.generation, k.key_id, k.issued_at
            FROM schedule s JOIN credential k USING (connection_id)
            WHERE s.connection_id = ANY($1) ORDER BY s.connection_id FOR UPDATE OF s, k""",
         list(connection_ids),
@@ -178,6 +180,7 @@ async def hold(db: Db, connection_ids: Sequence[UUID]) -> dict[UUID, Held]:
     return {
         row["connection_id"]: Held(
             row["epoch"],
+            row["leased"],
             row["attempt"],
             row["unknown_count"],
             row["version"],
