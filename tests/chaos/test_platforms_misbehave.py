@@ -1,4 +1,4 @@
-"""R3: every platform misbehaves, in each way in turn.
+"""R3: every platform misbehaves, in each way in turn, while replicas of oauth-svc are killed.
 
 429 storms, 5xx, hangs, resets before and after the answer, slow answers, HTML, half answers, a clock off by ten
 minutes: no grant that lives is declared dead, no platform is asked more often than it allows, and when the faults are
@@ -17,7 +17,7 @@ from common.contracts import TokenExpiredV1, TokenRevokedV1, TokenStateV1, Token
 from common.runtime.ids import random_bytes
 from common.testing import eventually
 from devstack.browser import Browser
-from devstack.chaos import Chaos, Databases, Ledger, imported, make_due, promises_kept, refused_for_rate
+from devstack.chaos import Chaos, Databases, Ledger, all_ready, imported, make_due, promises_kept, refused_for_rate
 from devstack.platforms import GENERIC
 from devstack.record import some
 from devstack.stack import Stack
@@ -27,6 +27,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 #: How long each fault stands.
 FAULT_S = 1.0
+KILLED_AT_EACH_LOOK = 0.4
 GRANTS = 40
 PEOPLE = 2
 CONSENTS = ("meta", "google-ads", "tiktok", "snapchat", GENERIC)
@@ -63,6 +64,7 @@ async def test_no_living_grant_is_declared_dead(stack: Stack, chaos: Chaos) -> N
     subjects = await connected(stack)
     async with Databases.opened(stack) as databases:
         end = time.monotonic() + chaos.seconds(0)
+        kills = 0
         while True:
             subjects += await imported(stack, GRANTS)  # anew in each round: some answers are lost for good
             mine = await connections(databases, subjects)
@@ -70,12 +72,15 @@ async def test_no_living_grant_is_declared_dead(stack: Stack, chaos: Chaos) -> N
             ids = [row["connection_id"] for row in mine]
             for fault in chaos.chance.sample(FAULTS, len(FAULTS)):
                 await stack.platforms.order("POST", "/_sim/faults", {"provider": "*", **fault})
-                await under_pressure(databases, ids, FAULT_S if not chaos.minutes else 5 * FAULT_S)
+                kills += await under_pressure(stack, chaos, databases, ids)
                 await stack.platforms.order("DELETE", "/_sim/faults")
                 states = Counter(row["status"] for row in await connections(databases, subjects))
                 chaos.say(f"{fault['kind']}: {dict(states)}")
             if time.monotonic() > end:
                 break
+
+        chaos.say(f"{kills} kills")
+        await all_ready(stack)
 
         async def asked_again() -> bool:
             # A back-off of minutes is right after so many failures; it is passed here, as "retry now" passes it.
@@ -134,12 +139,17 @@ async def connections(databases: Databases, subjects: list[str]) -> list[Any]:
     )
 
 
-async def under_pressure(databases: Databases, ids: list[Any], seconds: float) -> None:
-    """Everything is due, and due again as soon as it is done: refreshes and probes alike. What rests, rests."""
-    end = time.monotonic() + seconds
+async def under_pressure(stack: Stack, chaos: Chaos, databases: Databases, ids: list[Any]) -> int:
+    """Everything is due, and due again as soon as it is done: refreshes and probes alike. How many were killed."""
+    replicas = [name for name in stack.supervisor.names() if name.partition("#")[0] == "oauth-svc"]
+    kills = 0
+    end = time.monotonic() + (FAULT_S if not chaos.minutes else 5 * FAULT_S)
     while time.monotonic() < end:
         await make_due(databases, ids)
         await asyncio.sleep(0.5)
+        if chaos.chance.random() < KILLED_AT_EACH_LOOK:
+            kills += stack.supervisor.kill(chaos.chance.choice(replicas))
+    return kills
 
 
 async def recovered(databases: Databases, subjects: list[str]) -> bool:
