@@ -185,8 +185,8 @@ async def promises_kept(stack: Stack, traffic: Traffic | None = None) -> Record:
     """
     await all_ready(stack)
     async with Databases.opened(stack) as databases:
+        versions = await databases.versions()  # before the outbox is empty: grants go on being refreshed
         await eventually(databases.drained, EFFECT_WITHIN_S, what="every outbox is empty")
-        versions = await databases.versions()
         record = await Record.read(stack.addresses.kafka)
         follows = partial(_inventory_follows, databases, record)
         await eventually(follows, EFFECT_WITHIN_S, what="the inventory is complete")
