@@ -48,8 +48,10 @@ class CutOff:
 
         await eventually(taken, what="the platform has rotated")
 
-    async def answered(self) -> None:
+    async def answered_without_a_database(self) -> None:
         """The answer is in, and the database is not."""
+        await self.asked()
+        await self.wire.refuse()
         await eventually(lambda: self.said("answer_waits"), what="the answer waits")
 
     async def kept(self) -> None:
@@ -119,9 +121,7 @@ async def test_an_answer_outlives_the_databases_absence(
 ) -> None:
     person = await slow(stage)
     async with cut_off(stage, one_database) as replica:
-        await replica.asked()
-        await replica.wire.refuse()
-        await replica.answered()
+        await replica.answered_without_a_database()
         await meanwhile(stage)
         await replica.wire.heal()
         await replica.kept()
@@ -149,9 +149,7 @@ async def test_an_answer_that_arrives_while_another_replica_gives_it_up_is_not_t
 ) -> None:
     person = await slow(stage)
     async with cut_off(stage, one_database) as replica:
-        await replica.asked()
-        await replica.wire.refuse()
-        await replica.answered()
+        await replica.answered_without_a_database()
         await lapse(stage)
         await stage.make_due(PROVIDER)
         profile = stage.deps.providers[PROVIDER].profile
@@ -198,9 +196,7 @@ async def test_a_new_consent_makes_a_late_answer_meaningless(stage: Stage, one_d
     person = await slow(stage)
     connection = await stage.connection(person)
     async with cut_off(stage, one_database) as replica:
-        await replica.asked()
-        await replica.wire.refuse()
-        await replica.answered()
+        await replica.answered_without_a_database()
         await stage.sim("DELETE", "faults")
         reply = await stage.connect(person, PROVIDER, connection_id=connection["connection_id"])
         assert "how=reauthorize" in reply.location

@@ -175,8 +175,8 @@ class Drain:
         while not await condition():
             if self._child is not None:
                 self._child.require_running()
-                if loop.time() > deadline:
-                    raise RuntimeError(f"{what}: not in time; it says:\n{self._child.log_tail()}")
+            if loop.time() > deadline:
+                raise RuntimeError(f"{what}: not in time; it says:\n{self._child.log_tail() if self._child else ''}")
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def execute(self, statement: str, *arguments: object) -> None:

@@ -62,7 +62,7 @@ async def run(stack: Stack, *, quick: bool) -> list[Result]:
 
 
 async def _rotate(drain: Drain, old: Keyring) -> Keyring:
-    """As the README of oauth-svc tells an operator to; the service is not restarted."""
+    """Added and made active in one step, which is the harder case; the service is not restarted."""
     new = old.rotated("new")
     new.write(drain.keyring)
     await drain.verb("keys", "rotate")

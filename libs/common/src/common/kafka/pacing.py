@@ -1,9 +1,9 @@
 """aiokafka asks for metadata again at once when no broker answers: a whole core, for as long as the broker is away.
 
 Its producer's loop with batches whose leader is unknown waits for the next metadata, and for nothing else (the
-`retry_backoff_ms` of its documentation is not observed there; the Java client's is, KAFKA-4024). Six thousand rounds
-and log lines a second were measured while a broker with traffic was stopped. There is no setting and no hook for it, so
-the one private method through which every round goes gets a pause after a failure.
+`retry_backoff_ms` of its documentation is not observed there; the Java client's is, KAFKA-4024). A whole core and six
+thousand log lines a second were measured while a broker with traffic was stopped. There is no setting and no hook for
+it, so the one private method through which every round goes gets a pause after a failure.
 """
 
 import asyncio

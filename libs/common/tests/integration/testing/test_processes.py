@@ -13,7 +13,7 @@ import pytest
 from common.testing import eventually
 from common.testing.processes import Child, ChildFailed, Kafka, Postgres, choose_port, end_leftover, port_is_free
 
-SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]
+SLEEPER = [sys.executable, "-c", "import signal; print('up', flush=True); signal.alarm(60); signal.pause()"]
 
 START_BOTH_AND_DIE = """
 import os, sys
@@ -87,11 +87,10 @@ async def test_children_die_with_their_parent_however_it_dies(tmp_path: Path) ->
     await eventually(lambda: not exists(pid), what="the orphan is gone")
 
 
-def test_stop_kills_what_does_not_listen(tmp_path: Path) -> None:
-    deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
+async def test_stop_kills_what_does_not_listen(tmp_path: Path) -> None:
+    deaf = "import signal; signal.signal(15, signal.SIG_IGN); print('up', flush=True); signal.alarm(60); signal.pause()"
     child = Child.start("deaf", [sys.executable, "-c", deaf], log=tmp_path / "log")
-    while "up" not in child.log.read_text():
-        child.require_running()
+    await eventually(lambda: "up" in child.log.read_text(), what="it ignores SIGTERM")
     child.stop(grace_s=0.2)
     assert child.returncode == -signal.SIGKILL
     child.stop()  # a second time is fine
@@ -100,8 +99,7 @@ def test_stop_kills_what_does_not_listen(tmp_path: Path) -> None:
 async def test_stop_ends_the_whole_group(tmp_path: Path) -> None:
     family = f"import subprocess, sys; c = subprocess.Popen({SLEEPER!r}); print(c.pid, flush=True); c.wait()"
     child = Child.start("family", [sys.executable, "-c", family], log=tmp_path / "log")
-    while "up" not in child.log.read_text():
-        child.require_running()
+    await eventually(lambda: "up" in child.log.read_text(), what="the grandchild runs")
     grandchild = int(child.log.read_text().split()[0])
     child.stop()
     await eventually(lambda: not exists(grandchild), what="the signalled grandchild is gone")

@@ -10,7 +10,7 @@ from common.kafka.pacing import AFTER_A_FAILURE_S, paced
 
 @pytest.mark.parametrize("kind", [AIOKafkaConsumer, AIOKafkaProducer])
 async def test_a_failed_update_is_followed_by_a_pause(kind: type[AIOKafkaConsumer] | type[AIOKafkaProducer]) -> None:
-    """The real client, which has no connection. Without the pause its loops go round six thousand times a second."""
+    """The real client, which has no connection. Without the pause its loops take a whole core."""
     client = kind(bootstrap_servers="127.0.0.1:9")
     paced(client)
     inner = client.client if isinstance(client, AIOKafkaProducer) else client._client
