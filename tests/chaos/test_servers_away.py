@@ -19,7 +19,7 @@ from devstack.traffic import EFFECT_WITHIN_S, Traffic
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-#: How long Kafka is away: in `make test`, and when there is time (targets.md).
+#: How long Kafka is away: in `make test`, and when there is time (target R2).
 KAFKA_AWAY_S, KAFKA_AWAY_LONG_S = 8.0, 60.0
 #: Until after the platforms' answers to what was under way.
 POSTGRES_AWAY_S = 2.0

@@ -1,4 +1,4 @@
-"""Every service, fuzzed by its own OpenAPI document as an owner and as a backend service: never a 5xx (targets.md)."""
+"""Every service, fuzzed by its own OpenAPI document as an owner and as a backend service: never a 5xx."""
 
 import asyncio
 import contextlib

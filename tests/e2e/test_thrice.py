@@ -1,4 +1,4 @@
-"""Every Kafka event delivered three times: nothing is lost, nothing is doubled (design.md section 3, targets R4)."""
+"""Every Kafka event delivered three times: nothing is lost, nothing is doubled (target R4)."""
 
 import asyncio
 import json

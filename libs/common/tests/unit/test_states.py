@@ -1,4 +1,4 @@
-"""The state table of design.md section 2, read as sentences."""
+"""The state table of docs/architecture/token-states.md, read as sentences."""
 
 from itertools import product
 

@@ -1,4 +1,4 @@
-"""One incident of a platform that everybody uses: each person once, in batches (P11 of targets.md)."""
+"""One incident of a platform that everybody uses: each person once, in batches (target P11)."""
 
 from typing import Any
 from uuid import UUID

@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One row of targets.md, measured.
+    """One row of docs/reference/targets.md, measured.
 
     Attributes:
         id: the target's id, such as P1.

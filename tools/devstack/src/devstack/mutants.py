@@ -33,7 +33,7 @@ from cosmic_ray.work_db import WorkDB
 from devstack.equivalence import why_left_out
 from devstack.terminal import Say, table
 
-#: targets.md asks for it of every core.
+#: docs/reference/targets.md asks for it of every core.
 MUST_KILL: Final = 0.9
 FOLDERS: Final = ("unit", "contract")
 #: A mutant may loop for ever, or count to 2**60 in a list. Bounds are of processor time and memory, which a busy

@@ -1,6 +1,6 @@
 """Send the outbox: own shards by lease and epoch, send undelivered rows in id order, delete what the broker has.
 
-No cursor: a late committer is simply found on the next look (stack notes: a cursor lost 20 % of rows under load).
+No cursor: a late committer is simply found on the next look (L5).
 One relay per shard keeps the order of each key; a zombie relay can only repeat old events, which readers drop by
 their version.
 """

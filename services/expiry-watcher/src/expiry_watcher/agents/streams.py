@@ -1,6 +1,6 @@
 """The Faust application: built anew for every run, watched for progress, thrown away when it stands still.
 
-Faust does not retry a start without a broker and can stall for good after broker trouble (stack notes, F8), so this
+Faust does not retry a start without a broker and can stall for good after broker trouble (L4), so this
 room waits for Kafka itself, and gives up an application that crashed or makes no progress.
 """
 

@@ -1,4 +1,4 @@
-"""Where the data gap of an account begins: at its last good moment, never at the detection (E3, lessons T10)."""
+"""Where the data gap of an account begins: at its last good moment, never at the detection (E3, L3)."""
 
 from datetime import datetime
 

@@ -1,6 +1,6 @@
 """Which providers there are: the built-in ones, as the providers file adjusts them, and those that it adds.
 
-The file is TOML (docs/providers.md describes it): base URLs and clients of the built-in providers, and whole
+The file is TOML (docs/add-a-provider.md describes it): base URLs and clients of the built-in providers, and whole
 providers that follow RFC 6749. What is wrong in it is named with its place; nothing starts on a guess.
 """
 

@@ -32,7 +32,7 @@ AREAS: Final = (
     (r"\bchat\b|sign ?in|log ?in|account settings|profile", _S),
     (r"ads manager|analytics|campaign|report|rule|automation|publish|ad account|audience|creative", _P),
 )
-"""Product areas in words (product.md, D1)."""
+"""Product areas in words (row D1)."""
 
 CODES: Final[dict[str, tuple[TokenKind, Problem]]] = {
     "token_missing": (_S, Problem.SIGN_IN),
