@@ -10,9 +10,9 @@ from common.runtime.clock import SystemClock
 from common.runtime.periodic import Periodic
 from common.service import Service
 from expiry_watcher.agents import Feed, Streams
+from expiry_watcher.clients.notifier import NoticesClient
 from expiry_watcher.http import diagnose_routes, ladder_routes, token_routes
 from expiry_watcher.operations import Deps, Progress, measure_backlog, rebuild
-from expiry_watcher.providers import Notices
 from expiry_watcher.settings import WatcherSettings
 from expiry_watcher.store.housekeeping import tidy
 from expiry_watcher.sweep import Sweep
@@ -76,7 +76,7 @@ async def run(settings: WatcherSettings) -> None:
             await measure_backlog(deps, service.clock.now())
 
         service.periodic(Periodic("backlog", measure, interval_s=MEASURE_EVERY_S))
-        notices = Notices(service.http(), settings.notifier_url)
+        notices = NoticesClient(service.http(), settings.notifier_url)
         # The fixed paths first: `ladder` is not a token's id.
         routes = [
             ladder_routes(deps, service.clock),

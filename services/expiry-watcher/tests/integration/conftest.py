@@ -10,10 +10,10 @@ from common.postgres import Pool, open_pool
 from common.runtime.clock import SystemClock
 from common.testing.api import Api, served
 from common.testing.stack import DatabaseFactory
+from expiry_watcher.clients.notifier import NoticesClient
 from expiry_watcher.core.ladder import Ladder
 from expiry_watcher.http import diagnose_routes, ladder_routes, token_routes
 from expiry_watcher.operations import Deps
-from expiry_watcher.providers import Notices
 
 LADDER = Ladder.parse(("14d", "7d", "3d", "1d", "6h", "1h"))
 
@@ -42,7 +42,7 @@ async def api(deps: Deps, notices_url: str) -> AsyncIterator[Api]:
     async with aiohttp.ClientSession() as http:
         routes = [
             ladder_routes(deps, clock),
-            diagnose_routes(deps, clock, Notices(http, notices_url)),
+            diagnose_routes(deps, clock, NoticesClient(http, notices_url)),
             token_routes(deps, clock),
         ]
         async with served(routes, title="expiry-watcher") as api:

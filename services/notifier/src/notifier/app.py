@@ -16,11 +16,11 @@ from notifier.channels.base import Channel
 from notifier.channels.mail import MailChannel, MailServer
 from notifier.channels.telegram import TelegramChannel
 from notifier.channels.throttle import Throttle
+from notifier.clients.session_svc import PeopleClient
 from notifier.core.rendering import Texts
 from notifier.core.routing import Pace
 from notifier.http import messages, notices, preferences, telegram, unsubscribing
 from notifier.operations.deps import CONSUMER, SOURCE, Deps
-from notifier.providers.people import SessionService
 from notifier.settings import NotifierSettings
 
 
@@ -43,7 +43,7 @@ async def run(settings: NotifierSettings) -> None:
             pool=pool,
             texts=load_texts(settings.public_url),
             channels=channels,
-            people=SessionService(service.http(), settings.people_url, service.service_tokens()),
+            people=PeopleClient(service.http(), settings.people_url, service.service_tokens()),
             vault=KeyringFile(settings.keyring_file) if settings.keyring_file else None,
             pace=Pace(
                 settle=timedelta(seconds=settings.settle_s),

@@ -17,7 +17,7 @@ from common.runtime.errors import Permanent, Retryable
 from common.service import Service
 from common.web import Problem, create_app
 from session_svc import console, gateway, http, sweep
-from session_svc.channels.notifier import NotifierChannel
+from session_svc.clients.notifier import MessagesClient
 from session_svc.core import edge
 from session_svc.gateway.headers import security_headers
 from session_svc.operations.deps import Deps
@@ -40,7 +40,7 @@ async def run(settings: SessionSettings, clock: Clock | None = None) -> None:
         keys = SigningKeys(pool, key_encryption, settings.schedule())
         key_work = sweep.keys(keys, svc.clock)
         await _first_keys(keys, svc.clock)
-        channel = NotifierChannel(svc.http(), settings.notifier_url)
+        channel = MessagesClient(svc.http(), settings.notifier_url)
         mails = sweep.mails(lambda: deps, channel, svc.clock)
         hasher = password_hasher(settings)
         deps = Deps(

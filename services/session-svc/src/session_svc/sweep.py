@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from common.runtime.clock import Clock
 from common.runtime.periodic import Periodic
-from session_svc.channels.notifier import NotifierChannel
+from session_svc.clients.notifier import MessagesClient
 from session_svc.operations import passwords, upkeep
 from session_svc.operations.deps import Deps
 from session_svc.operations.keys import SigningKeys
@@ -43,7 +43,7 @@ def forgetting(deps: Deps, clock: Clock) -> Periodic:
     return Periodic("session-purge", forget, interval_s=PURGE_EVERY_S)
 
 
-def mails(deps: Callable[[], Deps], channel: NotifierChannel, clock: Clock) -> Periodic:
+def mails(deps: Callable[[], Deps], channel: MessagesClient, clock: Clock) -> Periodic:
     """Password reset mails. Poked by each request for one."""
 
     async def send() -> passwords.MailStatus:

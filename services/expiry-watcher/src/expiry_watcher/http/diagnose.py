@@ -10,13 +10,13 @@ from pydantic import AliasChoices, BaseModel, Field, model_validator
 from common.contracts import RevocationCause, TokenKind, provider_title
 from common.runtime.clock import Clock
 from common.web import Access, Principal, Routes
+from expiry_watcher.clients.notifier import NoticesClient
 from expiry_watcher.core.diagnosis.evidence import Problem
 from expiry_watcher.core.fixes import fix_for
 from expiry_watcher.http.callers import scope_of
 from expiry_watcher.http.views import TokenView, token_view
 from expiry_watcher.operations import Deps, Question, diagnose
 from expiry_watcher.operations.diagnose import Answer
-from expiry_watcher.providers import Notices
 from expiry_watcher.store.queries import Token
 
 SCOPE: Final = "tokens:read"
@@ -100,7 +100,7 @@ class DiagnosisView(BaseModel):
     candidates: list[CandidateView] = Field(description="every kind that something speaks for, the likeliest first")
 
 
-def diagnose_routes(deps: Deps, clock: Clock, notices: Notices) -> Routes:
+def diagnose_routes(deps: Deps, clock: Clock, notices: NoticesClient) -> Routes:
     """The endpoint of diagnoses."""
     r = Routes("diagnose")
 

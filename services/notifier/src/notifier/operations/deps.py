@@ -10,9 +10,9 @@ from common.crypto import Sealer
 from common.postgres import Pool
 from common.runtime.retry import Backoff
 from notifier.channels.base import Channel
+from notifier.clients.session_svc import PeopleDirectory
 from notifier.core.rendering import Texts
 from notifier.core.routing import Pace
-from notifier.providers.people import PeopleDirectory
 
 SOURCE: Final = "notifier"
 CONSUMER: Final = "notifier"

@@ -12,9 +12,9 @@ from common.runtime.retry import Backoff
 from common.runtime.tasks import describe
 from common.telemetry import logs
 from notifier import metrics
+from notifier.clients.session_svc import PeopleDirectory
 from notifier.operations import telling
 from notifier.operations.deps import Deps
-from notifier.providers.people import PeopleDirectory
 from notifier.store import people
 
 _log = logs.get_logger("operations.directory")

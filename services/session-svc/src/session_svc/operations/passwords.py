@@ -10,7 +10,7 @@ from common.runtime.errors import Permanent, Retryable
 from common.runtime.ids import new_id, random_token
 from common.runtime.retry import Backoff
 from session_svc import metrics
-from session_svc.channels.notifier import NotifierChannel
+from session_svc.clients.notifier import MessagesClient
 from session_svc.core import edge, passwords, people
 from session_svc.core.audit import Action, Entry
 from session_svc.core.errors import LinkRefused, NotFound, WrongCredentials
@@ -156,7 +156,7 @@ class MailStatus:
     more: bool
 
 
-async def send_due_mails(deps: Deps, channel: NotifierChannel, now: datetime) -> MailStatus:
+async def send_due_mails(deps: Deps, channel: MessagesClient, now: datetime) -> MailStatus:
     """Hand due reset mails to the notifier.
 
     Killed in between, the next try hands over the same message with the same link, so one mail is sent.
@@ -172,7 +172,7 @@ async def send_due_mails(deps: Deps, channel: NotifierChannel, now: datetime) ->
     return MailStatus(sent, put_off, more=len(due) == MAIL_BATCH)
 
 
-async def _send(deps: Deps, channel: NotifierChannel, reset: resets.Reset, now: datetime) -> str:
+async def _send(deps: Deps, channel: MessagesClient, reset: resets.Reset, now: datetime) -> str:
     with translate_errors():
         known = await stored.credentials_by_email(deps.pool, reset.email_key)
         if known is None or known.user.disabled:

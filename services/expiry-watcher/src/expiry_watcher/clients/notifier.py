@@ -17,7 +17,7 @@ OK: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Notices:
+class NoticesClient:
     """Reads one notice as the person who asks: what they may not see there, they do not learn here."""
 
     http: aiohttp.ClientSession

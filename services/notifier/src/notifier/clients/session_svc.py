@@ -53,7 +53,7 @@ class _Page(BaseModel):
     next_cursor: str | None = None
 
 
-class SessionService:
+class PeopleClient:
     """Asks session-svc with the service's own JWT (scope `users:read`)."""
 
     def __init__(self, http: aiohttp.ClientSession, base_url: str, tokens: ServiceTokens) -> None:

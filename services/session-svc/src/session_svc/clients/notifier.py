@@ -11,7 +11,7 @@ _OK = range(200, 300)
 _GIVE_UP = frozenset({400, 404, 422})
 
 
-class NotifierChannel:
+class MessagesClient:
     """Has messages sent to people. It knows their addresses; we name the person."""
 
     def __init__(self, http: aiohttp.ClientSession, base_url: str) -> None:

@@ -1,1 +1,0 @@
-"""Wevion's other services, as the notifier calls them."""

@@ -1,1 +1,0 @@
-"""Whom session-svc calls: the notifier, to have a mail sent."""
