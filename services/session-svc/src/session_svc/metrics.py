@@ -13,6 +13,9 @@ PASSWORD_QUEUE = metrics.gauge("wevion_session_password_checks_waiting", "Passwo
 SIGNING_KEY_AGE = metrics.gauge("wevion_session_signing_key_age_seconds", "How long the active key has been signing.")
 SIGNING_KEYS = metrics.gauge("wevion_session_signing_keys", "Published signing keys by state.", ("state",))
 RESET_MAILS = metrics.counter("wevion_session_reset_mails_total", "Password reset mails by outcome.", ("outcome",))
+INVITATION_MAILS = metrics.counter(
+    "wevion_session_invitation_mails_total", "Invitation mails by outcome.", ("outcome",)
+)
 
 PROXIED = metrics.counter(
     "wevion_gateway_requests_total", "Requests forwarded, by service and class of answer.", ("service", "outcome")

@@ -6,7 +6,8 @@ from datetime import timedelta
 from common.runtime.clock import Clock
 from common.runtime.periodic import Periodic
 from session_svc.clients.notifier import MessagesClient
-from session_svc.operations import passwords, upkeep
+from session_svc.operations import mails as due_mails
+from session_svc.operations import upkeep
 from session_svc.operations.deps import Deps
 from session_svc.operations.keys import SigningKeys
 
@@ -44,9 +45,9 @@ def forgetting(deps: Deps, clock: Clock) -> Periodic:
 
 
 def mails(deps: Callable[[], Deps], channel: MessagesClient, clock: Clock) -> Periodic:
-    """Password reset mails. Poked by each request for one."""
+    """Hand over the mails of resets and invitations. Poked by each request for one."""
 
-    async def send() -> passwords.MailStatus:
-        return await passwords.send_due_mails(deps(), channel, clock.now())
+    async def send() -> due_mails.MailStatus:
+        return await due_mails.send_due(deps(), channel, clock.now())
 
-    return Periodic("reset-mails", send, interval_s=MAIL_EVERY_S)
+    return Periodic("mails", send, interval_s=MAIL_EVERY_S)

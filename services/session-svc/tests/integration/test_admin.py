@@ -67,7 +67,7 @@ async def test_admin_forces_out_a_workspace_and_nobody_else(world: "World") -> N
 
     answer = await admin.post(f"/api/v1/admin/workspaces/{workspace}/force-logout")
 
-    assert (answer.status, answer.body) == (200, {"sessions_ended": 2})
+    assert (answer.status, answer.body) == (200, {"sessions_ended": 2, "sessions_kept": 0})
     assert (await member.token()).body["cause"] == "admin_forced"
     assert (await other.token()).status == 200
 

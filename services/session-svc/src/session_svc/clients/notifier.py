@@ -1,5 +1,7 @@
 """The notifier's service API."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from uuid import UUID
 
 import aiohttp
@@ -9,6 +11,17 @@ from common.runtime.errors import Permanent, Retryable
 TIMEOUT_S = 5.0
 _OK = range(200, 300)
 _GIVE_UP = frozenset({400, 404, 422})
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class InvitationMail:
+    """What the mail of an invitation says, and to whom."""
+
+    address: str
+    workspace_name: str
+    inviter_name: str
+    role: str
+    link: str
 
 
 class MessagesClient:
@@ -32,7 +45,34 @@ class MessagesClient:
             Permanent: it refuses the message.
 
         """
-        body = {"template": "password_reset", "user_id": str(user_id), "link": link}
+        await self._send(token, {"template": "password_reset", "user_id": str(user_id), "link": link}, message_id)
+
+    async def send_invitation(self, *, token: str, invitation: InvitationMail, message_id: UUID) -> None:
+        """Hand over the mail of an invitation. The person may have no account, so the address is named.
+
+        Args:
+            token: a service JWT with the scope `messages:send`.
+            invitation: what the mail says.
+            message_id: the same for each try, so that a repeated call sends one mail.
+
+        Raises:
+            Retryable: the notifier is away or busy.
+            Permanent: it refuses the message.
+
+        """
+        body = {
+            "template": "invitation",
+            "to": invitation.address,
+            "link": invitation.link,
+            "facts": {
+                "workspace": invitation.workspace_name,
+                "inviter": invitation.inviter_name,
+                "role": invitation.role,
+            },
+        }
+        await self._send(token, body, message_id)
+
+    async def _send(self, token: str, body: Mapping[str, object], message_id: UUID) -> None:
         headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": str(message_id)}
         try:
             async with self._http.post(

@@ -35,7 +35,11 @@ APP_PAGES: Final = (
     "/admin/members",
     "/admin/audit",
 )
-OTHER_PAGES: Final = {"/sign-in": "sign-in.html", "/reset-password": "reset-password.html"}
+OTHER_PAGES: Final = {
+    "/sign-in": "sign-in.html",
+    "/reset-password": "reset-password.html",
+    "/invitation": "invitation.html",
+}
 
 # Scripts and styles from here only, no inline ones; no place in our scripts where text could become markup.
 CONTENT_SECURITY_POLICY: Final = (

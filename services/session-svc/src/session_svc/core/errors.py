@@ -88,5 +88,13 @@ class LinkRefused(Refused):
         self.why = why
 
 
+class InvitationRefused(Refused):
+    """An invitation that cannot be answered any more, or never was one: `used`, `withdrawn`, `expired`, `unknown`."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
 class NoSigningKey(Exception):
     """No key may sign at this moment; the process is not ready."""

@@ -1,5 +1,6 @@
 """Who there is: people, workspaces, and what a person may be in one."""
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,8 @@ MEMBERSHIP_ROLES = frozenset({Role.OWNER, Role.ADMIN, Role.MEMBER})
 WORKSPACE_ADMINS = frozenset({Role.OWNER, Role.ADMIN})
 
 MAX_EMAIL_LENGTH = 254  # RFC 5321, with erratum 1690
+
+_DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 _RANK = {Role.MEMBER: 0, Role.ADMIN: 1, Role.OWNER: 2, Role.SUPPORT_ADMIN: 3}
 
@@ -81,6 +84,16 @@ def effective_role(*, support_admin: bool, membership: Role) -> Role:
 def may_manage(actor: Role, target: Role) -> bool:
     """Whether `actor` may change or sign out `target`: never somebody of a higher rank."""
     return actor in {*WORKSPACE_ADMINS, Role.SUPPORT_ADMIN} and _RANK[actor] >= _RANK[target]
+
+
+_WEB_ADDRESS = re.compile(r"://|\bwww\.|[^\s.]\.[a-z]{2,}/", re.IGNORECASE)
+
+
+def is_plain_name(text: str) -> bool:
+    """Return whether a name may stand in mails and pages: no controls, no change of direction, no web address."""
+    return _WEB_ADDRESS.search(text) is None and not any(
+        unicodedata.category(c) in {"Cc", "Cs", "Co", "Zl", "Zp"} or c in _DIRECTIONS for c in text
+    )
 
 
 def is_email(text: str) -> bool:

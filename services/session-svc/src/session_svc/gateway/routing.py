@@ -48,6 +48,10 @@ RULES: Final = (
     Rule("/api/v1/auth", SESSION, Guard.JWT),
     Rule("/api/v1/admin", SESSION, Guard.JWT),
     Rule("/api/v1/people", SESSION, Guard.JWT),
+    # The secret in the body of these is the proof; the person may have no session yet.
+    Rule("/api/v1/invitations/by-link", SESSION, Guard.OPEN),
+    Rule("/api/v1/invitations", SESSION, Guard.JWT),
+    Rule("/api/v1/memberships", SESSION, Guard.JWT),
     Rule("/api/v1/connections", OAUTH, Guard.JWT),
     Rule("/api/v1/accounts", OAUTH, Guard.JWT),
     Rule("/api/v1/providers", OAUTH, Guard.JWT),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from common.runtime.clock import Clock
 from common.web import Routes
-from session_svc.http import admin, auth, oauth2, passwords, people, well_known
+from session_svc.http import admin, auth, invitations, oauth2, passwords, people, well_known
 from session_svc.http.edge import Edge
 from session_svc.operations.deps import Deps
 
@@ -18,6 +18,7 @@ def routes(deps: Deps, edge: Edge, clock: Clock) -> Sequence[Routes]:
         passwords.routes(deps, edge, clock),
         people.routes(deps),
         admin.routes(deps, edge, clock),
+        invitations.routes(deps, edge, clock),
         oauth2.routes(deps, clock),
         well_known.routes(deps, clock),
     )

@@ -14,18 +14,17 @@ from session_svc.http.models import (
     AuditEntry,
     Ended,
     Impersonate,
-    Invited,
     MemberSession,
     MemberView,
-    NewUser,
     RoleChange,
     SessionView,
     SignedInView,
     TokenView,
+    WorkspaceEnded,
 )
 from session_svc.http.refusals import RefusingRoutes
 from session_svc.operations import admin as operations
-from session_svc.operations import sign_in, tokens
+from session_svc.operations import impersonation, sign_in, tokens
 from session_svc.operations.deps import Deps
 
 ADMINS = frozenset({Role.OWNER.value, Role.ADMIN.value, Role.SUPPORT_ADMIN.value})
@@ -90,21 +89,6 @@ def routes(deps: Deps, edge: Edge, clock: Clock) -> Routes:  # noqa: C901, PLR09
             next_cursor=encode_cursor(listing, [shown[-1].user.user_id, shown[-1].workspace_id]) if more else None,
         )
 
-    @r.post("/api/v1/admin/users", access=by_admin, summary="Add a member", status=201, problems=[(403, "outranked")])
-    async def add_user(body: NewUser, principal: Principal, request: web.Request) -> Invited:
-        """Somebody who is new to Wevion is sent a link to set a password."""
-        user_id, created = await operations.invite(
-            deps,
-            edge.caller(principal, request),
-            email=body.email,
-            name=body.name,
-            role=body.role,
-            time_zone=body.time_zone,
-            locale=body.locale,
-            now=clock.now(),
-        )
-        return Invited(user_id=user_id, created=created)
-
     @r.put("/api/v1/admin/users/{id}/role", access=by_admin, summary="Change a member's role", status=204)
     async def change_role(path: IdPath, body: RoleChange, principal: Principal, request: web.Request) -> None:
         """Their sessions in the workspace end, because JWTs carry the role."""
@@ -115,9 +99,12 @@ def routes(deps: Deps, edge: Edge, clock: Clock) -> Routes:  # noqa: C901, PLR09
         """Their sessions in the workspace end. The person, and their other workspaces, stay."""
         await operations.change_role(deps, edge.caller(principal, request), path.id, None, clock.now())
 
-    @r.post("/api/v1/admin/users/{id}/force-logout", access=by_admin, summary="End every session of a user")
+    @r.post("/api/v1/admin/users/{id}/force-logout", access=by_admin, summary="End a user's sessions")
     async def force_out_user(path: IdPath, principal: Principal, request: web.Request) -> Ended:
-        """On every device; JWTs already issued are refused within milliseconds."""
+        """By an admin: their sessions in the admin's workspace. By support: all of them, on every device.
+
+        JWTs already issued are refused within milliseconds.
+        """
         count = await operations.force_out_user(deps, edge.caller(principal, request), path.id, clock.now())
         return Ended(sessions_ended=count)
 
@@ -132,10 +119,10 @@ def routes(deps: Deps, edge: Edge, clock: Clock) -> Routes:  # noqa: C901, PLR09
         await operations.enable_user(deps, edge.caller(principal, request), path.id, clock.now())
 
     @r.post("/api/v1/admin/workspaces/{id}/force-logout", access=by_admin, summary="End every session in a workspace")
-    async def force_out_workspace(path: IdPath, principal: Principal, request: web.Request) -> Ended:
-        """The caller's own, too."""
-        count = await operations.force_out_workspace(deps, edge.caller(principal, request), path.id, clock.now())
-        return Ended(sessions_ended=count)
+    async def force_out_workspace(path: IdPath, principal: Principal, request: web.Request) -> WorkspaceEnded:
+        """The caller's own, too. Sessions of people who rank above the caller go on, and are counted."""
+        forced = await operations.force_out_workspace(deps, edge.caller(principal, request), path.id, clock.now())
+        return WorkspaceEnded(sessions_ended=forced.ended, sessions_kept=forced.kept)
 
     @r.get("/api/v1/admin/sessions", access=by_admin, summary="Who is signed in, the latest sign-in first")
     async def sessions(query: SessionsQuery, principal: Principal, request: web.Request) -> Page[MemberSession]:
@@ -171,7 +158,7 @@ def routes(deps: Deps, edge: Edge, clock: Clock) -> Routes:  # noqa: C901, PLR09
     )
     async def impersonate(body: Impersonate, principal: Principal, request: web.Request) -> Reply:
         """The answer's cookie replaces the admin's own session, which ends. The user can see that it happened."""
-        started = await operations.impersonate(
+        started = await impersonation.impersonate(
             deps,
             edge.caller(principal, request),
             user_id=body.user_id,
@@ -190,7 +177,7 @@ def routes(deps: Deps, edge: Edge, clock: Clock) -> Routes:  # noqa: C901, PLR09
     @r.delete("/api/v1/admin/impersonations/current", access=Access.user(), summary="Stop acting as a user", status=204)
     async def end_impersonation(principal: Principal, request: web.Request) -> None:
         """From now on the answer is: sign in again as the original admin."""
-        await operations.end_impersonation(deps, edge.caller(principal, request), clock.now())
+        await impersonation.end_impersonation(deps, edge.caller(principal, request), clock.now())
 
     @r.get("/api/v1/admin/audit", access=by_admin, summary="The audit trail, newest first")
     async def audit(query: PageQuery, principal: Principal, request: web.Request) -> Page[AuditEntry]:

@@ -29,6 +29,12 @@ def _time_zone(value: str) -> str:
     return value
 
 
+def _plain_name(value: str) -> str:
+    if not people.is_plain_name(value):
+        raise ValueError("is not a name: leave out line breaks, invisible characters and web addresses")
+    return value
+
+
 def _membership_role(value: Role) -> Role:
     if value not in people.MEMBERSHIP_ROLES:
         raise ValueError("is not a role in a workspace; one of owner, admin, member")
@@ -40,7 +46,9 @@ Password = Annotated[SecretStr, Field(min_length=1, max_length=256)]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 MembershipRole = Annotated[Role, AfterValidator(_membership_role)]
 Locale = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35)]
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Name = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_plain_name)
+]
 
 
 class SignIn(BaseModel):
@@ -48,7 +56,7 @@ class SignIn(BaseModel):
 
     email: Email
     password: Password
-    workspace_id: UUID | None = Field(default=None, description="the workspace to begin in; default: the oldest")
+    workspace_id: UUID | None = Field(default=None, description="the workspace to begin in; default: the one used last")
 
 
 class SignOut(BaseModel):
@@ -200,6 +208,12 @@ class Ended(BaseModel):
     sessions_ended: int
 
 
+class WorkspaceEnded(Ended):
+    """How many sessions ended, and how many were left alone because their people rank above the caller."""
+
+    sessions_kept: int
+
+
 class SwitchWorkspace(BaseModel):
     """Where to go on."""
 
@@ -274,23 +288,6 @@ class PersonView(BaseModel):
     user_id: UUID
     name: str
     role: Role
-
-
-class NewUser(BaseModel):
-    """A person to be made a member of the caller's workspace."""
-
-    email: Email
-    name: Name
-    role: MembershipRole = Role.MEMBER
-    time_zone: TimeZone = "UTC"
-    locale: Locale = "en"
-
-
-class Invited(BaseModel):
-    """The member, and whether they are new to Wevion (then a link to set a password is on its way to them)."""
-
-    user_id: UUID
-    created: bool
 
 
 class RoleChange(BaseModel):

@@ -40,7 +40,7 @@ class RefusingRoutes(Routes):
         return wrap
 
 
-def problem(refusal: Exception, public_url: str) -> Problem:  # noqa: C901, PLR0911  one case per refusal
+def problem(refusal: Exception, public_url: str) -> Problem:  # noqa: C901, PLR0911, PLR0912  one case per refusal
     """What the caller is told."""
     match refusal:
         case errors.NoSession():
@@ -88,6 +88,8 @@ def problem(refusal: Exception, public_url: str) -> Problem:  # noqa: C901, PLR0
             return Problem(404, "not_found", f"There is no such {refusal.what}")
         case errors.NotAllowed():
             return Problem(403, refusal.code, "", refusal.detail, fix=refusal.fix)
+        case errors.Taken():
+            return Problem(409, "taken", detail=refusal.detail, fix="See the list of members.")
         case errors.Invalid():
             found = invalid([FieldError(field=refusal.field, rule=refusal.rule, message=refusal.rule)])
             found.fix = refusal.fix
@@ -109,12 +111,20 @@ def problem(refusal: Exception, public_url: str) -> Problem:  # noqa: C901, PLR0
                 fix="Ask for a new link.",
                 fix_url=f"{public_url}/sign-in",
             )
+        case errors.InvitationRefused():
+            return Problem(410, f"invitation_{refusal.why}", detail=_INVITATIONS[refusal.why], fix="Ask for a new one.")
         case errors.NoSigningKey():
             return Problem(503, "no_signing_key", detail=str(refusal), headers={"Retry-After": "2"})
         case _:
             raise refusal
 
 
+_INVITATIONS = {
+    "used": "This invitation was answered already.",
+    "withdrawn": "The workspace has withdrawn this invitation.",
+    "expired": "This invitation is older than seven days.",
+    "unknown": "This is not an invitation that Wevion sent, or a password change has ended its link.",
+}
 _LINKS = {
     "used": "This link was used already, or a newer one was.",
     "expired": "This link is older than 30 minutes.",

@@ -1,27 +1,26 @@
-"""What administrators do: force people out, manage members, act as a user, read the audit trail.
+"""What administrators do: force people out, manage members, read the audit trail; and how a member leaves.
 
 A workspace's admins reach its members; support admins reach everybody. What a caller may not reach does not exist
 for them: the refusal is "not found" in both cases.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from common.contracts import DetectedBy
 from common.postgres import Connection, transaction, translate_errors
-from common.runtime.ids import new_id, random_token
 from session_svc.core import people
 from session_svc.core import session as life
 from session_svc.core.audit import Action, Entry
 from session_svc.core.errors import NotAllowed, NotFound
-from session_svc.core.people import Member, Membership, Role, User
+from session_svc.core.people import Member, Role
 from session_svc.core.session import EndCause, Session
-from session_svc.operations import state
+from session_svc.operations import links, state
 from session_svc.operations.deps import Caller, Deps, record_act
-from session_svc.operations.tokens import hash_secret
-from session_svc.store import audit, resets, sessions
+from session_svc.operations.ranks import check_rank
+from session_svc.store import audit, sessions
 from session_svc.store import people as stored
 
 
@@ -41,7 +40,7 @@ async def force_out_session(deps: Deps, caller: Caller, session_id: UUID, now: d
         session = await sessions.lock(tx.connection, session_id)
         if session is None or not session.live(now):
             raise NotFound("session")
-        _check_rank(caller, session.role)
+        check_rank(caller, session.role)
         cause = EndCause.IMPERSONATION_ENDED if session.impersonated else EndCause.ADMIN_FORCED
         await state.end(tx, [session], cause, DetectedBy.ADMIN, now)
         await record_act(
@@ -56,7 +55,10 @@ async def force_out_session(deps: Deps, caller: Caller, session_id: UUID, now: d
 
 
 async def force_out_user(deps: Deps, caller: Caller, user_id: UUID, now: datetime) -> int:
-    """End every session of a user; returns how many.
+    """End a user's sessions; returns how many.
+
+    A workspace's admins end those that work, or within the last hour worked, in their workspace: a membership gives no
+    power over what a person does elsewhere. Support admins end all of them, and the JWTs of all of them.
 
     Raises:
         NotFound: there is no such user within the caller's reach.
@@ -64,22 +66,29 @@ async def force_out_user(deps: Deps, caller: Caller, user_id: UUID, now: datetim
 
     """
     async with state.transition(deps) as tx:
-        target = await _reach_user(tx.connection, caller, user_id)
-        count = await state.end_all_of_user(tx, user_id, EndCause.ADMIN_FORCED, DetectedBy.ADMIN, now)
-        await record_act(
-            tx.connection,
-            caller,
-            Action.USER_FORCED_OUT,
-            now,
-            workspace_id=target.workspace_id,
-            target=("user", str(user_id)),
-            details={"sessions": str(count)},
+        reached = await _reach_user(tx.connection, caller, user_id)
+        if caller.support:
+            count = await state.end_all_of_user(tx, user_id, EndCause.ADMIN_FORCED, DetectedBy.ADMIN, now)
+        else:
+            live = await _live_in_workspace(deps, tx, caller.workspace_id, now, user_id=user_id)
+            count = await state.end(tx, live, EndCause.ADMIN_FORCED, DetectedBy.ADMIN, now)
+        details = {"sessions": str(count)}
+        await _record(
+            tx.connection, caller, Action.USER_FORCED_OUT, now, user_id=user_id, workspace_ids=reached, details=details
         )
     return count
 
 
-async def force_out_workspace(deps: Deps, caller: Caller, workspace_id: UUID, now: datetime) -> int:
-    """End every session in a workspace, the caller's own too; returns how many.
+@dataclass(frozen=True, slots=True)
+class ForcedOut:
+    """How many sessions ended, and how many of people above the caller were left alone."""
+
+    ended: int
+    kept: int
+
+
+async def force_out_workspace(deps: Deps, caller: Caller, workspace_id: UUID, now: datetime) -> ForcedOut:
+    """End every session in a workspace, the caller's own too, but none of a person who ranks above the caller.
 
     Raises:
         NotFound: there is no such workspace within the caller's reach.
@@ -90,9 +99,11 @@ async def force_out_workspace(deps: Deps, caller: Caller, workspace_id: UUID, no
             tx.connection, workspace_id
         ):
             raise NotFound("workspace")
-        live = await sessions.lock_live_in_workspace(
-            tx.connection, workspace_id, switched_after=_jwts_alive_since(deps, now)
-        )
+        live = await _live_in_workspace(deps, tx, workspace_id, now)
+        roles = await stored.roles_in(tx.connection, workspace_id, [one.user_id for one in live])
+        within = [
+            one for one in live if one.impersonated or people.may_manage(caller.role, roles.get(one.user_id, one.role))
+        ]
         changes = [
             life.ended(
                 one,
@@ -100,7 +111,7 @@ async def force_out_workspace(deps: Deps, caller: Caller, workspace_id: UUID, no
                 DetectedBy.ADMIN,
                 now,
             )
-            for one in live
+            for one in within
         ]
         await state.record(tx, changes, now)
         await record_act(
@@ -110,50 +121,37 @@ async def force_out_workspace(deps: Deps, caller: Caller, workspace_id: UUID, no
             now,
             workspace_id=workspace_id,
             target=("workspace", str(workspace_id)),
-            details={"sessions": str(len(changes))},
+            details={"sessions": str(len(changes)), "kept": str(len(live) - len(within))},
         )
-    return len(changes)
+    return ForcedOut(len(changes), len(live) - len(within))
 
 
 async def disable_user(deps: Deps, caller: Caller, user_id: UUID, now: datetime) -> None:
-    """Nobody signs in as this user any more, and every session of theirs ends. Support admins only.
+    """Let nobody sign in as this user any more, and end every session and open link of theirs. Support admins only.
 
     Raises:
         NotFound: there is no such user.
 
     """
     async with state.transition(deps) as tx:
-        target = await _reach_user(tx.connection, caller, user_id)
+        reached = await _reach_user(tx.connection, caller, user_id)
         await stored.set_disabled(tx.connection, user_id, now)
         await state.end_all_of_user(tx, user_id, EndCause.ACCOUNT_DISABLED, DetectedBy.ADMIN, now)
-        await record_act(
-            tx.connection,
-            caller,
-            Action.USER_DISABLED,
-            now,
-            workspace_id=target.workspace_id,
-            target=("user", str(user_id)),
-        )
+        await links.end_links_of(tx.connection, user_id, now)
+        await _record(tx.connection, caller, Action.USER_DISABLED, now, user_id=user_id, workspace_ids=reached)
 
 
 async def enable_user(deps: Deps, caller: Caller, user_id: UUID, now: datetime) -> None:
-    """The user may sign in again.
+    """Let the user sign in again.
 
     Raises:
         NotFound: there is no such user.
 
     """
     async with transaction(deps.pool) as connection:
-        target = await _reach_user(connection, caller, user_id)
+        reached = await _reach_user(connection, caller, user_id)
         await stored.set_disabled(connection, user_id, None)
-        await record_act(
-            connection,
-            caller,
-            Action.USER_ENABLED,
-            now,
-            workspace_id=target.workspace_id,
-            target=("user", str(user_id)),
-        )
+        await _record(connection, caller, Action.USER_ENABLED, now, user_id=user_id, workspace_ids=reached)
 
 
 async def change_role(deps: Deps, caller: Caller, user_id: UUID, role: Role | None, now: datetime) -> None:
@@ -169,23 +167,18 @@ async def change_role(deps: Deps, caller: Caller, user_id: UUID, role: Role | No
         membership = await stored.membership(tx.connection, user_id, caller.workspace_id)
         if membership is None:
             raise NotFound("member")
-        _check_rank(caller, membership.role)
+        check_rank(caller, membership.role)
         if role is not None:
-            _check_rank(caller, role)
-        owners = await stored.lock_owners(tx.connection, caller.workspace_id)
-        if owners == (user_id,) and role is not Role.OWNER:
-            raise NotAllowed(
-                "last_owner", "A workspace needs an owner, and this is its last one.", "Make somebody else owner first."
-            )
+            check_rank(caller, role)
+        if role is not Role.OWNER:
+            await _keep_an_owner(tx.connection, caller.workspace_id, user_id)
         if role is membership.role:
             return
         if role is None:
             await stored.delete_membership(tx.connection, user_id, caller.workspace_id)
         else:
             await stored.put_membership(tx.connection, user_id, caller.workspace_id, role, now)
-        live = await sessions.lock_live_in_workspace(
-            tx.connection, caller.workspace_id, switched_after=_jwts_alive_since(deps, now), user_id=user_id
-        )
+        live = await _live_in_workspace(deps, tx, caller.workspace_id, now, user_id=user_id)
         await state.end(tx, live, EndCause.PERMISSION_CHANGED, DetectedBy.ADMIN, now)
         await record_act(
             tx.connection,
@@ -197,134 +190,32 @@ async def change_role(deps: Deps, caller: Caller, user_id: UUID, role: Role | No
         )
 
 
-async def invite(
-    deps: Deps, caller: Caller, *, email: str, name: str, role: Role, time_zone: str, locale: str, now: datetime
-) -> tuple[UUID, bool]:
-    """Make a person a member of the caller's workspace; returns their id and whether they are new to Wevion.
-
-    A new person gets a mail with a link to set a password. Somebody who is with Wevion already only becomes a member.
+async def leave(deps: Deps, caller: Caller, workspace_id: UUID, now: datetime) -> None:
+    """End the caller's own membership of a workspace, and their sessions there. Nobody is kept in one.
 
     Raises:
-        NotAllowed: the role ranks above the caller.
+        NotFound: they are no member of it.
+        NotAllowed: they are its last owner.
 
     """
-    _check_rank(caller, role)
-    async with transaction(deps.pool) as connection:
-        new = User.new(new_id(), email=email, name=name, time_zone=time_zone, locale=locale)
-        user, created = await stored.insert_or_find(connection, new, None, now)
-        if not created:
-            await stored.lock_user(connection, user.user_id)
-        if await stored.membership(connection, user.user_id, caller.workspace_id) is None:
-            await stored.put_membership(connection, user.user_id, caller.workspace_id, role, now)
-        if created:
-            await resets.insert(connection, new_id(), people.email_key(email), now)
-        await record_act(
-            connection,
-            caller,
-            Action.USER_CREATED if created else Action.MEMBERSHIP_CHANGED,
-            now,
-            target=("user", str(user.user_id)),
-            details={"to": role.value},
-        )
-    if created:
-        deps.poke_mail()
-    return user.user_id, created
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Impersonating:
-    """A session as somebody else, and the cookie that stands for it."""
-
-    session: Session
-    cookie: str
-    user: User
-
-
-async def impersonate(
-    deps: Deps,
-    caller: Caller,
-    *,
-    user_id: UUID,
-    workspace_id: UUID | None,
-    reason: str,
-    ticket: str | None,
-    device: str,
-    now: datetime,
-) -> Impersonating:
-    """A support admin acts as a user from now on, for at most an hour. Their own session ends with it.
-
-    Raises:
-        NotFound: there is no such user, or they belong to no (such) workspace.
-        NotAllowed: the caller is no support admin or acts as somebody already, or the user is one.
-
-    """
-    if not caller.support or caller.actor_user_id is not None:
-        raise NotAllowed("not_a_support_admin", "Only support admins may act as a user.", "Ask Wevion support.")
-    async with state.transition(deps) as tx:
-        # Both users are locked, in the order of their ids, so that two impersonations cannot wait for each other.
-        locked = {one: await stored.lock_user(tx.connection, one) for one in sorted({user_id, caller.user_id}, key=str)}
-        user, admin = locked[user_id], locked[caller.user_id]
-        if user is None or admin is None or user.disabled:
-            raise NotFound("user")
-        if user.support_admin or user_id == caller.user_id:
-            raise NotAllowed("cannot_impersonate", "Nobody may act as a support admin.", "Choose a customer's user.")
-        own = await sessions.lock(tx.connection, caller.session_id)
-        if own is None or not own.live(now) or not admin.support_admin:
-            raise NotFound("session")
-        memberships = await stored.memberships(tx.connection, user_id)
-        chosen = next((one for one in memberships if workspace_id in (None, one.workspace_id)), None)
-        if chosen is None:
-            raise NotFound("user")
-        cookie = random_token()
-        change = life.opened(
-            session_id=new_id(),
-            user_id=user_id,
-            workspace_id=chosen.workspace_id,
-            role=chosen.role,
-            epoch=user.epoch,
-            device=device,
-            address=caller.address,
-            now=now,
-            lifetimes=deps.lifetimes,
-            actor_user_id=caller.user_id,
-        )
-        await state.open_session(tx, change, hash_secret(cookie), now)
-        await sessions.insert_impersonation(tx.connection, change.session, reason=reason, ticket=ticket, now=now)
-        await state.end(tx, [own], EndCause.SUPERSEDED, DetectedBy.USER, now)
-        entry = Entry(
-            audit_id=new_id(),
-            at=now,
-            action=Action.IMPERSONATION_STARTED,
-            workspace_id=change.session.workspace_id,
-            actor_user_id=caller.user_id,
-            as_user_id=user_id,
-            session_id=change.session.session_id,
-            target_kind="user",
-            target_id=str(user_id),
-            address=caller.address,
-            reason=reason,
-            details={"ticket": ticket} if ticket else {},
-        )
-        await audit.add(tx.connection, [entry])
-    return Impersonating(change.session, cookie, user)
-
-
-async def end_impersonation(deps: Deps, caller: Caller, now: datetime) -> None:
-    """The caller stops acting as somebody else.
-
-    Raises:
-        NotFound: they do not act as anybody.
-
-    """
-    if caller.actor_user_id is None:
-        raise NotFound("impersonation")
     async with state.transition(deps) as tx:
         await stored.lock_user(tx.connection, caller.user_id)
-        session = await sessions.lock(tx.connection, caller.session_id)
-        if session is None or not session.live(now):
-            raise NotFound("impersonation")
-        await state.end(tx, [session], EndCause.IMPERSONATION_ENDED, DetectedBy.USER, now)
-        await record_act(tx.connection, caller, Action.IMPERSONATION_ENDED, now)
+        membership = await stored.membership(tx.connection, caller.user_id, workspace_id)
+        if membership is None:
+            raise NotFound("membership")
+        await _keep_an_owner(tx.connection, workspace_id, caller.user_id)
+        await stored.delete_membership(tx.connection, caller.user_id, workspace_id)
+        live = await _live_in_workspace(deps, tx, workspace_id, now, user_id=caller.user_id)
+        await state.end(tx, live, EndCause.PERMISSION_CHANGED, DetectedBy.USER, now)
+        await record_act(
+            tx.connection,
+            caller,
+            Action.WORKSPACE_LEFT,
+            now,
+            workspace_id=workspace_id,
+            target=("user", str(caller.user_id)),
+            details={"from": membership.role.value, "to": "none"},
+        )
 
 
 async def members(
@@ -375,29 +266,60 @@ async def audit_trail(deps: Deps, caller: Caller, *, before: UUID | None, limit:
     return Trail(entries, names)
 
 
-async def _reach_user(connection: Connection, caller: Caller, user_id: UUID) -> Membership:
-    """The user's membership through which the caller reaches them, with the user locked."""
+async def _reach_user(connection: Connection, caller: Caller, user_id: UUID) -> tuple[UUID, ...]:
+    """Lock a user whom the caller reaches, and return the workspaces that the act touches.
+
+    An admin reaches the members of their workspace and touches that one. Support reaches everybody and touches every
+    workspace that the person belongs to.
+    """
     user = await stored.lock_user(connection, user_id)
     if user is None:
         raise NotFound("user")
     if caller.support:
         memberships = await stored.memberships(connection, user_id)
-        if not memberships:
-            raise NotFound("user")
-        return memberships[0]
+        return tuple(one.workspace_id for one in memberships) or (caller.workspace_id,)
     membership = await stored.membership(connection, user_id, caller.workspace_id)
     if membership is None:
         raise NotFound("user")
-    _check_rank(caller, people.effective_role(support_admin=user.support_admin, membership=membership.role))
-    return membership
+    check_rank(caller, people.effective_role(support_admin=user.support_admin, membership=membership.role))
+    return (caller.workspace_id,)
 
 
-def _check_rank(caller: Caller, target: Role) -> None:
-    if not people.may_manage(caller.role, target):
-        raise NotAllowed(
-            "outranked", "This needs a role that ranks at least as high.", "Ask an owner of the workspace to do it."
+async def _record(
+    connection: Connection,
+    caller: Caller,
+    action: Action,
+    now: datetime,
+    *,
+    user_id: UUID,
+    workspace_ids: Sequence[UUID],
+    details: dict[str, str] | None = None,
+) -> None:
+    """Write the act into the trail of every workspace that it touches."""
+    for workspace_id in workspace_ids:
+        await record_act(
+            connection,
+            caller,
+            action,
+            now,
+            workspace_id=workspace_id,
+            target=("user", str(user_id)),
+            details=details,
         )
 
 
-def _jwts_alive_since(deps: Deps, now: datetime) -> datetime:
-    return now - deps.lifetimes.jwt - deps.lifetimes.skew - timedelta(seconds=1)
+async def _keep_an_owner(connection: Connection, workspace_id: UUID, leaving: UUID) -> None:
+    if await stored.lock_owners(connection, workspace_id) == (leaving,):
+        raise NotAllowed(
+            "last_owner", "A workspace needs an owner, and this is its last one.", "Make somebody else owner first."
+        )
+
+
+async def _live_in_workspace(
+    deps: Deps, tx: state.Transition, workspace_id: UUID, now: datetime, *, user_id: UUID | None = None
+) -> tuple[Session, ...]:
+    """Lock the live sessions (of one user, or of all) that can hold a JWT for the workspace."""
+    jwts_alive_since = now - deps.lifetimes.jwt - deps.lifetimes.skew - timedelta(seconds=1)
+    return await sessions.lock_live_in_workspace(
+        tx.connection, workspace_id, switched_after=jwts_alive_since, user_id=user_id
+    )

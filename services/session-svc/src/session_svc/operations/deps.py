@@ -30,6 +30,12 @@ RESETS_PER_ACCOUNT = Limit(burst=3, every=timedelta(minutes=10))
 RESETS_PER_ADDRESS = Limit(burst=20, every=timedelta(seconds=30))
 
 
+INVITATIONS_PER_INVITER = Limit(burst=30, every=timedelta(minutes=2))
+INVITATIONS_PER_WORKSPACE = Limit(burst=100, every=timedelta(minutes=5))
+INVITATION_MAILS_PER_ADDRESS = Limit(burst=3, every=timedelta(hours=8))
+"""From all workspaces together: nobody's mailbox is filled by invitations."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """How often what may be tried, and how long what is kept."""
@@ -39,6 +45,9 @@ class Limits:
     per_address: Limit = PER_ADDRESS
     resets_per_account: Limit = RESETS_PER_ACCOUNT
     resets_per_address: Limit = RESETS_PER_ADDRESS
+    invitations_per_inviter: Limit = INVITATIONS_PER_INVITER
+    invitations_per_workspace: Limit = INVITATIONS_PER_WORKSPACE
+    invitation_mails_per_address: Limit = INVITATION_MAILS_PER_ADDRESS
     reset_link_life: timedelta = timedelta(minutes=30)
     service_jwt_life: timedelta = timedelta(minutes=15)
     """A service's JWT cannot be taken back (it has no session), so it lives shortly."""

@@ -1,32 +1,21 @@
 """Changing a password, and setting a new one by a mailed link."""
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from common.contracts import DetectedBy
 from common.postgres import Connection, transaction, translate_errors
-from common.runtime.errors import Permanent, Retryable
 from common.runtime.ids import new_id, random_token
-from common.runtime.retry import Backoff
-from session_svc import metrics
-from session_svc.clients.notifier import MessagesClient
 from session_svc.core import edge, passwords, people
 from session_svc.core.audit import Action, Entry
-from session_svc.core.errors import LinkRefused, NotFound, WrongCredentials
+from session_svc.core.errors import LinkRefused, NotFound, TooManyAttempts, WrongCredentials
 from session_svc.core.session import EndCause
-from session_svc.operations import limiting, state
-from session_svc.operations.deps import SOURCE, Caller, Deps, record_act
-from session_svc.operations.sign_in import Place
-from session_svc.operations.tokens import hash_secret, service_jwt
+from session_svc.operations import limiting, links, state
+from session_svc.operations.deps import Caller, Deps, record_act
+from session_svc.operations.sign_in import Place, account_digest
+from session_svc.operations.tokens import hash_secret
 from session_svc.store import audit, limits, resets, sessions
 from session_svc.store import people as stored
-
-MAIL_SCOPES = ("messages:send",)
-MAIL_BATCH = 50
-MAIL_CLAIM = timedelta(seconds=60)
-"""A mail that is being handed over is left alone by other replicas for this long."""
-_waits = Backoff(base_s=2, cap_s=120)
 
 
 async def change_password(deps: Deps, caller: Caller, *, current: str, new: str, now: datetime) -> str:
@@ -62,6 +51,7 @@ async def change_password(deps: Deps, caller: Caller, *, current: str, new: str,
             tx, caller.user_id, EndCause.PASSWORD_CHANGED, DetectedBy.USER, now, keep=caller.session_id
         )
         await sessions.replace_secret(tx.connection, caller.session_id, hash_secret(cookie))
+        await links.end_links_of(tx.connection, caller.user_id, now)
         await record_act(tx.connection, caller, Action.PASSWORD_CHANGED, now)
         await limits.forget(tx.connection, [key])
     return cookie
@@ -71,21 +61,29 @@ async def request_reset(deps: Deps, *, email: str, place: Place, now: datetime) 
     """Have a link mailed, if somebody has this address. The caller never learns whether.
 
     Raises:
-        TooManyAttempts: for this account or address.
+        TooManyAttempts: this network address asks too often, for this account or for any.
 
     """
     key = people.email_key(email)
-    account = hash_secret(key).hex()[:32]
+    account = account_digest(key)
+    address = edge.limit_key(place.address)
     await limiting.spend(
         deps.pool,
         {
-            f"reset:account:{account}": deps.limits.resets_per_account,
-            f"reset:address:{edge.limit_key(place.address)}": deps.limits.resets_per_address,
+            f"reset:pair:{account}:{address}": deps.limits.resets_per_account,
+            f"reset:address:{address}": deps.limits.resets_per_address,
         },
         now,
     )
+    try:
+        await limiting.spend(deps.pool, {f"reset:account:{account}": deps.limits.resets_per_account}, now)
+    except TooManyAttempts:
+        mail = False  # the links that were mailed in the last minutes work; strangers cannot use up the owner's right
+    else:
+        mail = True
     async with transaction(deps.pool) as connection:
-        await resets.insert(connection, new_id(), key, now)
+        if mail:
+            await resets.insert(connection, new_id(), key, now)
         entry = Entry(
             audit_id=new_id(),
             at=now,
@@ -124,6 +122,8 @@ async def confirm_reset(deps: Deps, *, secret: str, new: str, place: Place, now:
         await stored.set_password(tx.connection, user_id, new_hash, now)
         await state.end_all_of_user(tx, user_id, EndCause.PASSWORD_CHANGED, DetectedBy.USER, now)
         await resets.use(tx.connection, reset.reset_id, user_id, now)
+        await links.end_links_of(tx.connection, user_id, now)
+        await limits.forget_account(tx.connection, account_digest(people.email_key(known.email)))
         memberships = await stored.memberships(tx.connection, user_id)
         entry = Entry(
             audit_id=new_id(),
@@ -145,67 +145,3 @@ async def _usable_link(connection: Connection, secret: str, now: datetime) -> UU
     if reset.expires_at is None or now >= reset.expires_at:
         raise LinkRefused("expired")
     return reset.user_id
-
-
-@dataclass(frozen=True, slots=True)
-class MailStatus:
-    """What became of the mails that were due."""
-
-    sent: int
-    put_off: int
-    more: bool
-
-
-async def send_due_mails(deps: Deps, channel: MessagesClient, now: datetime) -> MailStatus:
-    """Hand due reset mails to the notifier.
-
-    Killed in between, the next try hands over the same message with the same link, so one mail is sent.
-    """
-    with translate_errors():
-        due = await resets.claim_due(deps.pool, now, now + MAIL_CLAIM, MAIL_BATCH)
-    sent = put_off = 0
-    for reset in due:
-        outcome = await _send(deps, channel, reset, now)
-        metrics.RESET_MAILS.labels(outcome).inc()
-        sent += outcome == "sent"
-        put_off += outcome == "put_off"
-    return MailStatus(sent, put_off, more=len(due) == MAIL_BATCH)
-
-
-async def _send(deps: Deps, channel: MessagesClient, reset: resets.Reset, now: datetime) -> str:
-    with translate_errors():
-        known = await stored.credentials_by_email(deps.pool, reset.email_key)
-        if known is None or known.user.disabled:
-            await resets.drop(deps.pool, reset.reset_id)
-            return "nobody"
-        aad = f"password_resets|{reset.reset_id}".encode()
-        secret = deps.keyring.open_(reset.sealed_secret, aad).decode() if reset.sealed_secret else random_token()
-        await resets.prepare(
-            deps.pool,
-            reset.reset_id,
-            user_id=known.user.user_id,
-            secret_hash=hash_secret(secret),
-            sealed_secret=deps.keyring.seal(secret.encode(), aad),
-            expires_at=now + deps.limits.reset_link_life,
-        )
-    # In the fragment, which no browser sends to any server and no Referer carries.
-    link = f"{deps.public_url}/reset-password#token={secret}"
-    try:
-        await channel.send_password_reset(
-            token=await service_jwt(deps, SOURCE, MAIL_SCOPES, now),
-            user_id=known.user.user_id,
-            link=link,
-            message_id=reset.reset_id,
-        )
-    except Retryable:
-        with translate_errors():
-            delay = timedelta(seconds=_waits.delay(reset.attempt, str(reset.reset_id)))
-            await resets.retry_at(deps.pool, reset.reset_id, now + delay)
-        return "put_off"
-    except Permanent:
-        with translate_errors():
-            await resets.drop(deps.pool, reset.reset_id)
-        return "refused"
-    with translate_errors():
-        await resets.mailed(deps.pool, reset.reset_id)
-    return "sent"

@@ -15,7 +15,7 @@ from session_svc.core.errors import NotAllowed, NotFound, Refused, WrongCredenti
 from session_svc.core.passwords import normalise
 from session_svc.core.people import Member, Membership, User
 from session_svc.core.session import Change, EndCause, Session, Status
-from session_svc.operations import limiting, state
+from session_svc.operations import limiting, links, state
 from session_svc.operations.deps import Caller, Deps, record_act
 from session_svc.operations.tokens import hash_secret
 from session_svc.store import audit, limits, sessions
@@ -90,7 +90,7 @@ async def _sign_in(
     place: Place,
     now: datetime,
 ) -> SignedIn:
-    account = hash_secret(people.email_key(email)).hex()[:32]
+    account = account_digest(people.email_key(email))
     by_pair = f"sign_in:pair:{account}:{edge.limit_key(place.address)}"
     by_account = f"sign_in:account:{account}"
     wanted = {
@@ -128,6 +128,7 @@ async def _sign_in(
             lifetimes=deps.lifetimes,
         )
         await state.open_session(tx, change, hash_secret(cookie), now)
+        await stored_people.note_use(tx.connection, user.user_id, chosen.workspace_id, now)
         await record_act(tx.connection, caller_of(change.session, place.address), Action.SIGNED_IN, now)
         await limits.forget(tx.connection, [by_pair, by_account])
     if deps.hasher.outdated(known_hash):
@@ -135,6 +136,11 @@ async def _sign_in(
         with translate_errors():
             await stored_people.replace_hash(deps.pool, user.user_id, known_hash, new_hash)
     return SignedIn(change.session, cookie, user, memberships)
+
+
+def account_digest(email_key: str) -> str:
+    """Return the name under which an account is counted in rate limits: no address stands in that table."""
+    return hash_secret(email_key).hex()[:32]
 
 
 def _choose_workspace(user: User, memberships: tuple[Membership, ...], wanted: UUID | None) -> Membership:
@@ -196,6 +202,7 @@ async def sign_out(deps: Deps, cookie: str | None, *, everywhere: bool, place: P
         caller = caller_of(session, place.address)
         if everywhere and not session.impersonated:
             await state.end_all_of_user(tx, session.user_id, EndCause.SIGNED_OUT, DetectedBy.USER, now)
+            await links.end_links_of(tx.connection, session.user_id, now)
             await record_act(tx.connection, caller, Action.SIGNED_OUT_EVERYWHERE, now)
         else:
             await state.end(tx, [session], _own_end(session, EndCause.SIGNED_OUT), DetectedBy.USER, now)
@@ -301,6 +308,7 @@ async def end_other_sessions(deps: Deps, caller: Caller, now: datetime) -> int:
             life.ended(one, _own_end(one, EndCause.SIGNED_OUT), DetectedBy.USER, now) for one in others
         ]
         await state.record(tx, changes, now)
+        await links.end_links_of(tx.connection, caller.user_id, now)
         await record_act(
             tx.connection,
             caller,
@@ -331,5 +339,7 @@ async def switch_workspace(deps: Deps, caller: Caller, workspace_id: UUID, now: 
         role = people.effective_role(support_admin=user.support_admin, membership=membership.role)
         change = life.switched(session, workspace_id, role, now)
         await state.record(tx, [change], now)
+        await sessions.note_departure(tx.connection, session.session_id, session.workspace_id, now)
+        await stored_people.note_use(tx.connection, caller.user_id, workspace_id, now)
         await record_act(tx.connection, caller, Action.WORKSPACE_SWITCHED, now, target=("workspace", str(workspace_id)))
     return change.session

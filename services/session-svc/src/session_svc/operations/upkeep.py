@@ -8,12 +8,14 @@ from common.postgres import transaction, translate_errors
 from session_svc.core import session as life
 from session_svc.operations import state
 from session_svc.operations.deps import Deps
-from session_svc.store import limits, resets, sessions
+from session_svc.store import invitations, limits, resets, sessions
 
 BATCH = 500
 KEEP_ENDED_FOR = timedelta(days=30)
 """How long a browser that shows an old cookie is told why its session ended."""
 KEEP_RESETS_FOR = timedelta(days=30)
+KEEP_INVITATIONS_FOR = timedelta(days=30)
+"""How long the link of an ended invitation still says what became of it."""
 TOKEN_STATE = "token.state"  # noqa: S105  a topic
 
 
@@ -48,4 +50,5 @@ async def purge_ended(deps: Deps, now: datetime) -> UpkeepStatus:
         deleted = await sessions.delete_old(deps.pool, now - KEEP_ENDED_FOR, BATCH)
         await limits.purge(deps.pool, now)
         await resets.purge(deps.pool, now - KEEP_RESETS_FOR)
+        await invitations.purge(deps.pool, now - KEEP_INVITATIONS_FOR)
     return UpkeepStatus(purged=len(ended), deleted=deleted, more=BATCH in {len(ended), deleted})

@@ -35,6 +35,14 @@ async def forget(connection: Connection | Pool, keys: list[str]) -> None:
     await connection.execute("DELETE FROM rate_limits WHERE key = ANY($1::text[])", keys)
 
 
+async def forget_account(connection: Connection, account: str) -> None:
+    """Lift every limit on signing in to an account, from wherever it was tried."""
+    await connection.execute(
+        "DELETE FROM rate_limits WHERE key = 'sign_in:account:' || $1 OR key LIKE 'sign_in:pair:' || $1 || ':%'",
+        account,
+    )
+
+
 async def purge(pool: Pool, now: datetime) -> int:
     """Forget keys that limit nothing any more; returns how many."""
     status = await pool.execute("DELETE FROM rate_limits WHERE tat < $1", now)

@@ -134,11 +134,11 @@ async def set_support_admin(connection: Connection, user_id: UUID) -> None:
 
 
 async def memberships(connection: Connection | Pool, user_id: UUID) -> tuple[Membership, ...]:
-    """The workspaces of a user, oldest membership first."""
+    """Return the workspaces of a user, the one used last first, then the oldest membership."""
     rows = await connection.fetch(
         """SELECT m.workspace_id, w.name, m.role FROM memberships AS m
            JOIN workspaces AS w ON w.workspace_id = m.workspace_id
-           WHERE m.user_id = $1 ORDER BY m.created_at, m.workspace_id""",
+           WHERE m.user_id = $1 ORDER BY m.last_used_at DESC NULLS LAST, m.created_at, m.workspace_id""",
         user_id,
     )
     return tuple(Membership(row["workspace_id"], row["name"], Role(row["role"])) for row in rows)
@@ -168,9 +168,51 @@ async def put_membership(connection: Connection, user_id: UUID, workspace_id: UU
     )
 
 
+async def add_membership(connection: Connection, user_id: UUID, workspace_id: UUID, role: Role, now: datetime) -> None:
+    """Make a user a member of a workspace; a role that they have there already stays."""
+    await connection.execute(
+        """INSERT INTO memberships (user_id, workspace_id, role, created_at) VALUES ($1, $2, $3, $4)
+           ON CONFLICT (user_id, workspace_id) DO NOTHING""",
+        user_id,
+        workspace_id,
+        role,
+        now,
+    )
+
+
+async def member_by_email(connection: Connection, key: str, workspace_id: UUID) -> bool:
+    """Return whether a member of the workspace has this address, given as `email_key`."""
+    row = await connection.fetchrow(
+        """SELECT m.user_id FROM memberships AS m JOIN users AS u ON u.user_id = m.user_id
+           WHERE u.email_key = $1 AND m.workspace_id = $2""",
+        key,
+        workspace_id,
+    )
+    return row is not None
+
+
+async def note_use(connection: Connection, user_id: UUID, workspace_id: UUID, now: datetime) -> None:
+    """Remember that the user works in this workspace: their next sign-in begins there."""
+    await connection.execute(
+        "UPDATE memberships SET last_used_at = $3 WHERE user_id = $1 AND workspace_id = $2", user_id, workspace_id, now
+    )
+
+
 async def delete_membership(connection: Connection, user_id: UUID, workspace_id: UUID) -> None:
     """The user is no longer part of the workspace."""
     await connection.execute("DELETE FROM memberships WHERE user_id = $1 AND workspace_id = $2", user_id, workspace_id)
+
+
+async def roles_in(connection: Connection, workspace_id: UUID, user_ids: Sequence[UUID]) -> dict[UUID, Role]:
+    """Return what these users are in a workspace: support admins are that everywhere, strangers are left out."""
+    rows = await connection.fetch(
+        """SELECT u.user_id, u.support_admin, m.role FROM users AS u
+           LEFT JOIN memberships AS m ON m.user_id = u.user_id AND m.workspace_id = $1
+           WHERE u.user_id = ANY($2::uuid[]) AND (u.support_admin OR m.role IS NOT NULL)""",
+        workspace_id,
+        list(user_ids),
+    )
+    return {row["user_id"]: Role.SUPPORT_ADMIN if row["support_admin"] else Role(row["role"]) for row in rows}
 
 
 async def lock_owners(connection: Connection, workspace_id: UUID) -> tuple[UUID, ...]:

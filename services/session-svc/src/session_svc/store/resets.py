@@ -104,6 +104,17 @@ async def use(connection: Connection, reset_id: UUID, user_id: UUID, now: dateti
     )
 
 
+async def end_of_user(connection: Connection, user_id: UUID, email_key: str, now: datetime) -> None:
+    """End every open link of a user, mailed or waiting to be mailed."""
+    await connection.execute(
+        """UPDATE password_resets SET state = 'replaced', used_at = $3, sealed_secret = NULL
+           WHERE state IN ('requested', 'mailed') AND (user_id = $1 OR email_key = $2)""",
+        user_id,
+        email_key,
+        now,
+    )
+
+
 async def purge(pool: Pool, requested_before: datetime) -> int:
     """Forget old requests; returns how many."""
     status = await pool.execute("DELETE FROM password_resets WHERE requested_at < $1", requested_before)

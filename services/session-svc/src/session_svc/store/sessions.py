@@ -107,13 +107,13 @@ async def lock_live_in_workspace(
 ) -> tuple[Session, ...]:
     """The live sessions (of one user, or of all) that hold a JWT for the workspace, locked.
 
-    A session that has moved on to another workspace since `switched_after` may still have one in somebody's hands.
+    A session that has left this workspace for another since `switched_after` may still have one in somebody's hands.
     """
     rows = await connection.fetch(
         f"""SELECT {_COLUMNS} FROM sessions
             WHERE status = 'active' AND ($3::uuid IS NULL OR user_id = $3)
-              AND (workspace_id = $1 OR (switched_at > $2 AND user_id IN (
-                     SELECT m.user_id FROM memberships AS m WHERE m.workspace_id = $1)))
+              AND (workspace_id = $1 OR session_id IN (
+                     SELECT d.session_id FROM session_departures AS d WHERE d.workspace_id = $1 AND d.left_at > $2))
             ORDER BY session_id FOR UPDATE""",
         workspace_id,
         switched_after,
@@ -166,6 +166,17 @@ async def save(connection: Connection, sessions: Sequence[Session]) -> None:
         [s.switched_at for s in sessions],
         [s.ended_at for s in sessions],
         [s.end_cause for s in sessions],
+    )
+
+
+async def note_departure(connection: Connection, session_id: UUID, workspace_id: UUID, now: datetime) -> None:
+    """Remember that the session left a workspace, for whose JWTs it still answers until they are too old."""
+    await connection.execute(
+        """INSERT INTO session_departures (session_id, workspace_id, left_at) VALUES ($1, $2, $3)
+           ON CONFLICT (session_id, workspace_id) DO UPDATE SET left_at = excluded.left_at""",
+        session_id,
+        workspace_id,
+        now,
     )
 
 

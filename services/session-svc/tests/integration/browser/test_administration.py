@@ -71,16 +71,27 @@ async def test_owner_signs_everybody_out_and_is_told_why(world: "World", profile
     assert (await ann.token()).body["cause"] == "admin_forced"
 
 
-async def test_owner_adds_a_member_changes_their_role_and_removes_them(world: "World", profile: "Profile") -> None:
+async def test_owner_invites_a_person_who_joins_by_the_mail_gets_another_role_and_is_removed(
+    world: "World", profile: "Profile", other_profile: "Profile"
+) -> None:
     owner = await world.person("own", Role.OWNER)
     page = await profile.looks_at(owner, "/admin/members")
-    await page.get_by_role("button", name="Add a member").click()
+    await page.get_by_role("button", name="Invite a person").click()
     await page.get_by_label("Email address").fill(world.email("new"))
-    await page.get_by_label("Name", exact=True).fill("Newton")
-    await page.get_by_role("button", name="Add", exact=True).click()
-    await expect(page.get_by_text("A link to set a password is on its way.")).to_be_visible(timeout=SOON_MS)
-    await expect(member(page, "Newton").get_by_text("Member", exact=True)).to_be_visible(timeout=SOON_MS)
+    await page.get_by_role("button", name="Invite", exact=True).click()
+    await expect(page.get_by_text("The invitation is on its way.")).to_be_visible(timeout=SOON_MS)
+    await expect(member(page, "Newton")).to_have_count(0)
 
+    door = await other_profile.tab(await _invitation(world, world.email("new")))
+    await expect(door.get_by_text("invites", exact=False)).to_be_visible(timeout=SOON_MS)
+    await door.get_by_label("Choose a password").fill("an entirely new passphrase")
+    await door.get_by_role("button", name="Accept").click()
+    await expect(door.get_by_role("alert")).to_contain_text("name", timeout=SOON_MS)
+    await door.get_by_label("Your name").fill("Newton")
+    await door.get_by_role("button", name="Accept").click()
+    await expect(door.get_by_text("You are a member now.")).to_be_visible(timeout=SOON_MS)
+
+    await page.reload()
     await member(page, "Newton").get_by_role("button", name="Change the role").click()
     await page.get_by_role("dialog").get_by_role("combobox").select_option("admin")
     await page.get_by_role("button", name="Change it").click()
@@ -93,19 +104,44 @@ async def test_owner_adds_a_member_changes_their_role_and_removes_them(world: "W
     assert await world.pool.fetchval(members, owner.workspace_id) == 1
 
 
-async def test_refused_address_is_said_in_the_dialog_and_nobody_is_added(world: "World", profile: "Profile") -> None:
+async def test_invited_person_declines(world: "World", profile: "Profile") -> None:
+    owner = await world.person("own", Role.OWNER)
+    browser = await world.signed_in(owner)
+    await browser.post("/api/v1/admin/users", {"email": world.email("new"), "role": "member"})
+    door = await profile.tab(await _invitation(world, world.email("new")))
+
+    await door.get_by_role("button", name="Decline").click()
+
+    await expect(door.get_by_text("You declined.")).to_be_visible(timeout=SOON_MS)
+    assert (await browser.get("/api/v1/admin/invitations")).body["items"] == []
+
+
+async def _invitation(world: "World", address: str) -> str:
+    """The path of the page to which the mail leads."""
+
+    def links() -> list[str]:
+        return [one["link"] for one in world.system.notifier.messages if one.get("to") == address]
+
+    async def mailed() -> bool:
+        return bool(links())
+
+    assert await eventually(mailed)
+    return str(links()[-1]).removeprefix(world.gateway_url)
+
+
+async def test_refused_address_is_said_in_the_dialog_and_nobody_is_invited(world: "World", profile: "Profile") -> None:
     owner = await world.person("own", Role.OWNER)
     page = await profile.looks_at(owner, "/admin/members")
-    await page.get_by_role("button", name="Add a member").click()
+    await page.get_by_role("button", name="Invite a person").click()
     await page.get_by_label("Email address").fill("new@localhost")  # an address to the browser, not to us
-    await page.get_by_label("Name", exact=True).fill("Newton")
 
-    await page.get_by_role("button", name="Add", exact=True).click()
+    await page.get_by_role("button", name="Invite", exact=True).click()
 
     await expect(page.get_by_role("alert")).to_contain_text("email", timeout=SOON_MS)
-    await expect(page.get_by_label("Name", exact=True)).to_have_value("Newton")
-    members = "SELECT count(*) FROM memberships WHERE workspace_id = $1"
-    assert await world.pool.fetchval(members, owner.workspace_id) == 1
+    await expect(page.get_by_label("Email address")).to_have_value("new@localhost")
+    assert (
+        await world.pool.fetchval("SELECT count(*) FROM invitations WHERE workspace_id = $1", owner.workspace_id) == 0
+    )
 
 
 async def test_admin_has_no_button_against_an_owner(world: "World", profile: "Profile") -> None:

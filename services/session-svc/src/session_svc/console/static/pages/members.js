@@ -32,7 +32,7 @@ function show() {
     pageHead(
       supports() ? (only ? `People of ${only.name}` : "People") : "Members",
       supports() ? "Everybody in every workspace. What you do here is recorded, and the workspace's admins can read it." : "Who belongs to this workspace, and where they are signed in. Signing somebody out holds everywhere at once.",
-      !supports() && h("button.button.primary", { type: "button", "data-action": "add", "data-key": "add" }, "Add a member"),
+      !supports() && h("button.button.primary", { type: "button", "data-action": "add", "data-key": "add" }, "Invite a person"),
       workspace &&
         h(
           "button.button",
@@ -252,26 +252,22 @@ export default {
       shown.clear();
     },
     async add() {
-      let made = false;
       const done = await asked(
         {
-          heading: "Add a member",
-          words: "Somebody who is new to Wevion gets a mail with a link to set a password.",
+          heading: "Invite a person",
+          words: "They get a mail, and are a member once they accept. The invitation is good for seven days.",
           fields: [
             h("label.field", null, h("span", null, "Email address"), h("input", { type: "email", name: "email", required: true, maxlength: 254, autocomplete: "off", autofocus: true })),
-            h("label.field", null, h("span", null, "Name"), h("input", { type: "text", name: "name", required: true, maxlength: 200, autocomplete: "off" })),
             roleField("member"),
           ],
-          yes: "Add",
+          yes: "Invite",
         },
         async (fields) => {
-          const answer = await post("/api/v1/admin/users", { email: fields.get("email"), name: fields.get("name"), role: fields.get("role"), time_zone: me().time_zone });
-          made = answer.created;
+          await post("/api/v1/admin/users", { email: fields.get("email"), role: fields.get("role") });
         },
       );
       if (!done) return;
-      toast("ok", made ? "A link to set a password is on its way." : "They are with Wevion already, and a member now.");
-      await resources.members.read();
+      toast("ok", "The invitation is on its way. They are listed here once they accept.");
     },
     async role(userId) {
       const one = resources.members.data.items.find((/** @type {any} */ other) => other.user_id === userId);
