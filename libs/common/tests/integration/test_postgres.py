@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import asyncpg
 import pytest
+from asyncpg.exceptions import TargetServerAttributeNotMatched
 
-from common.postgres import MigrationError, migrate, open_pool, transaction
+from common.postgres import Connection, MigrationError, Pool, migrate, open_pool, transaction, translate_errors
 from common.runtime.errors import Retryable
+from common.testing import eventually
 from common.testing.stack import DatabaseFactory
 
 
@@ -117,6 +120,154 @@ async def test_a_connection_that_was_given_back_in_a_transaction_is_rolled_back(
                 raise ZeroDivisionError
     assert await pool.fetchval("SELECT count(*) FROM thing") == 0
     await pool.close()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        asyncpg.DiskFullError,
+        asyncpg.OutOfMemoryError,
+        asyncpg.TooManyConnectionsError,
+        asyncpg.ConfigurationLimitExceededError,
+        asyncpg.QueryCanceledError,
+        asyncpg.AdminShutdownError,
+        asyncpg.CannotConnectNowError,
+        asyncpg.PostgresIOError,
+        asyncpg.UndefinedFileError,
+        asyncpg.IdleInTransactionSessionTimeoutError,
+        asyncpg.ReadOnlySQLTransactionError,
+        asyncpg.DeadlockDetectedError,
+        asyncpg.ConnectionDoesNotExistError,
+        TargetServerAttributeNotMatched,
+        ConnectionResetError,
+    ],
+)
+def test_a_database_that_cannot_now_is_away(error: type[Exception]) -> None:
+    with pytest.raises(Retryable), translate_errors():
+        raise error("as the server says it")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        asyncpg.UniqueViolationError,
+        asyncpg.UndefinedTableError,
+        asyncpg.DataError,
+        asyncpg.InsufficientPrivilegeError,
+        asyncpg.DataCorruptedError,
+        PermissionError,
+        ZeroDivisionError,
+    ],
+)
+def test_an_error_of_the_statement_stays_what_it_is(error: type[Exception]) -> None:
+    with pytest.raises(error), translate_errors():
+        raise error("ours")
+
+
+async def test_a_statement_that_an_operator_cancels_means_try_again(database: DatabaseFactory) -> None:
+    pool = await open_pool(await database("common.outbox"), application_name="test", max_size=2)
+
+    async def sleep() -> None:
+        async with transaction(pool) as connection:
+            await connection.execute("SELECT pg_sleep(60)")
+
+    sleeping = asyncio.create_task(sleep())
+    await eventually(
+        lambda: pool.fetchval(
+            "SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND query LIKE 'SELECT pg_sleep%'"
+        )
+    )
+    with pytest.raises(Retryable):
+        await sleeping
+    await pool.close()
+
+
+async def test_connections_that_turned_read_only_are_replaced_when_the_database_takes_writes_again(
+    database: DatabaseFactory,
+) -> None:
+    dsn = await database("common.outbox")
+    admin = await asyncpg.connect(dsn)
+    name = await admin.fetchval("SELECT current_database()")
+    await admin.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    pool = await open_pool(dsn, application_name="test", min_size=3, max_size=3)
+    for _ in range(3):
+        with pytest.raises(Retryable):
+            await _forget_inbox(pool)
+    assert await pool.fetchval("SELECT count(*) FROM inbox") == 0  # reads go on meanwhile
+    await admin.execute("SET default_transaction_read_only = off")
+    await admin.execute(f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
+    await admin.close()
+
+    async def writes() -> bool:
+        with contextlib.suppress(Retryable):
+            for _ in range(6):
+                await _forget_inbox(pool)
+            return True
+        return False
+
+    await eventually(writes)
+    await pool.close()
+
+
+async def _forget_inbox(pool: Pool) -> None:
+    async with transaction(pool) as connection:
+        await connection.execute("DELETE FROM inbox")
+
+
+async def test_of_several_hosts_the_one_that_takes_writes_is_used(
+    database: DatabaseFactory, unused_tcp_port: int
+) -> None:
+    dsn = await database("common.outbox")
+    credentials, _, rest = dsn.rpartition("@")
+    host, _, path = rest.partition("/")
+    admin = await asyncpg.connect(dsn)
+    name = await admin.fetchval("SELECT current_database()")
+    several = f"{credentials}@127.0.0.1:{unused_tcp_port},{host}/{path}"
+    pool = await open_pool(several, application_name="test")
+    await pool.execute("DELETE FROM inbox")
+    await pool.close()
+    await admin.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    with pytest.raises(Retryable):
+        await open_pool(several, application_name="test")
+    reading = await open_pool(f"{several}?target_session_attrs=any", application_name="test")
+    await reading.close()
+    await admin.close()
+
+
+async def test_without_a_statement_cache_a_session_asks_for_nothing_that_a_pooler_refuses(
+    database: DatabaseFactory,
+) -> None:
+    pool = await open_pool(await database("common.outbox"), application_name="behind", statement_cache_size=0)
+    assert await pool.fetchval("SHOW idle_in_transaction_session_timeout") == "0"
+    assert await pool.fetchval("SHOW application_name") == "behind"
+    assert await pool.fetchval("SELECT count(*) FROM pg_prepared_statements") == 0
+    await pool.close()
+
+
+async def test_a_migration_does_not_hold_up_readers_while_it_waits_for_its_lock(
+    database: DatabaseFactory, package: Path
+) -> None:
+    (package / "migrations" / "0001_wide.sql").write_text("ALTER TABLE inbox ADD COLUMN note text")
+    dsn = await database("common.outbox")
+    reader, other = await asyncpg.connect(dsn), await asyncpg.connect(dsn)
+    reading = reader.transaction()
+    await reading.start()
+    await reader.fetch("SELECT * FROM inbox")
+    migrating = asyncio.create_task(migrate(dsn, "example_member"))
+    waiting = "SELECT count(*) FROM pg_locks JOIN pg_database ON oid = database"
+    waiting += " WHERE NOT granted AND datname = current_database() AND locktype = 'relation'"
+    await eventually(lambda: other.fetchval(waiting))
+    await eventually(lambda: _lets_go(other, waiting))  # without the reader's end: it gives up and tries later
+    await other.fetch("SELECT * FROM inbox")
+    await reading.rollback()
+    assert await migrating == ["example_member/0001_wide.sql"]
+    await reader.close()
+    await other.close()
+
+
+async def _lets_go(connection: Connection, waiting: str) -> bool:
+    return not await connection.fetchval(waiting)
 
 
 def test_no_source_leaves_session_state_on_a_pooled_connection() -> None:

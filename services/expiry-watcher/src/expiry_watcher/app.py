@@ -5,7 +5,6 @@ import sys
 from datetime import datetime
 from typing import Final
 
-from common.postgres import open_pool
 from common.runtime.clock import SystemClock
 from common.runtime.periodic import Periodic
 from common.service import Service
@@ -24,7 +23,7 @@ MEASURE_EVERY_S: Final = 15.0
 
 async def run_rebuild(settings: WatcherSettings, _: argparse.Namespace) -> int:
     """Fill the inventory anew from the topics, saying how far it is."""
-    pool = await open_pool(settings.database_url.get_secret_value(), application_name=f"{NAME} rebuild")
+    pool = await settings.database(f"{NAME} rebuild", max_size=4)
     try:
         deps = Deps(pool=pool, ladder=settings.ladder, public_url=settings.public_url)
         done = await rebuild(deps, settings.kafka(NAME), SystemClock().now(), _report)

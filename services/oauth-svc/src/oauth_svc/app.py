@@ -6,7 +6,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 import aiohttp
 
 from common.crypto import KeyEncryption, KeyringEncryption, KeyringError, KeyringFile, TransitEncryption
-from common.postgres import open_pool
 from common.runtime.clock import SystemClock
 from common.runtime.errors import Permanent, Retryable
 from common.service import Service
@@ -65,9 +64,7 @@ async def offline(settings: OauthSettings) -> AsyncIterator[Deps]:
     async with AsyncExitStack() as stack:
         stack.push_async_callback(providers.close)
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        pool = await open_pool(
-            settings.database_url.get_secret_value(), application_name="oauth-svc-command", max_size=4
-        )
+        pool = await settings.database("oauth-svc-command", max_size=4)
         stack.push_async_callback(pool.close)
         yield Deps(
             pool=pool,

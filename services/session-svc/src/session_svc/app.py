@@ -11,7 +11,7 @@ from aiohttp.typedefs import Handler, Middleware
 from common.auth import RevocationFeed, RevocationSet, Verifier
 from common.contracts import TokenRevokedV1, TokenStateV1
 from common.crypto import KeyringError, KeyringFile, Sealer
-from common.postgres import Pool, open_pool
+from common.postgres import Pool
 from common.runtime.clock import Clock
 from common.runtime.errors import Permanent, Retryable
 from common.service import Service
@@ -173,7 +173,7 @@ def password_hasher(settings: SessionSettings) -> PasswordHasher:
 @asynccontextmanager
 async def database(settings: SessionSettings) -> AsyncIterator[Pool]:
     """The database, for a command."""
-    pool = await open_pool(settings.database_url.get_secret_value(), application_name=IDENTITY, max_size=2)
+    pool = await settings.database(IDENTITY, max_size=2)
     try:
         yield pool
     finally:

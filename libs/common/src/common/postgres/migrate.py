@@ -8,17 +8,27 @@ different text is refused, because otherwise two databases of the same version w
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 
 import asyncpg
+import structlog
 
 from common.postgres.pool import translate_errors
+from common.runtime.retry import Backoff, retry_until
+
+_log = structlog.get_logger("postgres.migrate")
 
 SHARED_PACKAGE = "common.outbox"
 _NAME = re.compile(r"^(?P<number>\d{4})_[a-z0-9_]+\.sql$")
 _LOCK = 0x5745_5649_4F4E  # "WEVION": one migration at a time in a database
 _CONNECT_TIMEOUT_S = 10
-_LOCK_TIMEOUT = "120s"
+LOCK_TIMEOUT_S = 3
+"""How long a file waits for the lock of a table. Everything else queues behind a waiting ALTER TABLE, so it gives up
+soon, lets the queue through and tries again."""
+LOCK_PATIENCE_S = 120.0
+"""How long a file is tried, and how long one process waits while another migrates."""
+_LOCK_WAITS = Backoff(base_s=1, cap_s=10)
 
 
 class MigrationError(Exception):
@@ -65,14 +75,15 @@ async def migrate(dsn: str, package: str) -> list[str]:
 
     Raises:
         MigrationError: a file was changed after it had been applied, or its SQL failed.
-        Retryable: the server does not answer.
+        Retryable: the server does not answer, or a table was in use by long transactions all the time.
 
     """
     with translate_errors():
         connection = await asyncpg.connect(dsn, timeout=_CONNECT_TIMEOUT_S)
         try:
-            await connection.execute(f"SET lock_timeout = '{_LOCK_TIMEOUT}'")
+            await connection.execute(f"SET lock_timeout = '{LOCK_PATIENCE_S:.0f}s'")
             await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+            await connection.execute(f"SET lock_timeout = '{LOCK_TIMEOUT_S}s'")
             await connection.execute(
                 """CREATE TABLE IF NOT EXISTS schema_migration (
                      package text NOT NULL, name text NOT NULL, digest text NOT NULL,
@@ -85,7 +96,14 @@ async def migrate(dsn: str, package: str) -> list[str]:
             for migration in collect(package):
                 digest = known.get((migration.package, migration.name))
                 if digest is None:
-                    await _apply(connection, migration)
+                    await retry_until(
+                        partial(_apply, connection, migration),
+                        _LOCK_WAITS,
+                        seed=migration.name,
+                        on=(asyncpg.LockNotAvailableError,),
+                        within_s=LOCK_PATIENCE_S,
+                        waiting=partial(_say_waiting, migration),
+                    )
                     applied.append(f"{migration.package}/{migration.name}")
                 elif digest != migration.digest:
                     raise MigrationError(
@@ -95,6 +113,10 @@ async def migrate(dsn: str, package: str) -> list[str]:
             return applied
         finally:
             await connection.close(timeout=_CONNECT_TIMEOUT_S)
+
+
+def _say_waiting(migration: Migration, _: Exception, attempt: int) -> None:
+    _log.warning("migration_waits_for_lock", migration=f"{migration.package}/{migration.name}", attempt=attempt)
 
 
 async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", migration: Migration) -> None:
@@ -107,5 +129,7 @@ async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", migration: Mi
                 migration.name,
                 migration.digest,
             )
+    except asyncpg.LockNotAvailableError:
+        raise
     except asyncpg.PostgresError as error:
         raise MigrationError(f"{migration.package}/{migration.name}: {error}") from error

@@ -1,7 +1,18 @@
-"""How long to wait before the next try. Pure: the same attempt of the same work always waits the same time."""
+"""How long to wait before the next try, and the one loop that waits and tries again.
 
+`Backoff` is pure: the same attempt of the same work always waits the same time, so replicas spread out and tests agree.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import TypeVar
+
+from common.runtime.clock import monotonic
+from common.runtime.errors import Retryable
+
+T = TypeVar("T")
 
 _FULL = float(1 << 64)
 
@@ -38,3 +49,43 @@ class Backoff:
         """Seconds to wait after failure number `attempt` (1 is the first)."""
         grown = self.base_s * self.factor ** min(max(attempt, 1) - 1, 64)
         return min(grown, self.cap_s) * (1 - self.jitter * fraction(f"{seed}:{attempt}"))
+
+
+async def retry_until(
+    work: Callable[[], Awaitable[T]],
+    backoff: Backoff,
+    *,
+    seed: str = "",
+    on: tuple[type[Exception], ...] = (Retryable,),
+    within_s: float | None = None,
+    waiting: Callable[[Exception, int], None] = lambda _error, _attempt: None,
+) -> T:
+    """Run `work` again and again until it succeeds, waiting longer after each failure.
+
+    Args:
+        work: makes one attempt.
+        backoff: how long to wait after each failure.
+        seed: names the work, so that several workers do not try in step.
+        on: the errors after which another attempt makes sense; every other error reaches the caller at once.
+        within_s: no attempt begins later than this many seconds after the first one; None tries without end.
+        waiting: told of each failure and its number before the wait, such as to log it.
+
+    Returns:
+        What the first successful attempt returned.
+
+    Raises:
+        Exception: the last attempt's error, when the time is over.
+
+    """
+    deadline = None if within_s is None else monotonic() + within_s
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            return await work()
+        except on as error:
+            delay = backoff.delay(attempt, seed)
+            if deadline is not None and monotonic() + delay > deadline:
+                raise
+            waiting(error, attempt)
+        await asyncio.sleep(delay)

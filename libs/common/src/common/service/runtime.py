@@ -14,13 +14,13 @@ from common.auth import JwksCache, RevocationFeed, RevocationSet, ServiceTokens,
 from common.kafka import EventConsumer, EventProducer, Handler, KafkaSettings
 from common.outbox import Express, Relay, purge
 from common.outbox.express import SEND_TIMEOUT_S
-from common.postgres import Pool, open_pool
+from common.postgres import Pool
 from common.runtime import tasks
-from common.runtime.clock import Clock, SystemClock, monotonic
+from common.runtime.clock import Clock, SystemClock
 from common.runtime.errors import Permanent, Retryable
 from common.runtime.lifecycle import stop_signals
 from common.runtime.periodic import Periodic
-from common.runtime.retry import Backoff
+from common.runtime.retry import Backoff, retry_until
 from common.service import metrics
 from common.service.settings import ServiceSettings
 from common.telemetry import logs
@@ -30,6 +30,7 @@ _log = logs.get_logger("service")
 
 START_WAIT_S = 120.0
 """How long a start waits for the database before it gives up and lets the orchestrator decide."""
+START_WAITS = Backoff(base_s=0.2, cap_s=5)
 YOUNG_OBJECTS = 10_000
 """New objects that start a collection. Python's default of 700 is passed by one batch of rows: a seventh of a busy
 oauth-svc's time went into collections, though almost everything here dies with its last reference."""
@@ -73,21 +74,17 @@ class Service:
             Permanent: it never answered.
 
         """
-        waits, attempt, deadline = Backoff(base_s=0.2, cap_s=5), 0, monotonic() + START_WAIT_S
-        while True:
-            attempt += 1
-            try:
-                pool = await open_pool(
-                    self.settings.database_url.get_secret_value(),
-                    application_name=self.name,
-                    max_size=self.settings.database_pool_size,
-                )
-                break
-            except Retryable as error:
-                if monotonic() > deadline:
-                    raise Permanent("the database of WEVION_DATABASE_URL does not answer") from error
-                _log.warning("waiting_for_database", attempt=attempt, error=tasks.describe(error))
-                await asyncio.sleep(waits.delay(attempt, self.name))
+
+        async def opened() -> Pool:
+            return await self.settings.database(self.name)
+
+        def say(error: Exception, attempt: int) -> None:
+            _log.warning("waiting_for_database", attempt=attempt, error=tasks.describe(error))
+
+        try:
+            pool = await retry_until(opened, START_WAITS, seed=self.name, within_s=START_WAIT_S, waiting=say)
+        except Retryable as error:
+            raise Permanent("the database of WEVION_DATABASE_URL does not answer") from error
         self._stack.push_async_callback(_close_pool, pool)
         self.ready_checks["database"] = _database_check(pool)
         return pool

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, SecretStr, model_validator
 
 from common.kafka import KafkaSettings
+from common.postgres import STATEMENT_CACHE_SIZE, Pool, open_pool
 from common.runtime.settings import Settings
 
 
@@ -16,6 +17,12 @@ class ServiceSettings(Settings):
     database_url: SecretStr = Field(description="postgresql://user:password@host:port/database")
     database_pool_size: int = Field(
         default=10, ge=2, le=200, description="connections at most; more costs memory on the server, fewer queue"
+    )
+    database_statement_cache_size: int = Field(
+        default=STATEMENT_CACHE_SIZE,
+        ge=0,
+        le=10_000,
+        description="prepared statements a connection keeps; 0 behind pgbouncer in transaction mode (docs/sre.md)",
     )
     kafka_bootstrap_servers: str = Field(description="host:port of the brokers, separated by commas")
     kafka_topic_prefix: str = Field(default="", description="put before every topic and group name")
@@ -58,6 +65,20 @@ class ServiceSettings(Settings):
         ):
             raise ValueError("WEVION_KAFKA_SASL_USERNAME and _PASSWORD must be set with a SASL protocol")
         return self
+
+    async def database(self, application_name: str, *, max_size: int | None = None) -> Pool:
+        """Open the service's database; `max_size` replaces the setting, for a command that needs less.
+
+        Raises:
+            Retryable: the server does not answer, or is starting.
+
+        """
+        return await open_pool(
+            self.database_url.get_secret_value(),
+            application_name=application_name,
+            max_size=max_size or self.database_pool_size,
+            statement_cache_size=self.database_statement_cache_size,
+        )
 
     def kafka(self, client_id: str) -> KafkaSettings:
         """The connection settings for Kafka clients."""
