@@ -43,16 +43,17 @@ class Simulator:
         async with AsyncExitStack() as stack:
             world = self.world = World(s, self._clock)
             stack.callback(world.journal.close)
-            routes = catalogue.install(world)
+            routes, known = catalogue.install(world)
             stack.push_async_callback(world.webhooks.close)
 
             platforms = web.ServerRunner(
-                web.Server(PlatformServer(world, routes), handler_cancellation=True, access_log=None),
+                web.Server(PlatformServer(world, routes, known), handler_cancellation=True, access_log=None),
                 shutdown_timeout=SHUTDOWN_S,
             )
             self.url = await _listen(stack, platforms, s.host, s.port)
             control = web.Application(middlewares=[problems], client_max_size=64 << 20)
-            control.add_routes([*Control(world).routes(), *TelegramControl(world).routes(), *Mailbox(world).routes()])
+            for part in (Control(world, known), TelegramControl(world, known), Mailbox(world)):
+                control.add_routes(part.routes())
             runner = web.AppRunner(control, access_log=None, shutdown_timeout=SHUTDOWN_S)
             self.control_url = await _listen(stack, runner, s.host, s.control_port)
 
@@ -62,7 +63,7 @@ class Simulator:
 
             writer = asyncio.create_task(world.journal.run())
             stack.push_async_callback(_cancel, writer)
-            for platform in dict.fromkeys(world.platforms.values()):
+            for platform in dict.fromkeys(known.values()):
                 stack.push_async_callback(platform.close)
             self._stack = stack.pop_all()
         return self

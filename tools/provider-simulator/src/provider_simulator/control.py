@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +16,7 @@ from provider_simulator.grants import Grant
 from provider_simulator.http_orders import checked_body, json_object, problem, whole
 from provider_simulator.ledger import TOKEN_PREFIX, Line, fingerprint
 from provider_simulator.people import make_person
-from provider_simulator.platforms.base import Opening, Revocation
+from provider_simulator.platforms.base import Opening, Platform, Revocation
 from provider_simulator.webhooks import Delivery
 from provider_simulator.world import World
 
@@ -24,8 +24,9 @@ LEDGER_PAGE = 1000
 
 
 class Control:
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, platforms: Mapping[str, Platform]) -> None:
         self._world = world
+        self._platforms = platforms
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -57,8 +58,12 @@ class Control:
             web.post("/_sim/reset", self.reset),
         ]
 
+    def _platform(self, provider: str) -> Platform:
+        self._world.platform(provider)
+        return self._platforms[provider]
+
     async def alive(self, _request: web.Request) -> web.Response:
-        return web.json_response({"status": "ok", "providers": sorted(self._world.platforms)})
+        return web.json_response({"status": "ok", "providers": sorted(self._platforms)})
 
     # -- the ledger
 
@@ -129,7 +134,7 @@ class Control:
 
     async def new_grants(self, request: web.Request) -> web.Response:
         provider = request.match_info["provider"]
-        platform = self._world.platform(provider)
+        platform = self._platform(provider)
         order = await checked_body(request, orders.NewGrants)
         client_id = order.client_id or next((a.client_id for a in self._world.apps.of(provider)), None)
         if platform.credentials_only:
@@ -146,7 +151,7 @@ class Control:
 
     async def revoke(self, request: web.Request) -> web.Response:
         provider, name = request.match_info["provider"], request.match_info["grant"]
-        platform = self._world.platform(provider)
+        platform = self._platform(provider)
         order = await checked_body(request, Revocation)
         matching = self._world.matching(provider, name)
         if not matching:
@@ -161,7 +166,7 @@ class Control:
 
     async def event(self, request: web.Request) -> web.Response:
         provider = request.match_info["provider"]
-        platform = self._world.platform(provider)
+        platform = self._platform(provider)
         order = await checked_body(request, orders.PlatformEvent)
         faults = self._world.faults
         if order.kind == "outage":

@@ -8,12 +8,14 @@ import logging
 import math
 import socket
 import struct
+from collections.abc import Mapping
 from contextlib import suppress
 
 from aiohttp import web
 
 from provider_simulator.faults import Fault
 from provider_simulator.grants import Grant
+from provider_simulator.platforms.base import Platform
 from provider_simulator.wire import PRESENTED, Call, Reply, Routes, http_date
 from provider_simulator.world import World
 
@@ -29,8 +31,9 @@ REASONS = {500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unava
 class PlatformServer:
     """Called once per request by aiohttp's low-level server."""
 
-    def __init__(self, world: World, routes: Routes) -> None:
+    def __init__(self, world: World, routes: Routes, platforms: Mapping[str, Platform]) -> None:
         self._world = world
+        self._platforms = platforms
         self._routes = routes
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -48,7 +51,7 @@ class PlatformServer:
     async def _with_trouble(self, call: Call) -> web.StreamResponse:
         world, route = self._world, call.route
         provider = route.provider if route.who is None else await route.who(call)
-        if provider not in world.platforms:
+        if provider not in self._platforms:
             return await _plain(call)
         grant = await self._grant(call) if world.faults.by_grant else None
         fault = world.faults.pick(provider, route.endpoint, None if grant is None else grant.id)
@@ -57,7 +60,7 @@ class PlatformServer:
             wait_s = world.limits.check_order(provider, route.endpoint, call.now)
             if wait_s:
                 await self._note(call, provider, "refused:rate_limited")
-                return world.platforms[provider].rate_limited(call, wait_s, None)
+                return self._platforms[provider].rate_limited(call, wait_s, None)
         if fault is None:
             return await _plain(call)
         response = await _plain(call) if fault.acts_first else None
@@ -87,7 +90,7 @@ class PlatformServer:
             return _reset(call)
         if fault.kind == "malformed":
             return _cut(response)
-        platform = self._world.platforms[provider]
+        platform = self._platforms[provider]
         if fault.kind == "rate_limit":
             return platform.rate_limited(call, fault.retry_after or 1.0, fault)
         return _said(fault) or platform.failing(call, fault)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,7 +12,9 @@ from pydantic import Field
 
 from provider_simulator.http_orders import checked_body, problem, whole
 from provider_simulator.orders import Order
-from provider_simulator.platforms.telegram import PROVIDER, Bot, Telegram
+from provider_simulator.platforms.base import Platform
+from provider_simulator.platforms.telegram import Telegram
+from provider_simulator.platforms.telegram_methods import PROVIDER, Bot
 
 if TYPE_CHECKING:
     from provider_simulator.people import Person
@@ -52,8 +54,9 @@ class Migrate(Act):
 
 
 class TelegramControl:
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, platforms: Mapping[str, Platform]) -> None:
         self._world = world
+        self._platforms = platforms
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -70,7 +73,7 @@ class TelegramControl:
 
     @property
     def telegram(self) -> Telegram:
-        platform = self._world.platform(PROVIDER)
+        platform = self._platforms[PROVIDER]
         if not isinstance(platform, Telegram):
             raise TypeError(platform)
         return platform

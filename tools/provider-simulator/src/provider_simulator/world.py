@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from provider_simulator import people as everybody
 from provider_simulator.apps import App, Apps, default_apps
@@ -20,8 +20,17 @@ from provider_simulator.randomness import Randomness
 from provider_simulator.webhooks import Webhooks
 
 if TYPE_CHECKING:
-    from provider_simulator.platforms.base import Platform
     from provider_simulator.settings import Settings
+
+
+class Switched(Protocol):
+    """What the world has to know of a platform: its switches with their defaults, and how it forgets."""
+
+    lifetimes: ClassVar[dict[str, float | None]]
+    modes: ClassVar[dict[str, Any]]
+
+    def reset(self) -> None:
+        """Forget what is kept outside of the world."""
 
 
 class UnknownNameError(Exception):
@@ -43,7 +52,7 @@ class World:
         self.webhooks = Webhooks()
         self.apps = Apps()
         self.people: dict[str, Person] = {}
-        self.platforms: dict[str, Platform] = {}
+        self.platforms: dict[str, Switched] = {}
         self.mail: dict[str, dict[str, Any]] = {}
         self.mail_came = asyncio.Event()
         self.chats: dict[str, dict[str, Any]] = {}
@@ -159,7 +168,7 @@ class World:
         defaults = platform.lifetimes if kind == "lifetimes" else platform.modes
         return {name: self._overrides.get(provider, {}).get(name, value) for name, value in defaults.items()}
 
-    def platform(self, provider: str) -> Platform:
+    def platform(self, provider: str) -> Switched:
         if (platform := self.platforms.get(provider)) is None:
             raise UnknownNameError(f"no provider {provider}; there are {', '.join(sorted(self.platforms))}")
         return platform

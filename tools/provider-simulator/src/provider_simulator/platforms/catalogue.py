@@ -19,13 +19,20 @@ from provider_simulator.world import World
 PLATFORMS: tuple[type[Platform], ...] = (Meta, Google, TikTok, Taboola, Snapchat, Outbrain, Stripe, Telegram, Rfc6749)
 
 
-def install(world: World) -> Routes:
-    """Every platform into the world; their routes."""
+def install(world: World) -> tuple[Routes, dict[str, Platform]]:
+    """Put every platform into the world.
+
+    Returns:
+        The routes of all platforms, and the platform of each provider's id.
+
+    """
     routes = Routes()
+    platforms: dict[str, Platform] = {}
     for made in PLATFORMS:
         platform = made(world)
-        world.platforms |= dict.fromkeys(made.providers, platform)
+        platforms |= dict.fromkeys(made.providers, platform)
         platform.routes(routes)
         if isinstance(platform, Telegram):
             TelegramPages(platform).routes(routes)
-    return routes
+    world.platforms |= platforms
+    return routes, platforms

@@ -16,7 +16,7 @@ from provider_simulator.people import Account, Person
 from provider_simulator.wire import Call, Handler, Reply, Route, Routes, answer
 
 if TYPE_CHECKING:
-    from provider_simulator.platforms.google import Google
+    from provider_simulator.platforms.google_tokens import GoogleTokens
 
 HOST = "googleads.googleapis.com"
 PROVIDER = "google-ads"
@@ -32,7 +32,7 @@ WHY = {
 
 
 class GoogleAds:
-    def __init__(self, google: Google) -> None:
+    def __init__(self, google: GoogleTokens) -> None:
         self._google = google
         self._world = google.world
 

@@ -11,7 +11,7 @@ from provider_simulator.grants import Token
 from provider_simulator.wire import Call, Handler, Reply, Route, Routes, answer
 
 if TYPE_CHECKING:
-    from provider_simulator.platforms.google import Google
+    from provider_simulator.platforms.google_tokens import GoogleTokens
 
 HOST = "www.googleapis.com"
 PROVIDER = "google-drive"
@@ -32,7 +32,7 @@ REASONS = {
 class GoogleDrive:
     """Channels are remembered only to be stopped; they die without a notice."""
 
-    def __init__(self, google: Google) -> None:
+    def __init__(self, google: GoogleTokens) -> None:
         self._google = google
         self._world = google.world
         self._channels: dict[str, float] = {}

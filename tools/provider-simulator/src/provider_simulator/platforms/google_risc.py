@@ -10,7 +10,7 @@ from provider_simulator.platforms.base import Revocation
 
 if TYPE_CHECKING:
     from provider_simulator.apps import App
-    from provider_simulator.platforms.google import Google
+    from provider_simulator.platforms.google_tokens import GoogleTokens
 
 ISSUER = "https://accounts.google.com/"
 OAUTH = "https://schemas.openid.net/secevent/oauth/event-type/"
@@ -24,7 +24,7 @@ EVENTS: dict[str, tuple[str, dict[str, str]]] = {
 }
 
 
-def announce(google: Google, grant: Grant, order: Revocation) -> None:
+def announce(google: GoogleTokens, grant: Grant, order: Revocation) -> None:
     """Only a person who granted `email` or `profile` is covered, and only some causes have an event."""
     if order.webhook == "none" or order.cause not in EVENTS or not {"email", "profile"} & set(grant.scopes):
         return
@@ -35,7 +35,7 @@ def announce(google: Google, grant: Grant, order: Revocation) -> None:
                 _send(google, app, app.webhook_url, grant, order)
 
 
-def _send(google: Google, app: App, url: str, grant: Grant, order: Revocation) -> None:
+def _send(google: GoogleTokens, app: App, url: str, grant: Grant, order: Revocation) -> None:
     now = google.world.clock.now()
     kind, more = EVENTS[order.cause]
     for event in _events(google, grant, kind, more):
@@ -62,7 +62,7 @@ def _send(google: Google, app: App, url: str, grant: Grant, order: Revocation) -
             )
 
 
-def _events(google: Google, grant: Grant, kind: str, more: dict[str, str]) -> list[dict[str, Any]]:
+def _events(google: GoogleTokens, grant: Grant, kind: str, more: dict[str, str]) -> list[dict[str, Any]]:
     if kind.endswith("/tokens-revoked") and google.mode("risc_names_token", grant.provider):
         return [
             {

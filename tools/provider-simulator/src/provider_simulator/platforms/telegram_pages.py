@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from aiohttp import web
 
 from provider_simulator.consent import DEFAULT_USER, PAGES, Brand
-from provider_simulator.platforms.telegram import PROVIDER, Bot, Telegram
+from provider_simulator.platforms.telegram import Telegram
+from provider_simulator.platforms.telegram_methods import PROVIDER, Bot
 from provider_simulator.wire import Call, Route, Routes
 
 HOST = "t.me"
