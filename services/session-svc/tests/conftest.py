@@ -65,6 +65,7 @@ class Browser:
     origin: str
     address: str
     cookie: str | None = None
+    device: str | None = None
 
     async def call(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
         """One request; a new session cookie is kept as a browser keeps it."""
@@ -72,8 +73,9 @@ class Browser:
         if method not in {"GET", "HEAD"}:
             sent["Origin"] = self.origin
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-        if self.cookie:
-            sent["Cookie"] = f"wevion_session={self.cookie}"
+        cookies = {"wevion_session": self.cookie, "wevion_device": self.device}
+        if any(cookies.values()):
+            sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items() if value)
         async with self.http.request(
             method, URL(self.origin + path, encoded=True), json=body, headers=sent, allow_redirects=False
         ) as response:
@@ -83,6 +85,8 @@ class Browser:
                 name, _, rest = line.partition("=")
                 if name == "wevion_session":
                     self.cookie = rest.partition(";")[0]
+                elif name == "wevion_device":
+                    self.device = rest.partition(";")[0]
             return Answer(response.status, response.headers, await response.json(content_type=None) if is_json else raw)
 
     async def get(self, path: str, **headers: str) -> Answer:

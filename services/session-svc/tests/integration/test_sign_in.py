@@ -225,3 +225,62 @@ async def test_only_the_hash_of_the_cookie_is_stored(world: "World") -> None:
 
     assert len(browser.cookie) == 43
     assert all(browser.cookie not in row["line"] for row in rows)
+
+
+async def test_guessing_from_everywhere_does_not_keep_a_known_device_out(world: "World") -> None:
+    person = await world.person("vic")
+    owner = await world.signed_in(person)
+    assert (await owner.post("/api/v1/auth/sign-out")).status == 204
+    for number in range(60):
+        stranger = world.browser()
+        stranger.address = f"198.51.100.{number}"
+        await stranger.post("/api/v1/auth/sign-in", {"email": person.email, "password": f"guess {number}"})
+    body = {"email": person.email, "password": person.password}
+    unknown = world.browser()
+    unknown.address = "203.0.113.9"
+
+    shut_out, known = await unknown.post("/api/v1/auth/sign-in", body), await owner.post("/api/v1/auth/sign-in", body)
+
+    assert (shut_out.status, known.status) == (429, 200)
+
+
+async def test_a_known_device_is_slowed_when_it_guesses_and_is_known_to_its_account_only(world: "World") -> None:
+    person, other = await world.person("vic"), await world.person("other")
+    owner = await world.signed_in(person)
+    wrong = {"email": person.email, "password": "not the password"}
+
+    statuses = [(await owner.post("/api/v1/auth/sign-in", wrong)).status for _ in range(10)]
+    for number in range(60):
+        stranger = world.browser()
+        stranger.address = f"198.51.100.{number}"
+        await stranger.post("/api/v1/auth/sign-in", {"email": other.email, "password": f"guess {number}"})
+    elsewhere = await owner.post("/api/v1/auth/sign-in", {"email": other.email, "password": other.password})
+
+    assert statuses == [401] * 8 + [429] * 2
+    assert elsewhere.status == 429
+
+
+async def test_a_reset_makes_its_browser_known_and_forgets_the_others(world: "World") -> None:
+    person = await world.person("vic")
+    old = await world.signed_in(person)
+    browser = world.browser()
+    await browser.post("/api/v1/auth/password-reset", {"email": person.email})
+
+    def links() -> list[str]:
+        return [m["link"] for m in world.system.notifier.messages if m.get("user_id") == str(person.user_id)]
+
+    async def mailed() -> bool:
+        return bool(links())
+
+    assert await eventually(mailed)
+    body = {"token": links()[-1].partition("#token=")[2], "new_password": "an entirely new passphrase"}
+    assert (await browser.post("/api/v1/auth/password-reset/confirm", body)).status == 204
+    for number in range(60):
+        stranger = world.browser()
+        stranger.address = f"198.51.100.{number}"
+        await stranger.post("/api/v1/auth/sign-in", {"email": person.email, "password": f"guess {number}"})
+    right = {"email": person.email, "password": "an entirely new passphrase"}
+
+    known, forgotten = await browser.post("/api/v1/auth/sign-in", right), await old.post("/api/v1/auth/sign-in", right)
+
+    assert (known.status, forgotten.status) == (200, 429)

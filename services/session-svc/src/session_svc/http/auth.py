@@ -7,11 +7,12 @@ themselves; the others take the JWT that the gateway puts in its place.
 from uuid import UUID
 
 from aiohttp import web
+from multidict import CIMultiDict
 from pydantic import BaseModel
 
 from common.runtime.clock import Clock
 from common.web import Access, Principal, Reply, Routes
-from session_svc.http.edge import Edge, session_cookie
+from session_svc.http.edge import Edge, device_cookie, session_cookie
 from session_svc.http.models import (
     Ended,
     OwnSession,
@@ -59,6 +60,7 @@ def routes(deps: Deps, edge: Edge, clock: Clock) -> Routes:
             password=body.password.get_secret_value(),
             workspace_id=body.workspace_id,
             previous_cookie=session_cookie(request),
+            device_cookie=device_cookie(request),
             place=edge.place(request),
             now=now,
         )
@@ -67,7 +69,9 @@ def routes(deps: Deps, edge: Edge, clock: Clock) -> Routes:
             session=SessionView.of(signed_in.session, operations.Who(signed_in.user, signed_in.memberships)),
             token=TokenView.of(minted),
         )
-        return Reply(view, 200, edge.set_cookie(signed_in.cookie))
+        headers = CIMultiDict(edge.set_cookie(signed_in.cookie))
+        headers.add("Set-Cookie", edge.set_device_cookie(signed_in.device_cookie))
+        return Reply(view, 200, headers)
 
     @r.get(
         "/api/v1/auth/token",

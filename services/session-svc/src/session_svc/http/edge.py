@@ -13,6 +13,8 @@ from session_svc.operations.deps import Caller
 from session_svc.operations.sign_in import Place
 
 COOKIE = "wevion_session"
+DEVICE_COOKIE = "wevion_device"
+MAX_DEVICE_COOKIE_LENGTH = 100
 COOKIE_MAX_AGE_S = 400 * 24 * 60 * 60
 """Browsers allow no more (RFC 6265bis, section 5.5). Longer than any session, on purpose: a browser that still shows
 the cookie of an ended session can be told why it ended. Whether a session lives is never decided by the cookie."""
@@ -42,6 +44,13 @@ class Edge:
         cookie = f"{COOKIE}={value}; Path=/; Max-Age={COOKIE_MAX_AGE_S}; HttpOnly; SameSite=Lax{secure}"
         return {"Set-Cookie": cookie}
 
+    def set_device_cookie(self, value: str) -> str:
+        """Return the `Set-Cookie` value that makes this browser known. It is no proof of who somebody is."""
+        secure = "; Secure" if self.secure else ""
+        return (
+            f"{DEVICE_COOKIE}={value}; Path=/api/v1/auth; Max-Age={COOKIE_MAX_AGE_S}; HttpOnly; SameSite=Strict{secure}"
+        )
+
     def caller(self, principal: Principal, request: web.Request) -> Caller:
         """The verified user who calls."""
         if principal.session_id is None or principal.workspace_id is None:
@@ -57,12 +66,22 @@ class Edge:
 
 
 def session_cookie(request: web.Request) -> str | None:
-    """The cookie's value, if the browser sent one that could be ours."""
+    """Return the session cookie's value, if the browser sent one that could be ours."""
+    return _cookie(request, COOKIE)
+
+
+def device_cookie(request: web.Request) -> str | None:
+    """Return the device cookie's value, if the browser sent one that could be ours."""
+    value = _cookie(request, DEVICE_COOKIE)
+    return value if value and len(value) <= MAX_DEVICE_COOKIE_LENGTH else None
+
+
+def _cookie(request: web.Request, wanted: str) -> str | None:
     header = request.headers.get("Cookie")
     if header is None:
         return None
     for part in header.split(";"):
         name, _, value = part.strip().partition("=")
-        if name == COOKIE:
+        if name == wanted:
             return value if value.isascii() else None
     return None

@@ -55,14 +55,15 @@ def routes(deps: Deps, edge: Edge, clock: Clock) -> Routes:
         problems=[(410, "reset_link_used"), (410, "reset_link_expired"), (410, "reset_link_unknown")],
         max_body_bytes=4096,
     )
-    async def confirm(body: ConfirmReset, request: web.Request) -> None:
+    async def confirm(body: ConfirmReset, request: web.Request) -> Reply:
         """The link works once, for 30 minutes. Every session of the user ends."""
-        await operations.confirm_reset(
+        device = await operations.confirm_reset(
             deps,
             secret=body.token.get_secret_value(),
             new=body.new_password.get_secret_value(),
             place=edge.place(request),
             now=clock.now(),
         )
+        return Reply(None, 204, {"Set-Cookie": edge.set_device_cookie(device)})
 
     return r

@@ -14,7 +14,7 @@ from session_svc.operations import limiting, links, state
 from session_svc.operations.deps import Caller, Deps, record_act
 from session_svc.operations.sign_in import Place, account_digest
 from session_svc.operations.tokens import hash_secret
-from session_svc.store import audit, limits, resets, sessions
+from session_svc.store import audit, devices, limits, resets, sessions
 from session_svc.store import people as stored
 
 
@@ -94,8 +94,10 @@ async def request_reset(deps: Deps, *, email: str, place: Place, now: datetime) 
     deps.poke_mail()
 
 
-async def confirm_reset(deps: Deps, *, secret: str, new: str, place: Place, now: datetime) -> None:
-    """A new password by a mailed link. The link works once; every session of the user ends.
+async def confirm_reset(deps: Deps, *, secret: str, new: str, place: Place, now: datetime) -> str:
+    """Set a new password by a mailed link; returns the cookie of the device. Every session of the user ends.
+
+    The link works once. Its browser is known from now on, and every other one is forgotten.
 
     Raises:
         LinkRefused: the link was used, is too old, or was never sent.
@@ -123,6 +125,9 @@ async def confirm_reset(deps: Deps, *, secret: str, new: str, place: Place, now:
         await state.end_all_of_user(tx, user_id, EndCause.PASSWORD_CHANGED, DetectedBy.USER, now)
         await resets.use(tx.connection, reset.reset_id, user_id, now)
         await links.end_links_of(tx.connection, user_id, now)
+        device = random_token()
+        await devices.forget_of_user(tx.connection, user_id)
+        await devices.remember(tx.connection, hash_secret(device), user_id, now)
         await limits.forget_account(tx.connection, account_digest(people.email_key(known.email)))
         memberships = await stored.memberships(tx.connection, user_id)
         entry = Entry(
@@ -134,6 +139,7 @@ async def confirm_reset(deps: Deps, *, secret: str, new: str, place: Place, now:
             address=place.address,
         )
         await audit.add(tx.connection, [entry])
+    return device
 
 
 async def _usable_link(connection: Connection, secret: str, now: datetime) -> UUID:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from common.contracts import DetectedBy
@@ -12,16 +13,18 @@ from session_svc.core import edge, people
 from session_svc.core import session as life
 from session_svc.core.audit import Action, Entry
 from session_svc.core.errors import NotAllowed, NotFound, Refused, WrongCredentials
+from session_svc.core.limits import Limit
 from session_svc.core.passwords import normalise
 from session_svc.core.people import Member, Membership, User
 from session_svc.core.session import Change, EndCause, Session, Status
 from session_svc.operations import limiting, links, state
 from session_svc.operations.deps import Caller, Deps, record_act
 from session_svc.operations.tokens import hash_secret
-from session_svc.store import audit, limits, sessions
+from session_svc.store import audit, devices, limits, sessions
 from session_svc.store import people as stored_people
 
 SHOW_SUPPORT_ACCESS_FOR = timedelta(days=90)
+_BY_ADDRESS: Final = "sign_in:address:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +37,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SignedIn:
-    """A new session, the cookie that stands for it (the only time it is seen), and the person."""
+    """A new session, its cookie and the device's (the only time they are seen), and the person."""
 
     session: Session
     cookie: str
+    device_cookie: str
     user: User
     memberships: tuple[Membership, ...]
 
@@ -49,10 +53,11 @@ async def sign_in(
     password: str,
     workspace_id: UUID | None,
     previous_cookie: str | None,
+    device_cookie: str | None,
     place: Place,
     now: datetime,
 ) -> SignedIn:
-    """Address and password make a session.
+    """Make a session from an address and a password.
 
     An unknown address, a wrong password and a person without a password are one refusal, after the same work.
 
@@ -70,6 +75,7 @@ async def sign_in(
             password=password,
             workspace_id=workspace_id,
             previous_cookie=previous_cookie,
+            device_cookie=device_cookie,
             place=place,
             now=now,
         )
@@ -87,18 +93,13 @@ async def _sign_in(
     password: str,
     workspace_id: UUID | None,
     previous_cookie: str | None,
+    device_cookie: str | None,
     place: Place,
     now: datetime,
 ) -> SignedIn:
-    account = account_digest(people.email_key(email))
-    by_pair = f"sign_in:pair:{account}:{edge.limit_key(place.address)}"
-    by_account = f"sign_in:account:{account}"
-    wanted = {
-        by_pair: deps.limits.per_account_and_address,
-        by_account: deps.limits.per_account,
-        f"sign_in:address:{edge.limit_key(place.address)}": deps.limits.per_address,
-    }
-    await limiting.spend(deps.pool, wanted, now)
+    key = people.email_key(email)
+    attempts = await _attempt_limits(deps, key, device_cookie, place)
+    await limiting.spend(deps.pool, attempts, now)
     with translate_errors():
         known = await stored_people.credentials_by_email(deps.pool, email)
     known_hash = known.password_hash if known else None
@@ -130,12 +131,35 @@ async def _sign_in(
         await state.open_session(tx, change, hash_secret(cookie), now)
         await stored_people.note_use(tx.connection, user.user_id, chosen.workspace_id, now)
         await record_act(tx.connection, caller_of(change.session, place.address), Action.SIGNED_IN, now)
-        await limits.forget(tx.connection, [by_pair, by_account])
+        device = device_cookie or random_token()
+        await devices.remember(tx.connection, hash_secret(device), user.user_id, now)
+        await limits.forget(tx.connection, [one for one in attempts if not one.startswith(_BY_ADDRESS)])
     if deps.hasher.outdated(known_hash):
         new_hash = await deps.hasher.hash(normalise(password))
         with translate_errors():
             await stored_people.replace_hash(deps.pool, user.user_id, known_hash, new_hash)
-    return SignedIn(change.session, cookie, user, memberships)
+    return SignedIn(change.session, cookie, device, user, memberships)
+
+
+async def _attempt_limits(deps: Deps, email_key: str, device_cookie: str | None, place: Place) -> dict[str, Limit]:
+    """Return what an attempt to sign in spends.
+
+    A device that has signed in to the account before has a budget of its own: whoever guesses from elsewhere uses up
+    what strangers share, and the owner gets in (the OWASP "device cookie").
+    """
+    account = account_digest(email_key)
+    if device_cookie:
+        digest = hash_secret(device_cookie)
+        with translate_errors():
+            known = await devices.known(deps.pool, digest, email_key)
+        if known:
+            return {f"sign_in:device:{account}:{digest.hex()[:32]}": deps.limits.per_account_and_address}
+    address = edge.limit_key(place.address)
+    return {
+        f"sign_in:pair:{account}:{address}": deps.limits.per_account_and_address,
+        f"sign_in:account:{account}": deps.limits.per_account,
+        f"{_BY_ADDRESS}{address}": deps.limits.per_address,
+    }
 
 
 def account_digest(email_key: str) -> str:

@@ -8,7 +8,7 @@ from common.postgres import transaction, translate_errors
 from session_svc.core import session as life
 from session_svc.operations import state
 from session_svc.operations.deps import Deps
-from session_svc.store import invitations, limits, resets, sessions
+from session_svc.store import devices, invitations, limits, resets, sessions
 
 BATCH = 500
 KEEP_ENDED_FOR = timedelta(days=30)
@@ -16,6 +16,8 @@ KEEP_ENDED_FOR = timedelta(days=30)
 KEEP_RESETS_FOR = timedelta(days=30)
 KEEP_INVITATIONS_FOR = timedelta(days=30)
 """How long the link of an ended invitation still says what became of it."""
+KEEP_DEVICES_FOR = timedelta(days=400)
+"""As long as browsers keep the cookie."""
 TOKEN_STATE = "token.state"  # noqa: S105  a topic
 
 
@@ -50,5 +52,6 @@ async def purge_ended(deps: Deps, now: datetime) -> UpkeepStatus:
         deleted = await sessions.delete_old(deps.pool, now - KEEP_ENDED_FOR, BATCH)
         await limits.purge(deps.pool, now)
         await resets.purge(deps.pool, now - KEEP_RESETS_FOR)
+        await devices.purge(deps.pool, now - KEEP_DEVICES_FOR)
         await invitations.purge(deps.pool, now - KEEP_INVITATIONS_FOR)
     return UpkeepStatus(purged=len(ended), deleted=deleted, more=BATCH in {len(ended), deleted})
