@@ -16,8 +16,6 @@ STILL_LONGER: frozenset[str] = frozenset(
         "services/oauth-svc/src/oauth_svc/operations/refresh.py",
         "services/oauth-svc/src/oauth_svc/store/schedule.py",
         "services/session-svc/src/session_svc/console/static/session.js",
-        "services/session-svc/src/session_svc/operations/admin.py",
-        "tools/devstack/src/devstack/story.py",
     }
 )
 

@@ -18,7 +18,7 @@ from devstack.chaos import Chaos, Samples
 from devstack.record import some
 from devstack.services import SERVICES
 from devstack.stack import Stack
-from devstack.story import USER_PATHS
+from devstack.storyteller import USER_PATHS
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

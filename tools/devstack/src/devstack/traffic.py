@@ -24,7 +24,7 @@ from devstack.backend import Backend
 from devstack.browser import Browser, Refused
 from devstack.platforms import GENERIC, Platforms, simulated
 from devstack.record import some
-from devstack.story import USER_PATHS
+from devstack.storyteller import USER_PATHS
 
 T = TypeVar("T")
 
