@@ -9,10 +9,11 @@ import yaml
 
 from common.service.settings import ServiceSettings
 from expiry_watcher.settings import WatcherSettings
+from gateway.settings import GatewaySettings
 from notifier.settings import NotifierSettings
 from oauth_svc.settings import OauthSettings
 from rule_pauser.settings import PauserSettings
-from session_svc.settings import GatewaySettings, SessionSettings
+from session_svc.settings import SessionSettings
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "kubernetes"
@@ -25,8 +26,6 @@ SETTINGS: dict[str, type[ServiceSettings]] = {
     "notifier": NotifierSettings,
     "gateway": GatewaySettings,
 }
-#: In which image a program is, and with which verb.
-PROGRAMS = {name: (name, "run") for name in SETTINGS} | {"gateway": ("session-svc", "gateway")}
 MOUNT = "/run/secrets/wevion"
 
 
@@ -74,10 +73,9 @@ def test_every_file_is_part_of_it() -> None:
 
 @pytest.mark.parametrize("service", SETTINGS)
 def test_it_runs_the_program_on_its_port_and_asks_how_it_is(service: str) -> None:
-    image, verb = PROGRAMS[service]
     (container,) = pod(service)["containers"]
     port = SETTINGS[service].model_fields["http_port"].default
-    assert (container["image"].split("/")[-1].split(":")[0], container["args"]) == (image, [verb])
+    assert (container["image"].split("/")[-1].split(":")[0], container["args"]) == (service, ["run"])
     assert container["ports"] == [{"name": "http", "containerPort": port}]
     assert container["livenessProbe"]["httpGet"]["path"] == "/livez"
     assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"

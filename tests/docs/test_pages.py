@@ -50,7 +50,8 @@ def test_every_test_that_a_page_names_is_there(page: Path) -> None:
     file = ""
     for named, name in _TEST.findall(page.read_text()):
         file = named or file
-        found = [*page.parent.glob(f"tests/**/{Path(file).name}"), *ROOT.glob(f"tests/**/{Path(file).name}")]
+        pattern = f"tests/**/{Path(file).name}"
+        found = [*page.parent.glob(pattern), *ROOT.glob(pattern)] or [*ROOT.glob(f"*/*/{pattern}")]
         tests = "".join(path.read_text() for path in found)
         begins = name if name.endswith("_") else rf"{name}\("
         assert re.search(rf"def {begins}|^{name} = ", tests, re.MULTILINE), f"{page.parent.name}: {file}::{name}"

@@ -1,7 +1,6 @@
-"""`session-svc run | gateway | migrate | settings`, and the commands that make the first people and clients."""
+"""`session-svc run | migrate | settings`, and the commands that make the first people and clients."""
 
 import argparse
-import asyncio
 import json
 import sys
 from collections.abc import Callable, Coroutine
@@ -9,48 +8,24 @@ from pathlib import Path
 from typing import Any, NoReturn
 from uuid import UUID
 
-from common.runtime import settings as runtime_settings
 from common.runtime.clock import SystemClock
 from common.runtime.errors import Permanent
 from common.runtime.ids import random_token
 from common.service import Verb, command
-from common.telemetry import logs
 from session_svc import app
 from session_svc.core import people
 from session_svc.core.errors import Invalid, NotFound
 from session_svc.core.people import Role
 from session_svc.operations import setup
 from session_svc.operations.keys import SigningKeys
-from session_svc.settings import GatewaySettings, SessionSettings
+from session_svc.settings import SessionSettings
 
 Run = Callable[[SessionSettings, argparse.Namespace], Coroutine[Any, Any, dict[str, Any]]]
 
 
 def main() -> NoReturn:
     """Do what the command line says."""
-    if sys.argv[1:2] == ["gateway"]:
-        sys.exit(_gateway(sys.argv[2:]))
     sys.exit(command("session-svc", SessionSettings, package="session_svc", run=app.run, verbs=_VERBS))
-
-
-def _gateway(arguments: list[str]) -> int:
-    """The gateway has settings of its own: no database, no keys."""
-    parser = argparse.ArgumentParser(prog="session-svc gateway", description="run the public origin until SIGTERM")
-    parser.add_argument("--settings", action="store_true", help="print every setting instead")
-    wanted = parser.parse_args(arguments)
-    loaded = runtime_settings.load(GatewaySettings)
-    logs.configure(app.GATEWAY, loaded.log_format, loaded.log_level)
-    if wanted.settings:
-        print(runtime_settings.describe(loaded))
-        return 0
-    try:
-        asyncio.run(app.run_gateway(loaded))
-    except Permanent as error:
-        print(f"session-svc gateway: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 1
-    return 0
 
 
 async def _create_workspace(settings: SessionSettings, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -193,12 +168,7 @@ def _rotate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reseal", action="store_true", help="seal the keys anew under the keyring's active key")
 
 
-async def _never(_: SessionSettings, __: argparse.Namespace) -> int:
-    raise Permanent("give `gateway` as the first argument")
-
-
 _VERBS = {
-    "gateway": Verb("run the public origin until SIGTERM", _never),
     "create-admin": _verb("make a support admin", _create_admin, _admin_arguments),
     "create-user": _verb("make a user in a workspace", _create_user, _user_arguments),
     "create-workspace": _verb("make a workspace", _create_workspace, _workspace_arguments),

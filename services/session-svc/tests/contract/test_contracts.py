@@ -8,7 +8,6 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 import session_svc
-from common.contracts import TOPICS
 from common.runtime.clock import SystemClock
 from common.web import Access, Audience, Route
 from common.web.openapi import build
@@ -106,10 +105,6 @@ def test_status_is_written_by_two_statements_only() -> None:
     for path in (SOURCE / "store").glob("*.py"):
         if path.name != "sessions.py":
             assert "UPDATE sessions" not in path.read_text()
-
-
-def test_live_view_shows_every_topic_that_names_it() -> None:
-    assert all("session-svc" in topic.consumers for topic in TOPICS.values())
 
 
 def test_readme_shows_the_example_that_runs() -> None:

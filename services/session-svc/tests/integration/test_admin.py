@@ -13,7 +13,7 @@ from session_svc.core.people import Role
 from session_svc.store import people
 
 if TYPE_CHECKING:
-    from tests.conftest import Browser, Person, World
+    from testbed import Browser, Person, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

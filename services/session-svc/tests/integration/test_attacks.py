@@ -15,7 +15,7 @@ from common.runtime.ids import new_id
 from session_svc.core.people import Role
 
 if TYPE_CHECKING:
-    from tests.conftest import Browser, World
+    from testbed import Browser, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

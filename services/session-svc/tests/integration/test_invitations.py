@@ -11,7 +11,7 @@ from session_svc.core.people import Role
 from session_svc.store import people
 
 if TYPE_CHECKING:
-    from tests.conftest import Answer, Browser, Person, World
+    from testbed import Answer, Browser, Person, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

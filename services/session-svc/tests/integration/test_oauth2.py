@@ -25,7 +25,7 @@ from common.testing.processes.cache import cache_folder
 from session_svc.core.people import Role
 
 if TYPE_CHECKING:
-    from tests.conftest import World
+    from testbed import World
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

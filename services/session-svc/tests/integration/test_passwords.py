@@ -10,7 +10,7 @@ import pytest
 from common.testing import eventually
 
 if TYPE_CHECKING:
-    from tests.conftest import Person, World
+    from testbed import Person, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -134,9 +134,9 @@ async def cluster(
         "WEVION_DRAIN_S": "1",
     }
 
-    def replica(number: int, *arguments: str) -> Replica:
+    def replica(number: int, package: str) -> Replica:
         environment = shared | {"WEVION_HTTP_PORT": urls[number].rpartition(":")[2]}
-        return Replica(("-m", "session_svc", *arguments), environment, urls[number], folder / f"{number}.log")
+        return Replica(("-m", package, "run"), environment, urls[number], folder / f"{number}.log")
 
     async def command(*arguments: str) -> str:
         process = await asyncio.create_subprocess_exec(
@@ -147,7 +147,7 @@ async def cluster(
         assert process.returncode == 0
         return said.decode()
 
-    one, two, gateway = replicas = (replica(0, "run"), replica(1, "run"), replica(2, "gateway"))
+    one, two, gateway = replicas = (replica(0, "session_svc"), replica(1, "session_svc"), replica(2, "gateway"))
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
         pool = await open_pool(dsn, application_name="test", max_size=2)
         made = Cluster(pool, http, one, two, gateway, command, kafka.settings)

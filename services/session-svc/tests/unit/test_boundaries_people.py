@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from session_svc.core import clients, device, edge, limits, passwords, people
+from session_svc.core import clients, device, limits, passwords, people
 from session_svc.core.audit import Action, Entry
 from session_svc.core.clients import ServiceClient
 from session_svc.core.errors import Invalid, NoSession, TooManyAttempts
@@ -115,49 +115,6 @@ def test_a_limit_keeps_one_time_that_says_everything() -> None:
     assert limits.spend(later, NOW, limit) == Decision(granted=False, tat=later, retry_after=MINUTE)
 
 
-@pytest.mark.parametrize("good", ["/!", "/~", "/ä", "/\x80", "/a//b"])
-def test_what_browsers_keep_in_a_path_is_returned_to(good: str) -> None:
-    assert edge.safe_return_to(good) == good
-
-
-@pytest.mark.parametrize("bad", ["/\x00", "/\x1f", "/\x20", "/\x7f", "/a\\b"])
-def test_what_browsers_drop_or_turn_is_not(bad: str) -> None:
-    assert edge.safe_return_to(bad, "/x") == "/x"
-
-
-def test_the_longest_path_is_2048_characters_long() -> None:
-    longest = "/" + "a" * 2047
-    assert edge.safe_return_to(longest) == longest
-    assert edge.safe_return_to(longest + "a") == "/"
-
-
-def test_an_origin_has_the_port_that_browsers_write() -> None:
-    assert edge.origin_of("http://x:443") == "http://x:443"
-    assert edge.origin_of("http://x:81") == "http://x:81"
-    assert edge.origin_of("https://x:444/") == "https://x:444"
-    assert edge.origin_of("https://[2001:DB8::1]/") == "https://[2001:db8::1]"
-    assert edge.origin_of("file:///x") == "file://"
-
-
-def test_a_network_may_be_written_by_any_address_in_it() -> None:
-    assert edge.networks([" 10.1.2.3/8 "]) == edge.networks(["10.0.0.0/8"])
-
-
-@pytest.mark.parametrize(
-    ("peer", "forwarded", "found"),
-    [
-        pytest.param("10.0.0.1", ["6.6.6.6, nonsense"], "10.0.0.1", id="nothing counts left of what no proxy wrote"),
-        pytest.param("", ["6.6.6.6"], "unknown", id="no peer"),
-        pytest.param("nonsense", [], "unknown", id="a peer that is no address"),
-        pytest.param("10.0.0.1", ["10.0.0.3, 10.0.0.2"], "10.0.0.3", id="every hop is a proxy"),
-        pytest.param(" 203.0.113.7:80 ", [], "203.0.113.7", id="with a port"),
-        pytest.param("[2001:db8::1]", [], "2001:db8::1", id="in brackets"),
-    ],
-)
-def test_whose_request_it_is(peer: str, forwarded: list[str], found: str) -> None:
-    assert edge.client_address(peer, forwarded, edge.networks(["10.0.0.0/8"])) == found
-
-
 @pytest.mark.parametrize(
     ("agent", "said"),
     [
@@ -168,4 +125,23 @@ def test_whose_request_it_is(peer: str, forwarded: list[str], found: str) -> Non
     ],
 )
 def test_a_device_is_named_by_what_is_known_of_it(agent: str, said: str) -> None:
+    assert device.describe(agent) == said
+
+
+@pytest.mark.parametrize(
+    ("agent", "said"),
+    [
+        (None, "Unknown device"),
+        ("", "Unknown device"),
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox on Linux"),
+        ("Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537 Chrome/140 Safari/537 Edg/140", "Edge on Windows"),
+        ("Mozilla/5.0 (Macintosh; Intel Mac OS X 15) AppleWebKit/605 Version/18 Safari/605", "Safari on macOS"),
+        ("Mozilla/5.0 (iPhone; CPU iPhone OS 18 like Mac OS X) Safari/604", "Safari on iPhone"),
+        ("Mozilla/5.0 (Linux; Android 15) Chrome/140 Mobile Safari/537", "Chrome on Android"),
+        ("curl/8.14", "curl"),
+        ("Something\x00 odd\n" + "x" * 100, "Something odd" + "x" * 47),
+        ("\x00", "Unknown device"),
+    ],
+)
+def test_device_is_named_as_people_know_it(agent: str | None, said: str) -> None:
     assert device.describe(agent) == said

@@ -11,7 +11,7 @@ from devstack.vault import Vault
 
 LOOPBACK = "127.0.0.1"
 
-#: In the order in which they are shown; `gateway` is a second process of session-svc's distribution.
+#: In the order in which they are shown.
 SERVICES = ("session-svc", "oauth-svc", "expiry-watcher", "rule-pauser", "notifier", "gateway")
 #: Those that keep a database, and its name.
 DATABASES = {
@@ -143,9 +143,8 @@ def process(
     settings |= further or {}
     env = _inherited() | {f"WEVION_{name}": value for name, value in settings.items()}
     env["WEVION_SECRETS_DIR"] = str(vault.service_folder(service, secrets))
-    verb = ("session-svc", "gateway") if service == "gateway" else (service, "run")
     return Process(
-        argv=(program(verb[0]), verb[1]),
+        argv=(program(service), "run"),
         env=env,
         ready_url=f"http://{LOOPBACK}:{port}/readyz",
     )

@@ -43,7 +43,7 @@ class Topic:
 
 
 _OWNERS = ("session-svc", "oauth-svc", "notifier")
-_LIVE = "session-svc"  # the gateway's live updates read every topic that they show
+_LIVE = "gateway"  # its live updates read every topic that they show
 
 _DECLARED = (
     Topic(

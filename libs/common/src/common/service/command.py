@@ -38,19 +38,22 @@ def command(
     name: str,
     settings: type[S],
     *,
-    package: str,
     run: Callable[[S], Awaitable[None]],
+    package: str | None = None,
     verbs: Mapping[str, Verb] | None = None,
     argv: Sequence[str] | None = None,
 ) -> int:
     """Read the command line, do it, and return the exit status.
+
+    `package` is where the migrations are; a service that keeps nothing has none, and no verb for them.
 
     0: done. 1: failed, with one line that says why. 2: a wrong setting or argument.
     """
     parser = argparse.ArgumentParser(prog=name)
     subparsers = parser.add_subparsers(dest="verb", required=True)
     subparsers.add_parser("run", help="run the service until SIGTERM")
-    subparsers.add_parser("migrate", help="bring the database up to date, and say what was applied")
+    if package is not None:
+        subparsers.add_parser("migrate", help="bring the database up to date, and say what was applied")
     subparsers.add_parser("settings", help="print every setting with its value (secrets redacted) and meaning")
     for verb_name, verb in (verbs or {}).items():
         verb_parser = subparsers.add_parser(verb_name, help=verb.help)
@@ -66,7 +69,7 @@ def command(
         if arguments.verb == "run":
             asyncio.run(_as_coroutine(run(loaded)))
             return 0
-        if arguments.verb == "migrate":
+        if arguments.verb == "migrate" and package is not None:
             applied = asyncio.run(migrate(loaded.database_url.get_secret_value(), package))
             sys.stdout.write("".join(f"applied {item}\n" for item in applied) or "up to date\n")
             return 0

@@ -6,13 +6,14 @@ from uuid import UUID
 
 from aiohttp import web
 
+from common import edge
+from common.edge import SESSION_COOKIE
 from common.web import Principal
-from session_svc.core import device, edge
+from session_svc.core import device
 from session_svc.core.people import Role
 from session_svc.operations.deps import Caller
 from session_svc.operations.sign_in import Place
 
-COOKIE = "wevion_session"
 DEVICE_COOKIE = "wevion_device"
 MAX_DEVICE_COOKIE_LENGTH = 100
 COOKIE_MAX_AGE_S = 400 * 24 * 60 * 60
@@ -41,7 +42,7 @@ class Edge:
     def set_cookie(self, value: str) -> dict[str, str]:
         """The header that hands the browser its session."""
         secure = "; Secure" if self.secure else ""
-        cookie = f"{COOKIE}={value}; Path=/; Max-Age={COOKIE_MAX_AGE_S}; HttpOnly; SameSite=Lax{secure}"
+        cookie = f"{SESSION_COOKIE}={value}; Path=/; Max-Age={COOKIE_MAX_AGE_S}; HttpOnly; SameSite=Lax{secure}"
         return {"Set-Cookie": cookie}
 
     def set_device_cookie(self, value: str) -> str:
@@ -67,7 +68,7 @@ class Edge:
 
 def session_cookie(request: web.Request) -> str | None:
     """Return the session cookie's value, if the browser sent one that could be ours."""
-    return _cookie(request, COOKIE)
+    return _cookie(request, SESSION_COOKIE)
 
 
 def device_cookie(request: web.Request) -> str | None:

@@ -7,9 +7,10 @@ time, and the workspace sees a name only after the person has accepted.
 from datetime import datetime
 from uuid import UUID
 
+from common import edge
 from common.postgres import Connection, transaction, translate_errors
 from common.runtime.ids import new_id
-from session_svc.core import edge, passwords, people
+from session_svc.core import passwords, people
 from session_svc.core.audit import Action, Entry
 from session_svc.core.errors import InvitationRefused, NotAllowed, NotFound, Taken, TooManyAttempts, WrongCredentials
 from session_svc.core.invitations import LIFE, Invitation, InvitationState

@@ -3,10 +3,11 @@
 from datetime import datetime
 from uuid import UUID
 
+from common import edge
 from common.contracts import DetectedBy
 from common.postgres import Connection, transaction, translate_errors
 from common.runtime.ids import new_id, random_token
-from session_svc.core import edge, passwords, people
+from session_svc.core import passwords, people
 from session_svc.core.audit import Action, Entry
 from session_svc.core.errors import LinkRefused, NotFound, TooManyAttempts, WrongCredentials
 from session_svc.core.session import EndCause

@@ -5,11 +5,12 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from common import edge
 from common.contracts import DetectedBy
 from common.postgres import transaction, translate_errors
 from common.runtime.ids import new_id, random_token
 from session_svc import metrics
-from session_svc.core import edge, people
+from session_svc.core import people
 from session_svc.core import session as life
 from session_svc.core.audit import Action, Entry
 from session_svc.core.errors import NotAllowed, NotFound, Refused, WrongCredentials

@@ -1,0 +1,90 @@
+"""Which path belongs to which service, and what a caller needs there. What is not listed is not public."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Guard(StrEnum):
+    """What stands at the door of a path."""
+
+    JWT = "jwt"
+    """The session cookie is exchanged for a JWT; without a session the request ends here."""
+    COOKIE = "cookie"
+    """The service looks at the session cookie itself: sign-in, token, sign-out."""
+    PAGE = "page"
+    """As JWT, but a person navigates here: without a session they are sent to the sign-in page."""
+    OPEN = "open"
+    """No cookie and no JWT go in: webhooks and machine endpoints prove themselves otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Where a path goes."""
+
+    prefix: str
+    service: str
+    guard: Guard
+    check_origin: bool = True
+    repeatable: bool = False
+    """Whether an unsafe call may be repeated at another replica though one may have seen it."""
+
+
+SESSION: Final = "session-svc"
+OAUTH: Final = "oauth-svc"
+WATCHER: Final = "expiry-watcher"
+PAUSER: Final = "rule-pauser"
+NOTIFIER: Final = "notifier"
+
+SERVICES: Final = (SESSION, OAUTH, WATCHER, PAUSER, NOTIFIER)
+
+# The first prefix that fits wins, so the narrower ones come first. A prefix fits whole path segments only.
+RULES: Final = (
+    Rule("/api/v1/auth/sign-in", SESSION, Guard.COOKIE),
+    Rule("/api/v1/auth/sign-out", SESSION, Guard.COOKIE),
+    Rule("/api/v1/auth/token", SESSION, Guard.COOKIE, repeatable=True),  # a second JWT does no harm
+    Rule("/api/v1/auth/session", SESSION, Guard.COOKIE),
+    Rule("/api/v1/auth/password-reset", SESSION, Guard.COOKIE),
+    Rule("/api/v1/auth", SESSION, Guard.JWT),
+    Rule("/api/v1/admin", SESSION, Guard.JWT),
+    Rule("/api/v1/people", SESSION, Guard.JWT),
+    # The secret in the body of these is the proof; the person may have no session yet.
+    Rule("/api/v1/invitations/by-link", SESSION, Guard.OPEN),
+    Rule("/api/v1/invitations", SESSION, Guard.JWT),
+    Rule("/api/v1/memberships", SESSION, Guard.JWT),
+    Rule("/api/v1/connections", OAUTH, Guard.JWT),
+    Rule("/api/v1/accounts", OAUTH, Guard.JWT),
+    Rule("/api/v1/providers", OAUTH, Guard.JWT),
+    Rule("/api/v1/integrations", OAUTH, Guard.JWT),
+    Rule("/api/v1/data-gaps", OAUTH, Guard.JWT),
+    Rule("/api/v1/tokens", WATCHER, Guard.JWT),
+    Rule("/api/v1/rules", PAUSER, Guard.JWT),
+    Rule("/api/v1/notices", NOTIFIER, Guard.JWT),
+    # A mail client posts here, without session and Origin (RFC 8058): the sealed token in the link is the proof.
+    Rule("/api/v1/notification-preferences/unsubscribe", NOTIFIER, Guard.OPEN, check_origin=False),
+    Rule("/api/v1/notification-preferences", NOTIFIER, Guard.JWT),
+    Rule("/api/v1/telegram", NOTIFIER, Guard.JWT),
+    Rule("/webhooks/telegram", NOTIFIER, Guard.OPEN, check_origin=False),
+    Rule("/webhooks", OAUTH, Guard.OPEN, check_origin=False),
+    Rule("/connect", OAUTH, Guard.PAGE),
+    Rule("/.well-known/jwks.json", SESSION, Guard.OPEN, check_origin=False),
+    Rule("/.well-known/oauth-authorization-server", SESSION, Guard.OPEN, check_origin=False),
+    Rule("/oauth2", SESSION, Guard.OPEN, check_origin=False),
+)
+
+PUBLIC_PREFIXES: Final = tuple(dict.fromkeys("/" + rule.prefix.split("/")[1] for rule in RULES))
+"""The first segment of every public path."""
+
+
+def rule_for(path: str) -> Rule | None:
+    """The rule of a path, or None if nothing there is public.
+
+    A provider that answers by form post comes from its own origin, without our cookie (SameSite=Lax): its callback is
+    protected by `state`, not by `Origin`.
+    """
+    for rule in RULES:
+        if path == rule.prefix or path.startswith(rule.prefix + "/"):
+            if rule.guard is Guard.PAGE and path.endswith("/callback"):
+                return Rule(rule.prefix, rule.service, rule.guard, check_origin=False)
+            return rule
+    return None

@@ -1,0 +1,7 @@
+"""From the browser to a service and back."""
+
+from gateway.proxy.exchange import Exchange, Exchanged
+from gateway.proxy.forward import Gateway
+from gateway.proxy.upstreams import Upstreams
+
+__all__ = ["Exchange", "Exchanged", "Gateway", "Upstreams"]

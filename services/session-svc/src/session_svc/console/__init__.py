@@ -1,6 +1,0 @@
-"""What a person sees: the console's pages and its browser-side modules."""
-
-from session_svc.console.pages import console_routes
-from session_svc.console.problems import problem_pages
-
-__all__ = ["console_routes", "problem_pages"]
