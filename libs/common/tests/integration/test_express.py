@@ -68,8 +68,8 @@ async def test_nobody_can_tell_its_copy_from_the_relays(database: DatabaseFactor
     producer = EventProducer(kafka.settings)
     try:
         async with express(kafka) as fast:
-            async with transaction(pool) as connection:
-                events = await enqueue(connection, [revoked()], source="test", now=NOW)
+            async with transaction(pool) as db:
+                events = await enqueue(db, [revoked()], source="test", now=NOW)
             fast.send(events)
             (first,) = await read(kafka, 1)
             assert await pool.fetchval("SELECT count(*) FROM outbox") == 1  # the guarantee is untouched

@@ -90,11 +90,11 @@ async def test_events_leave_in_order_per_key_however_many_write(database: Databa
         async def write(worker: int) -> None:
             for step in range(20):
                 key = keys[(worker * 3 + step) % len(keys)]
-                async with transaction(pool) as connection:
-                    version = await connection.fetchval(
+                async with transaction(pool) as db:
+                    version = await db.fetchval(
                         "UPDATE aggregate SET version = version + 1 WHERE id = $1 RETURNING version", key
                     )
-                    await enqueue(connection, [revoked(key, version)], source="test", now=NOW)
+                    await enqueue(db, [revoked(key, version)], source="test", now=NOW)
 
         relays = [Relay(pool, producer), Relay(pool, producer)]
         async with running(*(asyncio.create_task(relay.run()) for relay in relays)):
@@ -121,8 +121,8 @@ async def test_a_rolled_back_change_sends_nothing(database: DatabaseFactory) -> 
     async with opened(await database(PACKAGE)) as pool:
 
         async def fail_halfway() -> None:
-            async with transaction(pool) as connection:
-                await enqueue(connection, [revoked(new_id(), 1)], source="test", now=NOW)
+            async with transaction(pool) as db:
+                await enqueue(db, [revoked(new_id(), 1)], source="test", now=NOW)
                 raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
@@ -136,8 +136,8 @@ async def test_one_relay_owns_a_shard_and_another_takes_over_when_it_lets_go(
     async with opened(await database(PACKAGE)) as pool, producing(kafka) as producer:
         first, second = Relay(pool, producer), Relay(pool, producer)
         await first.run_once()
-        async with transaction(pool) as connection:
-            await enqueue(connection, [revoked(new_id(), 1)], source="test", now=NOW)
+        async with transaction(pool) as db:
+            await enqueue(db, [revoked(new_id(), 1)], source="test", now=NOW)
         assert (await second.run_once()).sent == 0
         assert (await first.run_once()).sent == 1
         assert (await first.run_once()).sent == 0
@@ -152,8 +152,8 @@ async def test_a_relay_whose_lease_was_taken_deletes_nothing(database: DatabaseF
     async with opened(await database(PACKAGE)) as pool, producing(kafka) as producer:
         zombie = Relay(pool, producer)
         await zombie.run_once()
-        async with transaction(pool) as connection:
-            await enqueue(connection, [revoked(new_id(), 1)], source="test", now=NOW)
+        async with transaction(pool) as db:
+            await enqueue(db, [revoked(new_id(), 1)], source="test", now=NOW)
         await pool.execute("UPDATE relay_lease SET owner = $1, epoch = epoch + 1", new_id())
         await zombie.run_once()
         assert not await _empty(pool), "the new owner has to find the row"
@@ -162,10 +162,10 @@ async def test_a_relay_whose_lease_was_taken_deletes_nothing(database: DatabaseF
 async def test_an_inbox_accepts_an_event_once_and_forgets_old_ones(database: DatabaseFactory) -> None:
     async with opened(await database(PACKAGE)) as pool:
         event_id = new_id()
-        async with transaction(pool) as connection:
-            assert await accept(connection, "reader", event_id)
-            assert not await accept(connection, "reader", event_id)
-            assert await accept(connection, "another reader", event_id)
+        async with transaction(pool) as db:
+            assert await accept(db, "reader", event_id)
+            assert not await accept(db, "reader", event_id)
+            assert await accept(db, "another reader", event_id)
         assert (await purge(pool)).forgotten == 0
         await pool.execute("UPDATE inbox SET accepted_at = now() - interval '40 days'")
         assert (await purge(pool)).forgotten == 2

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 from asyncpg.exceptions import TargetServerAttributeNotMatched
 
-from common.postgres import Connection, MigrationError, Pool, migrate, open_pool, transaction, translate_errors
+from common.postgres import Db, MigrationError, Pool, migrate, open_pool, transaction, translate_errors
 from common.runtime.errors import Retryable
 from common.testing import eventually
 from common.testing.stack import DatabaseFactory
@@ -82,8 +82,8 @@ async def test_an_error_rolls_back_and_reaches_the_caller(database: DatabaseFact
     await pool.execute("CREATE TABLE thing (id int)")
 
     async def fail_halfway() -> None:
-        async with transaction(pool) as connection:
-            await connection.execute("INSERT INTO thing VALUES (1)")
+        async with transaction(pool) as db:
+            await db.execute("INSERT INTO thing VALUES (1)")
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -100,8 +100,8 @@ async def test_a_server_that_is_away_means_try_again(unused_tcp_port: int) -> No
 async def test_a_statement_that_takes_too_long_is_given_up(database: DatabaseFactory) -> None:
     pool = await open_pool(await database("common.outbox"), application_name="test", command_timeout_s=2)
     with pytest.raises(Retryable):
-        async with transaction(pool) as connection:
-            await connection.execute("SELECT pg_sleep(30)")
+        async with transaction(pool) as db:
+            await db.execute("SELECT pg_sleep(30)")
     await pool.close()
 
 
@@ -113,10 +113,10 @@ async def test_another_kind_of_url_is_refused() -> None:
 async def test_a_connection_that_was_given_back_in_a_transaction_is_rolled_back(database: DatabaseFactory) -> None:
     pool = await open_pool(await database("common.outbox"), application_name="test", max_size=1)
     await pool.execute("CREATE TABLE thing (id int)")
-    async with pool.acquire() as connection:
+    async with pool.acquire() as db:
         with contextlib.suppress(ZeroDivisionError):
-            async with connection.transaction():
-                await connection.execute("INSERT INTO thing VALUES (1)")
+            async with db.transaction():
+                await db.execute("INSERT INTO thing VALUES (1)")
                 raise ZeroDivisionError
     assert await pool.fetchval("SELECT count(*) FROM thing") == 0
     await pool.close()
@@ -168,8 +168,8 @@ async def test_a_statement_that_an_operator_cancels_means_try_again(database: Da
     pool = await open_pool(await database("common.outbox"), application_name="test", max_size=2)
 
     async def sleep() -> None:
-        async with transaction(pool) as connection:
-            await connection.execute("SELECT pg_sleep(60)")
+        async with transaction(pool) as db:
+            await db.execute("SELECT pg_sleep(60)")
 
     sleeping = asyncio.create_task(sleep())
     await eventually(
@@ -211,8 +211,8 @@ async def test_connections_that_turned_read_only_are_replaced_when_the_database_
 
 
 async def _forget_inbox(pool: Pool) -> None:
-    async with transaction(pool) as connection:
-        await connection.execute("DELETE FROM inbox")
+    async with transaction(pool) as db:
+        await db.execute("DELETE FROM inbox")
 
 
 async def test_of_several_hosts_the_one_that_takes_writes_is_used(
@@ -266,8 +266,8 @@ async def test_a_migration_does_not_hold_up_readers_while_it_waits_for_its_lock(
     await other.close()
 
 
-async def _lets_go(connection: Connection, waiting: str) -> bool:
-    return not await connection.fetchval(waiting)
+async def _lets_go(db: Db, waiting: str) -> bool:
+    return not await db.fetchval(waiting)
 
 
 def test_no_source_leaves_session_state_on_a_pooled_connection() -> None:

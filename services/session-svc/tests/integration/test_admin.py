@@ -277,8 +277,8 @@ async def test_support_admin_acts_as_a_user(world: "World") -> None:
 async def test_support_admin_chooses_where_to_act(world: "World") -> None:
     person = await world.person("ann")
     elsewhere = await world.workspace("Elsewhere")
-    async with world.pool.acquire() as connection:
-        await people.put_membership(connection, person.user_id, elsewhere, Role.OWNER, world.clock.now())
+    async with world.pool.acquire() as db:
+        await people.put_membership(db, person.user_id, elsewhere, Role.OWNER, world.clock.now())
     support = await world.signed_in(await world.person("sup", support=True))
     wanted = {"user_id": str(person.user_id), "reason": REASON}
 

@@ -36,8 +36,8 @@ async def _secret(world: "World", address: str) -> str:
 
 
 async def _join(world: "World", person: "Person", workspace_id: UUID, role: Role = Role.MEMBER) -> None:
-    async with world.pool.acquire() as connection:
-        await people.put_membership(connection, person.user_id, workspace_id, role, world.clock.now())
+    async with world.pool.acquire() as db:
+        await people.put_membership(db, person.user_id, workspace_id, role, world.clock.now())
 
 
 async def _members(world: "World", workspace_id: UUID) -> set[str]:

@@ -198,7 +198,7 @@ async def _row(world: "World", person: "Person") -> str:
 async def _in_two_workspaces(world: "World") -> tuple["Person", UUID]:
     person = await world.person()
     elsewhere = await world.workspace("Elsewhere")
-    async with world.pool.acquire() as connection:
+    async with world.pool.acquire() as db:
         later = world.clock.now() + timedelta(seconds=1)
-        await people.put_membership(connection, person.user_id, elsewhere, Role.OWNER, later)
+        await people.put_membership(db, person.user_id, elsewhere, Role.OWNER, later)
     return person, elsewhere

@@ -68,8 +68,8 @@ def _body() -> TokenRefreshedV1:
 
 async def _drain(pool: Pool, producer: EventProducer, rows: int) -> float:
     now = datetime.now(UTC)
-    async with transaction(pool) as connection:
-        await enqueue(connection, [_body() for _ in range(rows)], source="bench", now=now)
+    async with transaction(pool) as db:
+        await enqueue(db, [_body() for _ in range(rows)], source="bench", now=now)
     relay = Relay(pool, producer)
     await pool.execute("UPDATE relay_lease SET expires_at = '-infinity'")
     started = time.perf_counter()
@@ -119,8 +119,8 @@ async def _commit_to_wire(pool: Pool, producer: EventProducer, settings: KafkaSe
     for _ in range(count):
         body = _body()
         arrived[body.subject()] = asyncio.get_running_loop().create_future()
-        async with transaction(pool) as connection:
-            await enqueue(connection, [body], source="bench", now=datetime.now(UTC))
+        async with transaction(pool) as db:
+            await enqueue(db, [body], source="bench", now=datetime.now(UTC))
         committed = time.perf_counter()
         relay.poke()
         delays.append((await asyncio.wait_for(arrived[body.subject()], 10) - committed) * 1000)

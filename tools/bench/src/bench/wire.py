@@ -27,8 +27,8 @@ class Speaker:
 
     async def say(self, *bodies: EventBody) -> float:
         """Commit events and wake the relay; returns when they were committed, on the monotonic clock."""
-        async with transaction(self.pool) as connection:
-            await enqueue(connection, bodies, source=SOURCE, now=datetime.now(UTC))
+        async with transaction(self.pool) as db:
+            await enqueue(db, bodies, source=SOURCE, now=datetime.now(UTC))
         committed = time.monotonic()
         self.relay.poke()
         return committed

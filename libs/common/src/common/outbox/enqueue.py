@@ -6,7 +6,7 @@ from typing import Final
 from zlib import crc32
 
 from common.contracts import Event, EventBody, attributes, encode_body
-from common.postgres import Connection
+from common.postgres import Db
 from common.runtime.ids import new_id
 from common.telemetry.tracing import current_traceparent
 
@@ -24,16 +24,14 @@ def shard_of(key: str) -> int:
     return crc32(key.encode()) % SHARDS
 
 
-async def enqueue(
-    connection: Connection, bodies: Sequence[EventBody], *, source: str, now: datetime
-) -> list[Event[EventBody]]:
+async def enqueue(db: Db, bodies: Sequence[EventBody], *, source: str, now: datetime) -> list[Event[EventBody]]:
     """Send `bodies` when, and only when, the caller's transaction commits. Returns them as the events they will be.
 
     The row of the aggregate that an event is about must already be locked by this transaction: then ids of one key
     are drawn in the order of its commits, which is what keeps its events in order on the wire.
 
     Args:
-        connection: inside the caller's transaction.
+        db: inside the caller's transaction.
         bodies: in the order they happened.
         source: the service that writes them, as `ce_source`.
         now: the time of the facts.
@@ -45,7 +43,7 @@ async def enqueue(
     events = [Event(id=new_id(), time=now, source=source, body=body, traceparent=traceparent) for body in bodies]
     headers = [attributes(event) for event in events]
     keys = [found["ce_subject"] for found in headers]
-    await connection.execute(
+    await db.execute(
         _INSERT,
         [shard_of(key) for key in keys],
         [event.topic for event in events],
@@ -58,6 +56,6 @@ async def enqueue(
     return events
 
 
-async def enqueue_tombstone(connection: Connection, *, topic: str, key: str, version: int) -> None:
+async def enqueue_tombstone(db: Db, *, topic: str, key: str, version: int) -> None:
     """Remove `key` from a compacted topic."""
-    await connection.execute(_INSERT, [shard_of(key)], [topic], [key], [new_id()], [version], [None], [{}])
+    await db.execute(_INSERT, [shard_of(key)], [topic], [key], [new_id()], [version], [None], [{}])

@@ -4,15 +4,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from common.postgres import Connection, Pool, translate_errors
+from common.postgres import Db, Pool, translate_errors
 
 KEEP = timedelta(days=31)
 """Longer than any topic keeps a record, dead-letter topics included, so that a replay is recognised."""
 
 
-async def accept(connection: Connection, consumer: str, event_id: UUID) -> bool:
+async def accept(db: Db, consumer: str, event_id: UUID) -> bool:
     """True the first time this consumer sees the event. False: its effect is already there."""
-    status = await connection.execute(
+    status = await db.execute(
         "INSERT INTO inbox (consumer, event_id) VALUES ($1, $2) ON CONFLICT DO NOTHING", consumer, event_id
     )
     return status == "INSERT 0 1"

@@ -3,7 +3,7 @@
 from common.postgres.migrate import MigrationError, migrate
 from common.postgres.pool import (
     STATEMENT_CACHE_SIZE,
-    Connection,
+    Db,
     Pool,
     Record,
     connection,
@@ -12,9 +12,12 @@ from common.postgres.pool import (
     translate_errors,
 )
 
+Connection = Db  # what oauth-svc and notifier still call it
+
 __all__ = [
     "STATEMENT_CACHE_SIZE",
     "Connection",
+    "Db",
     "MigrationError",
     "Pool",
     "Record",

@@ -15,11 +15,11 @@ from common.runtime.errors import Retryable
 
 if TYPE_CHECKING:
     Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
-    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+    Db: TypeAlias = asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
     Record: TypeAlias = asyncpg.Record
 else:
     Pool = asyncpg.Pool
-    Connection = asyncpg.Connection
+    Db = asyncpg.Connection
     Record = asyncpg.Record
 
 ACQUIRE_TIMEOUT_S = 5.0
@@ -164,7 +164,7 @@ async def open_pool(
 
 
 @asynccontextmanager
-async def connection(pool: Pool) -> AsyncIterator[Connection]:
+async def connection(pool: Pool) -> AsyncIterator[Db]:
     """A connection without a transaction, for reads and for single statements.
 
     Raises:
@@ -177,7 +177,7 @@ async def connection(pool: Pool) -> AsyncIterator[Connection]:
 
 
 @asynccontextmanager
-async def transaction(pool: Pool, *, timeout_s: float = 30.0) -> AsyncIterator[Connection]:
+async def transaction(pool: Pool, *, timeout_s: float = 30.0) -> AsyncIterator[Db]:
     """A connection inside a transaction: committed when the block ends, rolled back when it raises.
 
     Raises:

@@ -33,16 +33,16 @@ def exists(pid: int) -> bool:
 async def test_postgres_answers_and_keeps_its_data(tmp_path: Path) -> None:
     first = Postgres.start(tmp_path)
     try:
-        connection = await asyncpg.connect(first.dsn())
-        await connection.execute("CREATE TABLE kept (x int)")
-        await connection.close()
+        db = await asyncpg.connect(first.dsn())
+        await db.execute("CREATE TABLE kept (x int)")
+        await db.close()
     finally:
         first.stop()
     second = Postgres.start(tmp_path)
     try:
-        connection = await asyncpg.connect(second.dsn())
-        assert await connection.fetchval("SELECT count(*) FROM kept") == 0
-        await connection.close()
+        db = await asyncpg.connect(second.dsn())
+        assert await db.fetchval("SELECT count(*) FROM kept") == 0
+        await db.close()
     finally:
         second.stop()
     assert port_is_free(second.port)

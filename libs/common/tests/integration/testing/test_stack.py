@@ -11,12 +11,12 @@ async def test_each_database_has_the_tables_and_is_its_own(database: DatabaseFac
     first, second = await database("common.outbox"), await database("common.outbox")
     assert first != second
     for dsn in (first, second):
-        connection = await asyncpg.connect(dsn)
+        db = await asyncpg.connect(dsn)
         try:
-            assert await connection.fetchval("SELECT count(*) FROM outbox") == 0
-            await connection.execute("CREATE TABLE mine (x int)")
+            assert await db.fetchval("SELECT count(*) FROM outbox") == 0
+            await db.execute("CREATE TABLE mine (x int)")
         finally:
-            await connection.close()
+            await db.close()
 
 
 async def test_topics_exist_under_the_tests_own_prefix(kafka: KafkaForTest) -> None:

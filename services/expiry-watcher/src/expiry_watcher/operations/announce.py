@@ -30,18 +30,18 @@ async def announce_due(deps: Deps, now: datetime, limit: int) -> SweepStatus:
     A token that was renewed or revoked meanwhile is not announced: the claim holds its deadline's lock, and the
     token's row is read after the lock was granted.
     """
-    async with transaction(deps.pool) as connection:
-        claimed = await deadlines.claim(connection, now, limit)
+    async with transaction(deps.pool) as db:
+        claimed = await deadlines.claim(db, now, limit)
         if not claimed:
             return SweepStatus(0, 0, more=False)
-        decided = plan(await deadlines.read_claimed(connection, claimed), deps.ladder, now)
-        await deadlines.mark(connection, decided.marks, now)
-        await deadlines.advance(connection, decided.next_due, decided.finished)
+        decided = plan(await deadlines.read_claimed(db, claimed), deps.ladder, now)
+        await deadlines.mark(db, decided.marks, now)
+        await deadlines.advance(db, decided.next_due, decided.finished)
         await deadlines.put(
-            connection, [deadlines.Deadline(token_id, at, now) for token_id, at in decided.replanned.items()], []
+            db, [deadlines.Deadline(token_id, at, now) for token_id, at in decided.replanned.items()], []
         )
-        await history.record(connection, [told for body in decided.bodies if (told := line(body, now)) is not None])
-        await enqueue(connection, decided.bodies, source=SOURCE, now=now)
+        await history.record(db, [told for body in decided.bodies if (told := line(body, now)) is not None])
+        await enqueue(db, decided.bodies, source=SOURCE, now=now)
     if decided.bodies:
         deps.wake_relay()
     _count(decided)

@@ -11,8 +11,8 @@ from expiry_watcher.store import deadlines
 
 async def read_ladder(deps: Deps, workspace_id: UUID) -> Ladder | None:
     """The ladder that a workspace chose, if it did."""
-    async with transaction(deps.pool) as connection:
-        return (await deadlines.ladders(connection, [workspace_id])).get(workspace_id)
+    async with transaction(deps.pool) as db:
+        return (await deadlines.ladders(db, [workspace_id])).get(workspace_id)
 
 
 async def choose_ladder(deps: Deps, workspace_id: UUID, ladder: Ladder | None, chosen_by: UUID, now: datetime) -> int:
@@ -20,7 +20,7 @@ async def choose_ladder(deps: Deps, workspace_id: UUID, ladder: Ladder | None, c
 
     What was announced stays announced: a new stage speaks only where it is more urgent than what was said.
     """
-    async with transaction(deps.pool) as connection:
-        count = await deadlines.put_ladder(connection, workspace_id, ladder, chosen_by, now)
+    async with transaction(deps.pool) as db:
+        count = await deadlines.put_ladder(db, workspace_id, ladder, chosen_by, now)
     deps.wake_sweep(now)
     return count

@@ -51,8 +51,8 @@ async def rebuild(deps: Deps, kafka: KafkaSettings, now: datetime, report: Calla
     Marks, the stages of workspaces and the memory of purged tokens stay. Safe to repeat, and to stop at any moment.
     """
     progress = Progress()
-    async with transaction(deps.pool) as connection:
-        await inventory.start_over(connection)
+    async with transaction(deps.pool) as db:
+        await inventory.start_over(db)
     async for batch in _batches(kafka, ANNOUNCEMENTS):
         await _put_back_marks(deps, batch, progress, now)
         report("marks", progress)
@@ -72,8 +72,8 @@ async def _put_back_marks(deps: Deps, batch: Sequence[Record], progress: Progres
         if found is not None:
             key, lead = found
             marks[key] = min(lead, marks.get(key, lead))
-    async with transaction(deps.pool) as connection:
-        await deadlines.mark(connection, marks, now)
+    async with transaction(deps.pool) as db:
+        await deadlines.mark(db, marks, now)
     progress.marks += len(marks)
 
 
@@ -88,10 +88,10 @@ async def _apply_states(deps: Deps, batch: Sequence[Record], progress: Progress,
 
 async def _add_history(deps: Deps, batch: Sequence[Record], progress: Progress) -> None:
     lines = [line for event in _events(batch, progress) if (line := line_of(event)) is not None]
-    async with transaction(deps.pool) as connection:
-        present = await inventory.present_among(connection, [line.token.token_id for line in lines])
+    async with transaction(deps.pool) as db:
+        present = await inventory.present_among(db, [line.token.token_id for line in lines])
         kept = [line for line in lines if line.token.token_id in present]
-        await history.record(connection, kept)
+        await history.record(db, kept)
     progress.lines += len(kept)
 
 

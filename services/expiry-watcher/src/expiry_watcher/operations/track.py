@@ -29,15 +29,15 @@ async def track(deps: Deps, events: Sequence[Event[EventBody]]) -> TrackResult:
     """
     facts = [fact for event in events if (fact := fact_of(event)) is not None]
     lines = [line for event in events if (line := line_of(event)) is not None]
-    async with transaction(deps.pool) as connection:
+    async with transaction(deps.pool) as db:
         changed: dict[UUID, inventory.Changed] = {}
         applied = 0
         for wave in waves(facts):
-            found = await inventory.upsert(connection, wave)
+            found = await inventory.upsert(db, wave)
             applied += len(found)
             changed.update((token.token_id, token) for token in found)
-        await history.record(connection, lines)
-        ladders = await deadlines.ladders(connection, sorted({token.workspace_id for token in changed.values()}))
+        await history.record(db, lines)
+        ladders = await deadlines.ladders(db, sorted({token.workspace_id for token in changed.values()}))
         wanted: list[deadlines.Deadline] = []
         finished: list[UUID] = []
         for token in changed.values():
@@ -47,7 +47,7 @@ async def track(deps: Deps, events: Sequence[Event[EventBody]]) -> TrackResult:
             else:
                 ladder = ladders.get(token.workspace_id, deps.ladder)
                 wanted.append(deadlines.Deadline(token.token_id, expiry, ladder.first_due(expiry)))
-        await deadlines.put(connection, wanted, finished)
+        await deadlines.put(db, wanted, finished)
     if wanted:
         deps.wake_sweep(min(deadline.due_at for deadline in wanted))
     metrics.FACTS.labels("applied").inc(applied)
@@ -57,7 +57,7 @@ async def track(deps: Deps, events: Sequence[Event[EventBody]]) -> TrackResult:
 
 async def forget(deps: Deps, token_ids: Sequence[UUID], now: datetime) -> int:
     """Apply tombstones: the tokens were purged by their owner."""
-    async with transaction(deps.pool) as connection:
-        count = await inventory.purge(connection, sorted(token_ids), now)
+    async with transaction(deps.pool) as db:
+        count = await inventory.purge(db, sorted(token_ids), now)
     metrics.FACTS.labels("purged").inc(count)
     return count

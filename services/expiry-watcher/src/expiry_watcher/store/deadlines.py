@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from common.contracts import AccountRef, TokenKind, TokenRef, TokenStatus
-from common.postgres import Connection, Pool, translate_errors
+from common.postgres import Db, Pool, translate_errors
 from expiry_watcher.core.ladder import Ladder
 from expiry_watcher.core.plan import Due
 
@@ -20,15 +20,15 @@ class Deadline:
     due_at: datetime
 
 
-async def put(connection: Connection, deadlines: Sequence[Deadline], finished: Sequence[UUID]) -> None:
+async def put(db: Db, deadlines: Sequence[Deadline], finished: Sequence[UUID]) -> None:
     """Set the deadlines of tokens whose row changed in this transaction, and drop those that lead nowhere.
 
     A deadline for the same expiry date is left alone: its steps are under way.
     """
     if finished:
-        await connection.execute("DELETE FROM deadline WHERE token_id = ANY($1::uuid[])", finished)
+        await db.execute("DELETE FROM deadline WHERE token_id = ANY($1::uuid[])", finished)
     if deadlines:
-        await connection.execute(
+        await db.execute(
             """INSERT INTO deadline (token_id, expires_at, due_at)
                SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[])
                ON CONFLICT (token_id) DO UPDATE SET expires_at = excluded.expires_at, due_at = excluded.due_at
@@ -39,25 +39,25 @@ async def put(connection: Connection, deadlines: Sequence[Deadline], finished: S
         )
 
 
-async def claim(connection: Connection, now: datetime, limit: int) -> list[UUID]:
+async def claim(db: Db, now: datetime, limit: int) -> list[UUID]:
     """Lock what is due, the longest due first; what another replica has locked is its work.
 
     The lock is the claim, and the caller's transaction is all of the work (no call leaves the database), so there
     is no lease to expire: a crash rolls back, and the deadline is due again at once.
     """
-    rows = await connection.fetch(
+    rows = await db.fetch(
         "SELECT token_id FROM deadline WHERE due_at <= $1 ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED", now, limit
     )
     return [row["token_id"] for row in rows]
 
 
-async def read_claimed(connection: Connection, claimed: Sequence[UUID]) -> list[Due]:
+async def read_claimed(db: Db, claimed: Sequence[UUID]) -> list[Due]:
     """The claimed deadlines with their tokens, marks and ladders.
 
     A statement of its own, because only a snapshot taken after the locks sees every renewal that was committed
     before them: "already renewed?" is asked at the last moment.
     """
-    rows = await connection.fetch(
+    rows = await db.fetch(
         """SELECT d.token_id, d.expires_at, d.due_at, t.kind, t.provider, t.workspace_id, t.owner_user_id, t.version,
                   t.status, t.since, t.expires_at AS token_expires_at, t.accounts, m.lead, l.stages
              FROM deadline d
@@ -91,11 +91,11 @@ async def read_claimed(connection: Connection, claimed: Sequence[UUID]) -> list[
     ]
 
 
-async def mark(connection: Connection, marks: Mapping[tuple[UUID, datetime], timedelta], now: datetime) -> None:
+async def mark(db: Db, marks: Mapping[tuple[UUID, datetime], timedelta], now: datetime) -> None:
     """Record the most urgent stage reached per token and expiry date; a mark only ever becomes more urgent."""
     if not marks:
         return
-    await connection.execute(
+    await db.execute(
         """INSERT INTO warning_mark (token_id, expires_at, lead, marked_at)
            SELECT m.token_id, m.expires_at, m.lead, $4
              FROM unnest($1::uuid[], $2::timestamptz[], $3::interval[]) AS m(token_id, expires_at, lead)
@@ -108,10 +108,10 @@ async def mark(connection: Connection, marks: Mapping[tuple[UUID, datetime], tim
     )
 
 
-async def advance(connection: Connection, due_at: Mapping[UUID, datetime], finished: Sequence[UUID]) -> None:
+async def advance(db: Db, due_at: Mapping[UUID, datetime], finished: Sequence[UUID]) -> None:
     """Move claimed deadlines to their next step, and drop those that have none."""
     if due_at:
-        await connection.execute(
+        await db.execute(
             """UPDATE deadline SET due_at = n.due_at
                  FROM unnest($1::uuid[], $2::timestamptz[]) AS n(token_id, due_at)
                 WHERE deadline.token_id = n.token_id""",
@@ -119,7 +119,7 @@ async def advance(connection: Connection, due_at: Mapping[UUID, datetime], finis
             list(due_at.values()),
         )
     if finished:
-        await connection.execute("DELETE FROM deadline WHERE token_id = ANY($1::uuid[])", finished)
+        await db.execute("DELETE FROM deadline WHERE token_id = ANY($1::uuid[])", finished)
 
 
 async def next_due(pool: Pool) -> datetime | None:
@@ -136,26 +136,24 @@ async def backlog(pool: Pool, now: datetime, limit: int) -> list[timedelta]:
     return [now - row["due_at"] for row in rows]
 
 
-async def ladders(connection: Connection, workspace_ids: Sequence[UUID]) -> dict[UUID, Ladder]:
+async def ladders(db: Db, workspace_ids: Sequence[UUID]) -> dict[UUID, Ladder]:
     """The ladders that these workspaces chose for themselves."""
-    rows = await connection.fetch(
+    rows = await db.fetch(
         "SELECT workspace_id, stages FROM workspace_ladder WHERE workspace_id = ANY($1::uuid[])", workspace_ids
     )
     return {row["workspace_id"]: Ladder.parse(row["stages"]) for row in rows}
 
 
-async def put_ladder(
-    connection: Connection, workspace_id: UUID, ladder: Ladder | None, set_by: UUID, now: datetime
-) -> int:
+async def put_ladder(db: Db, workspace_id: UUID, ladder: Ladder | None, set_by: UUID, now: datetime) -> int:
     """Give a workspace its own stages (None: back to the default); returns how many deadlines are planned anew.
 
     Every deadline of the workspace becomes due: the sweep looks at each, says what is due and not yet said, and
     plans its next step by the new ladder.
     """
     if ladder is None:
-        await connection.execute("DELETE FROM workspace_ladder WHERE workspace_id = $1", workspace_id)
+        await db.execute("DELETE FROM workspace_ladder WHERE workspace_id = $1", workspace_id)
     else:
-        await connection.execute(
+        await db.execute(
             """INSERT INTO workspace_ladder (workspace_id, stages, set_at, set_by) VALUES ($1, $2, $3, $4)
                ON CONFLICT (workspace_id) DO UPDATE SET stages = excluded.stages, set_at = excluded.set_at,
                                                         set_by = excluded.set_by""",
@@ -164,7 +162,7 @@ async def put_ladder(
             now,
             set_by,
         )
-    status = await connection.execute(
+    status = await db.execute(
         """UPDATE deadline SET due_at = $2 FROM token
             WHERE token.token_id = deadline.token_id AND token.workspace_id = $1""",
         workspace_id,

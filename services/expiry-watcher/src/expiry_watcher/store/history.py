@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from common.postgres import Connection, Pool, translate_errors
+from common.postgres import Db, Pool, translate_errors
 from expiry_watcher.core.history import Line, Told, What
 
 _RECORD = """
@@ -19,11 +19,11 @@ SELECT l.token_id, l.what, l.mark, min(l.version), min(l.at), max(l.at), (array_
 """
 
 
-async def record(connection: Connection, lines: Sequence[Line]) -> None:
+async def record(db: Db, lines: Sequence[Line]) -> None:
     """Add lines; one that is there already only stretches its first and last time."""
     if not lines:
         return
-    await connection.execute(
+    await db.execute(
         _RECORD,
         [line.token.token_id for line in lines],
         [line.what for line in lines],

@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from common.contracts import TokenKind, TokenStatus
-from common.postgres import Connection
+from common.postgres import Db
 from expiry_watcher.core.inventory import Fact
 
 _UPSERT = """
@@ -55,13 +55,13 @@ class Changed:
     expires_at: datetime | None
 
 
-async def upsert(connection: Connection, facts: Sequence[Fact]) -> list[Changed]:
+async def upsert(db: Db, facts: Sequence[Fact]) -> list[Changed]:
     """Apply facts that are newer than what is held; returns the tokens that changed.
 
     At most one fact per token, in the order of token ids (see `core.inventory.waves`): two writers then lock rows
     in one order.
     """
-    rows = await connection.fetch(
+    rows = await db.fetch(
         _UPSERT,
         [fact.token.token_id for fact in facts],
         [fact.token.kind for fact in facts],
@@ -92,28 +92,28 @@ async def upsert(connection: Connection, facts: Sequence[Fact]) -> list[Changed]
     ]
 
 
-async def purge(connection: Connection, token_ids: Sequence[UUID], now: datetime) -> int:
+async def purge(db: Db, token_ids: Sequence[UUID], now: datetime) -> int:
     """Forget purged tokens: what they were goes, their version stays, so that a late event stays late."""
-    status = await connection.execute(
+    status = await db.execute(
         """UPDATE token SET purged_at = $2, accounts = '[]', missing_scopes = '[]', cause = NULL, detected_by = NULL
             WHERE token_id = ANY($1::uuid[]) AND purged_at IS NULL""",
         token_ids,
         now,
     )
     for table in ("deadline", "warning_mark", "history"):
-        await connection.execute(f"DELETE FROM {table} WHERE token_id = ANY($1::uuid[])", token_ids)
+        await db.execute(f"DELETE FROM {table} WHERE token_id = ANY($1::uuid[])", token_ids)
     return int(status.split()[-1])
 
 
-async def start_over(connection: Connection) -> None:
+async def start_over(db: Db) -> None:
     """Forget every token but the purged ones, and the schedule. Marks stay: what was said was said."""
-    await connection.execute("DELETE FROM token WHERE purged_at IS NULL")
-    await connection.execute("DELETE FROM deadline")
+    await db.execute("DELETE FROM token WHERE purged_at IS NULL")
+    await db.execute("DELETE FROM deadline")
 
 
-async def present_among(connection: Connection, token_ids: Sequence[UUID]) -> set[UUID]:
+async def present_among(db: Db, token_ids: Sequence[UUID]) -> set[UUID]:
     """Those of the tokens that are there and were not purged."""
-    rows = await connection.fetch(
+    rows = await db.fetch(
         "SELECT token_id FROM token WHERE token_id = ANY($1::uuid[]) AND purged_at IS NULL", token_ids
     )
     return {row["token_id"] for row in rows}

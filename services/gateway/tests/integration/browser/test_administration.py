@@ -290,8 +290,8 @@ async def test_going_on_in_another_workspace_takes_every_tab_along(world: "World
     person = await world.person(role=Role.OWNER)
     elsewhere = await world.workspace("Elsewhere")
     later = world.clock.now() + timedelta(seconds=1)
-    async with world.pool.acquire() as connection:
-        await people.put_membership(connection, person.user_id, elsewhere, Role.ADMIN, later)
+    async with world.pool.acquire() as db:
+        await people.put_membership(db, person.user_id, elsewhere, Role.ADMIN, later)
     await world.person("bob")
     page = await profile.looks_at(person, "/admin/members")
     await expect(member(page, "Bob")).to_be_visible(timeout=SOON_MS)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from common.postgres import Connection, transaction
+from common.postgres import Db, transaction
 from rule_pauser.core.errors import AccountsForbidden, RevisionConflict, RuleForbidden, RuleUnknown
 from rule_pauser.core.pausing import Rule
 from rule_pauser.operations.deps import Deps
@@ -33,21 +33,21 @@ async def put_rule(deps: Deps, wanted: RuleDefinition, actor: str, now: datetime
         AccountsForbidden: an account belongs to another workspace.
 
     """
-    async with transaction(deps.pool) as connection:
+    async with transaction(deps.pool) as db:
         # Held before anything is decided: whoever brings news of these accounts or of their platforms waits for us, or
         # we for them.
-        await grants.hold_accounts(connection, wanted.account_ids)
-        await incidents.hold(connection)
-        if strangers := await grants.foreign(connection, wanted.account_ids, wanted.workspace_id):
+        await grants.hold_accounts(db, wanted.account_ids)
+        await incidents.hold(db)
+        if strangers := await grants.foreign(db, wanted.account_ids, wanted.workspace_id):
             raise AccountsForbidden(strangers)
-        found = await rules.lock(connection, wanted.rule_id)
+        found = await rules.lock(db, wanted.rule_id)
         if found is None:
             rule = Rule(wanted.rule_id, wanted.workspace_id, wanted.name, wanted.enabled, wanted.revision, version=1)
         else:
             held, deleted = found
             if held.workspace_id != wanted.workspace_id:
                 raise RuleForbidden
-            if not await _newer(connection, held, wanted, deleted=deleted):
+            if not await _newer(db, held, wanted, deleted=deleted):
                 return False
             rule = replace(
                 held,
@@ -58,13 +58,13 @@ async def put_rule(deps: Deps, wanted: RuleDefinition, actor: str, now: datetime
                 person_paused_at=None if deleted else held.person_paused_at,
                 person_paused_by=None if deleted else held.person_paused_by,
             )
-        await rules.put(connection, rule, wanted.account_ids, now)
+        await rules.put(db, rule, wanted.account_ids, now)
         what, words = ("created", "Created.") if found is None else ("changed", f"Changed: {_state(wanted)}.")
-        await rules.tell(connection, rule, what, words, actor=actor, now=now)
-        if rule.reasons and not (await rules.blocked(connection, [rule.rule_id])).get(rule.rule_id):
+        await rules.tell(db, rule, what, words, actor=actor, now=now)
+        if rule.reasons and not (await rules.blocked(db, [rule.rule_id])).get(rule.rule_id):
             # The edit itself took the dead accounts out of the rule: its author decided, so nothing is held back.
             rule = replace(rule, auto_paused_revision=rule.revision if rule.auto_paused_at else None)
-        settled = await settle_rules(connection, [rule], now)
+        settled = await settle_rules(db, [rule], now)
     if any(item.pause for item in settled):
         deps.wake_relay()
     return found is None
@@ -77,19 +77,19 @@ async def delete_rule(deps: Deps, rule_id: UUID, workspace_id: UUID | None, acto
         RuleUnknown: there is no such rule in the workspace (None: in any).
 
     """
-    async with transaction(deps.pool) as connection:
-        found = await rules.lock(connection, rule_id)
+    async with transaction(deps.pool) as db:
+        found = await rules.lock(db, rule_id)
         if found is None or workspace_id not in (None, found[0].workspace_id):
             raise RuleUnknown
         rule, deleted = found
         if deleted:
             return
         rule = replace(rule, version=rule.version + 1)
-        await rules.delete(connection, rule, now)
-        await rules.tell(connection, rule, "deleted", "Deleted.", actor=actor, now=now)
+        await rules.delete(db, rule, now)
+        await rules.tell(db, rule, "deleted", "Deleted.", actor=actor, now=now)
 
 
-async def _newer(connection: Connection, held: Rule, wanted: RuleDefinition, *, deleted: bool) -> bool:
+async def _newer(db: Db, held: Rule, wanted: RuleDefinition, *, deleted: bool) -> bool:
     """Whether the definition has to be stored; False if it is the one held. Raises RevisionConflict."""
     if wanted.revision > held.revision:
         return True
@@ -97,7 +97,7 @@ async def _newer(connection: Connection, held: Rule, wanted: RuleDefinition, *, 
         not deleted
         and wanted.revision == held.revision
         and (wanted.name, wanted.enabled) == (held.name, held.enabled)
-        and await rules.accounts_of(connection, held.rule_id) == wanted.account_ids
+        and await rules.accounts_of(db, held.rule_id) == wanted.account_ids
     )
     if not same:
         raise RevisionConflict(held.revision)

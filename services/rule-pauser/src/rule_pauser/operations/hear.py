@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from common.contracts import AccountAccessChangedV1, Event, EventBody, PlatformIncidentV1, TokenEvent
-from common.postgres import Connection, transaction
+from common.postgres import Db, transaction
 from common.runtime.ids import new_id
 from rule_pauser import metrics
 from rule_pauser.core.grants import RELEVANT_KINDS, Life, judge
@@ -20,14 +20,14 @@ async def hear(deps: Deps, event: Event[EventBody], now: datetime) -> bool:
     The settling of rules is only asked for here, in the same transaction: it happens in batches of its own, so a
     grant with 5,000 rules neither holds a lock for long nor the events behind it.
     """
-    async with transaction(deps.pool) as connection:
+    async with transaction(deps.pool) as db:
         match event.body:
             case AccountAccessChangedV1() as body:
-                heard = await _hear_access(connection, body, event.time, now)
+                heard = await _hear_access(db, body, event.time, now)
             case PlatformIncidentV1() as body:
-                heard = await hear_incident(connection, body, event.time, now)
+                heard = await hear_incident(db, body, event.time, now)
             case TokenEvent() as body if body.token.kind in RELEVANT_KINDS:
-                heard = await _hear_grant(connection, event, body, now)
+                heard = await _hear_grant(db, event, body, now)
             case _:
                 heard = False
     metrics.EVENTS.labels("applied" if heard else "stale").inc()
@@ -36,25 +36,25 @@ async def hear(deps: Deps, event: Event[EventBody], now: datetime) -> bool:
     return heard
 
 
-async def _hear_grant(connection: Connection, event: Event[EventBody], body: TokenEvent, now: datetime) -> bool:
-    held = await grants.lock_grant(connection, body.token, event.time)
+async def _hear_grant(db: Db, event: Event[EventBody], body: TokenEvent, now: datetime) -> bool:
+    held = await grants.lock_grant(db, body.token, event.time)
     grant = judge(held, event)
     if grant is None:
         return False
-    await grants.put_grant(connection, body.token, grant)
-    came = await grants.put_accounts(connection, body.token, grant)
+    await grants.put_grant(db, body.token, grant)
+    came = await grants.put_accounts(db, body.token, grant)
     # A silent refresh concerns no rule: it must neither lock them all every hour nor crowd the list of operations.
     if came or (held.life if held else Life.LIVE, held.cause if held else None) != (grant.life, grant.cause):
         scope = Scope(body.token.workspace_id, token_id=body.token.token_id)
         why = f"{body.token.provider}: {grant.life}"
-        await settlements.open_(connection, new_id(), scope, why=why, fact_at=event.time, now=now)
+        await settlements.open_(db, new_id(), scope, why=why, fact_at=event.time, now=now)
     return held is None or grant != replace(held, passed_at=grant.passed_at)
 
 
-async def _hear_access(connection: Connection, body: AccountAccessChangedV1, at: datetime, now: datetime) -> bool:
-    if not await grants.put_access(connection, body, at):
+async def _hear_access(db: Db, body: AccountAccessChangedV1, at: datetime, now: datetime) -> bool:
+    if not await grants.put_access(db, body, at):
         return False
     scope = Scope(body.workspace_id, account_id=body.account.account_id)
     why = f"{body.provider}: access {body.access}"
-    await settlements.open_(connection, new_id(), scope, why=why, fact_at=at, now=now)
+    await settlements.open_(db, new_id(), scope, why=why, fact_at=at, now=now)
     return True

@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from common.outbox import enqueue
-from common.postgres import Connection, transaction
+from common.postgres import Db, transaction
 from rule_pauser.core.errors import RuleUnknown
 from rule_pauser.core.pausing import Mode, Outcome, Reason, Rule, resume_by_hand
 from rule_pauser.operations.deps import SOURCE, Deps
@@ -27,13 +27,13 @@ async def pause_rule(deps: Deps, rule_id: UUID, workspace_id: UUID | None, actor
         RuleUnknown: there is no such rule in the workspace (None: in any).
 
     """
-    async with transaction(deps.pool) as connection:
-        rule = await _lock(connection, rule_id, workspace_id)
+    async with transaction(deps.pool) as db:
+        rule = await _lock(db, rule_id, workspace_id)
         if rule.person_paused_at is not None:
             return
         rule = replace(rule, person_paused_at=now, person_paused_by=actor, version=rule.version + 1)
-        await rules.put(connection, rule, await rules.accounts_of(connection, rule_id), now)
-        await rules.tell(connection, rule, "paused_by_person", "Paused by a person.", actor=_text(actor), now=now)
+        await rules.put(db, rule, await rules.accounts_of(db, rule_id), now)
+        await rules.tell(db, rule, "paused_by_person", "Paused by a person.", actor=_text(actor), now=now)
 
 
 async def resume_rule(
@@ -48,25 +48,25 @@ async def resume_rule(
         RuleUnknown: there is no such rule in the workspace (None: in any).
 
     """
-    async with transaction(deps.pool) as connection:
-        rule = await _lock(connection, rule_id, workspace_id)
-        mode = (await rules.modes(connection, [rule.workspace_id])).get(rule.workspace_id, Mode.ON)
-        blocked = (await rules.blocked(connection, [rule_id])).get(rule_id, ())
+    async with transaction(deps.pool) as db:
+        rule = await _lock(db, rule_id, workspace_id)
+        mode = (await rules.modes(db, [rule.workspace_id])).get(rule.workspace_id, Mode.ON)
+        blocked = (await rules.blocked(db, [rule_id])).get(rule_id, ())
         if blocked and mode is Mode.ON:
             return Blocked(blocked[0])
         item = resume_by_hand(rule, blocked)
         if item.outcome is Outcome.NONE:
             return None
-        await rules.put(connection, item.rule, await rules.accounts_of(connection, rule_id), now)
-        await rules.save(connection, [item], now, _text(actor))
+        await rules.put(db, item.rule, await rules.accounts_of(db, rule_id), now)
+        await rules.save(db, [item], now, _text(actor))
         body = event_of(item)
-        await enqueue(connection, [] if body is None else [body], source=SOURCE, now=now)
+        await enqueue(db, [] if body is None else [body], source=SOURCE, now=now)
     deps.wake_relay()
     return None
 
 
-async def _lock(connection: Connection, rule_id: UUID, workspace_id: UUID | None) -> Rule:
-    found = await rules.lock(connection, rule_id)
+async def _lock(db: Db, rule_id: UUID, workspace_id: UUID | None) -> Rule:
+    found = await rules.lock(db, rule_id)
     if found is None or found[1] or workspace_id not in (None, found[0].workspace_id):
         raise RuleUnknown
     return found[0]

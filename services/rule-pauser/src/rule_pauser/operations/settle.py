@@ -7,7 +7,7 @@ from typing import Final
 
 from common.contracts import EventBody, RulePausedV1, RuleResumedV1
 from common.outbox import enqueue
-from common.postgres import Connection, transaction
+from common.postgres import Db, transaction
 from common.runtime.clock import monotonic
 from rule_pauser import metrics
 from rule_pauser.core.pausing import Mode, Outcome, Rule, Settled, settle
@@ -31,18 +31,18 @@ class SettleStatus:
 async def settle_some(deps: Deps, now: datetime) -> SettleStatus:
     """Do one batch of the oldest open settlement. Idempotent: rules follow what is true when they are looked at."""
     started = monotonic()
-    async with transaction(deps.pool) as connection:
-        work = await settlements.take(connection)
+    async with transaction(deps.pool) as db:
+        work = await settlements.take(db)
         if work is None:
             metrics.OPEN.set(0)
             return SettleStatus(0, 0, 0, more=False)
-        found = await rules.lock_scope(connection, work.scope, work.after_rule, BATCH)
-        settled = await settle_rules(connection, found, now)
+        found = await rules.lock_scope(db, work.scope, work.after_rule, BATCH)
+        settled = await settle_rules(db, found, now)
         paused = sum(item.outcome is Outcome.PAUSED for item in settled)
         resumed = sum(item.outcome is Outcome.RESUMED for item in settled)
         done = len(found) < BATCH
         await settlements.advance(
-            connection,
+            db,
             work.settlement_id,
             after_rule=found[-1].rule_id if found else None,
             seen=len(found),
@@ -60,19 +60,17 @@ async def settle_some(deps: Deps, now: datetime) -> SettleStatus:
     return SettleStatus(len(found), paused, resumed, more=True)
 
 
-async def settle_rules(
-    connection: Connection, found: Sequence[Rule], now: datetime, actor: str | None = None
-) -> list[Settled]:
+async def settle_rules(db: Db, found: Sequence[Rule], now: datetime, actor: str | None = None) -> list[Settled]:
     """Settle locked rules in the caller's transaction: decide, store, enqueue their events."""
     if not found:
         return []
-    blocked = await rules.blocked(connection, [rule.rule_id for rule in found])
-    modes = await rules.modes(connection, sorted({rule.workspace_id for rule in found}))
+    blocked = await rules.blocked(db, [rule.rule_id for rule in found])
+    modes = await rules.modes(db, sorted({rule.workspace_id for rule in found}))
     settled = [
         settle(rule, blocked.get(rule.rule_id, ()), modes.get(rule.workspace_id, Mode.ON), now) for rule in found
     ]
-    await rules.save(connection, settled, now, actor)
-    await enqueue(connection, [body for item in settled if (body := event_of(item))], source=SOURCE, now=now)
+    await rules.save(db, settled, now, actor)
+    await enqueue(db, [body for item in settled if (body := event_of(item))], source=SOURCE, now=now)
     return settled
 
 

@@ -13,8 +13,8 @@ from rule_pauser.store.rules import Scope
 
 async def choose_mode(deps: Deps, workspace_id: UUID, mode: Mode, set_by: UUID, now: datetime) -> None:
     """Turn automatic pausing on, off, or to a dry run; the workspace's rules are settled by it."""
-    async with transaction(deps.pool) as connection:
-        await settlements.put_mode(connection, workspace_id, mode, set_by, now)
+    async with transaction(deps.pool) as db:
+        await settlements.put_mode(db, workspace_id, mode, set_by, now)
         why = f"automatic pausing: {mode}"
-        await settlements.open_(connection, new_id(), Scope(workspace_id), why=why, fact_at=now, now=now)
+        await settlements.open_(db, new_id(), Scope(workspace_id), why=why, fact_at=now, now=now)
     deps.wake_settling()

@@ -5,13 +5,13 @@ from datetime import datetime
 from uuid import UUID
 
 from common.contracts import AccountAccessChangedV1, RevocationCause, TokenRef
-from common.postgres import Connection, Pool, Record, translate_errors
+from common.postgres import Db, Pool, Record, translate_errors
 from rule_pauser.core.grants import Grant, Life
 
 
-async def lock_grant(connection: Connection, token: TokenRef, at: datetime) -> Grant | None:
+async def lock_grant(db: Db, token: TokenRef, at: datetime) -> Grant | None:
     """The grant as held, its row locked; None if this is the first that we hear of it (a row is made to lock)."""
-    await connection.execute(
+    await db.execute(
         """INSERT INTO token (token_id, kind, workspace_id, provider, version, life, since)
            VALUES ($1, $2, $3, $4, 0, 'live', $5)
            ON CONFLICT (token_id) DO NOTHING""",
@@ -21,16 +21,16 @@ async def lock_grant(connection: Connection, token: TokenRef, at: datetime) -> G
         token.provider,
         at,
     )
-    row = await connection.fetchrow(
+    row = await db.fetchrow(
         "SELECT version, life, cause, since, expires_at, passed_at FROM token WHERE token_id = $1 FOR UPDATE",
         token.token_id,
     )
     return None if row is None or row["version"] == 0 else _grant(row)
 
 
-async def put_grant(connection: Connection, token: TokenRef, grant: Grant) -> None:
+async def put_grant(db: Db, token: TokenRef, grant: Grant) -> None:
     """Store the grant's new life; its row is locked by `lock_grant`."""
-    await connection.execute(
+    await db.execute(
         """UPDATE token SET workspace_id = $2, provider = $3, version = $4, life = $5, cause = $6, since = $7,
                             expires_at = $8, passed_at = $9
             WHERE token_id = $1""",
@@ -46,7 +46,7 @@ async def put_grant(connection: Connection, token: TokenRef, grant: Grant) -> No
     )
 
 
-async def put_accounts(connection: Connection, token: TokenRef, grant: Grant) -> bool:
+async def put_accounts(db: Db, token: TokenRef, grant: Grant) -> bool:
     """Remember which accounts the grant gives access to, and lock them all; True if one came that it had not.
 
     An account moves to another grant only if that one is alive or its own is dead: news of a dead connection must not
@@ -54,14 +54,14 @@ async def put_accounts(connection: Connection, token: TokenRef, grant: Grant) ->
     wait for this news, or this news for the rule: neither can miss the other.
     """
     accounts = sorted(token.accounts, key=lambda account: account.account_id)
-    rows = await connection.fetch(
+    rows = await db.fetch(
         """SELECT account_id FROM account WHERE account_id = ANY($1::uuid[]) AND token_id = $2
             ORDER BY account_id FOR UPDATE""",
         [account.account_id for account in accounts],
         token.token_id,
     )
     had = {row["account_id"] for row in rows}
-    written = await connection.fetch(
+    written = await db.fetch(
         """INSERT INTO account (account_id, token_id, workspace_id, provider, external_id, name)
            SELECT a.account_id, $1, $2, $3, a.external_id, a.name
              FROM unnest($4::uuid[], $5::text[], $6::text[]) AS a(account_id, external_id, name)
@@ -84,13 +84,13 @@ async def put_accounts(connection: Connection, token: TokenRef, grant: Grant) ->
         [account.name for account in accounts],
         grant.life is Life.LIVE,
     )
-    await connection.execute("SELECT 1 FROM account WHERE token_id = $1 ORDER BY account_id FOR UPDATE", token.token_id)
+    await db.execute("SELECT 1 FROM account WHERE token_id = $1 ORDER BY account_id FOR UPDATE", token.token_id)
     return any(row["account_id"] not in had for row in written)
 
 
-async def put_access(connection: Connection, fact: AccountAccessChangedV1, at: datetime) -> bool:
+async def put_access(db: Db, fact: AccountAccessChangedV1, at: datetime) -> bool:
     """Store that one account was lost or came back; False if that is old news, or of a grant that was replaced."""
-    status = await connection.execute(
+    status = await db.execute(
         """INSERT INTO account (account_id, token_id, workspace_id, provider, external_id, name, access,
                                 access_version, access_since, access_cause)
            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
@@ -120,20 +120,20 @@ async def put_access(connection: Connection, fact: AccountAccessChangedV1, at: d
     return status == "INSERT 0 1"
 
 
-async def hold_accounts(connection: Connection, account_ids: Sequence[UUID]) -> None:
+async def hold_accounts(db: Db, account_ids: Sequence[UUID]) -> None:
     """Keep these accounts as they are until the transaction ends; unknown ones get a row to hold."""
-    await connection.execute(
+    await db.execute(
         "INSERT INTO account (account_id) SELECT unnest($1::uuid[]) ON CONFLICT (account_id) DO NOTHING",
         sorted(account_ids),
     )
-    await connection.execute(
+    await db.execute(
         "SELECT 1 FROM account WHERE account_id = ANY($1::uuid[]) ORDER BY account_id FOR SHARE", sorted(account_ids)
     )
 
 
-async def foreign(connection: Connection, account_ids: Sequence[UUID], workspace_id: UUID) -> tuple[UUID, ...]:
+async def foreign(db: Db, account_ids: Sequence[UUID], workspace_id: UUID) -> tuple[UUID, ...]:
     """Those of the accounts that are known to belong to another workspace."""
-    rows = await connection.fetch(
+    rows = await db.fetch(
         "SELECT account_id FROM account WHERE account_id = ANY($1::uuid[]) AND workspace_id <> $2 ORDER BY account_id",
         account_ids,
         workspace_id,

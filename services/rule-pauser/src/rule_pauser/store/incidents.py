@@ -4,38 +4,38 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from common.postgres import Connection, Record
+from common.postgres import Db, Record
 from rule_pauser.core.incidents import Incident
 
 _LOCK: Final = 0x494E_4349  # "INCI"
 _COLUMNS: Final = "incident_id, version, since, open, pausing_at"
 
 
-async def hold(connection: Connection) -> None:
+async def hold(db: Db) -> None:
     """Keep incidents as they are until the transaction ends: a rule that is being stored is about to look at them."""
-    await connection.execute("SELECT pg_advisory_xact_lock_shared($1)", _LOCK)
+    await db.execute("SELECT pg_advisory_xact_lock_shared($1)", _LOCK)
 
 
-async def lock(connection: Connection) -> None:
+async def lock(db: Db) -> None:
     """Wait for the rules that are being stored, so that whoever is settled afterwards includes them."""
-    await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+    await db.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
 
 
-async def of_provider(connection: Connection, provider: str) -> Incident | None:
+async def of_provider(db: Db, provider: str) -> Incident | None:
     """The newest incident of a platform that we have heard of."""
-    row = await connection.fetchrow(f"SELECT {_COLUMNS} FROM incident WHERE provider = $1", provider)
+    row = await db.fetchrow(f"SELECT {_COLUMNS} FROM incident WHERE provider = $1", provider)
     return None if row is None else _incident(row)
 
 
-async def not_pausing(connection: Connection) -> dict[str, Incident]:
+async def not_pausing(db: Db) -> dict[str, Incident]:
     """Open incidents that no rule is paused for, by platform."""
-    rows = await connection.fetch(f"SELECT provider, {_COLUMNS} FROM incident WHERE open AND pausing_at IS NULL")
+    rows = await db.fetch(f"SELECT provider, {_COLUMNS} FROM incident WHERE open AND pausing_at IS NULL")
     return {row["provider"]: _incident(row) for row in rows}
 
 
-async def put(connection: Connection, provider: str, incident: Incident) -> None:
+async def put(db: Db, provider: str, incident: Incident) -> None:
     """Store what is known of a platform's incident; `lock` was taken."""
-    await connection.execute(
+    await db.execute(
         """INSERT INTO incident (provider, incident_id, version, since, open, pausing_at)
            VALUES ($1, $2, $3, $4, $5, $6)
            ON CONFLICT (provider) DO UPDATE
@@ -50,14 +50,14 @@ async def put(connection: Connection, provider: str, incident: Incident) -> None
     )
 
 
-async def begin_pausing(connection: Connection, providers: Sequence[str], now: datetime) -> None:
+async def begin_pausing(db: Db, providers: Sequence[str], now: datetime) -> None:
     """From now on the accounts of these platforms do not work; `lock` was taken."""
-    await connection.execute("UPDATE incident SET pausing_at = $2 WHERE provider = ANY($1::text[])", providers, now)
+    await db.execute("UPDATE incident SET pausing_at = $2 WHERE provider = ANY($1::text[])", providers, now)
 
 
-async def count_pausing(connection: Connection) -> int:
+async def count_pausing(db: Db) -> int:
     """How many platforms' rules are paused for an incident."""
-    found: int = await connection.fetchval("SELECT count(*) FROM incident WHERE pausing_at IS NOT NULL")
+    found: int = await db.fetchval("SELECT count(*) FROM incident WHERE pausing_at IS NOT NULL")
     return found
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from common.contracts import TokenKind
-from common.postgres import Connection, Pool, Record, translate_errors
+from common.postgres import Db, Pool, Record, translate_errors
 from rule_pauser.core.pausing import Mode, Outcome, Reason, Rule, Settled, Why
 
 _RULE: Final = """r.rule_id, r.workspace_id, r.name, r.enabled, r.revision, r.version, r.person_paused_at,
@@ -55,7 +55,7 @@ _OF_GRANT: Final = """r.rule_id IN (SELECT ra.rule_id FROM rule_account ra JOIN 
 _OF_ACCOUNT: Final = "r.rule_id IN (SELECT ra.rule_id FROM rule_account ra WHERE ra.account_id = $1)"
 
 
-async def lock_scope(connection: Connection, scope: Scope, after: UUID | None, limit: int) -> list[Rule]:
+async def lock_scope(db: Db, scope: Scope, after: UUID | None, limit: int) -> list[Rule]:
     """The next rules of a scope in the order of their ids, locked, with the reasons that hold them."""
     if scope.account_id is not None:
         which, whose = _OF_ACCOUNT, scope.account_id
@@ -65,7 +65,7 @@ async def lock_scope(connection: Connection, scope: Scope, after: UUID | None, l
         which, whose = _ON_PLATFORM, scope.workspace_id
     else:
         which, whose = _OF_WORKSPACE, scope.workspace_id
-    rows = await connection.fetch(
+    rows = await db.fetch(
         f"""SELECT {_RULE} FROM automation_rule r
              WHERE {which} AND r.deleted_at IS NULL AND ($2::uuid IS NULL OR r.rule_id > $2)
              ORDER BY r.rule_id LIMIT $3 FOR UPDATE OF r""",
@@ -74,39 +74,39 @@ async def lock_scope(connection: Connection, scope: Scope, after: UUID | None, l
         limit,
         *([] if which is not _ON_PLATFORM else [scope.provider]),
     )
-    return await _with_reasons(connection, rows)
+    return await _with_reasons(db, rows)
 
 
-async def lock(connection: Connection, rule_id: UUID) -> tuple[Rule, bool] | None:
+async def lock(db: Db, rule_id: UUID) -> tuple[Rule, bool] | None:
     """One rule, locked, and whether it was deleted."""
-    row = await connection.fetchrow(
+    row = await db.fetchrow(
         f"SELECT {_RULE}, r.deleted_at FROM automation_rule r WHERE rule_id = $1 FOR UPDATE", rule_id
     )
     if row is None:
         return None
-    return (await _with_reasons(connection, [row]))[0], row["deleted_at"] is not None
+    return (await _with_reasons(db, [row]))[0], row["deleted_at"] is not None
 
 
-async def blocked(connection: Connection, rule_ids: Sequence[UUID]) -> dict[UUID, tuple[Reason, ...]]:
+async def blocked(db: Db, rule_ids: Sequence[UUID]) -> dict[UUID, tuple[Reason, ...]]:
     """What does not work now, per rule. Read it after the rules are locked: then nothing newer is overwritten."""
-    return _by_rule(await connection.fetch(_BLOCKED, rule_ids))
+    return _by_rule(await db.fetch(_BLOCKED, rule_ids))
 
 
-async def modes(connection: Connection, workspace_ids: Sequence[UUID]) -> dict[UUID, Mode]:
+async def modes(db: Db, workspace_ids: Sequence[UUID]) -> dict[UUID, Mode]:
     """What these workspaces chose; who chose nothing is not in it."""
-    rows = await connection.fetch(
+    rows = await db.fetch(
         "SELECT workspace_id, mode FROM workspace_mode WHERE workspace_id = ANY($1::uuid[])", workspace_ids
     )
     return {row["workspace_id"]: Mode(row["mode"]) for row in rows}
 
 
-async def save(connection: Connection, settled: Sequence[Settled], now: datetime, actor: str | None = None) -> None:
+async def save(db: Db, settled: Sequence[Settled], now: datetime, actor: str | None = None) -> None:
     """Store rules that settling changed, their reasons, and a line of history for each that has words."""
     changed = [item for item in settled if item.outcome is not Outcome.NONE]
     if not changed:
         return
     rules = [item.rule for item in changed]
-    await connection.execute(
+    await db.execute(
         """UPDATE automation_rule r
               SET version = n.version, auto_paused_at = n.auto_paused_at, auto_paused_revision = n.auto_paused_revision,
                   auto_paused_account = n.auto_paused_account, auto_paused_token = n.auto_paused_token, updated_at = $7
@@ -121,11 +121,9 @@ async def save(connection: Connection, settled: Sequence[Settled], now: datetime
         [rule.auto_paused_token for rule in rules],
         now,
     )
-    await connection.execute(
-        "DELETE FROM pause_reason WHERE rule_id = ANY($1::uuid[])", [rule.rule_id for rule in rules]
-    )
+    await db.execute("DELETE FROM pause_reason WHERE rule_id = ANY($1::uuid[])", [rule.rule_id for rule in rules])
     reasons = [(rule.rule_id, reason) for rule in rules for reason in rule.reasons]
-    await connection.execute(
+    await db.execute(
         """INSERT INTO pause_reason (rule_id, account_id, token_id, why, cause, version, since)
            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bigint[],
                                 $7::timestamptz[])""",
@@ -138,7 +136,7 @@ async def save(connection: Connection, settled: Sequence[Settled], now: datetime
         [reason.since for _, reason in reasons],
     )
     lines = [item for item in changed if item.words]
-    await connection.execute(
+    await db.execute(
         """INSERT INTO rule_history (rule_id, version, at, what, words, actor)
            SELECT h.rule_id, h.version, $5, h.what, h.words, $6
              FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[]) AS h(rule_id, version, what, words)""",
@@ -151,9 +149,9 @@ async def save(connection: Connection, settled: Sequence[Settled], now: datetime
     )
 
 
-async def tell(connection: Connection, rule: Rule, what: str, words: str, *, actor: str | None, now: datetime) -> None:
+async def tell(db: Db, rule: Rule, what: str, words: str, *, actor: str | None, now: datetime) -> None:
     """Add a line to a rule's history."""
-    await connection.execute(
+    await db.execute(
         "INSERT INTO rule_history (rule_id, version, at, what, words, actor) VALUES ($1, $2, $3, $4, $5, $6)",
         rule.rule_id,
         rule.version,
@@ -164,9 +162,9 @@ async def tell(connection: Connection, rule: Rule, what: str, words: str, *, act
     )
 
 
-async def put(connection: Connection, rule: Rule, account_ids: Sequence[UUID], now: datetime) -> None:
+async def put(db: Db, rule: Rule, account_ids: Sequence[UUID], now: datetime) -> None:
     """Create a rule or store its new definition; its row, if there is one, is locked by `lock`."""
-    await connection.execute(
+    await db.execute(
         """INSERT INTO automation_rule (rule_id, workspace_id, name, enabled, revision, version, person_paused_at,
                                         person_paused_by, auto_paused_at, auto_paused_revision,
                                         auto_paused_account, auto_paused_token, created_at, updated_at)
@@ -192,10 +190,10 @@ async def put(connection: Connection, rule: Rule, account_ids: Sequence[UUID], n
         rule.auto_paused_token,
         now,
     )
-    await connection.execute(
+    await db.execute(
         "DELETE FROM rule_account WHERE rule_id = $1 AND account_id <> ALL($2::uuid[])", rule.rule_id, account_ids
     )
-    await connection.execute(
+    await db.execute(
         """INSERT INTO rule_account (rule_id, account_id) SELECT $1, unnest($2::uuid[])
            ON CONFLICT (rule_id, account_id) DO NOTHING""",
         rule.rule_id,
@@ -203,9 +201,9 @@ async def put(connection: Connection, rule: Rule, account_ids: Sequence[UUID], n
     )
 
 
-async def delete(connection: Connection, rule: Rule, now: datetime) -> None:
+async def delete(db: Db, rule: Rule, now: datetime) -> None:
     """Mark a rule as deleted; nothing pauses or resumes it any more."""
-    await connection.execute(
+    await db.execute(
         """UPDATE automation_rule SET deleted_at = $2, updated_at = $2, version = $3, auto_paused_at = NULL,
                                       auto_paused_revision = NULL, auto_paused_account = NULL,
                                       auto_paused_token = NULL
@@ -214,18 +212,18 @@ async def delete(connection: Connection, rule: Rule, now: datetime) -> None:
         now,
         rule.version,
     )
-    await connection.execute("DELETE FROM pause_reason WHERE rule_id = $1", rule.rule_id)
+    await db.execute("DELETE FROM pause_reason WHERE rule_id = $1", rule.rule_id)
 
 
-async def accounts_of(connection: Connection, rule_id: UUID) -> tuple[UUID, ...]:
+async def accounts_of(db: Db, rule_id: UUID) -> tuple[UUID, ...]:
     """The accounts that a rule works on."""
-    rows = await connection.fetch("SELECT account_id FROM rule_account WHERE rule_id = $1 ORDER BY account_id", rule_id)
+    rows = await db.fetch("SELECT account_id FROM rule_account WHERE rule_id = $1 ORDER BY account_id", rule_id)
     return tuple(row["account_id"] for row in rows)
 
 
-async def _with_reasons(connection: Connection, rows: Sequence[Record]) -> list[Rule]:
+async def _with_reasons(db: Db, rows: Sequence[Record]) -> list[Rule]:
     reasons = _by_rule(
-        await connection.fetch(
+        await db.fetch(
             f"""SELECT p.rule_id, p.account_id, p.token_id, {_ACCOUNT}, p.why, p.cause, p.version, p.since
                   FROM pause_reason p
                   LEFT JOIN account a USING (account_id)
@@ -308,8 +306,8 @@ async def page(
 ) -> list[Listed]:
     """Rules of a workspace in the order of their ids."""
     with translate_errors():
-        async with pool.acquire() as connection:
-            rows = await connection.fetch(
+        async with pool.acquire() as db:
+            rows = await db.fetch(
                 f"""SELECT {_RULE} FROM automation_rule r
                      WHERE r.workspace_id = $1 AND r.deleted_at IS NULL
                        AND ($2::uuid IS NULL OR EXISTS (SELECT 1 FROM rule_account ra
@@ -323,20 +321,20 @@ async def page(
                 after,
                 limit,
             )
-            return await _listed(connection, rows)
+            return await _listed(db, rows)
 
 
 async def one(pool: Pool, workspace_id: UUID | None, rule_id: UUID) -> Listed | None:
     """One rule of a workspace (None: of any)."""
     with translate_errors():
-        async with pool.acquire() as connection:
-            rows = await connection.fetch(
+        async with pool.acquire() as db:
+            rows = await db.fetch(
                 f"""SELECT {_RULE} FROM automation_rule r
                      WHERE r.rule_id = $1 AND ($2::uuid IS NULL OR r.workspace_id = $2) AND r.deleted_at IS NULL""",
                 rule_id,
                 workspace_id,
             )
-            found = await _listed(connection, rows)
+            found = await _listed(db, rows)
     return found[0] if found else None
 
 
@@ -352,9 +350,9 @@ async def read_history(pool: Pool, rule_id: UUID, limit: int) -> list[Entry]:
     return [Entry(row["at"], row["what"], row["words"], row["actor"], row["version"]) for row in rows]
 
 
-async def _listed(connection: Connection, rows: Sequence[Record]) -> list[Listed]:
-    rules = await _with_reasons(connection, rows)
-    accounts = await connection.fetch(
+async def _listed(db: Db, rows: Sequence[Record]) -> list[Listed]:
+    rules = await _with_reasons(db, rows)
+    accounts = await db.fetch(
         "SELECT rule_id, account_id FROM rule_account WHERE rule_id = ANY($1::uuid[]) ORDER BY rule_id, account_id",
         [rule.rule_id for rule in rules],
     )

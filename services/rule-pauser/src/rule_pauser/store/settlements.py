@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from common.postgres import Connection, Pool, Record, translate_errors
+from common.postgres import Db, Pool, Record, translate_errors
 from common.runtime.ids import new_id
 from rule_pauser.core.pausing import Mode
 from rule_pauser.store.rules import Scope
@@ -30,11 +30,9 @@ class Settlement:
     resumed: int
 
 
-async def open_(
-    connection: Connection, settlement_id: UUID, scope: Scope, *, why: str, fact_at: datetime, now: datetime
-) -> None:
+async def open_(db: Db, settlement_id: UUID, scope: Scope, *, why: str, fact_at: datetime, now: datetime) -> None:
     """Ask for the rules of a scope to be settled, in the transaction that changed what they depend on."""
-    await connection.execute(
+    await db.execute(
         """INSERT INTO settlement (settlement_id, workspace_id, token_id, account_id, why, fact_at, started_at)
            VALUES ($1, $2, $3, $4, $5, $6, $7)""",
         settlement_id,
@@ -47,18 +45,16 @@ async def open_(
     )
 
 
-async def open_for_provider(
-    connection: Connection, provider: str, *, why: str, fact_at: datetime, now: datetime
-) -> None:
+async def open_for_provider(db: Db, provider: str, *, why: str, fact_at: datetime, now: datetime) -> None:
     """Ask for the rules on a platform's accounts to be settled: an operation for each workspace that has any."""
-    rows = await connection.fetch(
+    rows = await db.fetch(
         """SELECT DISTINCT r.workspace_id FROM account a
              JOIN rule_account ra USING (account_id)
              JOIN automation_rule r ON r.rule_id = ra.rule_id AND r.workspace_id = a.workspace_id
             WHERE a.provider = $1 AND r.deleted_at IS NULL""",
         provider,
     )
-    await connection.execute(
+    await db.execute(
         """INSERT INTO settlement (settlement_id, workspace_id, provider, why, fact_at, started_at)
            SELECT s.settlement_id, s.workspace_id, $3, $4, $5, $6
              FROM unnest($1::uuid[], $2::uuid[]) AS s(settlement_id, workspace_id)""",
@@ -71,9 +67,9 @@ async def open_for_provider(
     )
 
 
-async def take(connection: Connection) -> Settlement | None:
+async def take(db: Db) -> Settlement | None:
     """The oldest open settlement that nobody works on, locked."""
-    row = await connection.fetchrow(
+    row = await db.fetchrow(
         f"""SELECT {_COLUMNS} FROM settlement WHERE finished_at IS NULL
             ORDER BY started_at, settlement_id LIMIT 1 FOR UPDATE SKIP LOCKED"""
     )
@@ -81,7 +77,7 @@ async def take(connection: Connection) -> Settlement | None:
 
 
 async def advance(
-    connection: Connection,
+    db: Db,
     settlement_id: UUID,
     *,
     after_rule: UUID | None,
@@ -91,7 +87,7 @@ async def advance(
     finished_at: datetime | None,
 ) -> None:
     """Note a batch that was done."""
-    await connection.execute(
+    await db.execute(
         """UPDATE settlement SET after_rule = coalesce($2, after_rule), seen = seen + $3, paused = paused + $4,
                                  resumed = resumed + $5, finished_at = $6
             WHERE settlement_id = $1""",
@@ -122,9 +118,9 @@ async def mode_of(pool: Pool, workspace_id: UUID) -> Mode:
     return Mode.ON if mode is None else Mode(mode)
 
 
-async def put_mode(connection: Connection, workspace_id: UUID, mode: Mode, set_by: UUID, now: datetime) -> None:
+async def put_mode(db: Db, workspace_id: UUID, mode: Mode, set_by: UUID, now: datetime) -> None:
     """Store what a workspace wants."""
-    await connection.execute(
+    await db.execute(
         """INSERT INTO workspace_mode (workspace_id, mode, set_at, set_by) VALUES ($1, $2, $3, $4)
            ON CONFLICT (workspace_id) DO UPDATE SET mode = excluded.mode, set_at = excluded.set_at,
                                                     set_by = excluded.set_by""",

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from common.contracts import DetectedBy
-from common.postgres import Connection, transaction, translate_errors
+from common.postgres import Db, transaction, translate_errors
 from session_svc.core import people
 from session_svc.core import session as life
 from session_svc.core.audit import Action, Entry
@@ -33,18 +33,18 @@ async def force_out_session(deps: Deps, caller: Caller, session_id: UUID, now: d
 
     """
     async with state.transition(deps) as tx:
-        found = await sessions.by_id(tx.connection, session_id)
+        found = await sessions.by_id(tx.db, session_id)
         if found is None or not (caller.support or found.workspace_id == caller.workspace_id):
             raise NotFound("session")
-        await stored.lock_user(tx.connection, found.user_id)
-        session = await sessions.lock(tx.connection, session_id)
+        await stored.lock_user(tx.db, found.user_id)
+        session = await sessions.lock(tx.db, session_id)
         if session is None or not session.live(now):
             raise NotFound("session")
         check_rank(caller, session.role)
         cause = EndCause.IMPERSONATION_ENDED if session.impersonated else EndCause.ADMIN_FORCED
         await state.end(tx, [session], cause, DetectedBy.ADMIN, now)
         await record_act(
-            tx.connection,
+            tx.db,
             caller,
             Action.SESSION_FORCED_OUT,
             now,
@@ -66,7 +66,7 @@ async def force_out_user(deps: Deps, caller: Caller, user_id: UUID, now: datetim
 
     """
     async with state.transition(deps) as tx:
-        reached = await _reach_user(tx.connection, caller, user_id)
+        reached = await _reach_user(tx.db, caller, user_id)
         if caller.support:
             count = await state.end_all_of_user(tx, user_id, EndCause.ADMIN_FORCED, DetectedBy.ADMIN, now)
         else:
@@ -74,7 +74,7 @@ async def force_out_user(deps: Deps, caller: Caller, user_id: UUID, now: datetim
             count = await state.end(tx, live, EndCause.ADMIN_FORCED, DetectedBy.ADMIN, now)
         details = {"sessions": str(count)}
         await _record(
-            tx.connection, caller, Action.USER_FORCED_OUT, now, user_id=user_id, workspace_ids=reached, details=details
+            tx.db, caller, Action.USER_FORCED_OUT, now, user_id=user_id, workspace_ids=reached, details=details
         )
     return count
 
@@ -96,11 +96,11 @@ async def force_out_workspace(deps: Deps, caller: Caller, workspace_id: UUID, no
     """
     async with state.transition(deps) as tx:
         if not (caller.support or caller.workspace_id == workspace_id) or not await stored.workspace_exists(
-            tx.connection, workspace_id
+            tx.db, workspace_id
         ):
             raise NotFound("workspace")
         live = await _live_in_workspace(deps, tx, workspace_id, now)
-        roles = await stored.roles_in(tx.connection, workspace_id, [one.user_id for one in live])
+        roles = await stored.roles_in(tx.db, workspace_id, [one.user_id for one in live])
         within = [
             one for one in live if one.impersonated or people.may_manage(caller.role, roles.get(one.user_id, one.role))
         ]
@@ -115,7 +115,7 @@ async def force_out_workspace(deps: Deps, caller: Caller, workspace_id: UUID, no
         ]
         await state.record(tx, changes, now)
         await record_act(
-            tx.connection,
+            tx.db,
             caller,
             Action.WORKSPACE_FORCED_OUT,
             now,
@@ -134,11 +134,11 @@ async def disable_user(deps: Deps, caller: Caller, user_id: UUID, now: datetime)
 
     """
     async with state.transition(deps) as tx:
-        reached = await _reach_user(tx.connection, caller, user_id)
-        await stored.set_disabled(tx.connection, user_id, now)
+        reached = await _reach_user(tx.db, caller, user_id)
+        await stored.set_disabled(tx.db, user_id, now)
         await state.end_all_of_user(tx, user_id, EndCause.ACCOUNT_DISABLED, DetectedBy.ADMIN, now)
-        await links.end_links_of(tx.connection, user_id, now)
-        await _record(tx.connection, caller, Action.USER_DISABLED, now, user_id=user_id, workspace_ids=reached)
+        await links.end_links_of(tx.db, user_id, now)
+        await _record(tx.db, caller, Action.USER_DISABLED, now, user_id=user_id, workspace_ids=reached)
 
 
 async def enable_user(deps: Deps, caller: Caller, user_id: UUID, now: datetime) -> None:
@@ -148,10 +148,10 @@ async def enable_user(deps: Deps, caller: Caller, user_id: UUID, now: datetime) 
         NotFound: there is no such user.
 
     """
-    async with transaction(deps.pool) as connection:
-        reached = await _reach_user(connection, caller, user_id)
-        await stored.set_disabled(connection, user_id, None)
-        await _record(connection, caller, Action.USER_ENABLED, now, user_id=user_id, workspace_ids=reached)
+    async with transaction(deps.pool) as db:
+        reached = await _reach_user(db, caller, user_id)
+        await stored.set_disabled(db, user_id, None)
+        await _record(db, caller, Action.USER_ENABLED, now, user_id=user_id, workspace_ids=reached)
 
 
 async def change_role(deps: Deps, caller: Caller, user_id: UUID, role: Role | None, now: datetime) -> None:
@@ -163,25 +163,25 @@ async def change_role(deps: Deps, caller: Caller, user_id: UUID, role: Role | No
 
     """
     async with state.transition(deps) as tx:
-        await stored.lock_user(tx.connection, user_id)
-        membership = await stored.membership(tx.connection, user_id, caller.workspace_id)
+        await stored.lock_user(tx.db, user_id)
+        membership = await stored.membership(tx.db, user_id, caller.workspace_id)
         if membership is None:
             raise NotFound("member")
         check_rank(caller, membership.role)
         if role is not None:
             check_rank(caller, role)
         if role is not Role.OWNER:
-            await _keep_an_owner(tx.connection, caller.workspace_id, user_id)
+            await _keep_an_owner(tx.db, caller.workspace_id, user_id)
         if role is membership.role:
             return
         if role is None:
-            await stored.delete_membership(tx.connection, user_id, caller.workspace_id)
+            await stored.delete_membership(tx.db, user_id, caller.workspace_id)
         else:
-            await stored.put_membership(tx.connection, user_id, caller.workspace_id, role, now)
+            await stored.put_membership(tx.db, user_id, caller.workspace_id, role, now)
         live = await _live_in_workspace(deps, tx, caller.workspace_id, now, user_id=user_id)
         await state.end(tx, live, EndCause.PERMISSION_CHANGED, DetectedBy.ADMIN, now)
         await record_act(
-            tx.connection,
+            tx.db,
             caller,
             Action.MEMBERSHIP_REMOVED if role is None else Action.MEMBERSHIP_CHANGED,
             now,
@@ -199,16 +199,16 @@ async def leave(deps: Deps, caller: Caller, workspace_id: UUID, now: datetime) -
 
     """
     async with state.transition(deps) as tx:
-        await stored.lock_user(tx.connection, caller.user_id)
-        membership = await stored.membership(tx.connection, caller.user_id, workspace_id)
+        await stored.lock_user(tx.db, caller.user_id)
+        membership = await stored.membership(tx.db, caller.user_id, workspace_id)
         if membership is None:
             raise NotFound("membership")
-        await _keep_an_owner(tx.connection, workspace_id, caller.user_id)
-        await stored.delete_membership(tx.connection, caller.user_id, workspace_id)
+        await _keep_an_owner(tx.db, workspace_id, caller.user_id)
+        await stored.delete_membership(tx.db, caller.user_id, workspace_id)
         live = await _live_in_workspace(deps, tx, workspace_id, now, user_id=caller.user_id)
         await state.end(tx, live, EndCause.PERMISSION_CHANGED, DetectedBy.USER, now)
         await record_act(
-            tx.connection,
+            tx.db,
             caller,
             Action.WORKSPACE_LEFT,
             now,
@@ -256,29 +256,29 @@ class Trail:
 async def audit_trail(deps: Deps, caller: Caller, *, before: UUID | None, limit: int, now: datetime) -> Trail:
     """The trail of the caller's workspace (for support admins: of all), newest first. Reading it is recorded in it."""
     workspace_id = None if caller.support else caller.workspace_id
-    async with transaction(deps.pool) as connection:
-        entries = await audit.page(connection, workspace_id=workspace_id, before=before, limit=limit)
+    async with transaction(deps.pool) as db:
+        entries = await audit.page(db, workspace_id=workspace_id, before=before, limit=limit)
         await record_act(
-            connection, caller, Action.AUDIT_READ, now, details={"before": str(before) if before else "the newest"}
+            db, caller, Action.AUDIT_READ, now, details={"before": str(before) if before else "the newest"}
         )
         people = {person for entry in entries for person in entry.people()}
-        names = await stored.names(connection, sorted(people))
+        names = await stored.names(db, sorted(people))
     return Trail(entries, names)
 
 
-async def _reach_user(connection: Connection, caller: Caller, user_id: UUID) -> tuple[UUID, ...]:
+async def _reach_user(db: Db, caller: Caller, user_id: UUID) -> tuple[UUID, ...]:
     """Lock a user whom the caller reaches, and return the workspaces that the act touches.
 
     An admin reaches the members of their workspace and touches that one. Support reaches everybody and touches every
     workspace that the person belongs to.
     """
-    user = await stored.lock_user(connection, user_id)
+    user = await stored.lock_user(db, user_id)
     if user is None:
         raise NotFound("user")
     if caller.support:
-        memberships = await stored.memberships(connection, user_id)
+        memberships = await stored.memberships(db, user_id)
         return tuple(one.workspace_id for one in memberships) or (caller.workspace_id,)
-    membership = await stored.membership(connection, user_id, caller.workspace_id)
+    membership = await stored.membership(db, user_id, caller.workspace_id)
     if membership is None:
         raise NotFound("user")
     check_rank(caller, people.effective_role(support_admin=user.support_admin, membership=membership.role))
@@ -286,7 +286,7 @@ async def _reach_user(connection: Connection, caller: Caller, user_id: UUID) -> 
 
 
 async def _record(
-    connection: Connection,
+    db: Db,
     caller: Caller,
     action: Action,
     now: datetime,
@@ -298,7 +298,7 @@ async def _record(
     """Write the act into the trail of every workspace that it touches."""
     for workspace_id in workspace_ids:
         await record_act(
-            connection,
+            db,
             caller,
             action,
             now,
@@ -308,8 +308,8 @@ async def _record(
         )
 
 
-async def _keep_an_owner(connection: Connection, workspace_id: UUID, leaving: UUID) -> None:
-    if await stored.lock_owners(connection, workspace_id) == (leaving,):
+async def _keep_an_owner(db: Db, workspace_id: UUID, leaving: UUID) -> None:
+    if await stored.lock_owners(db, workspace_id) == (leaving,):
         raise NotAllowed(
             "last_owner", "A workspace needs an owner, and this is its last one.", "Make somebody else owner first."
         )
@@ -320,6 +320,4 @@ async def _live_in_workspace(
 ) -> tuple[Session, ...]:
     """Lock the live sessions (of one user, or of all) that can hold a JWT for the workspace."""
     jwts_alive_since = now - deps.lifetimes.jwt - deps.lifetimes.skew - timedelta(seconds=1)
-    return await sessions.lock_live_in_workspace(
-        tx.connection, workspace_id, switched_after=jwts_alive_since, user_id=user_id
-    )
+    return await sessions.lock_live_in_workspace(tx.db, workspace_id, switched_after=jwts_alive_since, user_id=user_id)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from common.contracts import Event, EventBody
 from common.crypto import Sealer
-from common.postgres import Connection, Pool
+from common.postgres import Db, Pool
 from common.runtime.ids import new_id
 from session_svc.core.audit import Action, Entry
 from session_svc.core.limits import Limit
@@ -90,7 +90,7 @@ class Caller:
 
 
 async def record_act(
-    connection: Connection,
+    db: Db,
     caller: Caller,
     action: Action,
     now: datetime,
@@ -115,4 +115,4 @@ async def record_act(
         reason=reason,
         details=details or {},
     )
-    await audit.add(connection, [entry])
+    await audit.add(db, [entry])

@@ -49,16 +49,16 @@ async def impersonate(
         raise NotAllowed("not_a_support_admin", "Only support admins may act as a user.", "Ask Wevion support.")
     async with state.transition(deps) as tx:
         # Both users are locked, in the order of their ids, so that two impersonations cannot wait for each other.
-        locked = {one: await stored.lock_user(tx.connection, one) for one in sorted({user_id, caller.user_id}, key=str)}
+        locked = {one: await stored.lock_user(tx.db, one) for one in sorted({user_id, caller.user_id}, key=str)}
         user, admin = locked[user_id], locked[caller.user_id]
         if user is None or admin is None or user.disabled:
             raise NotFound("user")
         if user.support_admin or user_id == caller.user_id:
             raise NotAllowed("cannot_impersonate", "Nobody may act as a support admin.", "Choose a customer's user.")
-        own = await sessions.lock(tx.connection, caller.session_id)
+        own = await sessions.lock(tx.db, caller.session_id)
         if own is None or not own.live(now) or not admin.support_admin:
             raise NotFound("session")
-        memberships = await stored.memberships(tx.connection, user_id)
+        memberships = await stored.memberships(tx.db, user_id)
         chosen = next((one for one in memberships if workspace_id in (None, one.workspace_id)), None)
         if chosen is None:
             raise NotFound("user")
@@ -76,7 +76,7 @@ async def impersonate(
             actor_user_id=caller.user_id,
         )
         await state.open_session(tx, change, hash_secret(cookie), now)
-        await sessions.insert_impersonation(tx.connection, change.session, reason=reason, ticket=ticket, now=now)
+        await sessions.insert_impersonation(tx.db, change.session, reason=reason, ticket=ticket, now=now)
         await state.end(tx, [own], EndCause.SUPERSEDED, DetectedBy.USER, now)
         entry = Entry(
             audit_id=new_id(),
@@ -92,7 +92,7 @@ async def impersonate(
             reason=reason,
             details={"ticket": ticket} if ticket else {},
         )
-        await audit.add(tx.connection, [entry])
+        await audit.add(tx.db, [entry])
     return Impersonating(change.session, cookie, user)
 
 
@@ -106,9 +106,9 @@ async def end_impersonation(deps: Deps, caller: Caller, now: datetime) -> None:
     if caller.actor_user_id is None:
         raise NotFound("impersonation")
     async with state.transition(deps) as tx:
-        await stored.lock_user(tx.connection, caller.user_id)
-        session = await sessions.lock(tx.connection, caller.session_id)
+        await stored.lock_user(tx.db, caller.user_id)
+        session = await sessions.lock(tx.db, caller.session_id)
         if session is None or not session.live(now):
             raise NotFound("impersonation")
         await state.end(tx, [session], EndCause.IMPERSONATION_ENDED, DetectedBy.USER, now)
-        await record_act(tx.connection, caller, Action.IMPERSONATION_ENDED, now)
+        await record_act(tx.db, caller, Action.IMPERSONATION_ENDED, now)

@@ -47,8 +47,8 @@ async def revoke(deps: Deps, token: str, client_id: str, now: datetime) -> bool:
     if "client_id" in claims:
         return False
     async with state.transition(deps) as tx:
-        await stored_people.lock_user(tx.connection, UUID(claims["sub"]))
-        session = await sessions.lock(tx.connection, UUID(claims["sid"]))
+        await stored_people.lock_user(tx.db, UUID(claims["sub"]))
+        session = await sessions.lock(tx.db, UUID(claims["sid"]))
         if session is not None and session.live(now):
             cause = EndCause.IMPERSONATION_ENDED if session.impersonated else EndCause.ADMIN_FORCED
             await state.end(tx, [session], cause, DetectedBy.REPORT, now)
@@ -62,7 +62,7 @@ async def revoke(deps: Deps, token: str, client_id: str, now: datetime) -> bool:
                 target_kind="user",
                 target_id=str(session.user_id),
             )
-            await audit.add(tx.connection, [entry])
+            await audit.add(tx.db, [entry])
     return True
 
 

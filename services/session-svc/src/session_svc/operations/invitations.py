@@ -8,7 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from common import edge
-from common.postgres import Connection, transaction, translate_errors
+from common.postgres import Db, transaction, translate_errors
 from common.runtime.ids import new_id
 from session_svc.core import passwords, people
 from session_svc.core.audit import Action, Entry
@@ -55,8 +55,8 @@ async def invite(deps: Deps, caller: Caller, *, email: str, role: Role, now: dat
         now,
     )
     mail_at = await _mail_allowed_at(deps, key, now)
-    async with transaction(deps.pool) as connection:
-        if await stored_people.member_by_email(connection, key, caller.workspace_id):
+    async with transaction(deps.pool) as db:
+        if await stored_people.member_by_email(db, key, caller.workspace_id):
             raise Taken("email", "Somebody with this address is a member of the workspace already.")
         new = Invitation(
             invitation_id=new_id(),
@@ -71,9 +71,9 @@ async def invite(deps: Deps, caller: Caller, *, email: str, role: Role, now: dat
             created_at=now,
             expires_at=now + LIFE,
         )
-        invitation_id = await stored.put_open(connection, new, mail_due_at=mail_at)
+        invitation_id = await stored.put_open(db, new, mail_due_at=mail_at)
         await record_act(
-            connection,
+            db,
             caller,
             Action.MEMBER_INVITED,
             now,
@@ -108,15 +108,13 @@ async def withdraw(deps: Deps, caller: Caller, invitation_id: UUID, now: datetim
         NotAllowed: its role ranks above the caller.
 
     """
-    async with transaction(deps.pool) as connection:
-        found = await stored.lock(connection, invitation_id)
+    async with transaction(deps.pool) as db:
+        found = await stored.lock(db, invitation_id)
         if found is None or found.workspace_id != caller.workspace_id or found.refusal(now):
             raise NotFound("invitation")
         check_rank(caller, found.role)
-        await stored.decide(connection, invitation_id, InvitationState.WITHDRAWN, now)
-        await record_act(
-            connection, caller, Action.INVITATION_WITHDRAWN, now, target=("invitation", str(invitation_id))
-        )
+        await stored.decide(db, invitation_id, InvitationState.WITHDRAWN, now)
+        await record_act(db, caller, Action.INVITATION_WITHDRAWN, now, target=("invitation", str(invitation_id)))
 
 
 async def of_workspace(
@@ -144,19 +142,17 @@ async def answer(deps: Deps, caller: Caller, invitation_id: UUID, *, accept: boo
         InvitationRefused: it was answered, withdrawn, or is too old.
 
     """
-    async with transaction(deps.pool) as connection:
-        user = await stored_people.lock_user(connection, caller.user_id)
-        found = await stored.lock(connection, invitation_id)
+    async with transaction(deps.pool) as db:
+        user = await stored_people.lock_user(db, caller.user_id)
+        found = await stored.lock(db, invitation_id)
         if user is None or found is None or found.email_key != people.email_key(user.email):
             raise NotFound("invitation")
         _check_open(found, now)
         if accept:
-            await stored_people.add_membership(connection, user.user_id, found.workspace_id, found.role, now)
-        await stored.decide(
-            connection, invitation_id, InvitationState.ACCEPTED if accept else InvitationState.DECLINED, now
-        )
+            await stored_people.add_membership(db, user.user_id, found.workspace_id, found.role, now)
+        await stored.decide(db, invitation_id, InvitationState.ACCEPTED if accept else InvitationState.DECLINED, now)
         await record_act(
-            connection,
+            db,
             caller,
             Action.INVITATION_ACCEPTED if accept else Action.INVITATION_DECLINED,
             now,
@@ -230,14 +226,14 @@ async def accept_by_link(
         if not name:
             raise NotAllowed("name_needed", "A new account needs a name.", "Say what you want to be called.")
         password_hash = await deps.hasher.hash(passwords.check_new(password, email=found.email))
-    async with transaction(deps.pool) as connection:
-        locked = await stored.lock(connection, found.invitation_id)
+    async with transaction(deps.pool) as db:
+        locked = await stored.lock(db, found.invitation_id)
         if locked is None:
             raise InvitationRefused("unknown")
         _check_open(locked, now)
-        user = await _person_of(connection, locked, password_hash, name=name, zone=(time_zone, locale), now=now)
-        await stored_people.add_membership(connection, user.user_id, locked.workspace_id, locked.role, now)
-        await stored.decide(connection, locked.invitation_id, InvitationState.ACCEPTED, now)
+        user = await _person_of(db, locked, password_hash, name=name, zone=(time_zone, locale), now=now)
+        await stored_people.add_membership(db, user.user_id, locked.workspace_id, locked.role, now)
+        await stored.decide(db, locked.invitation_id, InvitationState.ACCEPTED, now)
         entry = Entry(
             audit_id=new_id(),
             at=now,
@@ -249,12 +245,12 @@ async def accept_by_link(
             address=place.address,
             details={"to": locked.role.value},
         )
-        await audit.add(connection, [entry])
+        await audit.add(db, [entry])
     return locked.workspace_id
 
 
 async def _person_of(
-    connection: Connection,
+    db: Db,
     invitation: Invitation,
     password_hash: str | None,
     *,
@@ -264,11 +260,11 @@ async def _person_of(
 ) -> User:
     if password_hash is not None:
         new = User.new(new_id(), email=invitation.email, name=name or "", time_zone=zone[0], locale=zone[1])
-        user, created = await stored_people.insert_or_find(connection, new, password_hash, now)
+        user, created = await stored_people.insert_or_find(db, new, password_hash, now)
         if not created:  # it was made a moment ago, with a password that nobody checked here
             raise WrongCredentials
         return user
-    known = await stored_people.credentials_by_email(connection, invitation.email)
+    known = await stored_people.credentials_by_email(db, invitation.email)
     if known is None:
         raise WrongCredentials
     if known.user.disabled:
@@ -285,12 +281,12 @@ async def decline_by_link(deps: Deps, *, secret: str, place: Place, now: datetim
 
     """
     found, _ = await look_up(deps, secret=secret, place=place, now=now)
-    async with transaction(deps.pool) as connection:
-        locked = await stored.lock(connection, found.invitation_id)
+    async with transaction(deps.pool) as db:
+        locked = await stored.lock(db, found.invitation_id)
         if locked is None:
             raise InvitationRefused("unknown")
         _check_open(locked, now)
-        await stored.decide(connection, locked.invitation_id, InvitationState.DECLINED, now)
+        await stored.decide(db, locked.invitation_id, InvitationState.DECLINED, now)
         entry = Entry(
             audit_id=new_id(),
             at=now,
@@ -300,7 +296,7 @@ async def decline_by_link(deps: Deps, *, secret: str, place: Place, now: datetim
             target_id=str(locked.invitation_id),
             address=place.address,
         )
-        await audit.add(connection, [entry])
+        await audit.add(db, [entry])
 
 
 async def _limit_links(deps: Deps, place: Place, now: datetime) -> None:

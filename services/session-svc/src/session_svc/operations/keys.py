@@ -82,13 +82,13 @@ class SigningKeys:
 
         However many replicas ask at once, one key is made: the table is locked from looking to writing.
         """
-        async with transaction(self._pool) as connection:
-            await stored.lock(connection)
-            rows = await stored.not_gone(connection, now - self.schedule.jwt_life - self.schedule.skew)
+        async with transaction(self._pool) as db:
+            await stored.lock(db)
+            rows = await stored.not_gone(db, now - self.schedule.jwt_life - self.schedule.skew)
             plan = keys.plan([row.times for row in rows], now, self.schedule, rotate=rotate)
             if plan is not None:
                 new = self._make(now, plan.signs_from)
-                await stored.add(connection, new, replaces=plan.replaces)
+                await stored.add(db, new, replaces=plan.replaces)
                 entry = Entry(
                     audit_id=new_id(),
                     at=now,
@@ -97,8 +97,8 @@ class SigningKeys:
                     target_id=new.times.kid,
                     details={"signs_from": plan.signs_from.isoformat()},
                 )
-                await audit.add(connection, [entry])
-            await stored.delete_gone(connection, now - FORGET_AFTER)
+                await audit.add(db, [entry])
+            await stored.delete_gone(db, now - FORGET_AFTER)
         if plan is not None:
             log.info("signing_key_made", kid=new.times.kid, signs_from=plan.signs_from.isoformat())
         await self.load(now)
@@ -107,11 +107,11 @@ class SigningKeys:
     async def reseal(self, now: datetime) -> int:
         """Seal every private key anew with the keyring's present key; returns how many there are."""
         count = 0
-        async with transaction(self._pool) as connection:
-            await stored.lock(connection)
-            for row in await stored.not_gone(connection, now - FORGET_AFTER):
+        async with transaction(self._pool) as db:
+            await stored.lock(db)
+            for row in await stored.not_gone(db, now - FORGET_AFTER):
                 private = self._keyring.open_(row.sealed_key, _aad(row.times.kid))
-                await stored.reseal(connection, row.times.kid, self._keyring.seal(private, _aad(row.times.kid)))
+                await stored.reseal(db, row.times.kid, self._keyring.seal(private, _aad(row.times.kid)))
                 count += 1
         return count
 

@@ -17,10 +17,10 @@ async def spend(pool: Pool, wanted: Mapping[str, Limit], now: datetime) -> None:
         TooManyAttempts: with the time to wait.
 
     """
-    async with transaction(pool) as connection:
-        times = await stored.lock(connection, sorted(wanted), now)
+    async with transaction(pool) as db:
+        times = await stored.lock(db, sorted(wanted), now)
         decisions = {key: limits.spend(times.get(key), now, limit) for key, limit in wanted.items()}
         refusals = [decision.retry_after for decision in decisions.values() if not decision.granted]
         if refusals:
             raise TooManyAttempts(max(refusals, default=timedelta(0)))
-        await stored.save(connection, {key: decision.tat for key, decision in decisions.items()})
+        await stored.save(db, {key: decision.tat for key, decision in decisions.items()})

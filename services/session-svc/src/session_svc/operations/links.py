@@ -3,19 +3,19 @@
 from datetime import datetime
 from uuid import UUID
 
-from common.postgres import Connection
+from common.postgres import Db
 from session_svc.core.people import email_key
 from session_svc.store import invitations, people, resets
 
 
-async def end_links_of(connection: Connection, user_id: UUID, now: datetime) -> None:
+async def end_links_of(db: Db, user_id: UUID, now: datetime) -> None:
     """End a user's open reset links and the links of invitations to them.
 
     A change of password, "sign out everywhere" and the end of an account call this: whoever could read a mail or held
     a session for a moment keeps no way in. Invitations stay open for the signed-in person.
     """
-    user = await people.user(connection, user_id)
+    user = await people.user(db, user_id)
     if user is None:
         return
-    await resets.end_of_user(connection, user_id, email_key(user.email), now)
-    await invitations.end_links_of(connection, email_key(user.email))
+    await resets.end_of_user(db, user_id, email_key(user.email), now)
+    await invitations.end_links_of(db, email_key(user.email))

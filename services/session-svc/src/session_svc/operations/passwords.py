@@ -5,7 +5,7 @@ from uuid import UUID
 
 from common import edge
 from common.contracts import DetectedBy
-from common.postgres import Connection, transaction, translate_errors
+from common.postgres import Db, transaction, translate_errors
 from common.runtime.ids import new_id, random_token
 from session_svc.core import passwords, people
 from session_svc.core.audit import Action, Entry
@@ -42,19 +42,19 @@ async def change_password(deps: Deps, caller: Caller, *, current: str, new: str,
     new_hash = await deps.hasher.hash(accepted)
     cookie = random_token()
     async with state.transition(deps) as tx:
-        await stored.lock_user(tx.connection, caller.user_id)
-        present = await stored.credentials(tx.connection, caller.user_id)
-        session = await sessions.lock(tx.connection, caller.session_id)
+        await stored.lock_user(tx.db, caller.user_id)
+        present = await stored.credentials(tx.db, caller.user_id)
+        session = await sessions.lock(tx.db, caller.session_id)
         if present is None or present.password_hash != known_hash or session is None or not session.live(now):
             raise NotFound("session")
-        await stored.set_password(tx.connection, caller.user_id, new_hash, now)
+        await stored.set_password(tx.db, caller.user_id, new_hash, now)
         await state.end_all_of_user(
             tx, caller.user_id, EndCause.PASSWORD_CHANGED, DetectedBy.USER, now, keep=caller.session_id
         )
-        await sessions.replace_secret(tx.connection, caller.session_id, hash_secret(cookie))
-        await links.end_links_of(tx.connection, caller.user_id, now)
-        await record_act(tx.connection, caller, Action.PASSWORD_CHANGED, now)
-        await limits.forget(tx.connection, [key])
+        await sessions.replace_secret(tx.db, caller.session_id, hash_secret(cookie))
+        await links.end_links_of(tx.db, caller.user_id, now)
+        await record_act(tx.db, caller, Action.PASSWORD_CHANGED, now)
+        await limits.forget(tx.db, [key])
     return cookie
 
 
@@ -82,16 +82,16 @@ async def request_reset(deps: Deps, *, email: str, place: Place, now: datetime) 
         mail = False  # the links that were mailed in the last minutes work; strangers cannot use up the owner's right
     else:
         mail = True
-    async with transaction(deps.pool) as connection:
+    async with transaction(deps.pool) as db:
         if mail:
-            await resets.insert(connection, new_id(), key, now)
+            await resets.insert(db, new_id(), key, now)
         entry = Entry(
             audit_id=new_id(),
             at=now,
             action=Action.PASSWORD_RESET_REQUESTED,
             address=place.address,
         )
-        await audit.add(connection, [entry])
+        await audit.add(db, [entry])
     deps.poke_mail()
 
 
@@ -109,28 +109,28 @@ async def confirm_reset(deps: Deps, *, secret: str, new: str, place: Place, now:
     await limiting.spend(
         deps.pool, {f"reset_use:address:{edge.limit_key(place.address)}": deps.limits.resets_per_address}, now
     )
-    async with transaction(deps.pool) as connection:
-        user_id = await _usable_link(connection, secret, now)
-        known = await stored.user(connection, user_id)
+    async with transaction(deps.pool) as db:
+        user_id = await _usable_link(db, secret, now)
+        known = await stored.user(db, user_id)
     if known is None:
         raise LinkRefused("unknown")
     new_hash = await deps.hasher.hash(passwords.check_new(new, email=known.email))
     async with state.transition(deps) as tx:
-        await stored.lock_user(tx.connection, user_id)
+        await stored.lock_user(tx.db, user_id)
         # Once more under the lock: two browsers with the same link get one password changed between them.
-        await _usable_link(tx.connection, secret, now)
-        reset = await resets.lock_by_secret(tx.connection, hash_secret(secret))
+        await _usable_link(tx.db, secret, now)
+        reset = await resets.lock_by_secret(tx.db, hash_secret(secret))
         if reset is None:
             raise LinkRefused("unknown")
-        await stored.set_password(tx.connection, user_id, new_hash, now)
+        await stored.set_password(tx.db, user_id, new_hash, now)
         await state.end_all_of_user(tx, user_id, EndCause.PASSWORD_CHANGED, DetectedBy.USER, now)
-        await resets.use(tx.connection, reset.reset_id, user_id, now)
-        await links.end_links_of(tx.connection, user_id, now)
+        await resets.use(tx.db, reset.reset_id, user_id, now)
+        await links.end_links_of(tx.db, user_id, now)
         device = random_token()
-        await devices.forget_of_user(tx.connection, user_id)
-        await devices.remember(tx.connection, hash_secret(device), user_id, now)
-        await limits.forget_account(tx.connection, account_digest(people.email_key(known.email)))
-        memberships = await stored.memberships(tx.connection, user_id)
+        await devices.forget_of_user(tx.db, user_id)
+        await devices.remember(tx.db, hash_secret(device), user_id, now)
+        await limits.forget_account(tx.db, account_digest(people.email_key(known.email)))
+        memberships = await stored.memberships(tx.db, user_id)
         entry = Entry(
             audit_id=new_id(),
             at=now,
@@ -139,12 +139,12 @@ async def confirm_reset(deps: Deps, *, secret: str, new: str, place: Place, now:
             actor_user_id=user_id,
             address=place.address,
         )
-        await audit.add(tx.connection, [entry])
+        await audit.add(tx.db, [entry])
     return device
 
 
-async def _usable_link(connection: Connection, secret: str, now: datetime) -> UUID:
-    reset = await resets.lock_by_secret(connection, hash_secret(secret))
+async def _usable_link(db: Db, secret: str, now: datetime) -> UUID:
+    reset = await resets.lock_by_secret(db, hash_secret(secret))
     if reset is None or reset.user_id is None:
         raise LinkRefused("unknown")
     if reset.state not in {"requested", "mailed"}:  # mailed a moment ago, the answer of the notifier under way

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from common.postgres import Connection, Pool, transaction
+from common.postgres import Db, Pool, transaction
 from common.runtime.ids import new_id, random_token
 from session_svc.core import clients, passwords
 from session_svc.core.audit import Action, Entry
@@ -31,8 +31,8 @@ class Made:
 
 async def create_workspace(pool: Pool, *, name: str, workspace_id: UUID | None, now: datetime) -> tuple[UUID, bool]:
     """A workspace of this name (or id); returns its id and whether it is new."""
-    async with transaction(pool) as connection:
-        return await _workspace(connection, name=name, workspace_id=workspace_id, now=now)
+    async with transaction(pool) as db:
+        return await _workspace(db, name=name, workspace_id=workspace_id, now=now)
 
 
 async def create_user(
@@ -59,19 +59,19 @@ async def create_user(
 
     """
     password_hash = await hasher.hash(passwords.check_new(password, email=email, field="password"))
-    async with transaction(pool) as connection:
+    async with transaction(pool) as db:
         if workspace_id is None:
-            workspace_id, _ = await _workspace(connection, name=SUPPORT_WORKSPACE, workspace_id=None, now=now)
-        elif not await stored.workspace_exists(connection, workspace_id):
+            workspace_id, _ = await _workspace(db, name=SUPPORT_WORKSPACE, workspace_id=None, now=now)
+        elif not await stored.workspace_exists(db, workspace_id):
             raise NotFound("workspace")
         new = User.new(
             new_id(), email=email, name=name, time_zone=time_zone, locale=locale, support_admin=support_admin
         )
-        user, created = await stored.insert_or_find(connection, new, password_hash, now)
+        user, created = await stored.insert_or_find(db, new, password_hash, now)
         if support_admin and not user.support_admin:
-            await stored.set_support_admin(connection, user.user_id)
-        await stored.put_membership(connection, user.user_id, workspace_id, role, now)
-        await _note(connection, Action.USER_CREATED, ("user", str(user.user_id)), now, workspace_id)
+            await stored.set_support_admin(db, user.user_id)
+        await stored.put_membership(db, user.user_id, workspace_id, role, now)
+        await _note(db, Action.USER_CREATED, ("user", str(user.user_id)), now, workspace_id)
     return Made(user.user_id, workspace_id, created)
 
 
@@ -93,33 +93,29 @@ async def create_client(
     if secret is not None and len(secret) < clients.MIN_SECRET_LENGTH:
         raise Invalid("secret", f"has fewer than {clients.MIN_SECRET_LENGTH} characters", "Use a random one.")
     shown: str | None = None
-    async with transaction(pool) as connection:
-        await stored_clients.put(connection, client_id, name, scopes, now)
-        live = await stored_clients.lock_secrets(connection, client_id)
+    async with transaction(pool) as db:
+        await stored_clients.put(db, client_id, name, scopes, now)
+        live = await stored_clients.lock_secrets(db, client_id)
         if secret is None and not live:
             secret = shown = random_token()
         if secret is not None and hash_secret(secret) not in live:
             for old in live[: len(live) - clients.MAX_LIVE_SECRETS + 1]:
-                await stored_clients.delete_secret(connection, client_id, old)
-            await stored_clients.add_secret(connection, client_id, hash_secret(secret), now)
-        await _note(connection, Action.CLIENT_CREATED, ("client", client_id), now, None)
+                await stored_clients.delete_secret(db, client_id, old)
+            await stored_clients.add_secret(db, client_id, hash_secret(secret), now)
+        await _note(db, Action.CLIENT_CREATED, ("client", client_id), now, None)
     return shown
 
 
-async def _workspace(
-    connection: Connection, *, name: str, workspace_id: UUID | None, now: datetime
-) -> tuple[UUID, bool]:
-    known = workspace_id or await stored.workspace_named(connection, name)
+async def _workspace(db: Db, *, name: str, workspace_id: UUID | None, now: datetime) -> tuple[UUID, bool]:
+    known = workspace_id or await stored.workspace_named(db, name)
     made = known or new_id()
-    created = await stored.insert_workspace(connection, made, name, now)
+    created = await stored.insert_workspace(db, made, name, now)
     if created:
-        await _note(connection, Action.WORKSPACE_CREATED, ("workspace", str(made)), now, made)
+        await _note(db, Action.WORKSPACE_CREATED, ("workspace", str(made)), now, made)
     return made, created
 
 
-async def _note(
-    connection: Connection, action: Action, target: tuple[str, str], now: datetime, workspace_id: UUID | None
-) -> None:
+async def _note(db: Db, action: Action, target: tuple[str, str], now: datetime, workspace_id: UUID | None) -> None:
     entry = Entry(
         audit_id=new_id(),
         at=now,
@@ -129,4 +125,4 @@ async def _note(
         target_id=target[1],
         details={"by": "command"},
     )
-    await audit.add(connection, [entry])
+    await audit.add(db, [entry])

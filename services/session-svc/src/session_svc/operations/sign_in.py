@@ -108,13 +108,13 @@ async def _sign_in(
         await _record_refusal(deps, known.user if known else None, place, now)
         raise WrongCredentials
     async with state.transition(deps) as tx:
-        await stored_people.lock_user(tx.connection, known.user.user_id)
+        await stored_people.lock_user(tx.db, known.user.user_id)
         # Read again under the lock: the password or the account may have changed while this one was checked.
-        current = await stored_people.credentials(tx.connection, known.user.user_id)
+        current = await stored_people.credentials(tx.db, known.user.user_id)
         if current is None or current.password_hash != known_hash:
             raise WrongCredentials
         user = current.user
-        memberships = await stored_people.memberships(tx.connection, user.user_id)
+        memberships = await stored_people.memberships(tx.db, user.user_id)
         chosen = _choose_workspace(user, memberships, workspace_id)
         await _supersede(tx, previous_cookie, now)
         cookie = random_token()
@@ -130,11 +130,11 @@ async def _sign_in(
             lifetimes=deps.lifetimes,
         )
         await state.open_session(tx, change, hash_secret(cookie), now)
-        await stored_people.note_use(tx.connection, user.user_id, chosen.workspace_id, now)
-        await record_act(tx.connection, caller_of(change.session, place.address), Action.SIGNED_IN, now)
+        await stored_people.note_use(tx.db, user.user_id, chosen.workspace_id, now)
+        await record_act(tx.db, caller_of(change.session, place.address), Action.SIGNED_IN, now)
         device = device_cookie or random_token()
-        await devices.remember(tx.connection, hash_secret(device), user.user_id, now)
-        await limits.forget(tx.connection, [one for one in attempts if not one.startswith(_BY_ADDRESS)])
+        await devices.remember(tx.db, hash_secret(device), user.user_id, now)
+        await limits.forget(tx.db, [one for one in attempts if not one.startswith(_BY_ADDRESS)])
     if deps.hasher.outdated(known_hash):
         new_hash = await deps.hasher.hash(normalise(password))
         with translate_errors():
@@ -187,15 +187,15 @@ async def _supersede(tx: state.Transition, cookie: str | None, now: datetime) ->
     """The session that this browser had is not left behind where nobody can sign it out."""
     if not cookie:
         return
-    old = await sessions.lock_by_secret(tx.connection, hash_secret(cookie))
+    old = await sessions.lock_by_secret(tx.db, hash_secret(cookie))
     if old is not None:
         await state.end(tx, [old], _own_end(old, EndCause.SUPERSEDED), DetectedBy.USER, now)
 
 
 async def _record_refusal(deps: Deps, user: User | None, place: Place, now: datetime) -> None:
     # Written for unknown addresses too, so that the answer takes as long.
-    async with transaction(deps.pool) as connection:
-        memberships = await stored_people.memberships(connection, user.user_id if user else new_id())
+    async with transaction(deps.pool) as db:
+        memberships = await stored_people.memberships(db, user.user_id if user else new_id())
         entry = Entry(
             audit_id=new_id(),
             at=now,
@@ -205,7 +205,7 @@ async def _record_refusal(deps: Deps, user: User | None, place: Place, now: date
             target_id=str(user.user_id) if user else None,
             address=place.address,
         )
-        await audit.add(connection, [entry])
+        await audit.add(db, [entry])
 
 
 async def sign_out(deps: Deps, cookie: str | None, *, everywhere: bool, place: Place, now: datetime) -> None:
@@ -216,23 +216,23 @@ async def sign_out(deps: Deps, cookie: str | None, *, everywhere: bool, place: P
     if not cookie:
         return
     async with state.transition(deps) as tx:
-        found = await sessions.find_by_secret(tx.connection, hash_secret(cookie))
+        found = await sessions.find_by_secret(tx.db, hash_secret(cookie))
         if found is None:
             return
         # The user before the session, as everywhere: two orders would deadlock.
-        await stored_people.lock_user(tx.connection, found.user_id)
-        session = await sessions.lock(tx.connection, found.session_id)
+        await stored_people.lock_user(tx.db, found.user_id)
+        session = await sessions.lock(tx.db, found.session_id)
         if session is None or session.status is not Status.ACTIVE:
             return
         caller = caller_of(session, place.address)
         if everywhere and not session.impersonated:
             await state.end_all_of_user(tx, session.user_id, EndCause.SIGNED_OUT, DetectedBy.USER, now)
-            await links.end_links_of(tx.connection, session.user_id, now)
-            await record_act(tx.connection, caller, Action.SIGNED_OUT_EVERYWHERE, now)
+            await links.end_links_of(tx.db, session.user_id, now)
+            await record_act(tx.db, caller, Action.SIGNED_OUT_EVERYWHERE, now)
         else:
             await state.end(tx, [session], _own_end(session, EndCause.SIGNED_OUT), DetectedBy.USER, now)
             action = Action.IMPERSONATION_ENDED if session.impersonated else Action.SIGNED_OUT
-            await record_act(tx.connection, caller, action, now)
+            await record_act(tx.db, caller, action, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,27 +315,27 @@ async def end_own_session(deps: Deps, caller: Caller, session_id: UUID, now: dat
 
     """
     async with state.transition(deps) as tx:
-        await stored_people.lock_user(tx.connection, caller.user_id)
-        session = await sessions.lock(tx.connection, session_id)
+        await stored_people.lock_user(tx.db, caller.user_id)
+        session = await sessions.lock(tx.db, session_id)
         if session is None or session.user_id != caller.user_id or not session.live(now):
             raise NotFound("session")
         await state.end(tx, [session], _own_end(session, EndCause.SIGNED_OUT), DetectedBy.USER, now)
-        await record_act(tx.connection, caller, Action.SESSION_ENDED, now, target=("session", str(session_id)))
+        await record_act(tx.db, caller, Action.SESSION_ENDED, now, target=("session", str(session_id)))
 
 
 async def end_other_sessions(deps: Deps, caller: Caller, now: datetime) -> int:
     """A person ends all of their sessions but the present one; returns how many."""
     async with state.transition(deps) as tx:
-        await stored_people.lock_user(tx.connection, caller.user_id)
-        live = await sessions.lock_live_of_user(tx.connection, caller.user_id)
+        await stored_people.lock_user(tx.db, caller.user_id)
+        live = await sessions.lock_live_of_user(tx.db, caller.user_id)
         others = [one for one in live if one.session_id != caller.session_id]
         changes: list[Change] = [
             life.ended(one, _own_end(one, EndCause.SIGNED_OUT), DetectedBy.USER, now) for one in others
         ]
         await state.record(tx, changes, now)
-        await links.end_links_of(tx.connection, caller.user_id, now)
+        await links.end_links_of(tx.db, caller.user_id, now)
         await record_act(
-            tx.connection,
+            tx.db,
             caller,
             Action.SIGNED_OUT_EVERYWHERE,
             now,
@@ -352,11 +352,11 @@ async def switch_workspace(deps: Deps, caller: Caller, workspace_id: UUID, now: 
 
     """
     async with state.transition(deps) as tx:
-        user = await stored_people.lock_user(tx.connection, caller.user_id)
-        session = await sessions.lock(tx.connection, caller.session_id)
+        user = await stored_people.lock_user(tx.db, caller.user_id)
+        session = await sessions.lock(tx.db, caller.session_id)
         if user is None or session is None or not session.live(now):
             raise NotFound("session")
-        membership = await stored_people.membership(tx.connection, caller.user_id, workspace_id)
+        membership = await stored_people.membership(tx.db, caller.user_id, workspace_id)
         if membership is None or session.impersonated:
             raise NotAllowed(
                 "not_a_member", "You do not belong to this workspace.", "Ask one of its administrators to add you."
@@ -364,7 +364,7 @@ async def switch_workspace(deps: Deps, caller: Caller, workspace_id: UUID, now: 
         role = people.effective_role(support_admin=user.support_admin, membership=membership.role)
         change = life.switched(session, workspace_id, role, now)
         await state.record(tx, [change], now)
-        await sessions.note_departure(tx.connection, session.session_id, session.workspace_id, now)
-        await stored_people.note_use(tx.connection, caller.user_id, workspace_id, now)
-        await record_act(tx.connection, caller, Action.WORKSPACE_SWITCHED, now, target=("workspace", str(workspace_id)))
+        await sessions.note_departure(tx.db, session.session_id, session.workspace_id, now)
+        await stored_people.note_use(tx.db, caller.user_id, workspace_id, now)
+        await record_act(tx.db, caller, Action.WORKSPACE_SWITCHED, now, target=("workspace", str(workspace_id)))
     return change.session

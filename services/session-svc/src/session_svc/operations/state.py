@@ -12,7 +12,7 @@ from uuid import UUID
 
 from common.contracts import DetectedBy, Event, EventBody
 from common.outbox import enqueue
-from common.postgres import Connection, transaction
+from common.postgres import Db, transaction
 from session_svc.core import session as life
 from session_svc.core.session import Change, EndCause, Session, Status
 from session_svc.metrics import ENDED
@@ -24,7 +24,7 @@ from session_svc.store import people, sessions
 class Transition:
     """A transaction in which sessions change, and the events that it will be."""
 
-    connection: Connection
+    db: Db
     events: list[Event[EventBody]] = field(default_factory=list)
 
 
@@ -36,8 +36,8 @@ async def transition(deps: Deps) -> AsyncIterator[Transition]:
         Retryable: as `common.postgres.transaction`.
 
     """
-    async with transaction(deps.pool) as connection:
-        made = Transition(connection)
+    async with transaction(deps.pool) as db:
+        made = Transition(db)
         yield made
     if made.events:
         deps.poke_relay()
@@ -46,17 +46,17 @@ async def transition(deps: Deps) -> AsyncIterator[Transition]:
 
 async def open_session(tx: Transition, change: Change, secret_hash: bytes, now: datetime) -> None:
     """A new session. Its user's row is locked, so that no forced logout slips past it."""
-    await sessions.insert(tx.connection, change.session, secret_hash)
-    tx.events.extend(await enqueue(tx.connection, change.events, source=SOURCE, now=now))
+    await sessions.insert(tx.db, change.session, secret_hash)
+    tx.events.extend(await enqueue(tx.db, change.events, source=SOURCE, now=now))
 
 
 async def record(tx: Transition, changes: Sequence[Change], now: datetime) -> None:
     """Sessions whose rows are locked, as they are from now on."""
     if not changes:
         return
-    await sessions.save(tx.connection, [change.session for change in changes])
+    await sessions.save(tx.db, [change.session for change in changes])
     bodies = [event for change in changes for event in change.events]
-    tx.events.extend(await enqueue(tx.connection, bodies, source=SOURCE, now=now))
+    tx.events.extend(await enqueue(tx.db, bodies, source=SOURCE, now=now))
     for change in changes:
         if change.session.status is not Status.ACTIVE and change.session.end_cause is not None:
             ENDED.labels(change.session.end_cause.value).inc()
@@ -84,9 +84,9 @@ async def end_all_of_user(
 
     `keep` survives under the new epoch. Returns how many ended. The user's row must be locked already.
     """
-    epoch = await people.raise_epoch(tx.connection, user_id)
+    epoch = await people.raise_epoch(tx.db, user_id)
     changes = []
-    for one in await sessions.lock_live_of_user(tx.connection, user_id, also_as_actor=True):
+    for one in await sessions.lock_live_of_user(tx.db, user_id, also_as_actor=True):
         if one.session_id == keep:
             changes.append(life.rekeyed(one, epoch))
         elif one.user_id == user_id:

@@ -143,7 +143,7 @@ async def authenticated_client(deps: Deps, client_id: str | None, secret: str | 
 
 async def _extended(deps: Deps, session: Session, now: datetime) -> Session:
     async with state.transition(deps) as tx:
-        locked = await sessions.lock(tx.connection, session.session_id)
+        locked = await sessions.lock(tx.db, session.session_id)
         if locked is None or not locked.live(now):
             raise _refused(locked.why_ended() if locked else EndCause.SIGNED_OUT, session)
         if not locked.extension_due(now, deps.lifetimes):

@@ -34,7 +34,7 @@ class UpkeepStatus:
 async def expire_due(deps: Deps, now: datetime) -> UpkeepStatus:
     """Say that sessions whose time ran out are over. They were refused from that moment on already."""
     async with state.transition(deps) as tx:
-        overdue = await sessions.lock_overdue(tx.connection, now, BATCH)
+        overdue = await sessions.lock_overdue(tx.db, now, BATCH)
         await state.record(tx, [life.expired(one, now) for one in overdue], now)
     return UpkeepStatus(expired=len(overdue), more=len(overdue) == BATCH)
 
@@ -43,11 +43,11 @@ async def purge_ended(deps: Deps, now: datetime) -> UpkeepStatus:
     """Take sessions whose last JWT is dead out of the compacted topic, then forget what nobody asks about."""
     # Twice the skew: the verifier's clock may be behind ours, and the JWT may have been minted ahead of it.
     dead_before = now - deps.lifetimes.jwt - 2 * deps.lifetimes.skew
-    async with transaction(deps.pool) as connection:
-        ended = await sessions.lock_unpurged(connection, dead_before, BATCH)
+    async with transaction(deps.pool) as db:
+        ended = await sessions.lock_unpurged(db, dead_before, BATCH)
         for one in ended:
-            await enqueue_tombstone(connection, topic=TOKEN_STATE, key=str(one.session_id), version=one.version)
-        await sessions.mark_purged(connection, [one.session_id for one in ended], now)
+            await enqueue_tombstone(db, topic=TOKEN_STATE, key=str(one.session_id), version=one.version)
+        await sessions.mark_purged(db, [one.session_id for one in ended], now)
     with translate_errors():
         deleted = await sessions.delete_old(deps.pool, now - KEEP_ENDED_FOR, BATCH)
         await limits.purge(deps.pool, now)

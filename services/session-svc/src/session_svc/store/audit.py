@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from common.postgres import Connection
+from common.postgres import Db
 from session_svc.core.audit import Action, Entry
 
 _COLUMNS = (
@@ -12,9 +12,9 @@ _COLUMNS = (
 )
 
 
-async def add(connection: Connection, entries: Sequence[Entry]) -> None:
+async def add(db: Db, entries: Sequence[Entry]) -> None:
     """New lines, in the transaction of what they tell."""
-    await connection.executemany(
+    await db.executemany(
         f"INSERT INTO audit ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         [
             (
@@ -37,11 +37,9 @@ async def add(connection: Connection, entries: Sequence[Entry]) -> None:
     )
 
 
-async def page(
-    connection: Connection, *, workspace_id: UUID | None, before: UUID | None, limit: int
-) -> tuple[Entry, ...]:
+async def page(db: Db, *, workspace_id: UUID | None, before: UUID | None, limit: int) -> tuple[Entry, ...]:
     """The newest lines of a workspace (None: of all), older than `before`."""
-    rows = await connection.fetch(
+    rows = await db.fetch(
         f"""SELECT {_COLUMNS} FROM audit
             WHERE ($1::uuid IS NULL OR workspace_id = $1) AND ($2::uuid IS NULL OR audit_id < $2)
             ORDER BY audit_id DESC LIMIT $3""",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from common.postgres import Connection, Pool
+from common.postgres import Db, Pool
 from session_svc.core.clients import ServiceClient
 
 
@@ -22,9 +22,9 @@ async def with_secrets(pool: Pool, client_id: str) -> tuple[ServiceClient, tuple
     return client, tuple(row["hashes"])
 
 
-async def put(connection: Connection, client_id: str, name: str, scopes: Sequence[str], now: datetime) -> bool:
+async def put(db: Db, client_id: str, name: str, scopes: Sequence[str], now: datetime) -> bool:
     """Make a client, or give it these scopes; True when it is new."""
-    created: bool = await connection.fetchval(
+    created: bool = await db.fetchval(
         """INSERT INTO service_clients (client_id, name, scopes, created_at) VALUES ($1, $2, $3, $4)
            ON CONFLICT (client_id) DO UPDATE SET name = excluded.name, scopes = excluded.scopes
            RETURNING xmax = 0""",
@@ -36,19 +36,19 @@ async def put(connection: Connection, client_id: str, name: str, scopes: Sequenc
     return created
 
 
-async def lock_secrets(connection: Connection, client_id: str) -> tuple[bytes, ...]:
+async def lock_secrets(db: Db, client_id: str) -> tuple[bytes, ...]:
     """The hashes of a client's secrets, oldest first, with the client locked."""
-    await connection.execute("SELECT client_id FROM service_clients WHERE client_id = $1 FOR UPDATE", client_id)
-    rows = await connection.fetch(
+    await db.execute("SELECT client_id FROM service_clients WHERE client_id = $1 FOR UPDATE", client_id)
+    rows = await db.fetch(
         "SELECT secret_hash FROM service_client_secrets WHERE client_id = $1 ORDER BY created_at, secret_hash",
         client_id,
     )
     return tuple(row["secret_hash"] for row in rows)
 
 
-async def add_secret(connection: Connection, client_id: str, secret_hash: bytes, now: datetime) -> None:
+async def add_secret(db: Db, client_id: str, secret_hash: bytes, now: datetime) -> None:
     """One more live secret."""
-    await connection.execute(
+    await db.execute(
         """INSERT INTO service_client_secrets (client_id, secret_hash, created_at) VALUES ($1, $2, $3)
            ON CONFLICT DO NOTHING""",
         client_id,
@@ -57,8 +57,8 @@ async def add_secret(connection: Connection, client_id: str, secret_hash: bytes,
     )
 
 
-async def delete_secret(connection: Connection, client_id: str, secret_hash: bytes) -> None:
+async def delete_secret(db: Db, client_id: str, secret_hash: bytes) -> None:
     """A secret that works no more."""
-    await connection.execute(
+    await db.execute(
         "DELETE FROM service_client_secrets WHERE client_id = $1 AND secret_hash = $2", client_id, secret_hash
     )

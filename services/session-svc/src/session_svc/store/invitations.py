@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from common.postgres import Connection, Pool, Record
+from common.postgres import Db, Pool, Record
 from session_svc.core.invitations import Invitation, InvitationState
 from session_svc.core.people import Role
 
@@ -31,11 +31,11 @@ def _invitation(row: Record) -> Invitation:
     )
 
 
-async def put_open(connection: Connection, new: Invitation, *, mail_due_at: datetime) -> UUID:
+async def put_open(db: Db, new: Invitation, *, mail_due_at: datetime) -> UUID:
     """Store an open invitation; one that is open already for this address takes the new role and end.
 
     Args:
-        connection: the transaction.
+        db: the transaction.
         new: the invitation.
         mail_due_at: when its mail may leave.
 
@@ -43,7 +43,7 @@ async def put_open(connection: Connection, new: Invitation, *, mail_due_at: date
         The id of the open invitation: the new one's, or that of the one that was open.
 
     """
-    kept: UUID = await connection.fetchval(
+    kept: UUID = await db.fetchval(
         """INSERT INTO invitations (invitation_id, workspace_id, email, email_key, role, invited_by, state, created_at,
                                     expires_at, mail_due_at)
            VALUES ($1, $2, $3, $4, $5, $6, 'open', $7, $8, $9)
@@ -64,17 +64,15 @@ async def put_open(connection: Connection, new: Invitation, *, mail_due_at: date
     return kept
 
 
-async def lock(connection: Connection, invitation_id: UUID) -> Invitation | None:
+async def lock(db: Db, invitation_id: UUID) -> Invitation | None:
     """Return one invitation, locked."""
-    row = await connection.fetchrow(
-        f"SELECT {_COLUMNS} FROM {_FROM} WHERE i.invitation_id = $1 FOR UPDATE OF i", invitation_id
-    )
+    row = await db.fetchrow(f"SELECT {_COLUMNS} FROM {_FROM} WHERE i.invitation_id = $1 FOR UPDATE OF i", invitation_id)
     return None if row is None else _invitation(row)
 
 
-async def by_secret(connection: Connection | Pool, secret_hash: bytes) -> Invitation | None:
+async def by_secret(db: Db | Pool, secret_hash: bytes) -> Invitation | None:
     """Return the invitation behind a mailed link."""
-    row = await connection.fetchrow(f"SELECT {_COLUMNS} FROM {_FROM} WHERE i.secret_hash = $1", secret_hash)
+    row = await db.fetchrow(f"SELECT {_COLUMNS} FROM {_FROM} WHERE i.secret_hash = $1", secret_hash)
     return None if row is None else _invitation(row)
 
 
@@ -105,9 +103,9 @@ async def open_in_workspace(
     return tuple(_invitation(row) for row in rows)
 
 
-async def decide(connection: Connection, invitation_id: UUID, state: InvitationState, now: datetime) -> None:
+async def decide(db: Db, invitation_id: UUID, state: InvitationState, now: datetime) -> None:
     """Store the answer to a locked invitation; its link and its mail end with it."""
-    await connection.execute(
+    await db.execute(
         """UPDATE invitations SET state = $2, decided_at = $3, sealed_secret = NULL, mail_due_at = NULL
            WHERE invitation_id = $1""",
         invitation_id,
@@ -116,9 +114,9 @@ async def decide(connection: Connection, invitation_id: UUID, state: InvitationS
     )
 
 
-async def end_links_of(connection: Connection, email_key: str) -> None:
+async def end_links_of(db: Db, email_key: str) -> None:
     """End the mailed links to an address. The invitations stay open for whoever signs in with it."""
-    await connection.execute(
+    await db.execute(
         "UPDATE invitations SET secret_hash = NULL, sealed_secret = NULL WHERE email_key = $1 AND state = 'open'",
         email_key,
     )
@@ -155,9 +153,9 @@ async def claim_due_mails(pool: Pool, now: datetime, until: datetime, limit: int
     return [DueMail(**{**dict(row.items()), "role": Role(row["role"])}) for row in rows]
 
 
-async def prepare_link(connection: Pool, invitation_id: UUID, *, secret_hash: bytes, sealed_secret: bytes) -> None:
+async def prepare_link(db: Pool, invitation_id: UUID, *, secret_hash: bytes, sealed_secret: bytes) -> None:
     """Store the link that is about to be mailed. Tried again, it is the same link."""
-    await connection.execute(
+    await db.execute(
         "UPDATE invitations SET secret_hash = $2, sealed_secret = $3 WHERE invitation_id = $1 AND state = 'open'",
         invitation_id,
         secret_hash,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from common.postgres import Connection, Pool
+from common.postgres import Db, Pool
 from session_svc.core.keys import KeyTimes
 
 
@@ -16,14 +16,14 @@ class StoredKey:
     sealed_key: bytes
 
 
-async def lock(connection: Connection) -> None:
+async def lock(db: Db) -> None:
     """One rotation at a time; readers go on."""
-    await connection.execute("LOCK TABLE signing_keys IN SHARE ROW EXCLUSIVE MODE")
+    await db.execute("LOCK TABLE signing_keys IN SHARE ROW EXCLUSIVE MODE")
 
 
-async def not_gone(connection: Connection | Pool, gone_before: datetime) -> tuple[StoredKey, ...]:
+async def not_gone(db: Db | Pool, gone_before: datetime) -> tuple[StoredKey, ...]:
     """The keys that stopped signing after `gone_before`, or have not stopped; oldest first."""
-    rows = await connection.fetch(
+    rows = await db.fetch(
         """SELECT kid, created_at, signs_from, signs_until, public_key, sealed_key FROM signing_keys
            WHERE signs_until IS NULL OR signs_until > $1 ORDER BY signs_from""",
         gone_before,
@@ -38,13 +38,11 @@ async def not_gone(connection: Connection | Pool, gone_before: datetime) -> tupl
     )
 
 
-async def add(connection: Connection, new: StoredKey, *, replaces: str | None) -> None:
+async def add(db: Db, new: StoredKey, *, replaces: str | None) -> None:
     """A new key, and the end of the one that it replaces."""
     if replaces is not None:
-        await connection.execute(
-            "UPDATE signing_keys SET signs_until = $2 WHERE kid = $1", replaces, new.times.signs_from
-        )
-    await connection.execute(
+        await db.execute("UPDATE signing_keys SET signs_until = $2 WHERE kid = $1", replaces, new.times.signs_from)
+    await db.execute(
         """INSERT INTO signing_keys (kid, public_key, sealed_key, created_at, signs_from, signs_until)
            VALUES ($1, $2, $3, $4, $5, $6)""",
         new.times.kid,
@@ -56,12 +54,12 @@ async def add(connection: Connection, new: StoredKey, *, replaces: str | None) -
     )
 
 
-async def delete_gone(connection: Connection, gone_before: datetime) -> int:
+async def delete_gone(db: Db, gone_before: datetime) -> int:
     """Forget keys that nothing can be verified with any more."""
-    status = await connection.execute("DELETE FROM signing_keys WHERE signs_until < $1", gone_before)
+    status = await db.execute("DELETE FROM signing_keys WHERE signs_until < $1", gone_before)
     return int(status.split()[-1])
 
 
-async def reseal(connection: Connection, kid: str, sealed_key: bytes) -> None:
+async def reseal(db: Db, kid: str, sealed_key: bytes) -> None:
     """The same private key under a newer key-encryption key."""
-    await connection.execute("UPDATE signing_keys SET sealed_key = $2 WHERE kid = $1", kid, sealed_key)
+    await db.execute("UPDATE signing_keys SET sealed_key = $2 WHERE kid = $1", kid, sealed_key)

@@ -3,26 +3,24 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from common.postgres import Connection, Pool
+from common.postgres import Db, Pool
 
 
-async def lock(connection: Connection, keys: list[str], now: datetime) -> Mapping[str, datetime]:
+async def lock(db: Db, keys: list[str], now: datetime) -> Mapping[str, datetime]:
     """The present times of the keys, locked. A key that is new begins at `now`."""
-    await connection.execute(
+    await db.execute(
         """INSERT INTO rate_limits (key, tat) SELECT key, $2 FROM unnest($1::text[]) AS key ORDER BY key
            ON CONFLICT DO NOTHING""",
         keys,
         now,
     )
-    rows = await connection.fetch(
-        "SELECT key, tat FROM rate_limits WHERE key = ANY($1::text[]) ORDER BY key FOR UPDATE", keys
-    )
+    rows = await db.fetch("SELECT key, tat FROM rate_limits WHERE key = ANY($1::text[]) ORDER BY key FOR UPDATE", keys)
     return {row["key"]: row["tat"] for row in rows}
 
 
-async def save(connection: Connection, times: Mapping[str, datetime]) -> None:
+async def save(db: Db, times: Mapping[str, datetime]) -> None:
     """New times of locked keys."""
-    await connection.execute(
+    await db.execute(
         """UPDATE rate_limits AS r SET tat = c.tat FROM unnest($1::text[], $2::timestamptz[]) AS c (key, tat)
            WHERE r.key = c.key""",
         list(times),
@@ -30,14 +28,14 @@ async def save(connection: Connection, times: Mapping[str, datetime]) -> None:
     )
 
 
-async def forget(connection: Connection | Pool, keys: list[str]) -> None:
+async def forget(db: Db | Pool, keys: list[str]) -> None:
     """These keys start anew."""
-    await connection.execute("DELETE FROM rate_limits WHERE key = ANY($1::text[])", keys)
+    await db.execute("DELETE FROM rate_limits WHERE key = ANY($1::text[])", keys)
 
 
-async def forget_account(connection: Connection, account: str) -> None:
+async def forget_account(db: Db, account: str) -> None:
     """Lift every limit on signing in to an account, from wherever it was tried."""
-    await connection.execute(
+    await db.execute(
         "DELETE FROM rate_limits WHERE key = 'sign_in:account:' || $1 OR key LIKE 'sign_in:pair:' || $1 || ':%'",
         account,
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from common.postgres import Connection, Pool, Record
+from common.postgres import Db, Pool, Record
 from session_svc.core.errors import NotFound
 from session_svc.core.people import Member, Membership, Role, User, email_key
 
@@ -33,47 +33,43 @@ class Credentials:
     password_hash: str | None
 
 
-async def credentials_by_email(connection: Connection | Pool, email: str) -> Credentials | None:
+async def credentials_by_email(db: Db | Pool, email: str) -> Credentials | None:
     """Who has this address."""
-    row = await connection.fetchrow(
-        f"SELECT {_USER}, u.password_hash FROM users AS u WHERE u.email_key = $1", email_key(email)
-    )
+    row = await db.fetchrow(f"SELECT {_USER}, u.password_hash FROM users AS u WHERE u.email_key = $1", email_key(email))
     return None if row is None else Credentials(_user(row), row["password_hash"])
 
 
-async def credentials(connection: Connection | Pool, user_id: UUID) -> Credentials | None:
+async def credentials(db: Db | Pool, user_id: UUID) -> Credentials | None:
     """A user with their password's hash."""
-    row = await connection.fetchrow(f"SELECT {_USER}, u.password_hash FROM users AS u WHERE u.user_id = $1", user_id)
+    row = await db.fetchrow(f"SELECT {_USER}, u.password_hash FROM users AS u WHERE u.user_id = $1", user_id)
     return None if row is None else Credentials(_user(row), row["password_hash"])
 
 
-async def user(connection: Connection | Pool, user_id: UUID) -> User | None:
+async def user(db: Db | Pool, user_id: UUID) -> User | None:
     """One user."""
-    row = await connection.fetchrow(f"SELECT {_USER} FROM users AS u WHERE u.user_id = $1", user_id)
+    row = await db.fetchrow(f"SELECT {_USER} FROM users AS u WHERE u.user_id = $1", user_id)
     return None if row is None else _user(row)
 
 
-async def lock_user(connection: Connection, user_id: UUID) -> User | None:
+async def lock_user(db: Db, user_id: UUID) -> User | None:
     """One user, locked.
 
     Whoever makes or ends sessions of a user locks the user first: a sign-in beside a forced logout is then either
     ended by it, or comes after it with the new epoch.
     """
-    row = await connection.fetchrow(f"SELECT {_USER} FROM users AS u WHERE u.user_id = $1 FOR UPDATE", user_id)
+    row = await db.fetchrow(f"SELECT {_USER} FROM users AS u WHERE u.user_id = $1 FOR UPDATE", user_id)
     return None if row is None else _user(row)
 
 
-async def raise_epoch(connection: Connection, user_id: UUID) -> int:
+async def raise_epoch(db: Db, user_id: UUID) -> int:
     """JWTs of a lower epoch are dead; returns the new one."""
-    epoch: int = await connection.fetchval(
-        "UPDATE users SET epoch = epoch + 1 WHERE user_id = $1 RETURNING epoch", user_id
-    )
+    epoch: int = await db.fetchval("UPDATE users SET epoch = epoch + 1 WHERE user_id = $1 RETURNING epoch", user_id)
     return epoch
 
 
-async def insert_user(connection: Connection, new: User, password_hash: str | None, now: datetime) -> bool:
+async def insert_user(db: Db, new: User, password_hash: str | None, now: datetime) -> bool:
     """A new user; False when the address is taken."""
-    status = await connection.execute(
+    status = await db.execute(
         """INSERT INTO users (user_id, email, email_key, name, password_hash, support_admin, epoch, time_zone, locale,
                               disabled_at, password_changed_at, created_at)
            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11) ON CONFLICT (email_key) DO NOTHING""",
@@ -92,26 +88,24 @@ async def insert_user(connection: Connection, new: User, password_hash: str | No
     return status == "INSERT 0 1"
 
 
-async def insert_or_find(
-    connection: Connection, new: User, password_hash: str | None, now: datetime
-) -> tuple[User, bool]:
+async def insert_or_find(db: Db, new: User, password_hash: str | None, now: datetime) -> tuple[User, bool]:
     """Who has this address now, and whether they are new; somebody who was here already keeps everything.
 
     Raises:
         NotFound: they were here, and left at this very moment.
 
     """
-    if await insert_user(connection, new, password_hash, now):
+    if await insert_user(db, new, password_hash, now):
         return new, True
-    known = await credentials_by_email(connection, new.email)
+    known = await credentials_by_email(db, new.email)
     if known is None:
         raise NotFound("user")
     return known.user, False
 
 
-async def set_password(connection: Connection, user_id: UUID, password_hash: str, now: datetime) -> None:
+async def set_password(db: Db, user_id: UUID, password_hash: str, now: datetime) -> None:
     """A new password."""
-    await connection.execute(
+    await db.execute(
         "UPDATE users SET password_hash = $2, password_changed_at = $3 WHERE user_id = $1", user_id, password_hash, now
     )
 
@@ -123,19 +117,19 @@ async def replace_hash(pool: Pool, user_id: UUID, old_hash: str, new_hash: str) 
     )
 
 
-async def set_disabled(connection: Connection, user_id: UUID, at: datetime | None) -> None:
+async def set_disabled(db: Db, user_id: UUID, at: datetime | None) -> None:
     """Disabled since `at`; None enables."""
-    await connection.execute("UPDATE users SET disabled_at = $2 WHERE user_id = $1", user_id, at)
+    await db.execute("UPDATE users SET disabled_at = $2 WHERE user_id = $1", user_id, at)
 
 
-async def set_support_admin(connection: Connection, user_id: UUID) -> None:
+async def set_support_admin(db: Db, user_id: UUID) -> None:
     """From now on a support admin."""
-    await connection.execute("UPDATE users SET support_admin = true WHERE user_id = $1", user_id)
+    await db.execute("UPDATE users SET support_admin = true WHERE user_id = $1", user_id)
 
 
-async def memberships(connection: Connection | Pool, user_id: UUID) -> tuple[Membership, ...]:
+async def memberships(db: Db | Pool, user_id: UUID) -> tuple[Membership, ...]:
     """Return the workspaces of a user, the one used last first, then the oldest membership."""
-    rows = await connection.fetch(
+    rows = await db.fetch(
         """SELECT m.workspace_id, w.name, m.role FROM memberships AS m
            JOIN workspaces AS w ON w.workspace_id = m.workspace_id
            WHERE m.user_id = $1 ORDER BY m.last_used_at DESC NULLS LAST, m.created_at, m.workspace_id""",
@@ -144,9 +138,9 @@ async def memberships(connection: Connection | Pool, user_id: UUID) -> tuple[Mem
     return tuple(Membership(row["workspace_id"], row["name"], Role(row["role"])) for row in rows)
 
 
-async def membership(connection: Connection | Pool, user_id: UUID, workspace_id: UUID) -> Membership | None:
+async def membership(db: Db | Pool, user_id: UUID, workspace_id: UUID) -> Membership | None:
     """A user's place in one workspace."""
-    row = await connection.fetchrow(
+    row = await db.fetchrow(
         """SELECT m.workspace_id, w.name, m.role FROM memberships AS m
            JOIN workspaces AS w ON w.workspace_id = m.workspace_id
            WHERE m.user_id = $1 AND m.workspace_id = $2""",
@@ -156,9 +150,9 @@ async def membership(connection: Connection | Pool, user_id: UUID, workspace_id:
     return None if row is None else Membership(row["workspace_id"], row["name"], Role(row["role"]))
 
 
-async def put_membership(connection: Connection, user_id: UUID, workspace_id: UUID, role: Role, now: datetime) -> None:
+async def put_membership(db: Db, user_id: UUID, workspace_id: UUID, role: Role, now: datetime) -> None:
     """A user's role in a workspace."""
-    await connection.execute(
+    await db.execute(
         """INSERT INTO memberships (user_id, workspace_id, role, created_at) VALUES ($1, $2, $3, $4)
            ON CONFLICT (user_id, workspace_id) DO UPDATE SET role = excluded.role""",
         user_id,
@@ -168,9 +162,9 @@ async def put_membership(connection: Connection, user_id: UUID, workspace_id: UU
     )
 
 
-async def add_membership(connection: Connection, user_id: UUID, workspace_id: UUID, role: Role, now: datetime) -> None:
+async def add_membership(db: Db, user_id: UUID, workspace_id: UUID, role: Role, now: datetime) -> None:
     """Make a user a member of a workspace; a role that they have there already stays."""
-    await connection.execute(
+    await db.execute(
         """INSERT INTO memberships (user_id, workspace_id, role, created_at) VALUES ($1, $2, $3, $4)
            ON CONFLICT (user_id, workspace_id) DO NOTHING""",
         user_id,
@@ -180,9 +174,9 @@ async def add_membership(connection: Connection, user_id: UUID, workspace_id: UU
     )
 
 
-async def member_by_email(connection: Connection, key: str, workspace_id: UUID) -> bool:
+async def member_by_email(db: Db, key: str, workspace_id: UUID) -> bool:
     """Return whether a member of the workspace has this address, given as `email_key`."""
-    row = await connection.fetchrow(
+    row = await db.fetchrow(
         """SELECT m.user_id FROM memberships AS m JOIN users AS u ON u.user_id = m.user_id
            WHERE u.email_key = $1 AND m.workspace_id = $2""",
         key,
@@ -191,21 +185,21 @@ async def member_by_email(connection: Connection, key: str, workspace_id: UUID) 
     return row is not None
 
 
-async def note_use(connection: Connection, user_id: UUID, workspace_id: UUID, now: datetime) -> None:
+async def note_use(db: Db, user_id: UUID, workspace_id: UUID, now: datetime) -> None:
     """Remember that the user works in this workspace: their next sign-in begins there."""
-    await connection.execute(
+    await db.execute(
         "UPDATE memberships SET last_used_at = $3 WHERE user_id = $1 AND workspace_id = $2", user_id, workspace_id, now
     )
 
 
-async def delete_membership(connection: Connection, user_id: UUID, workspace_id: UUID) -> None:
+async def delete_membership(db: Db, user_id: UUID, workspace_id: UUID) -> None:
     """The user is no longer part of the workspace."""
-    await connection.execute("DELETE FROM memberships WHERE user_id = $1 AND workspace_id = $2", user_id, workspace_id)
+    await db.execute("DELETE FROM memberships WHERE user_id = $1 AND workspace_id = $2", user_id, workspace_id)
 
 
-async def roles_in(connection: Connection, workspace_id: UUID, user_ids: Sequence[UUID]) -> dict[UUID, Role]:
+async def roles_in(db: Db, workspace_id: UUID, user_ids: Sequence[UUID]) -> dict[UUID, Role]:
     """Return what these users are in a workspace: support admins are that everywhere, strangers are left out."""
-    rows = await connection.fetch(
+    rows = await db.fetch(
         """SELECT u.user_id, u.support_admin, m.role FROM users AS u
            LEFT JOIN memberships AS m ON m.user_id = u.user_id AND m.workspace_id = $1
            WHERE u.user_id = ANY($2::uuid[]) AND (u.support_admin OR m.role IS NOT NULL)""",
@@ -215,9 +209,9 @@ async def roles_in(connection: Connection, workspace_id: UUID, user_ids: Sequenc
     return {row["user_id"]: Role.SUPPORT_ADMIN if row["support_admin"] else Role(row["role"]) for row in rows}
 
 
-async def lock_owners(connection: Connection, workspace_id: UUID) -> tuple[UUID, ...]:
+async def lock_owners(db: Db, workspace_id: UUID) -> tuple[UUID, ...]:
     """The owners of a workspace, locked, so that the last one cannot be removed twice at once."""
-    rows = await connection.fetch(
+    rows = await db.fetch(
         """SELECT user_id FROM memberships WHERE workspace_id = $1 AND role = 'owner'
            ORDER BY user_id FOR UPDATE""",
         workspace_id,
@@ -225,9 +219,9 @@ async def lock_owners(connection: Connection, workspace_id: UUID) -> tuple[UUID,
     return tuple(row["user_id"] for row in rows)
 
 
-async def insert_workspace(connection: Connection, workspace_id: UUID, name: str, now: datetime) -> bool:
+async def insert_workspace(db: Db, workspace_id: UUID, name: str, now: datetime) -> bool:
     """A new workspace; False when the id is known."""
-    status = await connection.execute(
+    status = await db.execute(
         "INSERT INTO workspaces (workspace_id, name, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
         workspace_id,
         name,
@@ -236,17 +230,17 @@ async def insert_workspace(connection: Connection, workspace_id: UUID, name: str
     return status == "INSERT 0 1"
 
 
-async def workspace_named(connection: Connection, name: str) -> UUID | None:
+async def workspace_named(db: Db, name: str) -> UUID | None:
     """The oldest workspace of this name: how a command that is run twice finds what it made."""
-    found: UUID | None = await connection.fetchval(
+    found: UUID | None = await db.fetchval(
         "SELECT workspace_id FROM workspaces WHERE name = $1 ORDER BY created_at, workspace_id LIMIT 1", name
     )
     return found
 
 
-async def workspace_exists(connection: Connection | Pool, workspace_id: UUID) -> bool:
+async def workspace_exists(db: Db | Pool, workspace_id: UUID) -> bool:
     """Whether there is such a workspace."""
-    row = await connection.fetchrow("SELECT workspace_id FROM workspaces WHERE workspace_id = $1", workspace_id)
+    row = await db.fetchrow("SELECT workspace_id FROM workspaces WHERE workspace_id = $1", workspace_id)
     return row is not None
 
 
@@ -280,7 +274,7 @@ async def members(
     return tuple(Member(_user(row), row["workspace_id"], row["workspace_name"], Role(row["role"])) for row in rows)
 
 
-async def names(connection: Connection | Pool, user_ids: Sequence[UUID]) -> dict[UUID, str]:
+async def names(db: Db | Pool, user_ids: Sequence[UUID]) -> dict[UUID, str]:
     """What these people are called."""
-    rows = await connection.fetch("SELECT user_id, name FROM users WHERE user_id = ANY($1::uuid[])", list(user_ids))
+    rows = await db.fetch("SELECT user_id, name FROM users WHERE user_id = ANY($1::uuid[])", list(user_ids))
     return {row["user_id"]: row["name"] for row in rows}

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from common.postgres import Connection, Pool
+from common.postgres import Db, Pool
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -20,9 +20,9 @@ class Reset:
     sealed_secret: bytes | None
 
 
-async def insert(connection: Connection, reset_id: UUID, email_key: str, now: datetime) -> None:
+async def insert(db: Db, reset_id: UUID, email_key: str, now: datetime) -> None:
     """Somebody asked for a link to this address."""
-    await connection.execute(
+    await db.execute(
         """INSERT INTO password_resets (reset_id, email_key, state, requested_at, next_attempt_at)
            VALUES ($1, $2, 'requested', $3, $3)""",
         reset_id,
@@ -83,9 +83,9 @@ async def mailed(pool: Pool, reset_id: UUID) -> None:
     )
 
 
-async def lock_by_secret(connection: Connection, secret_hash: bytes) -> Reset | None:
+async def lock_by_secret(db: Db, secret_hash: bytes) -> Reset | None:
     """The reset behind a link, locked."""
-    row = await connection.fetchrow(
+    row = await db.fetchrow(
         """SELECT reset_id, email_key, user_id, state, expires_at, attempt, sealed_secret FROM password_resets
            WHERE secret_hash = $1 FOR UPDATE""",
         secret_hash,
@@ -93,9 +93,9 @@ async def lock_by_secret(connection: Connection, secret_hash: bytes) -> Reset | 
     return None if row is None else Reset(**dict(row.items()))
 
 
-async def use(connection: Connection, reset_id: UUID, user_id: UUID, now: datetime) -> None:
+async def use(db: Db, reset_id: UUID, user_id: UUID, now: datetime) -> None:
     """The link did its work; the user's other links work no more."""
-    await connection.execute(
+    await db.execute(
         """UPDATE password_resets SET state = CASE WHEN reset_id = $1 THEN 'used' ELSE 'replaced' END, used_at = $3
            WHERE reset_id = $1 OR (user_id = $2 AND state IN ('requested', 'mailed'))""",
         reset_id,
@@ -104,9 +104,9 @@ async def use(connection: Connection, reset_id: UUID, user_id: UUID, now: dateti
     )
 
 
-async def end_of_user(connection: Connection, user_id: UUID, email_key: str, now: datetime) -> None:
+async def end_of_user(db: Db, user_id: UUID, email_key: str, now: datetime) -> None:
     """End every open link of a user, mailed or waiting to be mailed."""
-    await connection.execute(
+    await db.execute(
         """UPDATE password_resets SET state = 'replaced', used_at = $3, sealed_secret = NULL
            WHERE state IN ('requested', 'mailed') AND (user_id = $1 OR email_key = $2)""",
         user_id,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from common.postgres import Connection, Pool, Record
+from common.postgres import Db, Pool, Record
 from session_svc.core.people import Role
 from session_svc.core.session import EndCause, Session, Status
 
@@ -64,35 +64,33 @@ async def by_secret(pool: Pool, secret_hash: bytes) -> Session | None:
     return None if row is None else _session(row)
 
 
-async def find_by_secret(connection: Connection, secret_hash: bytes) -> Session | None:
+async def find_by_secret(db: Db, secret_hash: bytes) -> Session | None:
     """As `by_secret`, inside a transaction."""
-    row = await connection.fetchrow(_BY_SECRET, secret_hash)
+    row = await db.fetchrow(_BY_SECRET, secret_hash)
     return None if row is None else _session(row)
 
 
-async def lock_by_secret(connection: Connection, secret_hash: bytes) -> Session | None:
+async def lock_by_secret(db: Db, secret_hash: bytes) -> Session | None:
     """The session behind a cookie, locked."""
-    row = await connection.fetchrow(f"{_BY_SECRET} FOR UPDATE", secret_hash)
+    row = await db.fetchrow(f"{_BY_SECRET} FOR UPDATE", secret_hash)
     return None if row is None else _session(row)
 
 
-async def by_id(connection: Connection | Pool, session_id: UUID) -> Session | None:
+async def by_id(db: Db | Pool, session_id: UUID) -> Session | None:
     """One session."""
-    row = await connection.fetchrow(f"SELECT {_COLUMNS} FROM sessions WHERE session_id = $1", session_id)
+    row = await db.fetchrow(f"SELECT {_COLUMNS} FROM sessions WHERE session_id = $1", session_id)
     return None if row is None else _session(row)
 
 
-async def lock(connection: Connection, session_id: UUID) -> Session | None:
+async def lock(db: Db, session_id: UUID) -> Session | None:
     """One session, locked until the transaction ends."""
-    row = await connection.fetchrow(f"SELECT {_COLUMNS} FROM sessions WHERE session_id = $1 FOR UPDATE", session_id)
+    row = await db.fetchrow(f"SELECT {_COLUMNS} FROM sessions WHERE session_id = $1 FOR UPDATE", session_id)
     return None if row is None else _session(row)
 
 
-async def lock_live_of_user(
-    connection: Connection, user_id: UUID, *, also_as_actor: bool = False
-) -> tuple[Session, ...]:
+async def lock_live_of_user(db: Db, user_id: UUID, *, also_as_actor: bool = False) -> tuple[Session, ...]:
     """All live sessions of a user, locked; with `also_as_actor`, those in which they act as somebody else too."""
-    rows = await connection.fetch(
+    rows = await db.fetch(
         f"""SELECT {_COLUMNS} FROM sessions
             WHERE status = 'active' AND (user_id = $1 OR ($2 AND actor_user_id = $1))
             ORDER BY session_id FOR UPDATE""",
@@ -103,13 +101,13 @@ async def lock_live_of_user(
 
 
 async def lock_live_in_workspace(
-    connection: Connection, workspace_id: UUID, *, switched_after: datetime, user_id: UUID | None = None
+    db: Db, workspace_id: UUID, *, switched_after: datetime, user_id: UUID | None = None
 ) -> tuple[Session, ...]:
     """The live sessions (of one user, or of all) that hold a JWT for the workspace, locked.
 
     A session that has left this workspace for another since `switched_after` may still have one in somebody's hands.
     """
-    rows = await connection.fetch(
+    rows = await db.fetch(
         f"""SELECT {_COLUMNS} FROM sessions
             WHERE status = 'active' AND ($3::uuid IS NULL OR user_id = $3)
               AND (workspace_id = $1 OR session_id IN (
@@ -122,9 +120,9 @@ async def lock_live_in_workspace(
     return tuple(_session(row) for row in rows)
 
 
-async def lock_overdue(connection: Connection, now: datetime, limit: int) -> tuple[Session, ...]:
+async def lock_overdue(db: Db, now: datetime, limit: int) -> tuple[Session, ...]:
     """Live sessions whose time has run out; rows that another replica is working on are left to it."""
-    rows = await connection.fetch(
+    rows = await db.fetch(
         f"""SELECT {_COLUMNS} FROM sessions WHERE status = 'active' AND expires_at <= $1
             ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED""",
         now,
@@ -133,9 +131,9 @@ async def lock_overdue(connection: Connection, now: datetime, limit: int) -> tup
     return tuple(_session(row) for row in rows)
 
 
-async def insert(connection: Connection, session: Session, secret_hash: bytes) -> None:
+async def insert(db: Db, session: Session, secret_hash: bytes) -> None:
     """A new session."""
-    await connection.execute(
+    await db.execute(
         f"""INSERT INTO sessions ({_COLUMNS}, secret_hash)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)""",
         *(getattr(session, name) for name in _NAMES),
@@ -143,9 +141,9 @@ async def insert(connection: Connection, session: Session, secret_hash: bytes) -
     )
 
 
-async def save(connection: Connection, sessions: Sequence[Session]) -> None:
+async def save(db: Db, sessions: Sequence[Session]) -> None:
     """Changed sessions, in one statement. Their rows are locked already."""
-    await connection.execute(
+    await db.execute(
         """UPDATE sessions AS s
            SET workspace_id = c.workspace_id, role = c.role, epoch = c.epoch, version = c.version, status = c.status,
                extended_at = c.extended_at, expires_at = c.expires_at, switched_at = c.switched_at,
@@ -169,9 +167,9 @@ async def save(connection: Connection, sessions: Sequence[Session]) -> None:
     )
 
 
-async def note_departure(connection: Connection, session_id: UUID, workspace_id: UUID, now: datetime) -> None:
+async def note_departure(db: Db, session_id: UUID, workspace_id: UUID, now: datetime) -> None:
     """Remember that the session left a workspace, for whose JWTs it still answers until they are too old."""
-    await connection.execute(
+    await db.execute(
         """INSERT INTO session_departures (session_id, workspace_id, left_at) VALUES ($1, $2, $3)
            ON CONFLICT (session_id, workspace_id) DO UPDATE SET left_at = excluded.left_at""",
         session_id,
@@ -180,9 +178,9 @@ async def note_departure(connection: Connection, session_id: UUID, workspace_id:
     )
 
 
-async def replace_secret(connection: Connection, session_id: UUID, secret_hash: bytes) -> None:
+async def replace_secret(db: Db, session_id: UUID, secret_hash: bytes) -> None:
     """Another cookie for the same session; the old one is worth nothing from the commit on."""
-    await connection.execute("UPDATE sessions SET secret_hash = $2 WHERE session_id = $1", session_id, secret_hash)
+    await db.execute("UPDATE sessions SET secret_hash = $2 WHERE session_id = $1", session_id, secret_hash)
 
 
 async def live_of_user(pool: Pool, user_id: UUID, now: datetime) -> tuple[Session, ...]:
@@ -222,9 +220,9 @@ class Ended:
     version: int
 
 
-async def lock_unpurged(connection: Connection, ended_before: datetime, limit: int) -> tuple[Ended, ...]:
+async def lock_unpurged(db: Db, ended_before: datetime, limit: int) -> tuple[Ended, ...]:
     """Ended sessions whose last JWT is dead, so that verifiers may forget them."""
-    rows = await connection.fetch(
+    rows = await db.fetch(
         """SELECT session_id, version FROM sessions
            WHERE status <> 'active' AND purged_at IS NULL AND ended_at < $1
            ORDER BY ended_at LIMIT $2 FOR UPDATE SKIP LOCKED""",
@@ -234,11 +232,9 @@ async def lock_unpurged(connection: Connection, ended_before: datetime, limit: i
     return tuple(Ended(row["session_id"], row["version"]) for row in rows)
 
 
-async def mark_purged(connection: Connection, session_ids: Sequence[UUID], now: datetime) -> None:
+async def mark_purged(db: Db, session_ids: Sequence[UUID], now: datetime) -> None:
     """Their tombstones are in the outbox."""
-    await connection.execute(
-        "UPDATE sessions SET purged_at = $2 WHERE session_id = ANY($1::uuid[])", list(session_ids), now
-    )
+    await db.execute("UPDATE sessions SET purged_at = $2 WHERE session_id = ANY($1::uuid[])", list(session_ids), now)
 
 
 async def delete_old(pool: Pool, purged_before: datetime, limit: int) -> int:
@@ -269,11 +265,9 @@ class Impersonation:
     ended_at: datetime
 
 
-async def insert_impersonation(
-    connection: Connection, session: Session, *, reason: str, ticket: str | None, now: datetime
-) -> None:
+async def insert_impersonation(db: Db, session: Session, *, reason: str, ticket: str | None, now: datetime) -> None:
     """Why this session acts as somebody else."""
-    await connection.execute(
+    await db.execute(
         """INSERT INTO impersonations (session_id, actor_user_id, user_id, reason, ticket, started_at)
            VALUES ($1, $2, $3, $4, $5, $6)""",
         session.session_id,
