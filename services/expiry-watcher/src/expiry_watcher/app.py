@@ -3,7 +3,6 @@
 import argparse
 import sys
 from datetime import datetime
-from typing import Final
 
 from common.runtime.clock import SystemClock
 from common.runtime.periodic import Periodic
@@ -16,9 +15,9 @@ from expiry_watcher.settings import WatcherSettings
 from expiry_watcher.store.housekeeping import tidy
 from expiry_watcher.sweep import Sweep
 
-TIDY_EVERY_S: Final = 3600.0
-NAME: Final = "expiry-watcher"
-MEASURE_EVERY_S: Final = 15.0
+TIDY_EVERY_S = 3600.0
+NAME = "expiry-watcher"
+MEASURE_EVERY_S = 15.0
 
 
 async def run_rebuild(settings: WatcherSettings, _: argparse.Namespace) -> int:

@@ -1,13 +1,11 @@
 """What expiry-watcher counts. Labels come from closed lists; a stage that a workspace made up counts as "other"."""
 
-from typing import Final
-
 from common.telemetry import metrics
 
-STAGES: Final = ("14d", "7d", "3d", "1d", "6h", "1h", "expired", "other")
-LATENESS: Final = {"under_1s": 1.0, "under_1m": 60.0, "under_1h": 3600.0, "over_1h": float("inf")}
+STAGES = ("14d", "7d", "3d", "1d", "6h", "1h", "expired", "other")
+LATENESS = {"under_1s": 1.0, "under_1m": 60.0, "under_1h": 3600.0, "over_1h": float("inf")}
 """Label: seconds late, below which it applies."""
-_DELAY_BUCKETS_S: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300, 3600, 86400)
+_DELAY_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300, 3600, 86400)
 
 FACTS = metrics.counter(
     "wevion_expiry_watcher_facts_total", "Facts about tokens, by what they did: applied, stale or purged.", ("effect",)

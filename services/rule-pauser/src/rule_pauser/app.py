@@ -1,7 +1,5 @@
 """How rule-pauser is put together. The only file that knows all the others."""
 
-from typing import Final
-
 from common.runtime.periodic import Periodic
 from common.service import Service
 from rule_pauser.consumers import GROUP, TOPICS, handler
@@ -10,10 +8,10 @@ from rule_pauser.operations import Deps, SettleStatus, catch_up, pause_for_incid
 from rule_pauser.settings import PauserSettings
 from rule_pauser.store.housekeeping import tidy
 
-TIDY_EVERY_S: Final = 3600.0
-INCIDENTS_EVERY_S: Final = 10.0
+TIDY_EVERY_S = 3600.0
+INCIDENTS_EVERY_S = 10.0
 """An incident has to last for hours before it pauses anything: seconds do not matter."""
-NAME: Final = "rule-pauser"
+NAME = "rule-pauser"
 
 
 async def run(settings: PauserSettings) -> None:

@@ -1,14 +1,12 @@
 """Inbound Kafka: event to operation."""
 
-from typing import Final
-
 from common.contracts import Event, EventBody
 from common.kafka import Handler
 from common.runtime.clock import Clock
 from rule_pauser.operations import Deps, hear
 
-GROUP: Final = "rule-pauser"
-TOPICS: Final = (
+GROUP = "rule-pauser"
+TOPICS = (
     "token.issued",
     "token.refreshed",
     "token.expired",

@@ -6,23 +6,22 @@ not compile, or a type is computed wrongly while the module is imported) is left
 
 import ast
 import warnings
-from typing import Final
 
 #: Core compares by identity only what is equal exactly when it is identical: enum members, booleans and None. The other
 #: way round, `==` of members, small numbers and words of the source cannot be told from `is` (literals: ruff, F632).
-SAME_OPERATOR: Final = frozenset(
+SAME_OPERATOR = frozenset(
     f"core/ReplaceComparisonOperator_{pair}" for pair in ("Eq_Is", "Is_Eq", "NotEq_IsNot", "IsNot_NotEq")
 )
 #: Enum members have no order but their alphabet, which nobody asks for by mistake; and where it happens to put all
 #: others on one side (`status >= REVOKED`), the mutant is the rule itself.
-ALPHABET: Final = frozenset(
+ALPHABET = frozenset(
     f"core/ReplaceComparisonOperator_{asked}_{order}"
     for asked in ("Is", "IsNot")
     for order in ("Lt", "LtE", "Gt", "GtE")
 )
 #: mypy refuses an assignment to a frozen member, a member that does not exist, and arguments that only a
 #: dataclass without them would take. What is left at run time is memory.
-DATACLASS_PROMISES: Final = frozenset({"frozen", "slots", "kw_only"})
+DATACLASS_PROMISES = frozenset({"frozen", "slots", "kw_only"})
 
 
 def why_left_out(operator: str, before: str, after: str) -> str | None:

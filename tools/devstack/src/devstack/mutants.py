@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from cosmic_ray.commands import init
 from cosmic_ray.mutating import mutate_code
@@ -34,15 +34,15 @@ from devstack.equivalence import why_left_out
 from devstack.terminal import Say, table
 
 #: docs/reference/targets.md asks for it of every core.
-MUST_KILL: Final = 0.9
-FOLDERS: Final = ("unit", "contract")
+MUST_KILL = 0.9
+FOLDERS = ("unit", "contract")
 #: A mutant may loop for ever, or count to 2**60 in a list. Bounds are of processor time and memory, which a busy
 #: machine does not change; one that waits for ever is ended by pytest's timeout, which counts minutes on the wall.
-PATIENCE: Final = 10
-LEAST_CPU_S: Final = 10
-MEMORY_BYTES: Final = 4 << 30
-WAITS_S: Final = 900
-PROGRESS_EVERY: Final = 25
+PATIENCE = 10
+LEAST_CPU_S = 10
+MEMORY_BYTES = 4 << 30
+WAITS_S = 900
+PROGRESS_EVERY = 25
 
 
 class CannotStart(ValueError):

@@ -1,19 +1,18 @@
 """Every Kafka topic: its key, how long it keeps, who writes and who reads. Tests and deployments read this."""
 
 from dataclasses import dataclass, replace
-from typing import Final
 
 from common.contracts import accounts, incidents, notices, rules, tokens
 from common.contracts.base import EVENT_TYPES, EventBody
 
 _DECLARING = (accounts, incidents, notices, rules, tokens)  # importing them fills EVENT_TYPES
 
-DAY_MS: Final = 24 * 60 * 60 * 1000
-RETENTION_MS: Final = 14 * DAY_MS
+DAY_MS = 24 * 60 * 60 * 1000
+RETENTION_MS = 14 * DAY_MS
 """Longer than the longest outage we plan for, so that no consumer misses what it slept through."""
-DLQ_RETENTION_MS: Final = 30 * DAY_MS
-DLQ_SUFFIX: Final = ".dlq"
-DEFAULT_PARTITIONS: Final = 3
+DLQ_RETENTION_MS = 30 * DAY_MS
+DLQ_SUFFIX = ".dlq"
+DEFAULT_PARTITIONS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

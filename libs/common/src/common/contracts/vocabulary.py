@@ -1,7 +1,6 @@
 """The words that events, APIs and databases share. A value on the wire never changes its meaning."""
 
 from enum import StrEnum
-from typing import Final
 
 
 class TokenKind(StrEnum):
@@ -119,7 +118,7 @@ class NoticeChannel(StrEnum):
     TELEGRAM = "telegram"
 
 
-PROVIDER_TITLES: Final = {
+PROVIDER_TITLES = {
     "meta": "Meta",
     "google-ads": "Google Ads",
     "tiktok": "TikTok",

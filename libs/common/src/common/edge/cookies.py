@@ -1,5 +1,3 @@
 """The name of the session cookie, which stands here alone."""
 
-from typing import Final
-
-SESSION_COOKIE: Final = "wevion_session"
+SESSION_COOKIE = "wevion_session"

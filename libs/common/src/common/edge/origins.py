@@ -1,11 +1,10 @@
 """Where a browser may be sent, and how an origin is written."""
 
-from typing import Final
 from urllib.parse import urlsplit
 
-SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing (RFC 9110, section 9.2.1)."""
-MAX_RETURN_TO: Final = 2048
+MAX_RETURN_TO = 2048
 
 
 def safe_return_to(value: str | None, default: str = "/") -> str:

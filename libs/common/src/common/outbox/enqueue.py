@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
 from zlib import crc32
 
 from common.contracts import Event, EventBody, attributes, encode_body
@@ -10,7 +9,7 @@ from common.postgres import Db
 from common.runtime.ids import new_id
 from common.telemetry.tracing import current_traceparent
 
-SHARDS: Final = 4
+SHARDS = 4
 """How many relays can send at once. It is part of stored rows: a change needs an empty outbox."""
 
 _INSERT = """

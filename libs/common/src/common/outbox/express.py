@@ -7,7 +7,6 @@ follows under their key: in a compacted topic, a late copy of an older state wou
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final
 
 import structlog
 
@@ -19,9 +18,9 @@ from common.runtime.tasks import describe
 
 _log = structlog.get_logger("outbox.express")
 
-MOST_WAITING: Final = 1000
+MOST_WAITING = 1000
 """More at once (a whole workspace is signed out) is left to the relay, whose batches are larger."""
-SEND_TIMEOUT_S: Final = 2.0
+SEND_TIMEOUT_S = 2.0
 """An urgent event that takes longer has lost its race with the relay."""
 
 _SENT = metrics.EXPRESS.labels("sent")

@@ -8,7 +8,6 @@ their version.
 import asyncio
 from collections import Counter
 from dataclasses import dataclass
-from typing import Final
 from uuid import UUID
 
 import structlog
@@ -25,17 +24,17 @@ from common.runtime.tasks import describe
 
 _log = structlog.get_logger("outbox.relay")
 
-BATCH: Final = 500
+BATCH = 500
 """Rows of one shard in one round. All our shards share a round, so this bounds how long one waits for another."""
-COMPANY: Final = 32
+COMPANY = 32
 """A round with so many rows says that more are coming; the next one lingers, and costs the same for more of them."""
-LINGER_S: Final = 0.02
-LEASE_S: Final = 6.0
+LINGER_S = 0.02
+LEASE_S = 6.0
 """How long the events of a killed relay wait at most. Shorter would hand shards around at every hiccup."""
-RENEW_AFTER_S: Final = 2.0
+RENEW_AFTER_S = 2.0
 """No batch starts later than this after the lease was asked for. One that takes so long that the lease ends is only a
 repeat: the delete is fenced by the epoch, and readers drop what they have."""
-MEASURE_EVERY_S: Final = 5.0
+MEASURE_EVERY_S = 5.0
 
 _TAKE = """
 INSERT INTO relay_lease AS held (shard, owner, epoch, expires_at)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
@@ -25,11 +25,11 @@ else:
 ACQUIRE_TIMEOUT_S = 5.0
 """How long a request waits for a free connection before it says that the database is busy."""
 
-READ_ONLY_FOR_AT_MOST_S: Final = 1.0
+READ_ONLY_FOR_AT_MOST_S = 1.0
 """A connection on which the server refuses to write is replaced when it is this old, so that recovery is noticed."""
-IDLE_CLOSE_S: Final = 30.0
+IDLE_CLOSE_S = 30.0
 """A connection that nobody needed for this long is closed, down to `min_size`; each costs the server some MB."""
-STATEMENT_CACHE_SIZE: Final = 1024
+STATEMENT_CACHE_SIZE = 1024
 """Prepared statements that a connection keeps where nothing stands between us and the server."""
 
 _AWAY = (

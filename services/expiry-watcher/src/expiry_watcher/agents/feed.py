@@ -7,7 +7,6 @@ transaction that holds its effect was committed (or its dead letter written), so
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
 from uuid import UUID
 
 from common.contracts import Event, EventBody, InvalidEvent, decode
@@ -22,13 +21,13 @@ from expiry_watcher.operations import Deps, forget, track
 
 _log = get_logger("expiry_watcher.feed")
 
-GROUP: Final = "expiry-watcher"
-BATCH: Final = 500
-WAITING_AT_MOST: Final = 2_000
+GROUP = "expiry-watcher"
+BATCH = 500
+WAITING_AT_MOST = 2_000
 """Records in memory before the streams have to wait."""
-UNEXPECTED_TRIES: Final = 5
-APPLY_TIMEOUT_S: Final = 20.0
-COMPACTED: Final = "token.state"
+UNEXPECTED_TRIES = 5
+APPLY_TIMEOUT_S = 20.0
+COMPACTED = "token.state"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ room waits for Kafka itself, and gives up an application that crashed or makes n
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import faust
 from faust.contrib.asgi import faust_app_running
@@ -24,11 +24,11 @@ from expiry_watcher.agents.safe import SafeTransport
 
 _log = get_logger("expiry_watcher.streams")
 
-TOPICS: Final = ("token.issued", "token.refreshed", "token.revoked", "token.state")
-WATCH_EVERY_S: Final = 1.0
-STALLED_AFTER_S: Final = 60.0
+TOPICS = ("token.issued", "token.refreshed", "token.revoked", "token.state")
+WATCH_EVERY_S = 1.0
+STALLED_AFTER_S = 60.0
 """No progress with work waiting for this long means that the consumer is stuck, not slow."""
-STOP_TIMEOUT_S: Final = 8.0
+STOP_TIMEOUT_S = 8.0
 
 
 class Streams:

@@ -1,7 +1,7 @@
 """Whom this service calls: the notifier, for the notice that somebody asks about. Errors are mapped; no retries."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 import aiohttp
@@ -11,9 +11,9 @@ from common.telemetry.logs import get_logger
 
 _log = get_logger("expiry_watcher.notices")
 
-TIMEOUT_S: Final = 2.0
+TIMEOUT_S = 2.0
 """A diagnosis without the notice is worth more than one that waits for it."""
-OK: Final = 200
+OK = 200
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,11 @@
 """What a person does about a token, and where they click. One place, so that every answer says the same."""
 
 from dataclasses import dataclass
-from typing import Final
 from uuid import UUID
 
 from common.contracts import RevocationCause, TokenKind, TokenStatus, provider_title
 
-CREDENTIAL_PLATFORMS: Final = frozenset({"taboola", "outbrain"})
+CREDENTIAL_PLATFORMS = frozenset({"taboola", "outbrain"})
 """Platforms without a consent screen: "re-authorise" means entering new credentials (providers.md, section 11)."""
 
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
 
 from common.contracts import (
     DetectedBy,
@@ -97,7 +96,7 @@ def line(told: EventBody, at: datetime) -> Line | None:  # noqa: PLR0911  one re
             return None
 
 
-ISSUED_WORDS: Final = {
+ISSUED_WORDS = {
     IssuedHow.SIGN_IN: "Signed in.",
     IssuedHow.IMPERSONATION: "A support admin began to act as this user.",
     IssuedHow.CONNECT: "Connected to {provider}.",
@@ -105,7 +104,7 @@ ISSUED_WORDS: Final = {
     IssuedHow.LINK_CREATED: "A Telegram link was created.",
 }
 
-REVOKED_WORDS: Final = {
+REVOKED_WORDS = {
     RevocationCause.USER_REVOKED: "The user removed Wevion at {provider}",
     RevocationCause.PERMISSION_CHANGED: "Permissions at {provider} were changed so that the connection ended",
     RevocationCause.PLATFORM_ENFORCED: "{provider} requires a new consent",
@@ -120,7 +119,7 @@ REVOKED_WORDS: Final = {
     RevocationCause.SUPERSEDED: "A newer one took its place",
 }
 
-DETECTED_WORDS: Final = {
+DETECTED_WORDS = {
     DetectedBy.REFRESH: "seen when it was refreshed",
     DetectedBy.WEBHOOK: "{provider} told us",
     DetectedBy.REPORT: "a service's call was refused",
@@ -129,7 +128,7 @@ DETECTED_WORDS: Final = {
     DetectedBy.ADMIN: "by an admin",
 }
 
-STATE_WORDS: Final = {
+STATE_WORDS = {
     TokenStatus.ACTIVE: "Working.",
     TokenStatus.EXPIRING: "In its last days: only re-authorising prevents full expiry.",
     TokenStatus.EXPIRED: "Reached full expiry.",

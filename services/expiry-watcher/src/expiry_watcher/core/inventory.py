@@ -7,7 +7,6 @@ is the whole truth of a version, so it may also complete what a lesser fact of t
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 from common.contracts import (
@@ -24,10 +23,10 @@ from common.contracts import (
     TokenStatus,
 )
 
-WATCHED_KINDS: Final = frozenset({TokenKind.PLATFORM_OAUTH, TokenKind.INTEGRATION})
+WATCHED_KINDS = frozenset({TokenKind.PLATFORM_OAUTH, TokenKind.INTEGRATION})
 """The kinds whose ladder is ours. Sessions and Telegram links are ended by their owners, who say so themselves."""
 
-PERSONAL_KINDS: Final = frozenset({TokenKind.SESSION, TokenKind.TELEGRAM_LINK})
+PERSONAL_KINDS = frozenset({TokenKind.SESSION, TokenKind.TELEGRAM_LINK})
 """The kinds that concern one person only: colleagues see them only as admin or owner."""
 
 

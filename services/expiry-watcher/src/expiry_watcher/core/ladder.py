@@ -9,16 +9,15 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Final
 
 from expiry_watcher.core.errors import LadderRefused
 
-EXPIRED_LEAD: Final = timedelta(0)
+EXPIRED_LEAD = timedelta(0)
 """The mark of a token whose full expiry was announced: nothing is more urgent."""
-MAX_STAGES: Final = 12
-MAX_LEAD: Final = timedelta(days=60)
-_UNITS: Final = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1)}
-_STAGE: Final = re.compile(r"([1-9][0-9]{0,4})([dhm])")
+MAX_STAGES = 12
+MAX_LEAD = timedelta(days=60)
+_UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1)}
+_STAGE = re.compile(r"([1-9][0-9]{0,4})([dhm])")
 
 
 @dataclass(frozen=True, slots=True)

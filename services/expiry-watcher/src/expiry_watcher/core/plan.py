@@ -4,14 +4,13 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
 from uuid import UUID
 
 from common.contracts import TokenEvent, TokenExpiredV1, TokenExpiringV1, TokenRef, TokenStatus
 from expiry_watcher.core.inventory import full_expiry
 from expiry_watcher.core.ladder import Expire, Ladder, Warn, step
 
-EXPIRED: Final = "expired"
+EXPIRED = "expired"
 """The name of the ladder's end, beside the stages' own names."""
 
 

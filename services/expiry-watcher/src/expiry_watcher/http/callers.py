@@ -1,14 +1,13 @@
 """What a caller may see and change."""
 
-from typing import Final
 from uuid import UUID
 
 from common.web import Principal, Problem, invalid_field
 from common.web.problems import Place
 from expiry_watcher.store.queries import Scope
 
-WORKSPACE_ADMINS: Final = frozenset({"owner", "admin"})
-SUPPORT: Final = "support_admin"
+WORKSPACE_ADMINS = frozenset({"owner", "admin"})
+SUPPORT = "support_admin"
 
 
 def scope_of(principal: Principal, workspace_id: UUID | None, place: Place = "query") -> Scope:

@@ -1,7 +1,7 @@
 """The endpoint of "which token is it?"."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from aiohttp import web
@@ -19,9 +19,9 @@ from expiry_watcher.operations import Deps, Question, diagnose
 from expiry_watcher.operations.diagnose import Answer
 from expiry_watcher.store.queries import Token
 
-SCOPE: Final = "tokens:read"
-LONGEST: Final = 20_000
-NOTHING: Final = (
+SCOPE = "tokens:read"
+LONGEST = 20_000
+NOTHING = (
     "Nothing given speaks of a token. Give the error's text, the HTTP status and body, the page or product area where "
     "it appeared, or the platform."
 )

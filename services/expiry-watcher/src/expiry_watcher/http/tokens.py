@@ -2,7 +2,7 @@
 
 import re
 from datetime import timedelta
-from typing import Annotated, Final
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, Field
@@ -15,10 +15,10 @@ from expiry_watcher.http.views import CountView, TokenDetail, TokenView, token_d
 from expiry_watcher.operations import Deps
 from expiry_watcher.store import history, queries
 
-SCOPE: Final = "tokens:read"
-HISTORY_LIMIT: Final = 200
-_SPAN: Final = re.compile(r"([1-9][0-9]{0,3})([dhm])")
-_UNITS: Final = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1)}
+SCOPE = "tokens:read"
+HISTORY_LIMIT = 200
+_SPAN = re.compile(r"([1-9][0-9]{0,3})([dhm])")
+_UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1)}
 
 
 def _check_span(value: str) -> str:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from common.outbox import enqueue
 from common.postgres import transaction
@@ -12,7 +11,7 @@ from expiry_watcher.core.plan import Plan, plan
 from expiry_watcher.operations.deps import SOURCE, Deps
 from expiry_watcher.store import deadlines, history
 
-_BACKLOG_LIMIT: Final = 10_000
+_BACKLOG_LIMIT = 10_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from common.postgres import Pool
 from expiry_watcher.core.ladder import Ladder
 
-SOURCE: Final = "expiry-watcher"
+SOURCE = "expiry-watcher"
 
 
 def _nobody() -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from common.contracts import TokenKind
@@ -14,8 +14,8 @@ from expiry_watcher.operations.deps import Deps
 from expiry_watcher.store import queries
 from expiry_watcher.store.queries import Scope, Token
 
-_SUSPECTS: Final = 100
-_FAILING: Final = 5
+_SUSPECTS = 100
+_FAILING = 5
 
 
 @dataclass(frozen=True, slots=True)

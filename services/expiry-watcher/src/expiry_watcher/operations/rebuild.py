@@ -9,7 +9,6 @@ events outlive its tombstone, and would bring it back.
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
 from uuid import UUID
 
 from common.contracts import Event, EventBody, InvalidEvent, TokenEvent, TokenExpiredV1, TokenExpiringV1, decode
@@ -21,10 +20,10 @@ from expiry_watcher.operations.deps import Deps
 from expiry_watcher.operations.track import forget, track
 from expiry_watcher.store import deadlines, history, inventory
 
-ANNOUNCEMENTS: Final = ("token.expiring", "token.expired")
-STATE: Final = ("token.state",)
-REST: Final = ("token.issued", "token.refreshed", "token.revoked", *ANNOUNCEMENTS)
-BATCH: Final = 1000
+ANNOUNCEMENTS = ("token.expiring", "token.expired")
+STATE = ("token.state",)
+REST = ("token.issued", "token.refreshed", "token.revoked", *ANNOUNCEMENTS)
+BATCH = 1000
 
 
 @dataclass(slots=True)

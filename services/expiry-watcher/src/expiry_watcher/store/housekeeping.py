@@ -1,18 +1,17 @@
 """Forget what can no longer matter, a batch at a time."""
 
 from datetime import datetime, timedelta
-from typing import Final
 
 from common.postgres import Pool, translate_errors
 
-BATCH: Final = 5000
-KEEP_MARKS: Final = timedelta(days=90)
-KEEP_HISTORY: Final = timedelta(days=400)
+BATCH = 5000
+KEEP_MARKS = timedelta(days=90)
+KEEP_HISTORY = timedelta(days=400)
 """A year and a month: "what happened last year at this time" can be answered."""
-KEEP_PURGED: Final = timedelta(days=45)
+KEEP_PURGED = timedelta(days=45)
 """Longer than any topic keeps a record, dead letters included, so that no late event brings a purged token back."""
 
-_STATEMENTS: Final = (
+_STATEMENTS = (
     (
         # A token's own date keeps its mark for ever: a rebuild must not announce an old expiry again.
         """DELETE FROM warning_mark WHERE (token_id, expires_at) IN (

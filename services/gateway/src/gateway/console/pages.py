@@ -12,18 +12,17 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2s
 from pathlib import Path
-from typing import Final
 
 from aiohttp import web
 
 from common.web import Problem, Routes
 
-_FILES: Final = Path(__file__).parent / "static"
-_TYPES: Final = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".html": "text/html"}
-_RELEASE_MARK: Final = b"%RELEASE%"
-_WORTH_PACKING: Final = 1_000
+_FILES = Path(__file__).parent / "static"
+_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".html": "text/html"}
+_RELEASE_MARK = b"%RELEASE%"
+_WORTH_PACKING = 1_000
 
-APP_PAGES: Final = (
+APP_PAGES = (
     "/connections",
     "/notices",
     "/rules",
@@ -35,19 +34,19 @@ APP_PAGES: Final = (
     "/admin/members",
     "/admin/audit",
 )
-OTHER_PAGES: Final = {
+OTHER_PAGES = {
     "/sign-in": "sign-in.html",
     "/reset-password": "reset-password.html",
     "/invitation": "invitation.html",
 }
 
 # Scripts and styles from here only, no inline ones; no place in our scripts where text could become markup.
-CONTENT_SECURITY_POLICY: Final = (
+CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'"
 )
-PAGE_HEADERS: Final = {
+PAGE_HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",

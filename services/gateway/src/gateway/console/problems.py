@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from html import escape
 from string import Template
-from typing import Any, Final
+from typing import Any
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
@@ -12,10 +12,10 @@ from aiohttp.typedefs import Handler, Middleware
 from common.web.problems import PROBLEM_JSON
 from gateway.console.pages import PAGE_HEADERS, files
 
-_HOME: Final = "/connections"
-_SERVER_ERROR: Final = 500
-_TOO_MANY_REQUESTS: Final = 429
-_NOT_THEIRS: Final = {hdrs.CONTENT_TYPE, hdrs.CONTENT_LENGTH, hdrs.CONTENT_ENCODING}
+_HOME = "/connections"
+_SERVER_ERROR = 500
+_TOO_MANY_REQUESTS = 429
+_NOT_THEIRS = {hdrs.CONTENT_TYPE, hdrs.CONTENT_LENGTH, hdrs.CONTENT_ENCODING}
 
 
 def problem_pages() -> Middleware:

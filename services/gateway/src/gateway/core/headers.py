@@ -1,14 +1,13 @@
 """Headers on their way in and out: what must not pass, and what every page must have."""
 
 from collections.abc import Iterable, Mapping
-from typing import Final
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from common.edge import SESSION_COOKIE
 
 # RFC 9110, section 7.6.1, and what HTTP/1.0 proxies sent. They speak of one connection, not of the message.
-_HOP_BY_HOP: Final = frozenset(
+_HOP_BY_HOP = frozenset(
     {
         "connection",
         "keep-alive",
@@ -22,7 +21,7 @@ _HOP_BY_HOP: Final = frozenset(
     }
 )
 # Who the caller is, or where from, is ours to say: a browser that could say it would be believed further in.
-_IDENTITY: Final = frozenset(
+_IDENTITY = frozenset(
     {
         "authorization",
         "cookie",
@@ -37,15 +36,15 @@ _IDENTITY: Final = frozenset(
         "cf-connecting-ip",
     }
 )
-_IDENTITY_PREFIXES: Final = ("x-forwarded-", "x-wevion-", "x-auth-", "x-user-")
-_NOT_PASSED_BACK: Final = frozenset({"server", "date", "content-length", "alt-svc", "strict-transport-security"})
+_IDENTITY_PREFIXES = ("x-forwarded-", "x-wevion-", "x-auth-", "x-user-")
+_NOT_PASSED_BACK = frozenset({"server", "date", "content-length", "alt-svc", "strict-transport-security"})
 
-CONTENT_SECURITY_POLICY: Final = (
+CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
-_SECURITY: Final = {
+_SECURITY = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",

@@ -5,7 +5,6 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
 from uuid import UUID
 
 from common.contracts import (
@@ -19,10 +18,10 @@ from common.contracts import (
     TokenStatus,
 )
 
-OVERLAP: Final = timedelta(seconds=5)
+OVERLAP = timedelta(seconds=5)
 """Two gateways read the same events in different orders; what lies this close to the last one seen is sent again."""
 
-_PERSONAL: Final = frozenset({TokenKind.SESSION, TokenKind.TELEGRAM_LINK})
+_PERSONAL = frozenset({TokenKind.SESSION, TokenKind.TELEGRAM_LINK})
 
 
 @dataclass(frozen=True, slots=True)

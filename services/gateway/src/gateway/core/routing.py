@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
 
 
 class Guard(StrEnum):
@@ -30,16 +29,16 @@ class Rule:
     """Whether an unsafe call may be repeated at another replica though one may have seen it."""
 
 
-SESSION: Final = "session-svc"
-OAUTH: Final = "oauth-svc"
-WATCHER: Final = "expiry-watcher"
-PAUSER: Final = "rule-pauser"
-NOTIFIER: Final = "notifier"
+SESSION = "session-svc"
+OAUTH = "oauth-svc"
+WATCHER = "expiry-watcher"
+PAUSER = "rule-pauser"
+NOTIFIER = "notifier"
 
-SERVICES: Final = (SESSION, OAUTH, WATCHER, PAUSER, NOTIFIER)
+SERVICES = (SESSION, OAUTH, WATCHER, PAUSER, NOTIFIER)
 
 # The first prefix that fits wins, so the narrower ones come first. A prefix fits whole path segments only.
-RULES: Final = (
+RULES = (
     Rule("/api/v1/auth/sign-in", SESSION, Guard.COOKIE),
     Rule("/api/v1/auth/sign-out", SESSION, Guard.COOKIE),
     Rule("/api/v1/auth/token", SESSION, Guard.COOKIE, repeatable=True),  # a second JWT does no harm
@@ -72,7 +71,7 @@ RULES: Final = (
     Rule("/oauth2", SESSION, Guard.OPEN, check_origin=False),
 )
 
-PUBLIC_PREFIXES: Final = tuple(dict.fromkeys("/" + rule.prefix.split("/")[1] for rule in RULES))
+PUBLIC_PREFIXES = tuple(dict.fromkeys("/" + rule.prefix.split("/")[1] for rule in RULES))
 """The first segment of every public path."""
 
 

@@ -8,7 +8,6 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import Callable
-from typing import Final
 from uuid import UUID
 
 from aiohttp import web
@@ -23,16 +22,16 @@ from gateway.core.headers import session_cookie
 from gateway.core.live import LiveEvent, Recent, Viewer, rendered
 from gateway.proxy import Exchange, Exchanged
 
-KEPT_EVENTS: Final = 5_000
-MOST_WAITING: Final = 500
+KEPT_EVENTS = 5_000
+MOST_WAITING = 500
 """Events that wait for one slow browser; more, and it is told to read everything instead."""
-STREAMS_PER_SESSION: Final = 20
-HEARTBEAT_S: Final = 15.0
+STREAMS_PER_SESSION = 20
+HEARTBEAT_S = 15.0
 """Below the idle time-out of common proxies (30 to 60 s). Each heartbeat also verifies the session again."""
-RECONNECT_MS: Final = 2_000
+RECONNECT_MS = 2_000
 
-_RESYNC: Final = b"event: resync\ndata: {}\n\n"
-_HEARTBEAT: Final = b": heartbeat\n\n"
+_RESYNC = b"event: resync\ndata: {}\n\n"
+_HEARTBEAT = b": heartbeat\n\n"
 
 _log = logs.get_logger("gateway.live")
 

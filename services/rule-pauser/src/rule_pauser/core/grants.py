@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
 
 from common.contracts import (
     Event,
@@ -19,7 +18,7 @@ from common.contracts import (
     TokenStatus,
 )
 
-RELEVANT_KINDS: Final = frozenset({TokenKind.PLATFORM_OAUTH, TokenKind.INTEGRATION})
+RELEVANT_KINDS = frozenset({TokenKind.PLATFORM_OAUTH, TokenKind.INTEGRATION})
 """Sessions and Telegram links carry no accounts, so no rule depends on one."""
 
 

@@ -1,10 +1,8 @@
 """Reasons as people read them."""
 
-from typing import Final
-
 from common.contracts import provider_title
 
-CAUSE_WORDS: Final = {
+CAUSE_WORDS = {
     "user_revoked": "the user removed Wevion at {provider}",
     "permission_changed": "permissions at {provider} were changed",
     "platform_enforced": "{provider} requires a new consent",

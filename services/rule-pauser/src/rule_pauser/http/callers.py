@@ -1,15 +1,14 @@
 """Whose rules a caller may see and change."""
 
-from typing import Final
 from uuid import UUID
 
 from common.web import Access, Principal, Problem, invalid_field
 from common.web.problems import Place
 
-SCOPE: Final = "rules:write"
-SUPPORT: Final = "support_admin"
-WORKSPACE_ADMINS: Final = frozenset({"owner", "admin"})
-ANYONE: Final = Access.user_or_service(SCOPE)
+SCOPE = "rules:write"
+SUPPORT = "support_admin"
+WORKSPACE_ADMINS = frozenset({"owner", "admin"})
+ANYONE = Access.user_or_service(SCOPE)
 
 
 def named_workspace(principal: Principal, workspace_id: UUID | None, place: Place) -> UUID:

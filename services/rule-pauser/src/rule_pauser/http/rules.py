@@ -1,6 +1,6 @@
 """Rules: define, read, delete, pause, resume."""
 
-from typing import Annotated, Final
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import BaseModel, Field, StringConstraints
@@ -24,8 +24,8 @@ from rule_pauser.http.views import RuleDetail, RuleView, fix_url, rule_detail, r
 from rule_pauser.operations import Deps, RuleDefinition, delete_rule, pause_rule, put_rule, resume_rule
 from rule_pauser.store import rules as store
 
-HISTORY_LIMIT: Final = 100
-MOST_ACCOUNTS: Final = 200
+HISTORY_LIMIT = 100
+MOST_ACCOUNTS = 200
 """An agency has up to 200 ad accounts; a rule over more than all of them is a mistake."""
 
 
@@ -53,7 +53,7 @@ class RulesQuery(PageQuery):
     auto_paused: bool | None = Field(default=None, description="only rules that are, or are not, paused automatically")
 
 
-UNKNOWN: Final = (404, "rule_unknown")
+UNKNOWN = (404, "rule_unknown")
 
 
 def rule_routes(deps: Deps, clock: Clock) -> Routes:

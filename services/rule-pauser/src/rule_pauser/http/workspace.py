@@ -1,6 +1,5 @@
 """A workspace's switch for automatic pausing, and its bulk operations."""
 
-from typing import Final
 from uuid import UUID
 
 from pydantic import BaseModel, Field
@@ -13,7 +12,7 @@ from rule_pauser.http.views import ModeView, OperationView, operation_view
 from rule_pauser.operations import Deps, choose_mode
 from rule_pauser.store import settlements
 
-SHOWN: Final = 50
+SHOWN = 50
 
 
 class WorkspaceQuery(BaseModel):

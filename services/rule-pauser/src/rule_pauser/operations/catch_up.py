@@ -4,7 +4,6 @@ The other topics keep events for two weeks only; a grant that died before that i
 """
 
 from datetime import datetime
-from typing import Final
 
 from common.contracts import InvalidEvent, decode
 from common.kafka import KafkaSettings, Record, TopicReader
@@ -12,7 +11,7 @@ from rule_pauser.operations.deps import Deps
 from rule_pauser.operations.hear import hear
 from rule_pauser.store import grants
 
-TOPIC: Final = "token.state"
+TOPIC = "token.state"
 
 
 async def catch_up(deps: Deps, kafka: KafkaSettings, now: datetime) -> int:

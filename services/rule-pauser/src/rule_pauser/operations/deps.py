@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
 
 from common.postgres import Pool
 
-SOURCE: Final = "rule-pauser"
+SOURCE = "rule-pauser"
 
 
 def _nobody() -> None:

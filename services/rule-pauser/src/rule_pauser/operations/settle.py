@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from common.contracts import EventBody, RulePausedV1, RuleResumedV1
 from common.outbox import enqueue
@@ -14,7 +13,7 @@ from rule_pauser.core.pausing import Mode, Outcome, Rule, Settled, settle
 from rule_pauser.operations.deps import SOURCE, Deps
 from rule_pauser.store import rules, settlements
 
-BATCH: Final = 500
+BATCH = 500
 """Rules per transaction: larger batches hold the rules' locks longer and gain little."""
 
 
@@ -91,7 +90,7 @@ def event_of(item: Settled) -> EventBody | None:
     )
 
 
-_EVENTS: Final[dict[Outcome, type[RulePausedV1 | RuleResumedV1]]] = {
+_EVENTS: dict[Outcome, type[RulePausedV1 | RuleResumedV1]] = {
     Outcome.PAUSED: RulePausedV1,
     Outcome.RESUMED: RuleResumedV1,
 }

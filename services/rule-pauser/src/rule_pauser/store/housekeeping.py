@@ -1,16 +1,15 @@
 """Forget what can no longer matter, a batch at a time."""
 
 from datetime import datetime, timedelta
-from typing import Final
 
 from common.postgres import Pool, translate_errors
 
-BATCH: Final = 5000
-KEEP_SETTLEMENTS: Final = timedelta(days=30)
-KEEP_DELETED: Final = timedelta(days=90)
+BATCH = 5000
+KEEP_SETTLEMENTS = timedelta(days=30)
+KEEP_DELETED = timedelta(days=90)
 """Until then a repeated definition of a deleted rule is recognised as old."""
 
-_STATEMENTS: Final = (
+_STATEMENTS = (
     (
         """DELETE FROM settlement WHERE settlement_id IN (
              SELECT settlement_id FROM settlement WHERE finished_at < $1 LIMIT $2)""",

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
 
 from common.postgres import Db, Record
 from rule_pauser.core.incidents import Incident
 
-_LOCK: Final = 0x494E_4349  # "INCI"
-_COLUMNS: Final = "incident_id, version, since, open, pausing_at"
+_LOCK = 0x494E_4349  # "INCI"
+_COLUMNS = "incident_id, version, since, open, pausing_at"
 
 
 async def hold(db: Db) -> None:

@@ -3,21 +3,20 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 from common.contracts import TokenKind
 from common.postgres import Db, Pool, Record, translate_errors
 from rule_pauser.core.pausing import Mode, Outcome, Reason, Rule, Settled, Why
 
-_RULE: Final = """r.rule_id, r.workspace_id, r.name, r.enabled, r.revision, r.version, r.person_paused_at,
+_RULE = """r.rule_id, r.workspace_id, r.name, r.enabled, r.revision, r.version, r.person_paused_at,
  r.person_paused_by, r.auto_paused_at, r.auto_paused_revision, r.auto_paused_account, r.auto_paused_token"""
 
-_ACCOUNT: Final = "coalesce(a.name, 'an account') AS account_name, coalesce(a.provider, t.provider) AS provider, t.kind"
+_ACCOUNT = "coalesce(a.name, 'an account') AS account_name, coalesce(a.provider, t.provider) AS provider, t.kind"
 
 # Accounts that do not work, of a rule's own workspace only. A grant we have heard nothing bad of counts as working, and
 # lost access counts even before we have heard of its grant. What needs a person comes before what passes by itself.
-_BLOCKED: Final = f"""
+_BLOCKED = f"""
 SELECT ra.rule_id, ra.account_id, a.token_id, {_ACCOUNT}, why,
        CASE why WHEN 'access_lost' THEN a.access_cause WHEN 'platform_incident' THEN NULL ELSE t.cause END AS cause,
        CASE why WHEN 'access_lost' THEN a.access_version WHEN 'platform_incident' THEN i.version
@@ -46,13 +45,13 @@ class Scope:
     provider: str | None = None
 
 
-_OF_WORKSPACE: Final = "r.workspace_id = $1"
-_ON_PLATFORM: Final = """r.workspace_id = $1 AND EXISTS (
+_OF_WORKSPACE = "r.workspace_id = $1"
+_ON_PLATFORM = """r.workspace_id = $1 AND EXISTS (
                  SELECT 1 FROM rule_account ra JOIN account a USING (account_id)
                   WHERE ra.rule_id = r.rule_id AND a.provider = $4)"""
-_OF_GRANT: Final = """r.rule_id IN (SELECT ra.rule_id FROM rule_account ra JOIN account a USING (account_id)
+_OF_GRANT = """r.rule_id IN (SELECT ra.rule_id FROM rule_account ra JOIN account a USING (account_id)
                                         WHERE a.token_id = $1)"""
-_OF_ACCOUNT: Final = "r.rule_id IN (SELECT ra.rule_id FROM rule_account ra WHERE ra.account_id = $1)"
+_OF_ACCOUNT = "r.rule_id IN (SELECT ra.rule_id FROM rule_account ra WHERE ra.account_id = $1)"
 
 
 async def lock_scope(db: Db, scope: Scope, after: UUID | None, limit: int) -> list[Rule]:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 from common.postgres import Db, Pool, Record, translate_errors
@@ -10,7 +9,7 @@ from common.runtime.ids import new_id
 from rule_pauser.core.pausing import Mode
 from rule_pauser.store.rules import Scope
 
-_COLUMNS: Final = """settlement_id, workspace_id, token_id, account_id, why, fact_at, started_at, finished_at,
+_COLUMNS = """settlement_id, workspace_id, token_id, account_id, why, fact_at, started_at, finished_at,
  after_rule, seen, paused, resumed, provider"""
 
 

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
-SCOPES: Final = {
+SCOPES = {
     "tokens:read": "working access tokens, reports of their failure, and the inventory",
     "users:read": "people of a workspace: name, address, role, time zone",
     "rules:write": "automation rules",
@@ -14,8 +13,8 @@ SCOPES: Final = {
     "sessions:revoke": "end a session by its JWT (RFC 7009)",
 }
 
-MIN_SECRET_LENGTH: Final = 32
-MAX_LIVE_SECRETS: Final = 2
+MIN_SECRET_LENGTH = 32
+MAX_LIVE_SECRETS = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,7 @@
 """What a person recognises their device by: browser and system, out of the User-Agent. A hint, never a decision."""
 
-from typing import Final
-
 # In this order, because each of the later ones is also named by the earlier.
-_BROWSERS: Final = (
+_BROWSERS = (
     ("Edg/", "Edge"),
     ("OPR/", "Opera"),
     ("Firefox/", "Firefox"),
@@ -12,7 +10,7 @@ _BROWSERS: Final = (
     ("Safari/", "Safari"),
     ("curl/", "curl"),
 )
-_SYSTEMS: Final = (
+_SYSTEMS = (
     ("iPhone", "iPhone"),
     ("iPad", "iPad"),
     ("Android", "Android"),
@@ -21,7 +19,7 @@ _SYSTEMS: Final = (
     ("CrOS", "ChromeOS"),
     ("Linux", "Linux"),
 )
-_LONGEST: Final = 60
+_LONGEST = 60
 
 
 def describe(user_agent: str | None) -> str:

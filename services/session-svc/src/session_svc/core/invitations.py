@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
 from uuid import UUID
 
 from session_svc.core.people import Role
 
-LIFE: Final = timedelta(days=7)
+LIFE = timedelta(days=7)
 """How long a person has to answer."""
 
 

@@ -6,7 +6,6 @@ The codes are those of `common.auth`, so a client sees one closed list wherever 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
 
 from session_svc.core.session import EndCause
 
@@ -31,14 +30,14 @@ class Words:
     fix: str
 
 
-NO_SESSION: Final = Words(
+NO_SESSION = Words(
     Reason.TOKEN_MISSING,
     "Not signed in",
     "This browser has no session with Wevion.",
     "Sign in with your email address and password.",
 )
 
-_ENDED: Final[Mapping[EndCause, Words]] = {
+_ENDED: Mapping[EndCause, Words] = {
     EndCause.EXPIRED: Words(
         Reason.SESSION_EXPIRED,
         "The session has expired",

@@ -7,7 +7,6 @@ that ends a session cannot forget to say so.
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
 from uuid import UUID
 
 from common.contracts import (
@@ -26,7 +25,7 @@ from common.contracts import (
 )
 from session_svc.core.people import Role
 
-PROVIDER: Final = "wevion"
+PROVIDER = "wevion"
 
 
 class Status(StrEnum):
@@ -50,7 +49,7 @@ class EndCause(StrEnum):
     IMPERSONATION_ENDED = "impersonation_ended"
 
 
-_ON_THE_WIRE: Final = {
+_ON_THE_WIRE = {
     EndCause.SIGNED_OUT: RevocationCause.SIGNED_OUT,
     EndCause.SUPERSEDED: RevocationCause.SUPERSEDED,
     EndCause.ADMIN_FORCED: RevocationCause.ADMIN_FORCED,

@@ -6,7 +6,6 @@ Killed in between, the next try hands over the same message with the same link, 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
 from uuid import UUID
 
 from common.postgres import translate_errors
@@ -20,9 +19,9 @@ from session_svc.operations.tokens import hash_secret, service_jwt
 from session_svc.store import invitations, resets
 from session_svc.store import people as stored
 
-MAIL_SCOPES: Final = ("messages:send",)
-BATCH: Final = 50
-CLAIM: Final = timedelta(seconds=60)
+MAIL_SCOPES = ("messages:send",)
+BATCH = 50
+CLAIM = timedelta(seconds=60)
 """A mail that is being handed over is left alone by other replicas for this long."""
 _waits = Backoff(base_s=2, cap_s=120)
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
 from uuid import UUID
 
 from common import edge
@@ -25,7 +24,7 @@ from session_svc.store import audit, devices, limits, sessions
 from session_svc.store import people as stored_people
 
 SHOW_SUPPORT_ACCESS_FOR = timedelta(days=90)
-_BY_ADDRESS: Final = "sign_in:address:"
+_BY_ADDRESS = "sign_in:address:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol, TypeVar
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 from common.contracts import RevocationCause, TokenKind, TokenStatus, provider_title
@@ -11,10 +11,10 @@ from expiry_watcher.core.diagnosis.evidence import Problem
 from expiry_watcher.core.diagnosis.judge import Candidate
 from expiry_watcher.core.fixes import Fix, fix_for
 
-DEAD: Final = frozenset({TokenStatus.EXPIRED, TokenStatus.REVOKED})
-DEAD_WEIGHT: Final = 1.5
-EXPIRING_WEIGHT: Final = 0.5
-CONNECTIONS: Final = frozenset({TokenKind.PLATFORM_OAUTH, TokenKind.INTEGRATION})
+DEAD = frozenset({TokenStatus.EXPIRED, TokenStatus.REVOKED})
+DEAD_WEIGHT = 1.5
+EXPIRING_WEIGHT = 0.5
+CONNECTIONS = frozenset({TokenKind.PLATFORM_OAUTH, TokenKind.INTEGRATION})
 """Kinds of which a dead one waits for a person. Ended sessions and used links are a normal sight, and prove nothing."""
 
 
@@ -134,15 +134,15 @@ def _ended(token: Known, name: str) -> str:
     return f"The {name} connection {how}: syncs, publishing and rules that need it are stopped."
 
 
-_MENDING: Final = {
+_MENDING = {
     TokenKind.SESSION: Problem.SIGN_IN,
     TokenKind.TELEGRAM_LINK: Problem.NEW_LINK,
     TokenKind.PLATFORM_OAUTH: Problem.REAUTHORIZE,
     TokenKind.INTEGRATION: Problem.REAUTHORIZE,
 }
-_MENDED_BY_A_PERSON: Final = frozenset({*_MENDING.values(), Problem.EXPIRING, Problem.MISSING_PERMISSION})
+_MENDED_BY_A_PERSON = frozenset({*_MENDING.values(), Problem.EXPIRING, Problem.MISSING_PERMISSION})
 
-_WORDS: Final = {
+_WORDS = {
     Problem.REAUTHORIZE: "The connection to {name} no longer works until somebody re-authorises it.",
     Problem.ACCOUNT_LOST_ACCESS: "The connection to {name} may work, but access to this account or object was removed.",
     Problem.MISSING_PERMISSION: "The connection to {name} works, but lacks a permission.",
@@ -155,13 +155,13 @@ _WORDS: Final = {
     Problem.NOT_ALLOWED: "The session is fine, but this person may not do that.",
     Problem.UNKNOWN: "What exactly is wrong does not show in what was given.",
 }
-_NOT_THE_TOKEN: Final = {
+_NOT_THE_TOKEN = {
     Problem.RATE_LIMITED: "Nothing to do: the call is repeated when {name} allows it.",
     Problem.RETRY_LATER: "Nothing to do: the call is repeated until {name} is well again.",
     Problem.OUR_BUG: "Nothing that a customer can fix: tell Wevion's support, with the error.",
     Problem.NOT_ALLOWED: "Ask an admin or the owner of the workspace.",
 }
-_OTHERWISE: Final = (
+_OTHERWISE = (
     "The error may be from before the last re-authorisation.",
     "Access to the one ad account may have been removed while the connection lives: check the account.",
     "The platform may have had an incident, or limited the rate of calls.",

@@ -2,16 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from common.contracts import RevocationCause, TokenKind
 from expiry_watcher.core.diagnosis import places, platforms
 from expiry_watcher.core.diagnosis.evidence import Evidence, Problem
 from expiry_watcher.core.diagnosis.signals import Signals
 
-SURE: Final = 0.8
-LIKELY: Final = 0.5
-_ECHO: Final = 0.35
+SURE = 0.8
+LIKELY = 0.5
+_ECHO = 0.35
 """What a further observation for a kind adds of its weight: words about one thing repeat each other."""
 
 

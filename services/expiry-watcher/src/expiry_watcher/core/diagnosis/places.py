@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 from common.contracts import NoticeCode, RevocationCause, TokenKind, provider_title
 from expiry_watcher.core.diagnosis.evidence import CERTAIN, FAIR, HINT, STRONG, Evidence, Problem
@@ -16,7 +16,7 @@ _S, _P, _I, _T = (
     TokenKind.TELEGRAM_LINK,
 )
 
-PATHS: Final = (
+PATHS = (
     (r"^/connect/(?:stripe|google-drive)|^/webhooks/(?:stripe|google-drive)", _I),
     (r"^/settings/integrations|^/api/v1/integrations|^/integrations", _I),
     (r"^/settings/notifications|^/api/v1/telegram|^/webhooks/telegram", _T),
@@ -26,7 +26,7 @@ PATHS: Final = (
 )
 """Paths of the product and the API, the most special first."""
 
-AREAS: Final = (
+AREAS = (
     (r"integration", _I),
     (r"notification|telegram", _T),
     (r"\bchat\b|sign ?in|log ?in|account settings|profile", _S),
@@ -34,7 +34,7 @@ AREAS: Final = (
 )
 """Product areas in words (row D1)."""
 
-CODES: Final[dict[str, tuple[TokenKind, Problem]]] = {
+CODES: dict[str, tuple[TokenKind, Problem]] = {
     "token_missing": (_S, Problem.SIGN_IN),
     "token_invalid": (_S, Problem.SIGN_IN),
     "clock_skew": (_S, Problem.OUR_BUG),
@@ -60,14 +60,14 @@ CODES: Final[dict[str, tuple[TokenKind, Problem]]] = {
 }
 """Wevion's own codes, of answers, notices and help articles."""
 
-NOTICES: Final = {
+NOTICES = {
     NoticeCode.TOKEN_EXPIRING: Problem.EXPIRING,
     NoticeCode.TOKEN_EXPIRED: Problem.REAUTHORIZE,
     NoticeCode.TOKEN_REVOKED: Problem.REAUTHORIZE,
 }
 """Notices about the two kinds that have a ladder: which of them, the provider tells."""
 
-PHRASES: Final[tuple[tuple[str, TokenKind, float, Problem | None, str], ...]] = (
+PHRASES: tuple[tuple[str, TokenKind, float, Problem | None, str], ...] = (
     (
         (
             r"(?:sign|log)(?:ged|ed)?[ -]?(?:me |us |him |her |you )?(?:out|in again|off)"
@@ -182,7 +182,7 @@ PHRASES: Final[tuple[tuple[str, TokenKind, float, Problem | None, str], ...]] = 
 )
 """How people, and Wevion's own texts, put it."""
 
-_DEAD_TOKEN: Final = re.compile(
+_DEAD_TOKEN = re.compile(
     r"token\b.{0,30}\b(?:expired|invalid|revoked|no longer valid|dead)"
     r"|(?:expired|invalid|revoked|unknown) (?:\w+ )?token"
 )

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from common.contracts import RevocationCause, TokenKind, provider_title
 from expiry_watcher.core.diagnosis.evidence import FAIR, STRONG, Evidence, Problem
@@ -11,10 +11,10 @@ from expiry_watcher.core.diagnosis.signals import Signals
 
 _P, _C = Problem, RevocationCause
 
-PLATFORMS: Final = ("meta", "google-ads", "tiktok", "taboola", "snapchat", "outbrain")
-INTEGRATIONS: Final = ("stripe", "google-drive")
+PLATFORMS = ("meta", "google-ads", "tiktok", "taboola", "snapchat", "outbrain")
+INTEGRATIONS = ("stripe", "google-drive")
 
-NAMES: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
+NAMES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (provider, re.compile(pattern))
     for provider, pattern in (
         ("meta", r"\bmeta\b|facebook|instagram|\bfb\b|fbtrace_id|graph\.facebook|\bact_\d+"),
@@ -51,7 +51,7 @@ class Meaning:
     cause: RevocationCause | None = None
 
 
-_META_SUBCODES: Final = {
+_META_SUBCODES = {
     458: Meaning(_P.REAUTHORIZE, "the user removed the app", _C.USER_REVOKED),
     459: Meaning(_P.REAUTHORIZE, "the account is checkpointed: visit facebook.com first", _C.PLATFORM_ENFORCED),
     460: Meaning(_P.REAUTHORIZE, "the password was changed", _C.PASSWORD_CHANGED),
@@ -63,7 +63,7 @@ _META_SUBCODES: Final = {
     468: Meaning(_P.REAUTHORIZE, "the app was unused for long", _C.PLATFORM_ENFORCED),
     492: Meaning(_P.REAUTHORIZE, "the role on the page or business was lost", _C.PERMISSION_CHANGED),
 }
-_META_CODES: Final = {
+_META_CODES = {
     190: Meaning(_P.REAUTHORIZE, "the token is not valid"),
     102: Meaning(_P.REAUTHORIZE, "the API login has ended"),
     1: Meaning(_P.RETRY_LATER, "a fault on Meta's side"),
@@ -81,7 +81,7 @@ _META_CODES: Final = {
     803: Meaning(_P.ACCOUNT_LOST_ACCESS, "the object was not found"),
     2635: Meaning(_P.OUR_BUG, "a deprecated API version"),
 }
-_META_TEXTS: Final = (
+_META_TEXTS = (
     (r"error validating access token|session has been invalidated|access token (?:has expired|is invalid)", 190, None),
     (r"has not authorized application|user (?:has )?removed the app", 190, 458),
     (r"session has expired on", 190, 463),
@@ -93,7 +93,7 @@ _META_TEXTS: Final = (
     (r"\(#190\)", 190, None),
 )
 
-_GOOGLE_ADS: Final = {
+_GOOGLE_ADS = {
     "OAUTH_TOKEN_EXPIRED": Meaning(_P.REAUTHORIZE, "the access token has expired and was not refreshed"),
     "OAUTH_TOKEN_INVALID": Meaning(_P.REAUTHORIZE, "the token is not valid"),
     "OAUTH_TOKEN_REVOKED": Meaning(_P.REAUTHORIZE, "the token was revoked", _C.USER_REVOKED),
@@ -118,20 +118,20 @@ _GOOGLE_ADS: Final = {
     "DEVELOPER_TOKEN_": Meaning(_P.OUR_BUG, "Wevion's developer token"),
     "CLOUD_PROJECT_NOT_APPROVED": Meaning(_P.OUR_BUG, "Wevion's Cloud project"),
 }
-_DRIVE: Final = {
+_DRIVE = {
     "rateLimitExceeded": Meaning(_P.RATE_LIMITED, "the rate limit"),
     "userRateLimitExceeded": Meaning(_P.RATE_LIMITED, "the user's rate limit"),
     "insufficientFilePermissions": Meaning(_P.ACCOUNT_LOST_ACCESS, "this file may not be used"),
     "appNotAuthorizedToFile": Meaning(_P.ACCOUNT_LOST_ACCESS, "the app may not open this file"),
     "domainPolicy": Meaning(_P.ACCOUNT_LOST_ACCESS, "the customer's admin forbids it"),
 }
-_GOOGLE_OAUTH: Final = {
+_GOOGLE_OAUTH = {
     "invalid_grant": Meaning(_P.REAUTHORIZE, "the grant has expired or was revoked"),
     "token has been expired or revoked": Meaning(_P.REAUTHORIZE, "the grant has expired or was revoked"),
     "invalid_rapt": Meaning(_P.REAUTHORIZE, "the Workspace admin wants a fresh login", _C.PLATFORM_ENFORCED),
     "admin_policy_enforced": Meaning(_P.REAUTHORIZE, "the Google admin restricts the service", _C.PLATFORM_ENFORCED),
 }
-_TIKTOK: Final = {
+_TIKTOK = {
     40102: Meaning(_P.REAUTHORIZE, "the access token has expired"),
     40103: Meaning(_P.REAUTHORIZE, "the refresh token has expired"),
     40105: Meaning(_P.REAUTHORIZE, "the token is incorrect or was revoked", _C.USER_REVOKED),
@@ -156,7 +156,7 @@ _TIKTOK: Final = {
     50002: Meaning(_P.RETRY_LATER, "a time-out on TikTok's side"),
     60001: Meaning(_P.RETRY_LATER, "maintenance at TikTok"),
 }
-_STRIPE: Final = (
+_STRIPE = (
     (r"account_invalid|does not have access to account|application access may have been revoked", _P.REAUTHORIZE,
      "the account owner removed Wevion", _C.USER_REVOKED),
     (r"account\.application\.deauthorized", _P.REAUTHORIZE, "the account owner removed Wevion", _C.USER_REVOKED),
@@ -164,7 +164,7 @@ _STRIPE: Final = (
     (r"authorization code has already been used", _P.REAUTHORIZE, "a code was used twice, which revokes all", None),
     (r"(?:invalid|expired) api key|api[ _]key[ _]expired", _P.OUR_BUG, "Wevion's key", None),
 )  # fmt: skip
-_TELEGRAM: Final = (
+_TELEGRAM = (
     (r"bot was blocked by the user", _P.NEW_LINK, "the user blocked the bot", _C.USER_REVOKED),
     (r"user is deactivated", _P.NEW_LINK, "the Telegram account was deleted", _C.USER_REVOKED),
     (r"chat not found", _P.NEW_LINK, "there is no such chat for the bot", None),

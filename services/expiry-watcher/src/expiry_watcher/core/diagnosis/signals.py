@@ -4,15 +4,15 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
-_STATUS: Final = re.compile(
+_STATUS = re.compile(
     r"\b(?:http(?:/[12](?:\.\d)?)?|status(?:[ _]?code)?)[ :=]*([1-5]\d\d)\b|\b(40[13]) (?:un|for)", re.IGNORECASE
 )
-_UUID: Final = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.IGNORECASE)
-_LONGEST: Final = 20_000
-_DEEPEST: Final = 12
+_UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.IGNORECASE)
+_LONGEST = 20_000
+_DEEPEST = 12
 """Google Ads says what is wrong seven levels deep."""
 
 
