@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from common.addresses import AddressError
 from common.testing import ManualClock
 from notifier.channels.base import Parcel
 from notifier.channels.mail import MailChannel, MailServer
@@ -21,7 +22,7 @@ def channel(clock: ManualClock) -> MailChannel:
 
 def _mail(channel: MailChannel, **more: str) -> EmailMessage:
     parcel = {"address": "mia@x.example", "reader": "Mia", "subject": "S", "text": "t", "html": "<p>h</p>"} | more
-    _, content = channel._message(
+    _, _, content = channel._message(
         Parcel(
             delivery_id=UUID(int=5),
             address=parcel["address"],
@@ -53,8 +54,27 @@ async def test_a_name_or_subject_with_line_breaks_adds_no_header(channel: MailCh
     ["", "mia", "a@b\r\nRCPT TO:<x@y>", "a b@c.example", "a@b@c", "<a@b>", "a@b,c@d", "ä@b.example", "a\x01@b.example"],
 )
 async def test_what_is_no_address_is_refused(channel: MailChannel, address: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011  whichever part refuses it
+    with pytest.raises(AddressError):
         _mail(channel, address=address)
+
+
+async def test_a_domain_beyond_ascii_is_mailed_by_its_a_label(channel: MailChannel) -> None:
+    assert (
+        _mail(channel, address="anna@b\u00fccher.example")["To"].addresses[0].addr_spec == "anna@xn--bcher-kva.example"
+    )
+
+
+@pytest.mark.parametrize("name", ["\U0001f469\u200d\U0001f4bb", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"])
+async def test_joined_letters_stay_joined(channel: MailChannel, name: str) -> None:
+    mail = _mail(channel, reader=name, subject=f"{name} ends")
+    assert mail["To"].addresses[0].display_name == name
+    assert mail["Subject"] == f"{name} ends"
+
+
+async def test_text_that_no_mail_can_hold_is_replaced(channel: MailChannel) -> None:
+    mail = _mail(channel, reader="Caf\ud83d", subject="a\u202eb\x00c\ue000")
+    assert mail["To"].addresses[0].display_name == "Caf\ufffd"
+    assert mail["Subject"] == "ab c\ufffd"
 
 
 async def test_long_lines_are_wrapped_and_words_survive(channel: MailChannel) -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 from uuid import UUID
 
+from common import addresses
 from common.runtime.clock import SystemClock
 from common.runtime.errors import Permanent
 from common.runtime.ids import random_token
 from common.service import Verb, command
 from session_svc import app
-from session_svc.core import people
 from session_svc.core.errors import Invalid, NotFound
 from session_svc.core.people import Role
 from session_svc.operations import setup
@@ -47,8 +47,10 @@ async def _create_admin(settings: SessionSettings, arguments: argparse.Namespace
 async def _person(
     settings: SessionSettings, arguments: argparse.Namespace, role: Role, *, support_admin: bool
 ) -> dict[str, Any]:
-    if not people.is_email(arguments.email):
-        raise Invalid("email", "is not an email address", "Write it as name@example.com.")
+    try:
+        addresses.mailable(arguments.email)
+    except addresses.AddressError as refusal:
+        raise Invalid("email", str(refusal), "Write it as name@example.com.") from None
     given = _secret(arguments.password_file)
     password = given or random_token(18)
     hasher = app.password_hasher(settings)

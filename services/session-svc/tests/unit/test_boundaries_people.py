@@ -47,22 +47,6 @@ def test_a_password_is_refused_from_its_edge_on(password: str, email: str, *, go
         assert str(refused.value) == f"new_password: {refused.value.rule}"
 
 
-@pytest.mark.parametrize(
-    ("text", "good"),
-    [
-        ("a!b@example.com", True),
-        ("a@" + "b" * 250 + ".c", True),
-        ("a@" + "b" * 251 + ".c", False),
-        ("ann@.example", False),
-        ("ann@example.", False),
-        ("a\x01@b.c", False),
-        ("a>@b.c", False),
-    ],
-)
-def test_an_address_is_one_from_its_edge_on(text: str, *, good: bool) -> None:
-    assert people.is_email(text) is good
-
-
 def test_a_member_manages_nobody_and_an_admin_members() -> None:
     assert not any(people.may_manage(Role.MEMBER, target) for target in Role)
     assert [target for target in Role if people.may_manage(Role.ADMIN, target)] == [Role.ADMIN, Role.MEMBER]

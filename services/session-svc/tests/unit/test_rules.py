@@ -99,36 +99,6 @@ def test_password_is_the_same_from_every_keyboard() -> None:
     assert passwords.normalise("e\u0301") == passwords.normalise("\u00e9")
 
 
-@pytest.mark.parametrize("good", ["ann@example.com", "a.b+c@sub.example.co", "ünï@exämple.de"])
-def test_addresses(good: str) -> None:
-    assert people.is_email(good)
-
-
-@pytest.mark.parametrize(
-    "bad",
-    [
-        "",
-        "ann",
-        "@example.com",
-        "ann@",
-        "ann@example",
-        "ann@.",
-        "a nn@example.com",
-        "a\x00@b.c",
-        "<a@b.c",
-        'a"@b.c',
-        "a@" + "b" * 251 + ".c",
-    ],
-)
-def test_no_addresses(bad: str) -> None:
-    assert not people.is_email(bad)
-
-
-def test_one_person_has_one_address_however_written() -> None:
-    assert people.email_key(" Ann@Example.COM ") == people.email_key("ann@example.com")
-    assert people.email_key("ann@example.com") != people.email_key("ann@example.org")
-
-
 @pytest.mark.parametrize(
     ("actor", "target", "may"),
     [

@@ -18,9 +18,11 @@ from typing import Final, Literal
 import aiosmtplib
 from pydantic import SecretStr
 
+from common.addresses import AddressError, mailable
 from common.contracts import NoticeChannel
 from common.runtime.clock import Clock, monotonic
 from common.telemetry import logs
+from common.text import clean
 from notifier.channels.base import Parcel
 from notifier.channels.throttle import Throttle
 from notifier.core.delivery import Answer, Outcome
@@ -30,8 +32,8 @@ _log = logs.get_logger("channels.mail")
 TIMEOUT_S: Final = 20.0
 IDLE_S: Final = 20.0
 """A kept connection older than this is not trusted: servers close idle ones, some without saying so."""
-_ADDRESS: Final = re.compile(r"[^\x00-\x20\x7f@<>,;:\"()\[\]\\]+@[^\x00-\x20\x7f@<>,;:\"()\[\]\\]+")
 _LONGEST_NAME: Final = 100
+_LONGEST_SUBJECT: Final = 400
 _SHORT: Final = 60
 _QUOTED: Final = re.compile(r'(["\\])')
 _ESCAPED: Final = r"\\\1"
@@ -76,13 +78,13 @@ class MailChannel:
     async def send(self, parcel: Parcel) -> Outcome:
         """Present one mail. See `Channel.send`."""
         try:
-            message_id, content = self._message(parcel)
-        except ValueError:  # an address that no mail header can hold
+            address, message_id, content = self._message(parcel)
+        except AddressError:
             return Outcome(Answer.ADDRESS_DEAD, detail="malformed_address")
         await self._throttle.wait()
         try:
             async with asyncio.timeout(TIMEOUT_S * 2), self._connection() as smtp:
-                refusal = await self._hand_in(smtp, parcel.address, content)
+                refusal = await self._hand_in(smtp, address, content)
         except aiosmtplib.SMTPResponseException as error:  # at the greeting, or at the sign-in
             return _read(error.code, recipient=False)
         except (aiosmtplib.SMTPException, TimeoutError, OSError) as error:
@@ -159,20 +161,19 @@ class MailChannel:
                 await smtp.helo()
         return smtp
 
-    def _message(self, parcel: Parcel) -> tuple[str, bytes]:
-        """The Message-ID and the whole mail. Raises ValueError for an address that no header can hold.
+    def _message(self, parcel: Parcel) -> tuple[str, str, bytes]:
+        """The address on the wire, the Message-ID and the whole mail. Raises AddressError for what cannot be mailed.
 
         Put together here on purpose: the classes of `email.mime` take ten times as long for the same bytes. Both texts
         are quoted-printable (readable on the wire, no line beyond RFC 5322's limit), where the boundary cannot occur:
         an equals sign has hexadecimal digits or a line break behind it.
         """
-        if _ADDRESS.fullmatch(parcel.address) is None:
-            raise ValueError("not an address")
+        address = mailable(parcel.address)
         message_id = f"<{parcel.delivery_id}@{self._domain}>"
         boundary = f"=_{parcel.delivery_id.hex}"
         headers = [
             f"From: {self._sender}",
-            f"To: {_display_name(parcel.reader)}<{parcel.address}>",
+            f"To: {_display_name(parcel.reader)}<{address}>",
             f"Subject: {_words(parcel.subject)}",
             f"Date: {format_datetime(self._clock.now())}",
             f"Message-ID: {message_id}",
@@ -193,12 +194,12 @@ class MailChannel:
                 _quoted_printable(text),
             ]
         headers += [f"--{boundary}--", ""]
-        return message_id, "\r\n".join(headers).encode("ascii")
+        return address, message_id, "\r\n".join(headers).encode("ascii")
 
 
 def _display_name(name: str) -> str:
     """A person's name as it stands before the address in `To` (RFC 5322 and 2047); nothing for none."""
-    name = _one_line(name)[:_LONGEST_NAME]
+    name = clean(name, longest=_LONGEST_NAME)
     if not name:
         return ""
     return f'"{_QUOTED.sub(_ESCAPED, name)}" ' if name.isascii() else f"{_words(name)} "
@@ -206,7 +207,7 @@ def _display_name(name: str) -> str:
 
 def _words(text: str) -> str:
     """Text for a header, folded where it is long; encoded words where it is not ASCII (RFC 2047)."""
-    text = _one_line(text)
+    text = clean(text, longest=_LONGEST_SUBJECT)
     if len(text) <= _SHORT and text.isascii():
         return text
     return Header(text, "us-ascii" if text.isascii() else "utf-8", header_name="Subject").encode(linesep="\r\n")
@@ -214,11 +215,6 @@ def _words(text: str) -> str:
 
 def _quoted_printable(text: str) -> str:
     return b2a_qp("\r\n".join(text.splitlines()).encode(), istext=True).decode("ascii")
-
-
-def _one_line(text: str) -> str:
-    """Without line breaks: a header that could hold one could be made to hold a header of somebody else's."""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
 async def _reset(smtp: aiosmtplib.SMTP) -> None:

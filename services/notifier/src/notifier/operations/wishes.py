@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
+from common import addresses
 from common.contracts import NoticeChannel, NoticeCode
 from common.postgres import Connection, transaction
 from notifier.core.preferences import PUSH_CHANNELS, Preferences, QuietHours
@@ -70,7 +71,7 @@ async def write(deps: Deps, workspace_id: UUID, user_id: UUID | None, wanted: Pr
 
 def address_digest(address: str) -> bytes:
     """What is kept of an address that a server refused for good."""
-    return sha256(address.strip().lower().encode()).digest()
+    return sha256(addresses.key(address).encode(errors="replace")).digest()
 
 
 def document(wanted: Preferences) -> Document:

@@ -2,8 +2,8 @@
 
 import unicodedata
 
+from common import addresses
 from session_svc.core.errors import Invalid
-from session_svc.core.people import email_key
 
 MIN_LENGTH = 12
 MAX_LENGTH = 256
@@ -29,7 +29,7 @@ def check_new(password: str, *, email: str, field: str = "new_password") -> str:
     if len(value) > MAX_LENGTH:
         raise Invalid(field, f"has more than {MAX_LENGTH} characters", "Use a shorter one.")
     folded = value.casefold()
-    name = email_key(email).partition("@")[0]
+    name = addresses.key(email).casefold().partition("@")[0]
     stripped = folded.replace(name, "") if len(name) > 3 else folded  # noqa: PLR2004  shorter names occur in words
     for word in _OBVIOUS:
         stripped = stripped.replace(word, "")

@@ -1,11 +1,12 @@
 """Who there is: people, workspaces, and what a person may be in one."""
 
 import re
-import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
+
+from common.text import is_clean
 
 
 class Role(StrEnum):
@@ -19,10 +20,6 @@ class Role(StrEnum):
 
 MEMBERSHIP_ROLES = frozenset({Role.OWNER, Role.ADMIN, Role.MEMBER})
 WORKSPACE_ADMINS = frozenset({Role.OWNER, Role.ADMIN})
-
-MAX_EMAIL_LENGTH = 254  # RFC 5321, with erratum 1690
-
-_DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 _RANK = {Role.MEMBER: 0, Role.ADMIN: 1, Role.OWNER: 2, Role.SUPPORT_ADMIN: 3}
 
@@ -71,11 +68,6 @@ class Member:
     role: Role
 
 
-def email_key(email: str) -> str:
-    """The form in which addresses are compared, so that one person cannot have two accounts by writing differently."""
-    return unicodedata.normalize("NFKC", email.strip()).casefold()
-
-
 def effective_role(*, support_admin: bool, membership: Role) -> Role:
     """The role of a session: a support admin is one wherever they are, and nothing else."""
     return Role.SUPPORT_ADMIN if support_admin else membership
@@ -91,17 +83,4 @@ _WEB_ADDRESS = re.compile(r"://|\bwww\.|[^\s.]\.[a-z]{2,}/", re.IGNORECASE)
 
 def is_plain_name(text: str) -> bool:
     """Return whether a name may stand in mails and pages: no controls, no change of direction, no web address."""
-    return _WEB_ADDRESS.search(text) is None and not any(
-        unicodedata.category(c) in {"Cc", "Cs", "Co", "Zl", "Zp"} or c in _DIRECTIONS for c in text
-    )
-
-
-def is_email(text: str) -> bool:
-    """Whether it could be an email address. Whether it is one, only a mail to it shows."""
-    local, at, domain = text.rpartition("@")
-    return (
-        bool(local and at)
-        and "." in domain.strip(".")
-        and len(text) <= MAX_EMAIL_LENGTH
-        and not any(c.isspace() or ord(c) < 0x20 or c in '<>"' for c in text)  # noqa: PLR2004
-    )
+    return _WEB_ADDRESS.search(text) is None and is_clean(text)

@@ -8,6 +8,7 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, Field, SecretStr, StringConstraints
 
+from common import addresses
 from session_svc.core import people
 from session_svc.core.audit import Entry
 from session_svc.core.people import Member, Membership, Role
@@ -18,8 +19,7 @@ from session_svc.store.sessions import Impersonation
 
 
 def _email(value: str) -> str:
-    if not people.is_email(value):
-        raise ValueError("is not an email address; write it as name@example.com")
+    addresses.mailable(value)
     return value
 
 

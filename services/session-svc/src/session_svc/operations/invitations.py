@@ -7,10 +7,10 @@ time, and the workspace sees a name only after the person has accepted.
 from datetime import datetime
 from uuid import UUID
 
-from common import edge
+from common import addresses, edge
 from common.postgres import Db, transaction, translate_errors
 from common.runtime.ids import new_id
-from session_svc.core import passwords, people
+from session_svc.core import passwords
 from session_svc.core.audit import Action, Entry
 from session_svc.core.errors import InvitationRefused, NotAllowed, NotFound, Taken, TooManyAttempts, WrongCredentials
 from session_svc.core.invitations import LIFE, Invitation, InvitationState
@@ -45,7 +45,7 @@ async def invite(deps: Deps, caller: Caller, *, email: str, role: Role, now: dat
 
     """
     check_rank(caller, role)
-    key = people.email_key(email)
+    key = addresses.key(email)
     await limiting.spend(
         deps.pool,
         {
@@ -131,7 +131,7 @@ async def of_person(deps: Deps, user_id: UUID, now: datetime) -> tuple[Invitatio
         user = await stored_people.user(deps.pool, user_id)
         if user is None:
             raise NotFound("user")
-        return await stored.open_for_address(deps.pool, people.email_key(user.email), now)
+        return await stored.open_for_address(deps.pool, addresses.key(user.email), now)
 
 
 async def answer(deps: Deps, caller: Caller, invitation_id: UUID, *, accept: bool, now: datetime) -> UUID:
@@ -145,7 +145,7 @@ async def answer(deps: Deps, caller: Caller, invitation_id: UUID, *, accept: boo
     async with transaction(deps.pool) as db:
         user = await stored_people.lock_user(db, caller.user_id)
         found = await stored.lock(db, invitation_id)
-        if user is None or found is None or found.email_key != people.email_key(user.email):
+        if user is None or found is None or found.email_key != addresses.key(user.email):
             raise NotFound("invitation")
         _check_open(found, now)
         if accept:

@@ -3,8 +3,8 @@
 from datetime import datetime
 from uuid import UUID
 
+from common import addresses
 from common.postgres import Db
-from session_svc.core.people import email_key
 from session_svc.store import invitations, people, resets
 
 
@@ -17,5 +17,5 @@ async def end_links_of(db: Db, user_id: UUID, now: datetime) -> None:
     user = await people.user(db, user_id)
     if user is None:
         return
-    await resets.end_of_user(db, user_id, email_key(user.email), now)
-    await invitations.end_links_of(db, email_key(user.email))
+    await resets.end_of_user(db, user_id, addresses.key(user.email), now)
+    await invitations.end_links_of(db, addresses.key(user.email))

@@ -3,11 +3,11 @@
 from datetime import datetime
 from uuid import UUID
 
-from common import edge
+from common import addresses, edge
 from common.contracts import DetectedBy
 from common.postgres import Db, transaction, translate_errors
 from common.runtime.ids import new_id, random_token
-from session_svc.core import passwords, people
+from session_svc.core import passwords
 from session_svc.core.audit import Action, Entry
 from session_svc.core.errors import LinkRefused, NotFound, TooManyAttempts, WrongCredentials
 from session_svc.core.session import EndCause
@@ -65,7 +65,7 @@ async def request_reset(deps: Deps, *, email: str, place: Place, now: datetime) 
         TooManyAttempts: this network address asks too often, for this account or for any.
 
     """
-    key = people.email_key(email)
+    key = addresses.key(email)
     account = account_digest(key)
     address = edge.limit_key(place.address)
     await limiting.spend(
@@ -129,7 +129,7 @@ async def confirm_reset(deps: Deps, *, secret: str, new: str, place: Place, now:
         device = random_token()
         await devices.forget_of_user(tx.db, user_id)
         await devices.remember(tx.db, hash_secret(device), user_id, now)
-        await limits.forget_account(tx.db, account_digest(people.email_key(known.email)))
+        await limits.forget_account(tx.db, account_digest(addresses.key(known.email)))
         memberships = await stored.memberships(tx.db, user_id)
         entry = Entry(
             audit_id=new_id(),

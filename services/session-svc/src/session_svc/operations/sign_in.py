@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from common import edge
+from common import addresses, edge
 from common.contracts import DetectedBy
 from common.postgres import transaction, translate_errors
 from common.runtime.ids import new_id, random_token
@@ -97,7 +97,7 @@ async def _sign_in(
     place: Place,
     now: datetime,
 ) -> SignedIn:
-    key = people.email_key(email)
+    key = addresses.key(email)
     attempts = await _attempt_limits(deps, key, device_cookie, place)
     await limiting.spend(deps.pool, attempts, now)
     with translate_errors():

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from common import addresses
 from common.postgres import Db, Pool, Record
 from session_svc.core.errors import NotFound
-from session_svc.core.people import Member, Membership, Role, User, email_key
+from session_svc.core.people import Member, Membership, Role, User
 
 _USER = "u.user_id, u.email, u.name, u.support_admin, u.epoch, u.time_zone, u.locale, u.disabled_at"
 
@@ -35,7 +36,9 @@ class Credentials:
 
 async def credentials_by_email(db: Db | Pool, email: str) -> Credentials | None:
     """Who has this address."""
-    row = await db.fetchrow(f"SELECT {_USER}, u.password_hash FROM users AS u WHERE u.email_key = $1", email_key(email))
+    row = await db.fetchrow(
+        f"SELECT {_USER}, u.password_hash FROM users AS u WHERE u.email_key = $1", addresses.key(email)
+    )
     return None if row is None else Credentials(_user(row), row["password_hash"])
 
 
@@ -75,7 +78,7 @@ async def insert_user(db: Db, new: User, password_hash: str | None, now: datetim
            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11) ON CONFLICT (email_key) DO NOTHING""",
         new.user_id,
         new.email,
-        email_key(new.email),
+        addresses.key(new.email),
         new.name,
         password_hash,
         new.support_admin,
@@ -269,7 +272,7 @@ async def members(
         after[0] if after else None,
         after[1] if after else None,
         limit,
-        email_key(search) if search else None,
+        addresses.key(search) if search else None,
     )
     return tuple(Member(_user(row), row["workspace_id"], row["workspace_name"], Role(row["role"])) for row in rows)
 
