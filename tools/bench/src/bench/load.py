@@ -1,11 +1,11 @@
 """A closed-loop HTTP load: raw sockets and prepared requests, so that the loader is not what is measured."""
 
 import asyncio
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bench.results import quantile
+from common.runtime.clock import monotonic
 
 _END_OF_HEAD = b"\r\n\r\n"
 
@@ -38,12 +38,12 @@ def get(path: str, host: str, headers: dict[str, str]) -> bytes:
 async def drive(host: str, port: int, requests: Sequence[bytes], *, connections: int, seconds: float) -> Load:
     """Send the requests round and round over `connections` for `seconds`, each waiting for its answer."""
     load = Load()
-    started = time.perf_counter()
+    started = monotonic()
     deadline = started + seconds
     # Each connection begins elsewhere in the round, so that all requests are in use at once.
     rounds = [[*requests[first:], *requests[:first]] for first in (n % len(requests) for n in range(connections))]
     await asyncio.gather(*(_connection(host, port, own, deadline, load) for own in rounds))
-    load.seconds = time.perf_counter() - started
+    load.seconds = monotonic() - started
     return load
 
 
@@ -51,7 +51,7 @@ async def _connection(host: str, port: int, requests: Sequence[bytes], deadline:
     reader, writer = await asyncio.open_connection(host, port)
     number = 0
     try:
-        while (sent := time.perf_counter()) < deadline:
+        while (sent := monotonic()) < deadline:
             writer.write(requests[number % len(requests)])
             number += 1
             head = await reader.readuntil(_END_OF_HEAD)
@@ -60,7 +60,7 @@ async def _connection(host: str, port: int, requests: Sequence[bytes], deadline:
                 await reader.readexactly(length)
             if head.startswith(b"HTTP/1.1 200"):
                 load.answers += 1
-                load.latencies_ms.append((time.perf_counter() - sent) * 1000)
+                load.latencies_ms.append((monotonic() - sent) * 1000)
             else:
                 load.failures += 1
     finally:

@@ -1,7 +1,6 @@
 """P10: the outbox relay against the raw idempotent producer, and the time from commit to the wire."""
 
 import asyncio
-import time
 from datetime import UTC, datetime
 
 from aiokafka import AIOKafkaProducer
@@ -13,6 +12,7 @@ from common.kafka import EventProducer, KafkaSettings, TopicReader
 from common.outbox import Relay, enqueue
 from common.postgres import Pool, open_pool, transaction
 from common.runtime import tasks
+from common.runtime.clock import monotonic
 from common.runtime.ids import new_id
 
 MUST, MUST_P99_MS = 0.5, 50.0
@@ -72,11 +72,11 @@ async def _drain(pool: Pool, producer: EventProducer, rows: int) -> float:
         await enqueue(db, [_body() for _ in range(rows)], source="bench", now=now)
     relay = Relay(pool, producer)
     await pool.execute("UPDATE relay_lease SET expires_at = '-infinity'")
-    started = time.perf_counter()
+    started = monotonic()
     sent = 0
     while sent < rows:
         sent += (await relay.run_once()).sent
-    return rows / (time.perf_counter() - started)
+    return rows / (monotonic() - started)
 
 
 async def _raw(settings: KafkaSettings, rows: int) -> float:
@@ -92,10 +92,10 @@ async def _raw(settings: KafkaSettings, rows: int) -> float:
         max_batch_size=256 * 1024,
     )
     await producer.start()
-    started = time.perf_counter()
+    started = monotonic()
     topic = settings.wire_name(TOPIC)
     await asyncio.gather(*[await producer.send(topic, value, key, headers=headers) for key, value, headers in records])
-    rate = rows / (time.perf_counter() - started)
+    rate = rows / (monotonic() - started)
     await producer.stop()
     return rate
 
@@ -111,7 +111,7 @@ async def _commit_to_wire(pool: Pool, producer: EventProducer, settings: KafkaSe
         async for record in reader:
             waiting = arrived.get(record.key)
             if waiting is not None and not waiting.done():
-                waiting.set_result(time.perf_counter())
+                waiting.set_result(monotonic())
 
     following = asyncio.create_task(follow())
     await asyncio.wait_for(reader.caught_up.wait(), 15)
@@ -121,7 +121,7 @@ async def _commit_to_wire(pool: Pool, producer: EventProducer, settings: KafkaSe
         arrived[body.subject()] = asyncio.get_running_loop().create_future()
         async with transaction(pool) as db:
             await enqueue(db, [body], source="bench", now=datetime.now(UTC))
-        committed = time.perf_counter()
+        committed = monotonic()
         relay.poke()
         delays.append((await asyncio.wait_for(arrived[body.subject()], 10) - committed) * 1000)
     await tasks.cancel(running, following)

@@ -7,7 +7,6 @@ wire) come long before. The seconds of a core that the notifier used are told to
 
 import asyncio
 import os
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -21,6 +20,7 @@ from bench.wire import Tally, hearing, speaking
 from common.contracts import IncidentState, NoticeChannel, NoticeSentV1, PlatformIncidentV1
 from common.crypto import Keyring
 from common.kafka import Record
+from common.runtime.clock import monotonic
 from common.runtime.ids import new_id
 
 MUST_S = 30.0
@@ -148,7 +148,7 @@ async def _all_mailed(port: int, users: int, began: float) -> tuple[float, int]:
     """Seconds until each of them has their mail, or until patience was over; and how many mails there are then."""
     while True:
         mails = await mail_sink.mails(port)
-        passed = time.monotonic() - began
+        passed = monotonic() - began
         if mails >= users or passed > PATIENCE_S:
             return passed, mails
         await asyncio.sleep(LOOK_EVERY_S)

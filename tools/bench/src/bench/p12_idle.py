@@ -6,12 +6,12 @@ The stack is `devstack up` as a person starts it. Its first start makes the demo
 import asyncio
 import json
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
 from bench.results import Result
 from bench.stack import Stack
+from common.runtime.clock import monotonic
 from common.testing.processes import Child
 
 MUST_MB, AIM_MB = 120, 80
@@ -61,14 +61,14 @@ async def run(stack: Stack, *, quick: bool) -> list[Result]:
 
 
 async def _up(stack: Stack, folder: Path, name: str) -> tuple[Child, float]:
-    began = time.monotonic()
+    began = monotonic()
     child = stack.start(f"p12-{name}", ["devstack", "up", "--dir", str(folder)], stack.environment())
     while READY not in child.log.read_text(errors="replace"):
         child.require_running()
-        if time.monotonic() - began > START_PATIENCE_S:
+        if monotonic() - began > START_PATIENCE_S:
             raise RuntimeError(f"the stack was not ready in time:\n{child.log_tail()}")
         await asyncio.sleep(0.05)
-    return child, time.monotonic() - began
+    return child, monotonic() - began
 
 
 def _memory_mb(folder: Path) -> dict[str, float]:

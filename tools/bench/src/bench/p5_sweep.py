@@ -13,6 +13,7 @@ from bench import tracked
 from bench.results import Result
 from bench.stack import Running, Stack
 from bench.wire import Tally, hearing
+from common.runtime.clock import monotonic
 
 MUST = 1.25
 AIM_PER_S = 5_000
@@ -109,7 +110,7 @@ async def _burst(stack: Stack, dsn: str, count: int) -> dict[str, float]:
         last = await tally.reaches(count, within_s=PATIENCE_S)
         cpu_after = (await _metrics(http, watcher))[CPU]
     watcher.child.stop()
-    on_the_wire_s = last - (due_at.timestamp() - time.time() + time.monotonic())
+    on_the_wire_s = last - (due_at.timestamp() - time.time() + monotonic())
     marked_s = (await tracked.last_marked(dsn) - due_at).total_seconds()
     return {
         "burst, marked due/s": count / marked_s,

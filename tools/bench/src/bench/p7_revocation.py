@@ -1,7 +1,6 @@
 """P7: from the answer to a forced logout to the refusal at each of three verifiers, each a process of its own."""
 
 import asyncio
-import time
 from pathlib import Path
 
 import aiohttp
@@ -9,6 +8,7 @@ import aiohttp
 from bench import identity, verifier_process
 from bench.results import Result, quantile
 from bench.stack import Stack, free_port
+from common.runtime.clock import monotonic
 
 MUST_P99_MS = 100.0
 VERIFIERS = 3
@@ -33,7 +33,7 @@ async def run(stack: Stack, *, quick: bool) -> list[Result]:
             await asyncio.sleep(0.05)  # until each of them is looking
             path = f"{ours.url}/api/v1/admin/sessions/{member.session_id}"
             async with http.delete(path, headers={"Authorization": f"Bearer {admin.token}"}) as answer:
-                answered = time.monotonic()
+                answered = monotonic()
                 if answer.status >= 400:  # noqa: PLR2004
                     raise RuntimeError(f"the forced logout failed: {answer.status} {await answer.text()}")
             for refused_at in await asyncio.gather(*watches):

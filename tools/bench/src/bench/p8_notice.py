@@ -1,7 +1,6 @@
 """P8: from a dead grant, as oauth-svc commits the fact, to the notice that its maker reads in the app."""
 
 import asyncio
-import time
 from uuid import UUID
 
 import aiohttp
@@ -11,6 +10,7 @@ from bench.grants import Grant
 from bench.results import Result, quantile
 from bench.stack import Stack
 from bench.wire import Speaker, speaking
+from common.runtime.clock import monotonic
 
 MUST_P95_MS = 1000.0
 PREFIX = "p8."
@@ -62,10 +62,10 @@ async def run(stack: Stack, *, quick: bool) -> list[Result]:
 async def _noticed(http: aiohttp.ClientSession, url: str, speaker: Speaker, grant: Grant) -> float:
     """Milliseconds from the commit of the death to the answer that shows its notice."""
     committed = await speaker.say(*grant.died())
-    while time.monotonic() < committed + PATIENCE_S:
+    while monotonic() < committed + PATIENCE_S:
         async with http.get(url) as answer:
             items = (await answer.json())["items"]
         if items and items[0]["token_id"] == str(grant.token_id):
-            return (time.monotonic() - committed) * 1000
+            return (monotonic() - committed) * 1000
         await asyncio.sleep(LOOK_EVERY_S)
     raise TimeoutError(f"no notice within {PATIENCE_S:.0f} s")

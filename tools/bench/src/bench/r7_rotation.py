@@ -4,12 +4,11 @@ A second drain with the new key alone, by a process that has opened nothing befo
 again was read.
 """
 
-import time
-
 from bench.drain import DELAY_MS, Drain
 from bench.results import Result
 from bench.stack import Stack
 from common.crypto import Keyring
+from common.runtime.clock import monotonic
 
 #: Of the grants, before the rotation begins.
 UNDER_WAY = 0.05
@@ -22,9 +21,9 @@ async def run(stack: Stack, *, quick: bool) -> list[Result]:
     drain = await Drain.prepared(stack, "r7", grants, old)
     await drain.let_go()
     await drain.requests(int(grants * UNDER_WAY))
-    began_at, began = drain.provider.seen(), time.monotonic()
+    began_at, began = drain.provider.seen(), monotonic()
     new = await _rotate(drain, old)
-    rotated_at, took_s = drain.provider.seen(), time.monotonic() - began
+    rotated_at, took_s = drain.provider.seen(), monotonic() - began
     await drain.requests(grants)
     await drain.told(grants)
     first = drain.provider.seen()

@@ -7,9 +7,10 @@ It keeps the one promise that the benchmark needs: it knows how often each refre
 import argparse
 import asyncio
 import json
-import time
 from collections import deque
 from urllib.parse import parse_qs
+
+from common.runtime.clock import monotonic
 
 
 class Ledger:
@@ -26,7 +27,7 @@ class Ledger:
     def answer(self, form: dict[str, list[str]]) -> bytes:
         """The body for a refresh: a new pair, or `invalid_grant` for a token that was presented before."""
         self.requests += 1
-        self.last = time.monotonic()
+        self.last = monotonic()
         self.first = self.first or self.last
         token = form.get("refresh_token", [""])[0]
         if not token or form.get("grant_type") != ["refresh_token"]:

@@ -6,14 +6,13 @@ machine's monotonic clock, which all processes share.
 
 import argparse
 import asyncio
-import time
 
 import aiohttp
 from aiohttp import web
 
 from common.auth import JwksCache, RevocationFeed, RevocationSet, Verifier
 from common.kafka import KafkaSettings
-from common.runtime.clock import SystemClock
+from common.runtime.clock import SystemClock, monotonic
 from common.web import Problem
 
 LOOK_EVERY_S = 0.0005
@@ -34,12 +33,12 @@ async def serve(arguments: argparse.Namespace) -> None:
 
         async def watch(request: web.Request) -> web.Response:
             token = (await request.read()).decode()
-            deadline = time.monotonic() + WATCH_FOR_S
-            while time.monotonic() < deadline:
+            deadline = monotonic() + WATCH_FOR_S
+            while monotonic() < deadline:
                 try:
                     await verifier.verify(token, clock.now())
                 except Problem as problem:
-                    return web.json_response({"refused_at": time.monotonic(), "code": problem.code})
+                    return web.json_response({"refused_at": monotonic(), "code": problem.code})
                 await asyncio.sleep(LOOK_EVERY_S)
             return web.json_response({"refused_at": None})
 

@@ -1,7 +1,6 @@
 """Saying things as a service would (outbox, relay, producer), and hearing when they are on the wire."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from common.kafka import EventProducer, Record, TopicReader
 from common.outbox import Relay, enqueue
 from common.postgres import Pool, open_pool, transaction
 from common.runtime import tasks
+from common.runtime.clock import monotonic
 
 SOURCE = "oauth-svc"
 START_TIMEOUT_S = 20.0
@@ -29,7 +29,7 @@ class Speaker:
         """Commit events and wake the relay; returns when they were committed, on the monotonic clock."""
         async with transaction(self.pool) as db:
             await enqueue(db, bodies, source=SOURCE, now=datetime.now(UTC))
-        committed = time.monotonic()
+        committed = monotonic()
         self.relay.poke()
         return committed
 
@@ -60,7 +60,7 @@ class Tally:
 
     async def add(self, record: Record) -> None:
         """Note a record; the first one of a key counts."""
-        arrived = time.monotonic()
+        arrived = monotonic()
         if record.value is not None and self._take(record):
             self.first.setdefault(record.key, arrived)
             async with self._changed:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import random
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from common.postgres import Pool, open_pool
+from common.runtime.clock import monotonic
 from common.runtime.ids import new_id
 from common.testing import eventually
 from devstack.platforms import GENERIC, simulated
@@ -47,7 +47,7 @@ class Chaos:
     chance: random.Random
     #: 0: the short form.
     minutes: float
-    began: float = field(default_factory=time.monotonic)
+    began: float = field(default_factory=monotonic)
 
     def seconds(self, short_s: float) -> float:
         """How long to go on: `short_s`, or the minutes that were asked for."""
@@ -55,7 +55,7 @@ class Chaos:
 
     def say(self, text: str) -> None:
         """A line of progress; `make chaos` shows it at once, a failed test with its output."""
-        say(f"  {time.monotonic() - self.began:6.1f} s  {text}")
+        say(f"  {monotonic() - self.began:6.1f} s  {text}")
 
 
 async def imported(stack: Stack, count: int, provider: str = GENERIC) -> list[str]:

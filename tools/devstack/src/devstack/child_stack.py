@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from common.runtime.clock import monotonic
 from common.testing.processes import ChildFailed
 from devstack.layout import Layout
 
@@ -108,8 +109,8 @@ def _command(verb: str, folder: Path, arguments: Sequence[str]) -> list[str]:
 
 
 def _poll(condition: Callable[[], bool], timeout_s: float) -> None:
-    deadline = time.monotonic() + timeout_s
+    deadline = monotonic() + timeout_s
     while not condition():
-        if time.monotonic() > deadline:
+        if monotonic() > deadline:
             raise TimeoutError(f"not within {timeout_s:g} s")
         time.sleep(POLL_S)

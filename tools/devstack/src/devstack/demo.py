@@ -1,12 +1,12 @@
 """`devstack demo`, which is `make demo`: the story against the running stack, or against one of its own."""
 
 import json
-import time
 from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
 
+from common.runtime.clock import monotonic
 from devstack import stack as stacks
 from devstack.backend import Backend
 from devstack.browser import Browser, Refused
@@ -32,7 +32,7 @@ async def run(layout: Layout) -> int:
 
 async def tell(demo: Mapping[str, Any], out: Say) -> int:
     """Tells the story on the stack that `demo` (demo.json) describes; returns the exit status."""
-    began = time.monotonic()
+    began = monotonic()
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
     async with (
         aiohttp.ClientSession(timeout=timeout) as http,
@@ -54,6 +54,6 @@ async def tell(demo: Mapping[str, Any], out: Say) -> int:
             out(f"\nnot observed: {exc}\n")
             out("`make logs S=<service>` shows what each part says.")
             return 1
-        out(f"\nevery step observed in {time.monotonic() - began:.1f} s; {witness.count} events on Kafka meanwhile")
+        out(f"\nevery step observed in {monotonic() - began:.1f} s; {witness.count} events on Kafka meanwhile")
         out(f"see it in the console: {demo['gateway_url']}/connections and /notices")
         return 0

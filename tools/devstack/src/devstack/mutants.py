@@ -17,7 +17,6 @@ import resource
 import shutil
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -30,6 +29,7 @@ from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator
 from cosmic_ray.work_db import WorkDB
 
+from common.runtime.clock import monotonic
 from devstack.equivalence import why_left_out
 from devstack.terminal import Say, table
 
@@ -219,12 +219,12 @@ def run(root: Path, service: str, sample: str, seed: int, out: Say) -> int:
 
 
 def _try_all(copy: Copy, mutants: Sequence[Mutant], out: Say) -> list[bool]:
-    began = time.monotonic()
+    began = monotonic()
     killed: list[bool] = []
     for mutant in mutants:
         killed.append(copy.kills(mutant))
         if len(killed) % PROGRESS_EVERY == 0:
-            each = (time.monotonic() - began) / len(killed)
+            each = (monotonic() - began) / len(killed)
             out(f"  · {len(killed)} of {len(mutants)}: {killed.count(False)} survived, {each:.2f} s each")
     return killed
 

@@ -6,7 +6,6 @@ It makes its own person at the platform and its own connection, so it can be tol
 service may be killed at any point of it: whoever calls comes back, whoever waits waits for the restart.
 """
 
-import time
 from dataclasses import dataclass
 from functools import partial
 
@@ -24,6 +23,7 @@ from common.contracts import (
     TokenStateV1,
     TokenStatus,
 )
+from common.runtime.clock import monotonic
 from common.runtime.ids import new_id
 from devstack.browser import Browser, Refused
 from devstack.platforms import GENERIC
@@ -176,12 +176,12 @@ class Story(Storyteller):
     async def removal(self) -> None:
         async with self.step("5", "she removes Wevion at Meta") as line:
             self.mail_before = await self.newest_mail()
-            removed = time.monotonic()
+            removed = monotonic()
             await self.platforms.revoke("meta", self.person, cause="user_revoked")
             revoked = await self.witness.saw(TokenRevokedV1, self.is_mine, "the revocation")
             if revoked.body.cause is not RevocationCause.USER_REVOKED:
                 raise NotObserved(f"token.revoked with cause {revoked.body.cause}")
-            after_ms = (time.monotonic() - removed) * 1000
+            after_ms = (monotonic() - removed) * 1000
             line.add(f"token.revoked, cause {revoked.body.cause}")
             line.add(f"learnt by {revoked.body.detected_by} after {after_ms:.0f} ms")
 
@@ -215,7 +215,7 @@ class Story(Storyteller):
 
     async def reauthorisation(self) -> None:
         async with self.step("7", "she follows the link and consents again") as line:
-            again = time.monotonic()
+            again = monotonic()
             await self.consent("meta", connection_id=self.connection)
             issued = await self.witness.saw(
                 TokenIssuedV1,
@@ -225,7 +225,7 @@ class Story(Storyteller):
             line.add(f"token.issued ({issued.body.how}), the same connection")
             mine = set(self.rules)
             await self.witness.saw_all(RuleResumedV1, lambda body: body.rule_id in mine, len(mine), "the resumed rules")
-            line.add(f"rule.resumed x {len(mine)} after {(time.monotonic() - again) * 1000:.0f} ms")
+            line.add(f"rule.resumed x {len(mine)} after {(monotonic() - again) * 1000:.0f} ms")
             gaps = await self.witness.saw_all(
                 DataGapClosedV1, lambda body: str(body.account_id) in self.accounts, len(self.accounts), "the data gaps"
             )
@@ -252,9 +252,9 @@ class Story(Storyteller):
                 await persist(
                     lambda: his.post(f"/api/v1/admin/users/{member['user_id']}/force-logout", {}), "the forced logout"
                 )
-                ended = time.monotonic()
+                ended = monotonic()
                 code = ""
                 for service in USER_PATHS:
                     code = await becomes(partial(self.refuses, service, token), f"{service} refusing it")
-                took_ms = (time.monotonic() - ended) * 1000
+                took_ms = (monotonic() - ended) * 1000
                 line.add(f"{len(USER_PATHS)} services refuse the JWT ({code}) after {took_ms:.0f} ms")

@@ -1,6 +1,5 @@
 """What the steps of the story share: its person, its connection, and how an effect is looked for from outside."""
 
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from common.contracts import (
     TokenRevokedV1,
     TokenStateV1,
 )
+from common.runtime.clock import monotonic
 from common.runtime.ids import random_bytes
 from devstack.backend import Backend
 from devstack.browser import Browser, Refused
@@ -62,7 +62,7 @@ class Storyteller:
     owner: Browser
     platforms: Platforms
     backend: Backend
-    began: float = field(default_factory=time.monotonic)
+    began: float = field(default_factory=monotonic)
     person: str = field(default_factory=lambda: PERSON_PREFIX + random_bytes(3).hex())
     connection: str = ""
     accounts: dict[str, str] = field(default_factory=dict)
@@ -75,10 +75,10 @@ class Storyteller:
         try:
             yield line
         except BaseException:
-            self.say(f"  {time.monotonic() - self.began:5.1f} s  {paint('✗', 31)} {number}  {title}")
+            self.say(f"  {monotonic() - self.began:5.1f} s  {paint('✗', 31)} {number}  {title}")
             raise
         first, *rest = line.seen or [""]
-        self.say(f"  {time.monotonic() - self.began:5.1f} s  {paint('✓', 32)} {number}  {title:<44} {first}")
+        self.say(f"  {monotonic() - self.began:5.1f} s  {paint('✓', 32)} {number}  {title:<44} {first}")
         for text in rest:
             self.say(f"{'':60}{text}")
 

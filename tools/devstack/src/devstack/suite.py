@@ -10,12 +10,12 @@ import shutil
 import signal
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.runtime.clock import monotonic
 from common.testing.plugin import TEST_KAFKA, TEST_POSTGRES
 from common.testing.processes import Kafka, Postgres, cache_folder
 from devstack.terminal import Say, paint
@@ -88,7 +88,7 @@ def _folders(root: Path, member: Path, tiers: Sequence[str]) -> tuple[str, ...]:
 
 async def run_all(runs: Sequence[Run], *, servers: bool, out: Say) -> int:
     """Runs them and prints a line each, the output of what failed at the end; returns the exit status."""
-    began = time.monotonic()
+    began = monotonic()
     with ExitStack() as stack:
         env = dict(os.environ)
         env["PATH"] = os.pathsep.join([str(cache_folder() / "bin"), env.get("PATH", "")])
@@ -107,7 +107,7 @@ async def run_all(runs: Sequence[Run], *, servers: bool, out: Say) -> int:
         if failed
         else "all passed"
     )
-    out(f"\n{verdict} in {time.monotonic() - began:.0f} s")
+    out(f"\n{verdict} in {monotonic() - began:.0f} s")
     if left_out and env.get("CI"):
         out("but CI must leave nothing out")
         return 1
@@ -122,13 +122,13 @@ def _left_out(out: Say) -> list[str]:
 
 
 def _start_servers(stack: ExitStack, out: Say) -> dict[str, str]:
-    began = time.monotonic()
+    began = monotonic()
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wevion-test-", ignore_cleanup_errors=True)))
     postgres = Postgres.start(folder / "postgres", durable=False)
     stack.callback(postgres.stop)
     kafka = Kafka.start(folder / "kafka", heap_mb=768)
     stack.callback(kafka.stop)
-    out(f"  · Kafka and PostgreSQL for all of them in {time.monotonic() - began:.1f} s")
+    out(f"  · Kafka and PostgreSQL for all of them in {monotonic() - began:.1f} s")
     return {TEST_KAFKA: kafka.bootstrap, TEST_POSTGRES: postgres.dsn()}
 
 
@@ -146,7 +146,7 @@ async def _run_together(runs: Sequence[Run], env: Mapping[str, str], extra: Sequ
 
 
 async def _pytest(run: Run, env: Mapping[str, str], extra: Sequence[str]) -> Result:
-    began = time.monotonic()
+    began = monotonic()
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -170,4 +170,4 @@ async def _pytest(run: Run, env: Mapping[str, str], extra: Sequence[str]) -> Res
     lines = output.rstrip().splitlines()
     summary = re.sub(r" in [\d.:]+s.*", "", lines[-1]).strip("= ") if lines else "no output"
     ok = process.returncode in {0, NO_TESTS_COLLECTED}
-    return Result(run, ok, summary, output, time.monotonic() - began)
+    return Result(run, ok, summary, output, monotonic() - began)

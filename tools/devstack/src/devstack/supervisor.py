@@ -5,12 +5,12 @@ It judges a part by its process only. Whether a part is *ready* is asked over HT
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import aiohttp
 
+from common.runtime.clock import monotonic
 from common.runtime.retry import Backoff
 from common.testing.processes import Child, ChildFailed
 from common.testing.processes.child import describe_exit
@@ -60,7 +60,7 @@ class Supervisor:
 
     def start(self, part: Part) -> None:
         """Starts it and keeps it running from now on; does not wait until it is ready."""
-        self._running[part.name] = _Running(part, part.launch(), time.monotonic())
+        self._running[part.name] = _Running(part, part.launch(), monotonic())
         if self._watcher is None:
             self._watcher = asyncio.create_task(self._watch(), name="supervisor")
         self.on_change()
@@ -71,13 +71,13 @@ class Supervisor:
         Raises `ChildFailed` with what is known about the reason: it refused its settings, or time is up.
         """
         running = self._running[name]
-        deadline = time.monotonic() + timeout_s
+        deadline = monotonic() + timeout_s
         answer = "no answer yet"
         while running.part.ready_url is not None:
             ok, answer = await self._probe(running.part.ready_url)
             if ok:
                 return
-            if running.child.returncode == EXIT_BAD_SETTINGS or time.monotonic() > deadline:
+            if running.child.returncode == EXIT_BAD_SETTINGS or monotonic() > deadline:
                 why = (
                     f"refused to start {describe_exit(EXIT_BAD_SETTINGS)}"
                     if running.child.returncode == EXIT_BAD_SETTINGS
@@ -124,7 +124,7 @@ class Supervisor:
         if running.held:
             running.held = False
             running.child = running.part.launch()
-            running.since = time.monotonic()
+            running.since = monotonic()
             self.on_change()
 
     async def stop(self, *waves: Callable[[str], bool]) -> None:
@@ -149,7 +149,7 @@ class Supervisor:
         while True:
             await asyncio.sleep(WATCH_EVERY_S)
             for running in tuple(self._running.values()):
-                self._look_after(running, time.monotonic())
+                self._look_after(running, monotonic())
 
     def _look_after(self, running: _Running, now: float) -> None:
         name, code = running.part.name, running.child.returncode
@@ -181,11 +181,11 @@ class Supervisor:
             running.comeback = asyncio.create_task(self._announce(running), name=f"comeback {name}")
 
     async def _announce(self, running: _Running) -> None:
-        began = time.monotonic()
+        began = monotonic()
         url = running.part.ready_url
         while url is not None and not (await self._probe(url))[0]:  # noqa: ASYNC110  # another process's state
             await asyncio.sleep(PROBE_EVERY_S)
-        self.say(f"  ✓ {running.part.name} is back after {time.monotonic() - began:.1f} s")
+        self.say(f"  ✓ {running.part.name} is back after {monotonic() - began:.1f} s")
 
     async def _probe(self, url: str) -> tuple[bool, str]:
         try:

@@ -1,10 +1,10 @@
 """What `make run` and `make demo` print: a line per step, plain enough for a log file."""
 
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from common.runtime.clock import monotonic
 from common.telemetry import logs
 
 Say = Callable[[str], None]
@@ -31,23 +31,23 @@ class Steps:
 
     def __init__(self, out: Say) -> None:
         self.say = out
-        self._began = time.monotonic()
+        self._began = monotonic()
 
     @property
     def elapsed_s(self) -> float:
-        return time.monotonic() - self._began
+        return monotonic() - self._began
 
     @contextmanager
     def step(self, what: str, detail: str = "") -> "Iterator[Detail]":
         """Prints the line when the block is done, or the same line as failed when it raises."""
-        began = time.monotonic()
+        began = monotonic()
         said = Detail(detail)
         try:
             yield said
         except BaseException:
             self.say(f"  {paint('✗', 31)} {what}")
             raise
-        self.line(what, said.text, time.monotonic() - began)
+        self.line(what, said.text, monotonic() - began)
 
     def line(self, what: str, detail: str, seconds: float) -> None:
         self.say(f"  {paint('✓', 32)} {what:<{DETAIL_COLUMN}} {detail:<40} {seconds:5.1f} s")

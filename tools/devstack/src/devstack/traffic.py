@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import aiohttp
 
+from common.runtime.clock import monotonic
 from common.runtime.ids import new_id, random_bytes
 from common.runtime.tasks import cancel
 from common.testing import eventually
@@ -250,7 +251,7 @@ class Traffic:
 
     async def _try(self, what: str, call: Callable[[], Awaitable[T]]) -> tuple[T] | None:
         """The answer in a tuple if it was accepted; None if a part was away. Raises `Refused` for what is neither."""
-        began = time.monotonic()
+        began = monotonic()
         outcome = "accepted"
         try:
             return (await call(),)
@@ -271,7 +272,7 @@ class Traffic:
         except (aiohttp.ClientError, OSError):
             outcome = "unreachable"
         finally:
-            took_s = time.monotonic() - began
+            took_s = monotonic() - began
             self.tries[what, outcome] += 1
             self.slowest_s[what] = max(took_s, self.slowest_s.get(what, 0.0))
         return None

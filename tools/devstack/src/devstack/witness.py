@@ -4,7 +4,6 @@ A thing that was not seen did not happen: whoever waits here in vain gets `NotOb
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -13,6 +12,7 @@ import aiohttp
 
 from common.contracts import TOPICS, Event, EventBody, InvalidEvent, decode
 from common.kafka import KafkaSettings, TopicReader
+from common.runtime.clock import monotonic
 from devstack.browser import Refused
 
 B = TypeVar("B", bound=EventBody)
@@ -102,7 +102,7 @@ class Witness:
 
 async def persist(work: Callable[[], Awaitable[T]], what: str, patience_s: float = PATIENCE_S) -> T:
     """Does it again while a part of the stack is away (no connection, 5xx) or busy (429); its refusals are final."""
-    deadline = time.monotonic() + patience_s
+    deadline = monotonic() + patience_s
     while True:
         try:
             return await work()
@@ -112,20 +112,20 @@ async def persist(work: Callable[[], Awaitable[T]], what: str, patience_s: float
             if exc.status < SERVER_ERRORS_FROM and exc.status != TOO_MANY_REQUESTS:
                 raise
             last = str(exc)
-        if time.monotonic() > deadline:
+        if monotonic() > deadline:
             raise NotObserved(f"{what}: not within {patience_s:g} s; last: {last}")
         await asyncio.sleep(POLL_S * 4)
 
 
 async def becomes(look: Callable[[], Awaitable[T | None]], what: str, patience_s: float = PATIENCE_S) -> T:
     """The first truthy value of `look`, which may meet parts that are away."""
-    deadline = time.monotonic() + patience_s
+    deadline = monotonic() + patience_s
     last: object = None
     while True:
-        found = await persist(look, what, max(deadline - time.monotonic(), POLL_S))
+        found = await persist(look, what, max(deadline - monotonic(), POLL_S))
         if found:
             return found
         last = found
-        if time.monotonic() > deadline:
+        if monotonic() > deadline:
             raise NotObserved(f"{what}: not within {patience_s:g} s; last: {last!r}")
         await asyncio.sleep(POLL_S)

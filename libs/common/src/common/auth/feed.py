@@ -14,13 +14,13 @@ from common.auth.revocations import Ending, RevocationSet, ending_for
 from common.contracts import InvalidEvent, TokenKind, TokenStateV1, TokenStatus, decode
 from common.kafka import KafkaSettings, Record, TopicReader
 from common.runtime.clock import Clock, SystemClock
-from common.telemetry import logs
+from common.telemetry.logs import get_logger
 
 TOPIC = "token.state"
 _EVICT_EVERY_S = 1.0  # one shard of 256 each time: a round in about four minutes
 _YIELD_EVERY = 500  # records; while a long topic is read the process must still answer its probes
 
-_log = logs.get_logger("auth.revocations")
+_log = get_logger(__name__)
 
 
 _SESSION = f'"{TokenKind.SESSION.value}"'.encode()

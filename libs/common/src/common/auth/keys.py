@@ -13,9 +13,10 @@ import aiohttp
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from common.auth.metrics import JWKS_FETCHES, UNKNOWN_KEYS
-from common.telemetry import logs
+from common.runtime.clock import monotonic
+from common.telemetry.logs import get_logger
 
-_log = logs.get_logger("auth.jwks")
+_log = get_logger(__name__)
 
 FETCH_TIMEOUT_S = 3.0
 DEFAULT_TTL_S = 300.0
@@ -90,12 +91,12 @@ class JwksCache:
 
     async def fresh(self) -> None:
         """Fetch when due; go on with the old keys when the issuer does not answer. Raises KeysUnavailable."""
-        now = asyncio.get_running_loop().time()
+        now = monotonic()
         if now < self._fresh_until:
             return
         if now >= self._not_before:
             await self._fetch()
-        if asyncio.get_running_loop().time() >= self._usable_until:
+        if monotonic() >= self._usable_until:
             raise KeysUnavailable("no usable key set")
 
     async def find(self, kid: str) -> Ed25519PublicKey | None:
@@ -120,7 +121,7 @@ class JwksCache:
 
     def ready(self) -> str | None:
         """For /readyz: why not, if not."""
-        usable = self._usable_until > asyncio.get_running_loop().time()
+        usable = self._usable_until > monotonic()
         return None if usable else "the issuer's keys were not fetched yet, or are too old"
 
     async def _fetch(self) -> bool:

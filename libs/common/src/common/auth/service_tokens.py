@@ -7,15 +7,16 @@ from urllib.parse import quote_plus
 import aiohttp
 from pydantic import SecretStr
 
+from common.runtime.clock import monotonic
 from common.runtime.errors import Permanent, Retryable
-from common.telemetry import logs
+from common.telemetry.logs import get_logger
 
 FETCH_TIMEOUT_S = 5.0
 RENEW_AT = 0.75  # of the token's life: a quarter of it is left to get over an outage of the issuer
 _RETRY_AFTER_S = 1.0
 _SAFETY_S = 30.0  # a token this close to its end is not handed out any more
 
-_log = logs.get_logger("auth.service_tokens")
+_log = get_logger(__name__)
 
 
 class ServiceTokens:
@@ -94,7 +95,7 @@ class ServiceTokens:
         token, lifetime = document.get("access_token"), document.get("expires_in", 3600)
         if not isinstance(token, str) or not token or not isinstance(lifetime, int | float):
             raise Retryable("the token endpoint's answer has no token")
-        now = asyncio.get_running_loop().time()
+        now = monotonic()
         self._token = SecretStr(token)
         self._renew_at = now + lifetime * RENEW_AT
         self._dead_at = now + max(lifetime - _SAFETY_S, lifetime / 2)

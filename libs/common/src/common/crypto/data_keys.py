@@ -7,6 +7,7 @@ from uuid import UUID
 
 from common.crypto.encryption import KeyEncryption
 from common.crypto.sealed import KEY_BYTES, SealingKey, Unsealable, read_head
+from common.runtime.clock import monotonic
 from common.runtime.ids import random_bytes
 
 CACHED_KEYS = 4_096
@@ -84,7 +85,7 @@ class DataKeys:
     async def get(self, key_id: UUID) -> DataKey:
         """The key. Raises LookupError, Unsealable, Retryable."""
         known = self._known.get(key_id)
-        if known is not None and known[1] > asyncio.get_running_loop().time():
+        if known is not None and known[1] > monotonic():
             self._known.move_to_end(key_id)
             return known[0]
         task = self._loading.get(key_id)
@@ -95,7 +96,7 @@ class DataKeys:
 
     def add(self, key: DataKey) -> None:
         """Remember a key that was just made."""
-        self._known[key.id] = (key, asyncio.get_running_loop().time() + self._keep_s)
+        self._known[key.id] = (key, monotonic() + self._keep_s)
         self._known.move_to_end(key.id)
         while len(self._known) > self._capacity:
             self._known.popitem(last=False)

@@ -20,9 +20,9 @@ from typing import Any, Protocol
 
 from common.crypto.sealed import KEY_BYTES, SealingKey, Unsealable, read_head
 from common.runtime.ids import random_bytes
-from common.telemetry import logs
+from common.telemetry.logs import get_logger
 
-log = logs.get_logger("keyring")
+_log = get_logger(__name__)
 
 _KEY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ROOT = 0
@@ -191,9 +191,9 @@ class KeyringFile:
         try:
             self._good = Keyring.from_file(self._path)
         except KeyringError as error:
-            log.error("keyring_unusable", reason=str(error), kept=self._good.active)  # noqa: TRY400 - no news in a trace
+            _log.error("keyring_unusable", reason=str(error), kept=self._good.active)
         else:
-            log.info("keyring_changed", active=self._good.active, keys=self._good.ids)
+            _log.info("keyring_changed", active=self._good.active, keys=self._good.ids)
         return self._good
 
     def _stamp(self) -> tuple[int, int, int] | None:

@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
@@ -24,9 +23,10 @@ from common.runtime.clock import monotonic
 from common.runtime.errors import Permanent, Retryable
 from common.runtime.retry import Backoff
 from common.runtime.tasks import describe
+from common.telemetry.logs import get_logger
 from common.telemetry.tracing import span
 
-_log = structlog.get_logger("kafka.consumer")
+_log = get_logger(__name__)
 
 Handler = Callable[[Event[EventBody]], Awaitable[None]]
 

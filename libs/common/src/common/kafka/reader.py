@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
@@ -17,8 +16,9 @@ from common.kafka.stopping import stop_client
 from common.runtime.errors import Retryable
 from common.runtime.retry import Backoff
 from common.runtime.tasks import describe
+from common.telemetry.logs import get_logger
 
-_log = structlog.get_logger("kafka.reader")
+_log = get_logger(__name__)
 
 START_TIMEOUT_S = 15.0
 STALE_AFTER_S = 15.0

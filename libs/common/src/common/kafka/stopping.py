@@ -2,12 +2,12 @@
 
 import asyncio
 
-import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from common.runtime.tasks import describe
+from common.telemetry.logs import get_logger
 
-_log = structlog.get_logger("kafka.stopping")
+_log = get_logger(__name__)
 
 
 async def stop_client(client: AIOKafkaConsumer | AIOKafkaProducer, within_s: float) -> None:

@@ -8,15 +8,14 @@ follows under their key: in a compacted topic, a late copy of an older state wou
 import asyncio
 from collections.abc import Sequence
 
-import structlog
-
 from common.contracts import Event, EventBody, encode_body, encode_headers
 from common.kafka import EventProducer, Outgoing
 from common.outbox import metrics
 from common.runtime.errors import Permanent
 from common.runtime.tasks import describe
+from common.telemetry.logs import get_logger
 
-_log = structlog.get_logger("outbox.express")
+_log = get_logger(__name__)
 
 MOST_WAITING = 1000
 """More at once (a whole workspace is signed out) is left to the relay, whose batches are larger."""

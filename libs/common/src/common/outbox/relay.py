@@ -10,8 +10,6 @@ from collections import Counter
 from dataclasses import dataclass
 from uuid import UUID
 
-import structlog
-
 from common.kafka import EventProducer, Outgoing
 from common.outbox import metrics
 from common.outbox.enqueue import SHARDS
@@ -21,8 +19,9 @@ from common.runtime.errors import Permanent, Retryable
 from common.runtime.ids import new_id
 from common.runtime.retry import Backoff
 from common.runtime.tasks import describe
+from common.telemetry.logs import get_logger
 
-_log = structlog.get_logger("outbox.relay")
+_log = get_logger(__name__)
 
 BATCH = 500
 """Rows of one shard in one round. All our shards share a round, so this bounds how long one waits for another."""

@@ -12,12 +12,12 @@ from functools import partial
 from importlib.resources import files
 
 import asyncpg
-import structlog
 
 from common.postgres.pool import translate_errors
 from common.runtime.retry import Backoff, retry_until
+from common.telemetry.logs import get_logger
 
-_log = structlog.get_logger("postgres.migrate")
+_log = get_logger(__name__)
 
 SHARED_PACKAGE = "common.outbox"
 _NAME = re.compile(r"^(?P<number>\d{4})_[a-z0-9_]+\.sql$")

@@ -14,7 +14,7 @@ from common.runtime.clock import monotonic
 from common.runtime.retry import fraction
 from common.runtime.tasks import describe
 
-_log = structlog.get_logger("runtime.periodic")
+_log = structlog.get_logger(__name__)
 
 
 class Status(Protocol):

@@ -7,7 +7,7 @@ import structlog
 
 from common.runtime.retry import Backoff
 
-_log = structlog.get_logger("runtime.tasks")
+_log = structlog.get_logger(__name__)
 
 
 async def supervise(name: str, work: Callable[[], Awaitable[None]], backoff: Backoff | None = None) -> None:

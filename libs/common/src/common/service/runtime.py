@@ -23,10 +23,10 @@ from common.runtime.periodic import Periodic
 from common.runtime.retry import Backoff, retry_until
 from common.service import metrics
 from common.service.settings import ServiceSettings
-from common.telemetry import logs
+from common.telemetry.logs import get_logger
 from common.web import ReadyCheck, Routes, Server, create_app, serve
 
-_log = logs.get_logger("service")
+_log = get_logger(__name__)
 
 START_WAIT_S = 120.0
 """How long a start waits for the database before it gives up and lets the orchestrator decide."""

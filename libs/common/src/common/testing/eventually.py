@@ -2,9 +2,10 @@
 
 import asyncio
 import inspect
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, overload
+
+from common.runtime.clock import monotonic
 
 T = TypeVar("T")
 
@@ -24,7 +25,7 @@ async def eventually(predicate: Callable[[], Any], timeout_s: float = 10.0, *, w
     The predicate may be plain or async, and may assert: an `AssertionError` means "not yet". When the time
     is up the last assertion, or the last falsy value, is in the failure, with `what` as its headline.
     """
-    deadline = time.monotonic() + timeout_s
+    deadline = monotonic() + timeout_s
     pause_s = FIRST_PAUSE_S
     last: object = None
     while True:
@@ -38,7 +39,7 @@ async def eventually(predicate: Callable[[], Any], timeout_s: float = 10.0, *, w
             if value:
                 return value
             last = value
-        if time.monotonic() >= deadline:
+        if monotonic() >= deadline:
             headline = what or getattr(predicate, "__name__", "the condition")
             raise AssertionError(f"{headline}: not true within {timeout_s:g} s; last: {last!r}") from cause
         await asyncio.sleep(pause_s)

@@ -5,13 +5,14 @@ import json
 import math
 from asyncio import current_task
 from collections.abc import Awaitable, Callable
-from time import perf_counter
 from typing import Any
 
 from aiohttp import web
 
+from common.runtime.clock import monotonic
 from common.runtime.errors import Retryable
 from common.telemetry import logs, tracing
+from common.telemetry.logs import get_logger
 from common.telemetry.redaction import redact_text
 from common.telemetry.sink import SINK
 from common.web import binding
@@ -33,7 +34,7 @@ _ERROR = 500
 _GONE = 499  # in logs and metrics only: the client left before the answer
 _LONGEST_LOGGED_PATH = 200
 _UNKNOWN_OUTCOME = "It took too long; it may or may not have been done."
-_log = logs.get_logger("http")
+_log = get_logger(__name__)
 
 
 def build(
@@ -51,7 +52,7 @@ def build(
     refuse = _oauth_refusal if route.oauth_errors else _refusal
 
     async def endpoint(request: web.Request) -> web.StreamResponse:
-        started = perf_counter()
+        started = monotonic()
         headers = request.headers
         trace = tracing.begin(tracing.parse(headers.get("traceparent"), headers.get("tracestate")))
         task = current_task()
@@ -81,7 +82,7 @@ def build(
             return response
         finally:
             watch.leave(task)
-            record(request, status, perf_counter() - started, trace.trace_id)
+            record(request, status, monotonic() - started, trace.trace_id)
 
     return endpoint
 

@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
-from common.telemetry import logs
+from common.telemetry.logs import get_logger
 from common.web.app import HEALTH
 from common.web.metrics import UNREADABLE_REQUESTS
 from common.web.problems import Problem
@@ -19,7 +19,7 @@ SHUTDOWN_TIMEOUT_S = 10.0
 HEAD_TIMEOUT_S = 10.0
 """From the connection to its first whole head; longer only helps those who want to use up our connections."""
 
-_log = logs.get_logger("http")
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

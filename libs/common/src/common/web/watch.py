@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from time import perf_counter
 
 from aiohttp import web
+
+from common.runtime.clock import monotonic
 
 LOOK_EVERY_S = 0.5
 
@@ -24,7 +25,7 @@ class Watch:
         return len(self._running)
 
     def enter(self, task: "asyncio.Task[object]", started: float) -> None:
-        """A request begins, at this reading of `perf_counter`; infinity: it has no limit."""
+        """A request begins, at this reading of `monotonic`; infinity: it has no limit."""
         self._running[task] = started
 
     def leave(self, task: "asyncio.Task[object]") -> None:
@@ -61,4 +62,4 @@ class Watch:
     async def _keep_looking(self) -> None:
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
-            self.look(perf_counter())
+            self.look(monotonic())

@@ -19,7 +19,7 @@ from common.telemetry.logs import get_logger
 from expiry_watcher import metrics
 from expiry_watcher.operations import Deps, forget, track
 
-_log = get_logger("expiry_watcher.feed")
+_log = get_logger(__name__)
 
 GROUP = "expiry-watcher"
 BATCH = 500

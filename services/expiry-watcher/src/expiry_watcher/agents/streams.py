@@ -22,7 +22,7 @@ from expiry_watcher import metrics
 from expiry_watcher.agents.feed import GROUP, Feed, Incoming
 from expiry_watcher.agents.safe import SafeTransport
 
-_log = get_logger("expiry_watcher.streams")
+_log = get_logger(__name__)
 
 TOPICS = ("token.issued", "token.refreshed", "token.revoked", "token.state")
 WATCH_EVERY_S = 1.0

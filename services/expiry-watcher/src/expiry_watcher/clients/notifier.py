@@ -9,7 +9,7 @@ import aiohttp
 from common.runtime.tasks import describe
 from common.telemetry.logs import get_logger
 
-_log = get_logger("expiry_watcher.notices")
+_log = get_logger(__name__)
 
 TIMEOUT_S = 2.0
 """A diagnosis without the notice is worth more than one that waits for it."""

@@ -15,7 +15,7 @@ from aiohttp import web
 from common.contracts import TOPICS, InvalidEvent, decode
 from common.kafka import KafkaSettings, TopicReader
 from common.runtime.clock import Clock
-from common.telemetry import logs
+from common.telemetry.logs import get_logger
 from common.web import Problem, Routes
 from gateway import metrics
 from gateway.core.headers import session_cookie
@@ -33,7 +33,7 @@ RECONNECT_MS = 2_000
 _RESYNC = b"event: resync\ndata: {}\n\n"
 _HEARTBEAT = b": heartbeat\n\n"
 
-_log = logs.get_logger("gateway.live")
+_log = get_logger(__name__)
 
 
 class _Subscriber:

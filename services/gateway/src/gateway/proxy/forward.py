@@ -8,7 +8,7 @@ import aiohttp
 from aiohttp import web
 
 from common import edge
-from common.telemetry import logs
+from common.telemetry.logs import get_logger
 from common.web import Problem, Routes
 from gateway import metrics
 from gateway.core.headers import inward, outward, session_cookie
@@ -18,7 +18,7 @@ from gateway.proxy.upstreams import Upstreams
 
 UNAUTHORIZED = 401
 
-_log = logs.get_logger("gateway.proxy")
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

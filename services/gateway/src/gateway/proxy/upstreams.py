@@ -14,7 +14,8 @@ from typing import Any
 import aiohttp
 
 from common.runtime.clock import monotonic
-from common.telemetry import logs, tracing
+from common.telemetry import tracing
+from common.telemetry.logs import get_logger
 from common.web import Problem
 from gateway import metrics
 
@@ -23,7 +24,7 @@ UNAVAILABLE = "upstream_unavailable"
 AVOID_FOR_S = 1.0
 """A replica that refused a connection is asked last for this long."""
 
-_log = logs.get_logger("gateway.upstreams")
+_log = get_logger(__name__)
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from common.crypto import Sealer
 from common.postgres import Pool, transaction, translate_errors
 from common.runtime.ids import new_id
-from common.telemetry import logs
+from common.telemetry.logs import get_logger
 from session_svc import metrics
 from session_svc.core import jwt, keys
 from session_svc.core.audit import Action, Entry
@@ -23,7 +23,7 @@ from session_svc.core.keys import KeyState, KeyTimes, Schedule
 from session_svc.store import audit
 from session_svc.store import keys as stored
 
-log = logs.get_logger("signing-keys")
+_log = get_logger(__name__)
 
 FORGET_AFTER = timedelta(days=90)
 """Keys that stopped signing this long ago are deleted; nothing could be verified with them since long before."""
@@ -100,7 +100,7 @@ class SigningKeys:
                 await audit.add(db, [entry])
             await stored.delete_gone(db, now - FORGET_AFTER)
         if plan is not None:
-            log.info("signing_key_made", kid=new.times.kid, signs_from=plan.signs_from.isoformat())
+            _log.info("signing_key_made", kid=new.times.kid, signs_from=plan.signs_from.isoformat())
         await self.load(now)
         return new.times.kid if plan is not None else None
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from common.runtime.clock import monotonic
+
 User = Literal["keep", "namespace", "nobody"]
 
 LEASH = Path(__file__).with_name("leash.py")
@@ -144,12 +146,12 @@ def end_leftover(pid_file: Path, grace_s: float = 10.0) -> bool:
     alive = _alive_since(pid, birth)
     if alive:
         _signal_group(pid, signal.SIGTERM)
-        deadline = time.monotonic() + grace_s
-        while _alive_since(pid, birth) and time.monotonic() < deadline:
+        deadline = monotonic() + grace_s
+        while _alive_since(pid, birth) and monotonic() < deadline:
             time.sleep(POLL_S)
         if _alive_since(pid, birth):
             _signal_group(pid, signal.SIGKILL)
-            while _alive_since(pid, birth) and time.monotonic() < deadline + grace_s:
+            while _alive_since(pid, birth) and monotonic() < deadline + grace_s:
                 time.sleep(POLL_S)
     pid_file.unlink(missing_ok=True)
     return alive

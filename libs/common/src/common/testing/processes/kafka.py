@@ -4,7 +4,6 @@ import asyncio
 import base64
 import os
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
@@ -12,6 +11,7 @@ from threading import Thread
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from common.runtime.clock import monotonic
 from common.testing.processes.cache import cache_folder
 from common.testing.processes.child import Child, ChildFailed, end_leftover
 from common.testing.processes.java import find_java, kafka_jars
@@ -168,12 +168,12 @@ class Kafka:
             raise failure[0]
 
     async def _answers(self, timeout_s: float) -> None:
-        deadline = time.monotonic() + timeout_s
+        deadline = monotonic() + timeout_s
         while True:
             self.child.require_running()
             if await _lists_itself(self.bootstrap, self.cluster_id):
                 return
-            if time.monotonic() > deadline:
+            if monotonic() > deadline:
                 raise ChildFailed(f"Kafka did not answer within {timeout_s:g} s.\n{self.child.log_tail()}")
             await asyncio.sleep(POLL_S)
 

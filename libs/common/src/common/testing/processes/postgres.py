@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from common.runtime.clock import monotonic
 from common.testing.processes.child import LEASH, Child, ChildFailed, User, end_leftover
 from common.testing.processes.leash import NOBODY
 from common.testing.processes.ports import LOOPBACK, choose_port
@@ -119,10 +120,10 @@ class Postgres:
 
         Its own word is asked for, in the pid file that it keeps: on the port another server might answer.
         """
-        deadline = time.monotonic() + timeout_s
+        deadline = monotonic() + timeout_s
         while not self._says_ready():
             self.child.require_running()
-            if time.monotonic() > deadline:
+            if monotonic() > deadline:
                 raise ChildFailed(f"PostgreSQL did not answer within {timeout_s:g} s.\n{self.child.log_tail()}")
             time.sleep(POLL_S)
 
