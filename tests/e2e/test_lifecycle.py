@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from common.testing import eventually
-from common.testing.processes import ChildFailed
+from common.testing.processes import ChildFailedError
 from devstack.browser import Browser
 from devstack.child_stack import ChildStack
 from devstack.services import SERVICES
@@ -68,7 +68,7 @@ async def test_a_second_stack_beside_the_first_keeps_its_own_data(stack: ChildSt
 
 def test_a_folder_that_is_in_use_is_refused(stack: ChildStack) -> None:
     before = stack.printed()
-    with pytest.raises(ChildFailed, match=rf"already runs in .* \(process {stack.process.pid}\)"):
+    with pytest.raises(ChildFailedError, match=rf"already runs in .* \(process {stack.process.pid}\)"):
         ChildStack.start(stack.folder, log_name="again.log")
     assert before == stack.printed()
     assert set(stack.demo["processes"]) >= set(SERVICES)

@@ -11,10 +11,10 @@ from pydantic import Field
 
 from common.contracts import DEFAULT_PARTITIONS, EVENT_TYPES, TOPICS
 from common.contracts.documents import asyncapi, schema_of
-from common.kafka import EventProducer, KafkaSettings, TopicProblem, create_topics
+from common.kafka import EventProducer, KafkaSettings, TopicError, create_topics
 from common.kafka.replay import dead_letters, send_again
 from common.runtime import settings as runtime_settings
-from common.runtime.errors import Permanent, Retryable
+from common.runtime.errors import PermanentError, RetryableError
 
 SCHEMAS = Path(__file__).parent / "contracts" / "schemas"
 
@@ -59,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
     work: Awaitable[int] = _topics(settings) if arguments.verb == "topics" else _replay(settings.kafka(), arguments)
     try:
         return asyncio.run(_as_coroutine(work))
-    except (Permanent, Retryable, TopicProblem) as error:
+    except (PermanentError, RetryableError, TopicError) as error:
         print(f"common {arguments.verb}: {error}", file=sys.stderr)
         return 1
 
@@ -80,7 +80,7 @@ async def _replay(settings: KafkaSettings, arguments: argparse.Namespace) -> int
     if arguments.action == "list":
         return await _list(settings, [arguments.topic] if arguments.topic else list(TOPICS))
     if not arguments.topic or not arguments.offset:
-        raise Permanent(f"say which: common replay {arguments.action} TOPIC OFFSET")
+        raise PermanentError(f"say which: common replay {arguments.action} TOPIC OFFSET")
     wanted = None if arguments.offset == "all" else _offset(arguments.offset)
     producer = EventProducer(settings)
     found = 0
@@ -99,13 +99,13 @@ async def _replay(settings: KafkaSettings, arguments: argparse.Namespace) -> int
     finally:
         await producer.stop()
     if not found:
-        raise Permanent(f"no dead letter {arguments.offset} of {arguments.topic}; `common replay list` shows them")
+        raise PermanentError(f"no dead letter {arguments.offset} of {arguments.topic}; `common replay list` shows them")
     return 0
 
 
 def _offset(text: str) -> int:
     if not text.isdecimal():
-        raise Permanent(f"{text} is not an offset; `common replay list` shows them")
+        raise PermanentError(f"{text} is not an offset; `common replay list` shows them")
     return int(text)
 
 

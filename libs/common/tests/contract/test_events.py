@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.contracts import EVENT_TYPES, TOPICS, Event, InvalidEvent, decode, encode_body, encode_headers
+from common.contracts import EVENT_TYPES, TOPICS, Event, InvalidEventError, decode, encode_body, encode_headers
 from common.contracts.documents import asyncapi, schema_of
 
 STORED = Path(str(files("common.contracts"))) / "schemas"
@@ -139,7 +139,7 @@ def test_a_bad_envelope_is_refused_by_name(header: str, value: bytes | None, rea
         del headers[header]
     else:
         headers[header] = value
-    with pytest.raises(InvalidEvent, match=reason):
+    with pytest.raises(InvalidEventError, match=reason):
         decode(body, headers.items())
 
 
@@ -154,32 +154,32 @@ def test_a_bad_envelope_is_refused_by_name(header: str, value: bytes | None, rea
 )
 def test_a_bad_body_is_refused_by_field_and_rule(change: dict[str, Any], reason: str) -> None:
     body, headers = good_record()
-    with pytest.raises(InvalidEvent, match=reason):
+    with pytest.raises(InvalidEventError, match=reason):
         decode(json.dumps(json.loads(body) | change).encode(), headers.items())
 
 
 def test_a_refusal_does_not_repeat_the_value() -> None:
     body, headers = good_record()
     secret = "EAAB-looks-like-a-token"
-    with pytest.raises(InvalidEvent) as refusal:
+    with pytest.raises(InvalidEventError) as refusal:
         decode(json.dumps(json.loads(body) | {"cause": secret}).encode(), headers.items())
     assert secret not in str(refusal.value)
 
 
 def test_a_tombstone_is_not_an_event() -> None:
-    with pytest.raises(InvalidEvent, match="tombstone"):
+    with pytest.raises(InvalidEventError, match="tombstone"):
         decode(None, good_record()[1].items())
 
 
 @given(st.binary(max_size=200))
 def test_no_bytes_make_decode_fail_in_another_way(value: bytes) -> None:
-    with pytest.raises(InvalidEvent):
+    with pytest.raises(InvalidEventError):
         decode(value, good_record()[1].items())
 
 
 @given(st.lists(st.tuples(st.sampled_from(["ce_id", "ce_type", "ce_time", "x"]), st.binary(max_size=20)), max_size=6))
 def test_no_headers_make_decode_fail_in_another_way(headers: list[tuple[str, bytes]]) -> None:
-    with pytest.raises(InvalidEvent):
+    with pytest.raises(InvalidEventError):
         decode(b"{}", headers)
 
 

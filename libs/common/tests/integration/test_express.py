@@ -13,7 +13,7 @@ from common.outbox import Express, Relay, enqueue
 from common.outbox.express import MOST_WAITING
 from common.postgres import open_pool, transaction
 from common.runtime import tasks
-from common.runtime.errors import Retryable
+from common.runtime.errors import RetryableError
 from common.runtime.ids import new_id
 from common.testing import eventually
 from common.testing.processes.ports import choose_port
@@ -100,7 +100,7 @@ async def test_without_a_broker_it_neither_raises_at_the_caller_nor_sends_old_ne
     fast.send([event() for _ in range(MOST_WAITING)])
     fast.send([event()])
 
-    with pytest.raises(Retryable):  # at the supervisor, who runs it again
+    with pytest.raises(RetryableError):  # at the supervisor, who runs it again
         await fast.run()
 
 

@@ -19,12 +19,12 @@ from common.contracts import (
     encode_body,
     encode_headers,
 )
-from common.kafka import EventConsumer, EventProducer, Outgoing, TopicProblem, TopicReader, create_topics
+from common.kafka import EventConsumer, EventProducer, Outgoing, TopicError, TopicReader, create_topics
 from common.kafka.replay import DeadLetter, dead_letters, send_again
 from common.outbox import Relay, accept, enqueue, purge
 from common.postgres import Pool, open_pool, transaction
 from common.runtime import tasks
-from common.runtime.errors import InvalidMessage, Permanent, Retryable
+from common.runtime.errors import InvalidMessageError, PermanentError, RetryableError
 from common.runtime.ids import new_id
 from common.testing import eventually
 from common.testing.stack import DatabaseFactory, KafkaForTest
@@ -180,9 +180,9 @@ async def test_a_handler_sees_every_event_and_each_failure_has_its_meaning(kafka
         subject = event.body.subject()
         tries[subject] = tries.get(subject, 0) + 1
         if subject == str(waits) and tries[subject] < 3:
-            raise Retryable("the database is away")
+            raise RetryableError("the database is away")
         if subject == str(bad):
-            raise InvalidMessage("no such account")
+            raise InvalidMessageError("no such account")
         if subject == str(broken):
             raise KeyError("a bug")
         handled.append(subject)
@@ -198,7 +198,7 @@ async def test_a_handler_sees_every_event_and_each_failure_has_its_meaning(kafka
             await eventually(lambda: set(handled) == {str(good), str(waits)}, what="the good ones are handled")
             assert consumer.ready
         reasons = sorted(letter.reason for letter in letters)
-        assert reasons[0].startswith("InvalidMessage: no such account")
+        assert reasons[0].startswith("InvalidMessageError: no such account")
         assert reasons[1].startswith("KeyError")
         assert "not an event type that this version knows" in reasons[2]
         assert "Invalid JSON" in reasons[3]
@@ -242,7 +242,7 @@ async def test_a_dead_letter_is_sent_again_as_it_was(kafka: KafkaForTest) -> Non
     original = record_of(body)
 
     async def refuse(_event: Event[EventBody]) -> None:
-        raise Permanent("not today")
+        raise PermanentError("not today")
 
     async with producing(kafka) as producer:
         await producer.send_all([original])
@@ -288,11 +288,11 @@ async def _drain(reader: TopicReader, seen: list[int]) -> None:
 
 async def test_a_record_that_is_too_large_is_refused_before_it_is_sent(kafka: KafkaForTest) -> None:
     async with producing(kafka) as producer:
-        with pytest.raises(Permanent, match="over 1048576 bytes"):
+        with pytest.raises(PermanentError, match="over 1048576 bytes"):
             await producer.send_all([Outgoing("token.revoked", b"k", b"x" * (1 << 21))])
 
 
 async def test_a_topic_that_exists_with_other_partitions_is_refused(kafka: KafkaForTest) -> None:
     assert await create_topics(kafka.settings) == []
-    with pytest.raises(TopicProblem, match="has 3 partitions, not 5"):
+    with pytest.raises(TopicError, match="has 3 partitions, not 5"):
         await create_topics(kafka.settings, partitions=5)

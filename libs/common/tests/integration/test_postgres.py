@@ -13,7 +13,7 @@ import pytest
 from asyncpg.exceptions import TargetServerAttributeNotMatched
 
 from common.postgres import Db, MigrationError, Pool, migrate, open_pool, transaction, translate_errors
-from common.runtime.errors import Retryable
+from common.runtime.errors import RetryableError
 from common.testing import eventually
 from common.testing.stack import DatabaseFactory
 
@@ -93,13 +93,13 @@ async def test_an_error_rolls_back_and_reaches_the_caller(database: DatabaseFact
 
 
 async def test_a_server_that_is_away_means_try_again(unused_tcp_port: int) -> None:
-    with pytest.raises(Retryable):
+    with pytest.raises(RetryableError):
         await open_pool(f"postgresql://someone:pw@127.0.0.1:{unused_tcp_port}/x", application_name="test")
 
 
 async def test_a_statement_that_takes_too_long_is_given_up(database: DatabaseFactory) -> None:
     pool = await open_pool(await database("common.outbox"), application_name="test", command_timeout_s=2)
-    with pytest.raises(Retryable):
+    with pytest.raises(RetryableError):
         async with transaction(pool) as db:
             await db.execute("SELECT pg_sleep(30)")
     await pool.close()
@@ -143,7 +143,7 @@ async def test_a_connection_that_was_given_back_in_a_transaction_is_rolled_back(
     ],
 )
 def test_a_database_that_cannot_now_is_away(error: type[Exception]) -> None:
-    with pytest.raises(Retryable), translate_errors():
+    with pytest.raises(RetryableError), translate_errors():
         raise error("as the server says it")
 
 
@@ -178,7 +178,7 @@ async def test_a_statement_that_an_operator_cancels_means_try_again(database: Da
             " WHERE datname = current_database() AND query LIKE 'SELECT pg_sleep%'"
         )
     )
-    with pytest.raises(Retryable):
+    with pytest.raises(RetryableError):
         await sleeping
     await pool.close()
 
@@ -192,7 +192,7 @@ async def test_connections_that_turned_read_only_are_replaced_when_the_database_
     await admin.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
     pool = await open_pool(dsn, application_name="test", min_size=3, max_size=3)
     for _ in range(3):
-        with pytest.raises(Retryable):
+        with pytest.raises(RetryableError):
             await _forget_inbox(pool)
     assert await pool.fetchval("SELECT count(*) FROM inbox") == 0  # reads go on meanwhile
     await admin.execute("SET default_transaction_read_only = off")
@@ -200,7 +200,7 @@ async def test_connections_that_turned_read_only_are_replaced_when_the_database_
     await admin.close()
 
     async def writes() -> bool:
-        with contextlib.suppress(Retryable):
+        with contextlib.suppress(RetryableError):
             for _ in range(6):
                 await _forget_inbox(pool)
             return True
@@ -228,7 +228,7 @@ async def test_of_several_hosts_the_one_that_takes_writes_is_used(
     await pool.execute("DELETE FROM inbox")
     await pool.close()
     await admin.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
-    with pytest.raises(Retryable):
+    with pytest.raises(RetryableError):
         await open_pool(several, application_name="test")
     reading = await open_pool(f"{several}?target_session_attrs=any", application_name="test")
     await reading.close()

@@ -6,7 +6,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 
 from common.service import ServiceSettings
-from expiry_watcher.core.errors import LadderRefused
+from expiry_watcher.core.errors import LadderRefusedError
 from expiry_watcher.core.ladder import Ladder
 
 
@@ -47,7 +47,7 @@ class WatcherSettings(ServiceSettings):
     def _check_stages(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         try:
             return Ladder.parse(value).names
-        except LadderRefused as error:
+        except LadderRefusedError as error:
             raise ValueError(str(error)) from error
 
     @property

@@ -24,7 +24,7 @@ from common.contracts import (
 )
 from common.runtime.ids import new_id
 from common.testing.clock import DEFAULT_START as NOW
-from expiry_watcher.core.errors import LadderRefused
+from expiry_watcher.core.errors import LadderRefusedError
 from expiry_watcher.core.fixes import CREDENTIAL_PLATFORMS, fix_for
 from expiry_watcher.core.history import Line, Told, What, line_of, told_apart, words
 from expiry_watcher.core.inventory import Fact, fact_of, present_status
@@ -161,12 +161,12 @@ def test_a_ladder_has_twelve_stages_within_sixty_days_at_most(names: tuple[str, 
     if accepted:
         assert len(Ladder.parse(names).stages) == len(names)
     else:
-        with pytest.raises(LadderRefused):
+        with pytest.raises(LadderRefusedError):
             Ladder.parse(names)
 
 
 def test_a_long_name_is_not_repeated_whole() -> None:
-    with pytest.raises(LadderRefused, match=r"stage 'xxxxxxxxxxxxxxxxxxxx' is not"):
+    with pytest.raises(LadderRefusedError, match=r"stage 'xxxxxxxxxxxxxxxxxxxx' is not"):
         Ladder.parse(("x" * 100,))
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from expiry_watcher.core.errors import LadderRefused
+from expiry_watcher.core.errors import LadderRefusedError
 from expiry_watcher.core.ladder import EXPIRED_LEAD, Expire, Ladder, Warn, step
 
 NOW = datetime(2026, 9, 14, 12, 0, tzinfo=UTC)
@@ -110,5 +110,5 @@ def test_following_next_due_says_every_stage(ladder: Ladder, days_before: int) -
     ],
 )
 def test_refused_ladders_say_why(names: tuple[str, ...], rule: str) -> None:
-    with pytest.raises(LadderRefused, match=rule):
+    with pytest.raises(LadderRefusedError, match=rule):
         Ladder.parse(names)

@@ -9,7 +9,7 @@ import pytest
 
 from common.contracts import AccountAccess, IssuedHow, RevocationCause
 from common.runtime.ids import new_id
-from rule_pauser.core.errors import AccountsForbidden, RevisionConflict, RuleForbidden, RuleUnknown
+from rule_pauser.core.errors import AccountsForbiddenError, RevisionConflictError, RuleForbiddenError, RuleUnknownError
 from rule_pauser.core.pausing import Mode, Why
 from rule_pauser.operations import RuleDefinition, choose_mode, delete_rule, hear, pause_rule, put_rule, resume_rule
 from rule_pauser.store import settlements
@@ -163,7 +163,7 @@ async def test_what_a_person_deleted_stays_deleted(house: Any, grant: Grants, no
     await delete_rule(house.deps, rule, None, "automation", now)
     await house.hear(meta.issued(IssuedHow.REAUTHORIZE))
     assert await house.sent() == [("rule.paused", rule)]
-    with pytest.raises(RuleUnknown):
+    with pytest.raises(RuleUnknownError):
         await resume_rule(house.deps, rule, None, new_id(), now)
 
 
@@ -209,10 +209,10 @@ async def test_definitions_are_versioned(house: Any, grant: Grants, now: datetim
     await house.define(account, rule_id=rule, revision=3)
     assert (await house.rule(rule)).rule.version == 1, "the same again changes nothing"
     for wrong in ({"revision": 2}, {"revision": 3, "name": "Another"}, {"revision": 3, "enabled": False}):
-        with pytest.raises(RevisionConflict, match="revision 3 is held"):
+        with pytest.raises(RevisionConflictError, match="revision 3 is held"):
             await house.define(account, rule_id=rule, **wrong)
     await delete_rule(house.deps, rule, None, "automation", now)
-    with pytest.raises(RevisionConflict):
+    with pytest.raises(RevisionConflictError):
         await house.define(account, rule_id=rule, revision=3)
     await house.define(account, rule_id=rule, revision=4)
 
@@ -220,17 +220,17 @@ async def test_definitions_are_versioned(house: Any, grant: Grants, now: datetim
 async def test_workspaces_do_not_touch_each_other(house: Any, grant: Grants, now: datetime) -> None:
     meta, elsewhere = grant(), new_id()
     await house.hear(meta.issued())
-    with pytest.raises(AccountsForbidden):
+    with pytest.raises(AccountsForbiddenError):
         await house.define(*meta.account_ids, workspace_id=elsewhere)
     early = grant(workspace_id=elsewhere)
     stranger = await house.define(*early.account_ids)
     await house.hear(early.issued(), early.revoked())
     assert not await house.paused(stranger), "a grant of another workspace says nothing about this rule"
     wanted = RuleDefinition(stranger, elsewhere, "Mine now", (new_id(),), enabled=True, revision=9)
-    with pytest.raises(RuleForbidden):
+    with pytest.raises(RuleForbiddenError):
         await put_rule(house.deps, wanted, "automation", now)
     for call in (pause_rule, resume_rule):
-        with pytest.raises(RuleUnknown):
+        with pytest.raises(RuleUnknownError):
             await call(house.deps, stranger, elsewhere, new_id(), now)
 
 

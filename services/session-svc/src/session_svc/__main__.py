@@ -10,11 +10,11 @@ from uuid import UUID
 
 from common import addresses
 from common.runtime.clock import SystemClock
-from common.runtime.errors import Permanent
+from common.runtime.errors import PermanentError
 from common.runtime.ids import random_token
 from common.service import Verb, command
 from session_svc import app
-from session_svc.core.errors import Invalid, NotFound
+from session_svc.core.errors import InvalidError, NotFoundError
 from session_svc.core.people import Role
 from session_svc.operations import setup
 from session_svc.operations.keys import SigningKeys
@@ -50,7 +50,7 @@ async def _person(
     try:
         addresses.mailable(arguments.email)
     except addresses.AddressError as refusal:
-        raise Invalid("email", str(refusal), "Write it as name@example.com.") from None
+        raise InvalidError("email", str(refusal), "Write it as name@example.com.") from None
     given = _secret(arguments.password_file)
     password = given or random_token(18)
     hasher = app.password_hasher(settings)
@@ -110,17 +110,17 @@ def _secret(path: Path | None) -> str | None:
     try:
         return path.read_text(encoding="utf-8").strip()
     except OSError as error:
-        raise Permanent(f"{path}: cannot be read ({type(error).__name__})") from None
+        raise PermanentError(f"{path}: cannot be read ({type(error).__name__})") from None
 
 
 def _verb(text: str, run: Run, arguments: Callable[[argparse.ArgumentParser], None]) -> Verb:
     async def report(settings: SessionSettings, parsed: argparse.Namespace) -> int:
         try:
             result = await run(settings, parsed)
-        except Invalid as error:
-            raise Permanent(f"{error} {error.fix}") from None
-        except NotFound as error:
-            raise Permanent(f"there is no such {error.what}") from None
+        except InvalidError as error:
+            raise PermanentError(f"{error} {error.fix}") from None
+        except NotFoundError as error:
+            raise PermanentError(f"there is no such {error.what}") from None
         if parsed.json:
             print(json.dumps(result))
         else:

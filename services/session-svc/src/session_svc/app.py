@@ -10,7 +10,7 @@ from common.contracts import TokenRevokedV1, TokenStateV1
 from common.crypto import KeyringError, KeyringFile, Sealer
 from common.postgres import Pool
 from common.runtime.clock import Clock
-from common.runtime.errors import Permanent, Retryable
+from common.runtime.errors import PermanentError, RetryableError
 from common.service import Service
 from session_svc import http, sweep
 from session_svc.clients.notifier import MessagesClient
@@ -82,15 +82,15 @@ def keyring(settings: SessionSettings) -> Sealer:
     """The key-encryption keys.
 
     Raises:
-        Permanent: the setting is missing, or the file cannot be used.
+        PermanentError: the setting is missing, or the file cannot be used.
 
     """
     if settings.keyring_file is None:
-        raise Permanent("set WEVION_KEYRING_FILE: signing keys are stored sealed")
+        raise PermanentError("set WEVION_KEYRING_FILE: signing keys are stored sealed")
     try:
         return KeyringFile(settings.keyring_file)
     except KeyringError as error:
-        raise Permanent(f"WEVION_KEYRING_FILE: {error}") from None
+        raise PermanentError(f"WEVION_KEYRING_FILE: {error}") from None
 
 
 def password_hasher(settings: SessionSettings) -> PasswordHasher:
@@ -118,7 +118,7 @@ async def _first_keys(keys: SigningKeys, clock: Clock) -> None:
     for _ in range(30):
         try:
             await keys.ensure(clock.now())
-        except Retryable:
+        except RetryableError:
             await asyncio.sleep(1)
         else:
             return

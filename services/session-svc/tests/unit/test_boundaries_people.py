@@ -11,7 +11,7 @@ import pytest
 from session_svc.core import clients, device, limits, passwords, people
 from session_svc.core.audit import Action, Entry
 from session_svc.core.clients import ServiceClient
-from session_svc.core.errors import Invalid, NoSession, TooManyAttempts
+from session_svc.core.errors import InvalidError, NoSessionError, TooManyAttemptsError
 from session_svc.core.limits import Decision, Limit
 from session_svc.core.people import Member, Membership, Role, User
 from session_svc.core.session import EndCause
@@ -41,7 +41,7 @@ def test_a_password_is_refused_from_its_edge_on(password: str, email: str, *, go
     if good:
         assert passwords.check_new(password, email=email) == password
     else:
-        with pytest.raises(Invalid) as refused:
+        with pytest.raises(InvalidError) as refused:
             passwords.check_new(password, email=email)
         assert refused.value.field == "new_password"
         assert str(refused.value) == f"new_password: {refused.value.rule}"
@@ -83,9 +83,9 @@ def test_a_line_of_the_trail_has_no_details_unless_it_says_so_and_nobody_adds_an
 
 
 def test_a_refusal_says_how_long_and_why() -> None:
-    assert str(TooManyAttempts(timedelta(seconds=89.6))) == "retry in 90 s"
-    assert str(NoSession()) == "there is none"
-    assert str(NoSession(EndCause.SIGNED_OUT)) == "signed_out"
+    assert str(TooManyAttemptsError(timedelta(seconds=89.6))) == "retry in 90 s"
+    assert str(NoSessionError()) == "there is none"
+    assert str(NoSessionError(EndCause.SIGNED_OUT)) == "signed_out"
 
 
 def test_a_limit_keeps_one_time_that_says_everything() -> None:

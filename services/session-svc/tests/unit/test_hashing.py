@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from argon2 import extract_parameters
 
-from session_svc.core.errors import Busy
+from session_svc.core.errors import BusyError
 from session_svc.operations.hashing import PasswordHasher
 
 
@@ -41,7 +41,7 @@ async def test_unknown_user_is_the_same_work_as_a_wrong_password(hasher: Passwor
         )
         narrow.close()
         assert answers[0] is False
-        assert isinstance(answers[1], Busy)
+        assert isinstance(answers[1], BusyError)
 
 
 async def test_storm_is_turned_away_and_the_loop_goes_on(hasher: PasswordHasher) -> None:
@@ -49,7 +49,7 @@ async def test_storm_is_turned_away_and_the_loop_goes_on(hasher: PasswordHasher)
 
     answers = await asyncio.gather(*(hasher.check(known, "x") for _ in range(10)), return_exceptions=True)
 
-    assert sum(isinstance(answer, Busy) for answer in answers) == 7
+    assert sum(isinstance(answer, BusyError) for answer in answers) == 7
     assert await hasher.check(known, "correct horse")
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from session_svc.core import clients, jwt, limits, passwords, people
 from session_svc.core.clients import ServiceClient
-from session_svc.core.errors import Invalid
+from session_svc.core.errors import InvalidError
 from session_svc.core.limits import Limit
 from session_svc.core.people import Role
 from session_svc.core.session import Session, Status
@@ -89,7 +89,7 @@ def test_long_enough_is_good_enough(good: str) -> None:
     ],
 )
 def test_bad_password_names_its_rule(bad: str, rule: str) -> None:
-    with pytest.raises(Invalid, match=rule) as refused:
+    with pytest.raises(InvalidError, match=rule) as refused:
         passwords.check_new(bad, email="annabelle@example.com", field="password")
     assert refused.value.field == "password"
     assert bad not in str(refused.value)

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from common.testing.processes import ChildFailed
+from common.testing.processes import ChildFailedError
 from devstack import chores, demo, infra, logbook, services, suite, up
-from devstack.layout import Layout, StackBusy
+from devstack.layout import Layout, StackBusyError
 from devstack.terminal import only_ours, say
 
 
@@ -18,7 +18,7 @@ def main() -> int:
     work: Callable[[argparse.Namespace], int] = args.work
     try:
         return work(args)
-    except (ChildFailed, StackBusy, ValueError) as exc:
+    except (ChildFailedError, StackBusyError, ValueError) as exc:
         print(f"\n{exc}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

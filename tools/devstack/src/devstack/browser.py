@@ -17,7 +17,7 @@ MAX_REDIRECTS = 10
 KEEP_ALIVE_S = 2.0
 
 
-class Refused(Exception):
+class RefusalError(Exception):
     """The product said no; the text has the status, the problem's code and its words."""
 
     def __init__(self, what: str, status: int, problem: Any) -> None:
@@ -54,11 +54,11 @@ class Browser:
         await self._http.close()
 
     async def call(self, method: str, path: str, **arguments: Any) -> Any:
-        """One API call; the JSON of the answer, or None if it has no body. Raises `Refused`."""
+        """One API call; the JSON of the answer, or None if it has no body. Raises `RefusalError`."""
         async with self._http.request(method, self._gateway.join(URL(path)), **arguments) as response:
             body = await response.json(content_type=None) if "json" in response.content_type else await response.text()
             if response.status >= HTTP_OK_BELOW:
-                raise Refused(f"{method} {path}", response.status, body)
+                raise RefusalError(f"{method} {path}", response.status, body)
             return body or None
 
     async def get(self, path: str, **query: str) -> Any:
@@ -90,7 +90,7 @@ class Browser:
         """Opens `/connect/{provider}`, says yes (or no) on the platform's screen, and follows back.
 
         Returns where the product sent the browser at the end. `accounts` and `scopes` empty: all of them.
-        Raises `Refused` if any page on the way says so.
+        Raises `RefusalError` if any page on the way says so.
         """
         start = self._gateway.join(URL(f"/connect/{provider}"))
         if connection_id is not None:
@@ -100,19 +100,19 @@ class Browser:
         form += [("accounts", account) for account in accounts] + [("scopes", scope) for scope in scopes]
         async with self._http.post(screen, data=form, allow_redirects=False) as response:
             if "Location" not in response.headers:
-                raise Refused(f"the consent screen of {provider}", response.status, await response.text())
+                raise RefusalError(f"the consent screen of {provider}", response.status, await response.text())
             back = screen.join(URL(response.headers["Location"]))
         return await self._follow(back, until_away=False)
 
     async def enter(self, provider: str, credentials: Mapping[str, str]) -> URL:
         """Fills in the form of `/connect/{provider}` where a platform has no consent screen; where it led to.
 
-        Raises `Refused` if the form comes back with an error.
+        Raises `RefusalError` if the form comes back with an error.
         """
         form = self._gateway.join(URL(f"/connect/{provider}"))
         async with self._http.post(form, data=dict(credentials), allow_redirects=False) as response:
             if "Location" not in response.headers:
-                raise Refused(f"POST {form.path}", response.status, await response.text())
+                raise RefusalError(f"POST {form.path}", response.status, await response.text())
             back = form.join(URL(response.headers["Location"]))
         return await self._follow(back, until_away=False)
 
@@ -131,6 +131,6 @@ class Browser:
                         if "json" in response.content_type
                         else await response.text()
                     )
-                    raise Refused(f"GET {url.path}", response.status, body)
+                    raise RefusalError(f"GET {url.path}", response.status, body)
                 return url
-        raise Refused(f"GET {url.path}", 310, "too many redirects")
+        raise RefusalError(f"GET {url.path}", 310, "too many redirects")

@@ -170,7 +170,7 @@ class Databases:
 
 
 async def all_ready(stack: Stack, names: Sequence[str] = ()) -> None:
-    """Every part (or each of these) answers that it is ready. Raises `ChildFailed` with what one says instead."""
+    """Every part (or each of these) answers that it is ready. Raises `ChildFailedError` with what one says instead."""
     await asyncio.gather(
         *(stack.supervisor.wait_ready(name, READY_TIMEOUT_S) for name in names or stack.supervisor.names())
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from common.runtime.clock import monotonic
-from common.testing.processes import ChildFailed
+from common.testing.processes import ChildFailedError
 from devstack.layout import Layout
 
 START_TIMEOUT_S = 240.0
@@ -31,7 +31,7 @@ class ChildStack:
 
     @classmethod
     def start(cls, folder: Path, *arguments: str, log_name: str = "up.log") -> Self:
-        """Returns when it is ready. Raises `ChildFailed` with what it printed if it does not get there."""
+        """Returns when it is ready. Raises `ChildFailedError` with what it printed if it does not get there."""
         folder.mkdir(parents=True, exist_ok=True)
         log = folder / log_name
         with log.open("wb") as out:
@@ -47,9 +47,9 @@ class ChildStack:
             _poll(lambda: READY in stack.printed() or process.poll() is not None, START_TIMEOUT_S)
         except TimeoutError:
             stack.stop()
-            raise ChildFailed(f"the stack was not ready in {START_TIMEOUT_S:g} s:\n{stack.printed()}") from None
+            raise ChildFailedError(f"the stack was not ready in {START_TIMEOUT_S:g} s:\n{stack.printed()}") from None
         if process.poll() is not None:
-            raise ChildFailed(f"the stack ended with status {process.returncode}:\n{stack.printed()}")
+            raise ChildFailedError(f"the stack ended with status {process.returncode}:\n{stack.printed()}")
         return stack
 
     @property

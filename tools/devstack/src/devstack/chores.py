@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from common.kafka import KafkaSettings, create_topics
-from common.testing.processes import ChildFailed
+from common.testing.processes import ChildFailedError
 from devstack import databases
-from devstack.layout import CACHE, Layout, StackBusy
+from devstack.layout import CACHE, Layout, StackBusyError
 from devstack.services import DATABASES
 from devstack.terminal import say
 
@@ -20,10 +20,10 @@ from devstack.terminal import say
 def running_demo(layout: Layout) -> dict[str, Any]:
     """The demo.json of the stack that runs in this folder.
 
-    Raises `ChildFailed` if none runs.
+    Raises `ChildFailedError` if none runs.
     """
     if layout.running_pid() is None or not layout.demo_file.exists():
-        raise ChildFailed(f"no stack runs in {layout.root}; start one with `make run`")
+        raise ChildFailedError(f"no stack runs in {layout.root}; start one with `make run`")
     found: dict[str, Any] = json.loads(layout.demo_file.read_text())
     return found
 
@@ -54,10 +54,10 @@ def replay(layout: Layout, arguments: Sequence[str]) -> int:
 def clean(layout: Layout) -> int:
     """Forgets a stopped stack's data, secrets and logs. Downloads stay: they are the machine's, not the stack's.
 
-    Raises `StackBusy` if it runs.
+    Raises `StackBusyError` if it runs.
     """
     if (pid := layout.running_pid()) is not None:
-        raise StackBusy(f"a stack runs in {layout.root} (process {pid}): stop it first, with Ctrl-C where it runs")
+        raise StackBusyError(f"a stack runs in {layout.root} (process {pid}): stop it first, with Ctrl-C where it runs")
     removed = []
     for path in sorted(layout.root.glob("*")):
         if path.name == CACHE:

@@ -9,12 +9,12 @@ import aiohttp
 from common.runtime.clock import monotonic
 from devstack import stack as stacks
 from devstack.backend import Backend
-from devstack.browser import Browser, Refused
+from devstack.browser import Browser, RefusalError
 from devstack.layout import Layout
 from devstack.platforms import Platforms
 from devstack.story import Story
 from devstack.terminal import Say, say
-from devstack.witness import NotObserved, Witness
+from devstack.witness import NotObservedError, Witness
 
 TIMEOUT_S = 15.0
 
@@ -50,7 +50,7 @@ async def tell(demo: Mapping[str, Any], out: Say) -> int:
         )
         try:
             await story.tell()
-        except (NotObserved, Refused, RuntimeError) as exc:
+        except (NotObservedError, RefusalError, RuntimeError) as exc:
             out(f"\nnot observed: {exc}\n")
             out("`make logs S=<service>` shows what each part says.")
             return 1

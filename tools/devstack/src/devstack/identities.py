@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from common.testing.processes import ChildFailed
+from common.testing.processes import ChildFailedError
 from devstack.services import CLIENTS, Process, program
 from devstack.vault import Vault
 
@@ -54,7 +54,7 @@ class Identities:
 async def ensure(session_svc: Process, vault: Vault, kept: Path) -> Identities:
     """Makes them if this stack's folder does not remember that they were made.
 
-    Raises `ChildFailed` with a command's own words if it refuses.
+    Raises `ChildFailedError` with a command's own words if it refuses.
     """
     if known := _remembered(kept):
         return known
@@ -139,6 +139,6 @@ async def _run(session_svc: Process, arguments: Sequence[str]) -> dict[str, Any]
         await child.wait()
         raise
     if child.returncode:
-        raise ChildFailed(f"session-svc {arguments[0]} failed: {err.decode(errors='replace').strip()}")
+        raise ChildFailedError(f"session-svc {arguments[0]} failed: {err.decode(errors='replace').strip()}")
     result: dict[str, Any] = json.loads(out.decode().strip().splitlines()[-1])
     return result

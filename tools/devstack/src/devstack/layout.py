@@ -10,7 +10,7 @@ from pathlib import Path
 CACHE = "cache"
 
 
-class StackBusy(Exception):
+class StackBusyError(Exception):
     """Another stack runs in this folder; the text names it."""
 
 
@@ -64,7 +64,7 @@ class Layout:
     def locked(self) -> Iterator[None]:
         """Holds the folder for one stack. The lock goes with the process, however that ends.
 
-        Raises `StackBusy` if another process holds it.
+        Raises `StackBusyError` if another process holds it.
         """
         self.root.mkdir(parents=True, exist_ok=True)
         with self.lock_file.open("a+") as file:
@@ -72,7 +72,7 @@ class Layout:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 file.seek(0)
-                raise StackBusy(
+                raise StackBusyError(
                     f"a stack already runs in {self.root} (process {file.read().strip() or 'unknown'})"
                 ) from None
             file.truncate(0)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from common.testing.processes import ChildFailed
+from common.testing.processes import ChildFailedError
 from devstack.layout import Layout
 from devstack.terminal import Say, paint
 
@@ -21,13 +21,15 @@ SHOWN_FIRST = ("timestamp", "level", "event", "service", "logger", "trace_id")
 def files(layout: Layout, part: str | None) -> list[Path]:
     """The log files of a part (with its replicas), or of all.
 
-    Raises `ChildFailed` naming those there are.
+    Raises `ChildFailedError` naming those there are.
     """
     known = {file.stem: file for file in sorted(layout.logs.glob("*.log"), key=lambda file: file.stem)}
     known |= {name: file for name in ("kafka", "postgres") if (file := layout.root / name / f"{name}.log").exists()}
     found = [file for name, file in known.items() if part is None or name.partition("#")[0] == part]
     if not found:
-        raise ChildFailed(f"no logs of {part or 'anything'} in {layout.root}; there are: {', '.join(known) or 'none'}")
+        raise ChildFailedError(
+            f"no logs of {part or 'anything'} in {layout.root}; there are: {', '.join(known) or 'none'}"
+        )
     return found
 
 

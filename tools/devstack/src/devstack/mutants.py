@@ -45,7 +45,7 @@ WAITS_S = 900
 PROGRESS_EVERY = 25
 
 
-class CannotStart(ValueError):
+class CannotStartError(ValueError):
     """There is nothing to measure; the text says why."""
 
 
@@ -119,7 +119,7 @@ class Copy:
     def warm_up(self) -> float:
         """Runs the tests on the code as it is, and imports here what they imported from elsewhere.
 
-        Returns the processor seconds that one run takes. Raises `CannotStart` if they fail, all together or only
+        Returns the processor seconds that one run takes. Raises `CannotStartError` if they fail, all together or only
         those that name one module: then every mutant would seem to be killed.
         """
         self._must_pass(self._tests)
@@ -143,7 +143,7 @@ class Copy:
 
     def _must_pass(self, tests: Sequence[Path]) -> None:
         if not tests or not self.passes(tests):
-            raise CannotStart("the unit and contract tests have to be there and pass before anything is mutated")
+            raise CannotStartError("the unit and contract tests have to be there and pass before anything is mutated")
 
     def _near(self, module: Path) -> list[Path]:
         """The tests that name a module."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from common.testing.processes import ChildFailed, port_is_free
+from common.testing.processes import ChildFailedError, port_is_free
 
 DEFAULTS = {
     "gateway": 8080,
@@ -55,7 +55,7 @@ class Ports:
 def reserved(extra: Iterable[str] = (), folder: Path | None = None) -> Iterator[Ports]:
     """A port for each part, and for each extra name (a replica), reserved against other stacks inside the block.
 
-    Raises `ChildFailed` if a hundred candidates are all taken.
+    Raises `ChildFailedError` if a hundred candidates are all taken.
     """
     folder = folder or Path(tempfile.gettempdir()) / "wevion-ports"
     with contextlib.ExitStack() as held:
@@ -72,7 +72,7 @@ def _take(folder: Path, held: contextlib.ExitStack, name: str, default: int | No
         if port_is_free(port) and (lock := _lock(folder / str(port))) is not None:
             held.enter_context(lock)
             return port
-    raise ChildFailed(f"no free port for {name}: {first} and {TRIES - 1} others are taken")
+    raise ChildFailedError(f"no free port for {name}: {first} and {TRIES - 1} others are taken")
 
 
 def _lock(file: Path) -> IO[str] | None:

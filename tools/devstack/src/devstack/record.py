@@ -12,7 +12,7 @@ from common.contracts import (
     TOPICS,
     Event,
     EventBody,
-    InvalidEvent,
+    InvalidEventError,
     TokenEvent,
     TokenKind,
     TokenRevokedV1,
@@ -50,7 +50,7 @@ class Record:
                 elif each.value is not None:
                     try:
                         record.events.append(decode(each.value, each.headers))
-                    except InvalidEvent as error:
+                    except InvalidEventError as error:
                         record.unreadable.append(f"{each.topic} {each.offset}: {error}")
 
         task = asyncio.create_task(follow())

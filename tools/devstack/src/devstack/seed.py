@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from common.runtime.ids import new_id
-from devstack.browser import Browser, Refused
+from devstack.browser import Browser, RefusalError
 from devstack.platforms import GENERIC, Platforms, simulated
 from devstack.vault import Vault
-from devstack.witness import NotObserved, becomes, persist
+from devstack.witness import NotObservedError, becomes, persist
 
 State = Literal["active", "expiring", "expired", "revoked", "degraded"]
 
@@ -93,7 +93,7 @@ async def ensure(owner: Browser, platforms: Platforms, vault: Vault, kept: Path)
             try:
                 connection = await _connect(owner, platforms, wanted)
                 await _reaches(owner, connection, wanted)
-            except (NotObserved, Refused, RuntimeError) as exc:
+            except (NotObservedError, RefusalError, RuntimeError) as exc:
                 failed.append(f"{wanted.provider} of {wanted.person} is not {wanted.state}: {exc}")
             else:
                 done[_key(wanted)] = connection
@@ -131,7 +131,7 @@ async def _connect(owner: Browser, platforms: Platforms, wanted: Wanted) -> str:
         back = await persist(visit, f"the consent at {wanted.provider}")
     connection = back.query.get("connection_id")
     if connection is None:
-        raise NotObserved(f"{wanted.provider} could not be connected: {back.query_string or back}")
+        raise NotObservedError(f"{wanted.provider} could not be connected: {back.query_string or back}")
     shown = await persist(partial(owner.get, f"/api/v1/connections/{connection}"), "the connection")
     accounts = [account["account_id"] for account in shown["accounts"]]
     for name in RULES[: wanted.rules]:

@@ -97,7 +97,7 @@ async def running(
 ) -> AsyncIterator[Stack]:
     """The stack inside the block, everything ready; all of it ended after the block, however that ends.
 
-    Raises `ChildFailed` with the reason if a part does not come up, `StackBusy` if the folder is in use.
+    Raises `ChildFailedError` with the reason if a part does not come up, `StackBusyError` if the folder is in use.
     """
     extra = [name for service in replicas for name in services.replica_names(service, replicas)[1:]]
     with layout.locked(), ports.reserved(extra) as chosen:

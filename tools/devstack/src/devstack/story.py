@@ -25,10 +25,10 @@ from common.contracts import (
 )
 from common.runtime.clock import monotonic
 from common.runtime.ids import new_id
-from devstack.browser import Browser, Refused
+from devstack.browser import Browser, RefusalError
 from devstack.platforms import GENERIC
 from devstack.storyteller import PERSON_PREFIX, USER_PATHS, Storyteller
-from devstack.witness import NotObserved, becomes, persist
+from devstack.witness import NotObservedError, becomes, persist
 
 RULES = ("Pause ads that lose money", "Raise budgets of winners", "Sunday night bids")
 HOUR_S = 3600
@@ -44,7 +44,7 @@ class Story(Storyteller):
     """The steps, in their order."""
 
     async def tell(self) -> None:
-        """Raises `NotObserved` or `Refused` at the first step that does not come true."""
+        """Raises `NotObservedError` or `RefusalError` at the first step that does not come true."""
         await self.sign_in()
         await self.forget_earlier()
         await self.connect()
@@ -67,7 +67,7 @@ class Story(Storyteller):
             claims = await persist(lambda: self.verified(token), "the verification")
             life_s = claims["exp"] - claims["iat"]
             if life_s != HOUR_S:
-                raise NotObserved(f"the JWT lives for {life_s} s, not for an hour")
+                raise NotObservedError(f"the JWT lives for {life_s} s, not for an hour")
             line.add(f"cookie; EdDSA JWT of {life_s // 60} minutes, verified against the JWKS")
             for service in USER_PATHS:
                 await persist(partial(self.as_user, service, token), f"{service} accepting the JWT")
@@ -146,7 +146,7 @@ class Story(Storyteller):
             line.add(f"token.refreshed {waited:.1f} s into an access token of {SHORT_ACCESS_S:.0f} s")
             ledger = await self.platforms.order("GET", "/_sim/ledger?provider=rfc6749")
             if ledger["presented_twice"]:
-                raise NotObserved("the platform saw a refresh token twice")
+                raise NotObservedError("the platform saw a refresh token twice")
             line.add("rotated" if refreshed.body.rotated else "not rotated")
             line.add("no refresh token presented twice")
 
@@ -180,7 +180,7 @@ class Story(Storyteller):
             await self.platforms.revoke("meta", self.person, cause="user_revoked")
             revoked = await self.witness.saw(TokenRevokedV1, self.is_mine, "the revocation")
             if revoked.body.cause is not RevocationCause.USER_REVOKED:
-                raise NotObserved(f"token.revoked with cause {revoked.body.cause}")
+                raise NotObservedError(f"token.revoked with cause {revoked.body.cause}")
             after_ms = (monotonic() - removed) * 1000
             line.add(f"token.revoked, cause {revoked.body.cause}")
             line.add(f"learnt by {revoked.body.detected_by} after {after_ms:.0f} ms")
@@ -194,7 +194,7 @@ class Story(Storyteller):
             for rule in self.rules:
                 shown = await persist(partial(self.owner.get, f"/api/v1/rules/{rule}"), "a paused rule")
                 if shown["running"] or not shown["auto_paused_at"]:
-                    raise NotObserved(f"rule {rule} says that it runs")
+                    raise NotObservedError(f"rule {rule} says that it runs")
             line.add(f"rule.paused x {len({event.body.rule_id for event in paused})}")
             await self.notice(NoticeCode.TOKEN_REVOKED, line)
 
@@ -203,15 +203,15 @@ class Story(Storyteller):
             account = next(iter(self.accounts))
             try:
                 await persist(lambda: self.backend.access_token(account), "the refusal")
-            except Refused as refused:
+            except RefusalError as refused:
                 problem = refused.problem
                 missing = [name for name in ("code", "cause", "fix", "fix_url") if not problem.get(name)]
                 if missing:
-                    raise NotObserved(f"the refusal does not say {', '.join(missing)}: {problem}") from None
+                    raise NotObservedError(f"the refusal does not say {', '.join(missing)}: {problem}") from None
                 line.add(f"{refused.status} {refused.code}, cause {problem['cause']}")
                 line.add(f"“{problem['fix']}”")
             else:
-                raise NotObserved("an access token was given out for a dead grant")
+                raise NotObservedError("an access token was given out for a dead grant")
 
     async def reauthorisation(self) -> None:
         async with self.step("7", "she follows the link and consents again") as line:

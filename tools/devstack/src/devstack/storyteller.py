@@ -22,10 +22,10 @@ from common.contracts import (
 from common.runtime.clock import monotonic
 from common.runtime.ids import random_bytes
 from devstack.backend import Backend
-from devstack.browser import Browser, Refused
+from devstack.browser import Browser, RefusalError
 from devstack.platforms import Platforms
 from devstack.terminal import Say, paint
-from devstack.witness import NotObserved, Witness, becomes, persist
+from devstack.witness import NotObservedError, Witness, becomes, persist
 
 #: Of the simulator's people that this story makes.
 PERSON_PREFIX = "demo-"
@@ -97,7 +97,7 @@ class Storyteller:
             lambda: self.owner.consent(provider, self.person, connection_id=connection_id), f"the consent at {provider}"
         )
         if "error" in back.query or "connect_error" in back.query:
-            raise NotObserved(f"the consent at {provider} came back with {back.query_string}")
+            raise NotObservedError(f"the consent at {provider} came back with {back.query_string}")
 
     async def verified(self, token: str) -> dict[str, Any]:
         """The claims, with the signature checked against the published keys as any backend would."""
@@ -121,7 +121,7 @@ class Storyteller:
         """The refusal's code once the service refuses the JWT."""
         try:
             await self.as_user(service, token)
-        except Refused as refused:
+        except RefusalError as refused:
             if refused.status == UNAUTHORIZED:
                 return refused.code
             raise
@@ -131,7 +131,9 @@ class Storyteller:
         url = URL(self.demo["simulator_url"]) / "graph.facebook.com/v23.0/me/adaccounts"
         async with self.http.get(url, params={"access_token": access_token}) as response:
             if not response.ok:
-                raise NotObserved(f"the platform refuses the access token: {response.status} {await response.text()}")
+                raise NotObservedError(
+                    f"the platform refuses the access token: {response.status} {await response.text()}"
+                )
 
     async def newest_mail(self) -> int:
         messages = await persist(lambda: self.platforms.mail(limit="1"), "the mailbox")
@@ -141,7 +143,7 @@ class Storyteller:
         """The notice in the app, its event, and the mail that names everything a reader needs."""
         shown = await becomes(lambda: self.open_notice(code), f"the notice {code}")
         if missing := set(self.accounts.values()) - set(shown["account_names"]):
-            raise NotObserved(f"the notice does not name {', '.join(sorted(missing))}")
+            raise NotObservedError(f"the notice does not name {', '.join(sorted(missing))}")
         await self.witness.saw(
             NoticeSentV1,
             lambda body: body.code is code and body.channel is NoticeChannel.EMAIL,
@@ -153,7 +155,7 @@ class Storyteller:
         text = mail["text"] or mail["html"] or ""
         wanted = ["Meta", *self.accounts.values(), f"connection_id={self.connection}"]
         if absent := [word for word in wanted if word not in text]:
-            raise NotObserved(f"the mail does not have {', '.join(absent)}")
+            raise NotObservedError(f"the mail does not have {', '.join(absent)}")
         line.add(f"mail to {owner}: “{mail['subject']}”")
 
     async def open_notice(self, code: NoticeCode) -> dict[str, Any] | None:

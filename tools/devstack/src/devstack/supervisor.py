@@ -12,7 +12,7 @@ import aiohttp
 
 from common.runtime.clock import monotonic
 from common.runtime.retry import Backoff
-from common.testing.processes import Child, ChildFailed
+from common.testing.processes import Child, ChildFailedError
 from common.testing.processes.child import describe_exit
 from devstack.terminal import Say
 
@@ -68,7 +68,7 @@ class Supervisor:
     async def wait_ready(self, name: str, timeout_s: float) -> None:
         """Returns when the part answers 200.
 
-        Raises `ChildFailed` with what is known about the reason: it refused its settings, or time is up.
+        Raises `ChildFailedError` with what is known about the reason: it refused its settings, or time is up.
         """
         running = self._running[name]
         deadline = monotonic() + timeout_s
@@ -83,7 +83,7 @@ class Supervisor:
                     if running.child.returncode == EXIT_BAD_SETTINGS
                     else f"was not ready within {timeout_s:g} s ({answer})"
                 )
-                raise ChildFailed(f"{name} {why}.\n{running.child.log_tail()}")
+                raise ChildFailedError(f"{name} {why}.\n{running.child.log_tail()}")
             await asyncio.sleep(PROBE_EVERY_S)
 
     def pids(self) -> dict[str, list[int]]:
@@ -171,7 +171,7 @@ class Supervisor:
             try:
                 running.child.stop(grace_s=0)  # whatever it left in its process group
                 running.child = running.part.launch()
-            except (ChildFailed, OSError) as exc:
+            except (ChildFailedError, OSError) as exc:
                 self.say(f"  ! {name} could not be started: {exc}")
                 running.restart_at = now + RESTARTS.delay(running.crashes)
                 return

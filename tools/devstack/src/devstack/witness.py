@@ -1,6 +1,6 @@
 """Sees what happens: every event on Kafka by a reader of its own, and polls with deadlines.
 
-A thing that was not seen did not happen: whoever waits here in vain gets `NotObserved` with what was seen instead.
+A thing that was not seen did not happen: whoever waits here in vain gets `NotObservedError` with what was seen instead.
 """
 
 import asyncio
@@ -10,10 +10,10 @@ from typing import TypeVar
 
 import aiohttp
 
-from common.contracts import TOPICS, Event, EventBody, InvalidEvent, decode
+from common.contracts import TOPICS, Event, EventBody, InvalidEventError, decode
 from common.kafka import KafkaSettings, TopicReader
 from common.runtime.clock import monotonic
-from devstack.browser import Refused
+from devstack.browser import RefusalError
 
 B = TypeVar("B", bound=EventBody)
 T = TypeVar("T")
@@ -25,7 +25,7 @@ TOO_MANY_REQUESTS = 429
 SERVER_ERRORS_FROM = 500
 
 
-class NotObserved(Exception):
+class NotObservedError(Exception):
     """Something that the story needs was not seen in time."""
 
 
@@ -77,7 +77,7 @@ class Witness:
                 return found[:count]
         except TimeoutError:
             others = [event.type for event in self._events.values()][-8:]
-            raise NotObserved(
+            raise NotObservedError(
                 f"{what}: {len(self._matching(kind, where))} of {count} {kind.TOPIC} within {patience_s:g} s; "
                 f"the last events were {', '.join(others) or 'none'}"
             ) from None
@@ -93,7 +93,7 @@ class Witness:
         async for record in self._reader:
             try:
                 event = decode(record.value, record.headers)
-            except InvalidEvent:
+            except InvalidEventError:
                 continue  # tombstones, and whatever a visitor wrote; dead letters are the consumers' business
             async with self._came:
                 self._events.setdefault(str(event.id), event)
@@ -108,12 +108,12 @@ async def persist(work: Callable[[], Awaitable[T]], what: str, patience_s: float
             return await work()
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
             last = str(exc) or type(exc).__name__
-        except Refused as exc:
+        except RefusalError as exc:
             if exc.status < SERVER_ERRORS_FROM and exc.status != TOO_MANY_REQUESTS:
                 raise
             last = str(exc)
         if monotonic() > deadline:
-            raise NotObserved(f"{what}: not within {patience_s:g} s; last: {last}")
+            raise NotObservedError(f"{what}: not within {patience_s:g} s; last: {last}")
         await asyncio.sleep(POLL_S * 4)
 
 
@@ -127,5 +127,5 @@ async def becomes(look: Callable[[], Awaitable[T | None]], what: str, patience_s
             return found
         last = found
         if monotonic() > deadline:
-            raise NotObserved(f"{what}: not within {patience_s:g} s; last: {last!r}")
+            raise NotObservedError(f"{what}: not within {patience_s:g} s; last: {last!r}")
         await asyncio.sleep(POLL_S)

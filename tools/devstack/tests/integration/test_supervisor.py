@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from common.testing import eventually
-from common.testing.processes import Child, ChildFailed, choose_port
+from common.testing.processes import Child, ChildFailedError, choose_port
 from devstack.supervisor import Part, Supervisor
 
 SLEEP = "import time; time.sleep(60)"
@@ -99,13 +99,13 @@ async def test_a_held_part_stays_away_until_it_is_released(supervisor: Superviso
 async def test_a_wrong_setting_ends_the_wait_at_once_with_its_words(supervisor: Supervisor, tmp_path: Path) -> None:
     code = "print('setting WEVION_X: is not set'); raise SystemExit(2)"
     supervisor.start(part(tmp_path, "strict", code, ready_url=f"http://127.0.0.1:{choose_port()}/"))
-    with pytest.raises(ChildFailed, match=r"(?s)strict refused to start with status 2.*WEVION_X"):
+    with pytest.raises(ChildFailedError, match=r"(?s)strict refused to start with status 2.*WEVION_X"):
         await supervisor.wait_ready("strict", 60)
 
 
 async def test_one_that_never_answers_is_given_up_with_what_is_known(supervisor: Supervisor, tmp_path: Path) -> None:
     supervisor.start(part(tmp_path, "mute", SLEEP, ready_url=f"http://127.0.0.1:{choose_port()}/"))
-    with pytest.raises(ChildFailed, match=r"(?s)mute was not ready within 0.3 s .*Connect call failed"):
+    with pytest.raises(ChildFailedError, match=r"(?s)mute was not ready within 0.3 s .*Connect call failed"):
         await supervisor.wait_ready("mute", 0.3)
 
 

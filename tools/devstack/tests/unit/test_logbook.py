@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from common.testing.processes import ChildFailed
+from common.testing.processes import ChildFailedError
 from devstack import logbook
 from devstack.layout import Layout
 
@@ -33,5 +33,5 @@ def test_a_part_is_found_with_its_replicas_and_an_unknown_one_is_refused(tmp_pat
         (layout.logs / f"{name}.log").touch()
     assert [file.stem for file in logbook.files(layout, "oauth-svc")] == ["oauth-svc", "oauth-svc#2"]
     assert len(logbook.files(layout, None)) == 3
-    with pytest.raises(ChildFailed, match=r"no logs of oauth in .*; there are: notifier, oauth-svc"):
+    with pytest.raises(ChildFailedError, match=r"no logs of oauth in .*; there are: notifier, oauth-svc"):
         logbook.files(layout, "oauth")

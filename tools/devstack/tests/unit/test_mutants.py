@@ -117,7 +117,7 @@ def test_a_mutant_that_never_ends_is_killed(
 
 def test_a_suite_that_fails_before_anything_is_mutated_proves_nothing(tree: Path) -> None:
     (tree / "services/tiny-svc/tests/unit/test_rule.py").write_text("def test_it():\n    assert False\n")
-    with pytest.raises(mutants.CannotStart, match="have to be there and pass"):
+    with pytest.raises(mutants.CannotStartError, match="have to be there and pass"):
         mutants.run(tree, "tiny-svc", "5", 1, lambda _line: None)
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from common.auth.metrics import FEED_DELAY, FEED_RECORDS, REVOKED_SESSIONS
 from common.auth.refusals import Reason
 from common.auth.revocations import Ending, RevocationSet, ending_for
-from common.contracts import InvalidEvent, TokenKind, TokenStateV1, TokenStatus, decode
+from common.contracts import InvalidEventError, TokenKind, TokenStateV1, TokenStatus, decode
 from common.kafka import KafkaSettings, Record, TopicReader
 from common.runtime.clock import Clock, SystemClock
 from common.telemetry.logs import get_logger
@@ -75,7 +75,7 @@ class RevocationFeed:
             return
         try:
             event = decode(record.value, record.headers)
-        except InvalidEvent as error:
+        except InvalidEventError as error:
             FEED_RECORDS.labels("invalid").inc()
             _log.error("revocation_record_unreadable", partition=record.partition, offset=record.offset, why=str(error))
             return

@@ -32,7 +32,7 @@ _MAX_AGE = re.compile(r"(?:^|[,\s])max-age\s*=\s*\"?(\d{1,9})")
 _RETRY_CAP_S = 30.0
 
 
-class KeysUnavailable(Exception):
+class KeysUnavailableError(Exception):
     """There are no keys: none were fetched yet, or they are too old to trust."""
 
 
@@ -43,7 +43,7 @@ class Keys(Protocol):
     """By key id. A change replaces the whole mapping, so its identity tells whether anything changed."""
 
     async def fresh(self) -> None:
-        """Make `current` as fresh as it has to be. Raises KeysUnavailable."""
+        """Make `current` as fresh as it has to be. Raises KeysUnavailableError."""
         ...
 
     async def find(self, kid: str) -> Ed25519PublicKey | None:
@@ -90,14 +90,14 @@ class JwksCache:
         self._waiting = 0
 
     async def fresh(self) -> None:
-        """Fetch when due; go on with the old keys when the issuer does not answer. Raises KeysUnavailable."""
+        """Fetch when due; go on with the old keys when the issuer does not answer. Raises KeysUnavailableError."""
         now = monotonic()
         if now < self._fresh_until:
             return
         if now >= self._not_before:
             await self._fetch()
         if monotonic() >= self._usable_until:
-            raise KeysUnavailable("no usable key set")
+            raise KeysUnavailableError("no usable key set")
 
     async def find(self, kid: str) -> Ed25519PublicKey | None:
         """The key; an unknown id makes one fetch, and waits for it."""

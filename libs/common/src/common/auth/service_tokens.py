@@ -8,7 +8,7 @@ import aiohttp
 from pydantic import SecretStr
 
 from common.runtime.clock import monotonic
-from common.runtime.errors import Permanent, Retryable
+from common.runtime.errors import PermanentError, RetryableError
 from common.telemetry.logs import get_logger
 
 FETCH_TIMEOUT_S = 5.0
@@ -45,8 +45,8 @@ class ServiceTokens:
         """A token with at least half a minute of life.
 
         Raises:
-            Retryable: the issuer is away, and the last token is used up.
-            Permanent: the issuer refuses this client.
+            RetryableError: the issuer is away, and the last token is used up.
+            PermanentError: the issuer refuses this client.
 
         """
         loop = asyncio.get_running_loop()
@@ -91,10 +91,10 @@ class ServiceTokens:
             ) as answer:
                 document = await self._read(answer)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Retryable(f"the token endpoint does not answer ({type(error).__name__})") from error
+            raise RetryableError(f"the token endpoint does not answer ({type(error).__name__})") from error
         token, lifetime = document.get("access_token"), document.get("expires_in", 3600)
         if not isinstance(token, str) or not token or not isinstance(lifetime, int | float):
-            raise Retryable("the token endpoint's answer has no token")
+            raise RetryableError("the token endpoint's answer has no token")
         now = monotonic()
         self._token = SecretStr(token)
         self._renew_at = now + lifetime * RENEW_AT
@@ -106,13 +106,13 @@ class ServiceTokens:
 
     async def _read(self, answer: aiohttp.ClientResponse) -> dict[str, Any]:
         if answer.status in {400, 401, 403}:
-            raise Permanent(f"the token endpoint refuses the client {self._client_id} ({answer.status})")
+            raise PermanentError(f"the token endpoint refuses the client {self._client_id} ({answer.status})")
         if answer.status != 200:  # noqa: PLR2004
-            raise Retryable(f"the token endpoint answers {answer.status}")
+            raise RetryableError(f"the token endpoint answers {answer.status}")
         try:
             document = await answer.json(content_type=None)
         except ValueError as error:
-            raise Retryable("the token endpoint's answer is not JSON") from error
+            raise RetryableError("the token endpoint's answer is not JSON") from error
         if not isinstance(document, dict):
-            raise Retryable("the token endpoint's answer is not an object")
+            raise RetryableError("the token endpoint's answer is not an object")
         return document

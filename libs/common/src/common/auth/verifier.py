@@ -18,7 +18,7 @@ from aiohttp import web
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from common.auth.keys import Keys, KeysUnavailable
+from common.auth.keys import Keys, KeysUnavailableError
 from common.auth.metrics import VERIFICATIONS
 from common.auth.refusals import Reason, deny_impersonation, deny_kind, deny_role, deny_scope, refuse
 from common.auth.revocations import JWT_LIFETIME_S, LEEWAY_S, RevocationSet
@@ -91,7 +91,7 @@ class Verifier:
         """The principal of a token. Raises a Problem with one of the eight reasons; 503 while there are no keys."""
         try:
             await self._keys.fresh()
-        except KeysUnavailable:
+        except KeysUnavailableError:
             raise Problem(
                 503, "keys_unavailable", detail="Tokens cannot be checked right now.", headers={"Retry-After": "2"}
             ) from None

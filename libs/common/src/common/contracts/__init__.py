@@ -5,7 +5,7 @@ from common.contracts.base import EVENT_TYPES, EventBody, Part, UtcDatetime
 from common.contracts.envelope import (
     Event,
     Headers,
-    InvalidEvent,
+    InvalidEventError,
     attributes,
     decode,
     encode_body,
@@ -61,7 +61,7 @@ __all__ = [
     "Headers",
     "IncidentReason",
     "IncidentState",
-    "InvalidEvent",
+    "InvalidEventError",
     "IssuedHow",
     "NoticeChannel",
     "NoticeCode",

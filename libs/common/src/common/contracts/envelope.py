@@ -23,7 +23,7 @@ CONTENT_TYPE = "application/json"
 _time = TypeAdapter(UtcDatetime)
 
 
-class InvalidEvent(ValueError):
+class InvalidEventError(ValueError):
     """A record that is not an event we can read: it never will be, so it is put aside with this reason."""
 
 
@@ -76,7 +76,7 @@ def decode(value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> Event[E
     """Read one record.
 
     Raises:
-        InvalidEvent: with the reason: a missing attribute, an unknown type or major version, a tombstone, or a
+        InvalidEventError: with the reason: a missing attribute, an unknown type or major version, a tombstone, or a
             body that breaks its schema (the field and the rule are named).
 
     """
@@ -85,28 +85,28 @@ def decode(value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> Event[E
         try:
             envelope[name.lower()] = raw.decode()
         except (UnicodeDecodeError, AttributeError) as error:
-            raise InvalidEvent(f"header {name}: not UTF-8 text") from error
+            raise InvalidEventError(f"header {name}: not UTF-8 text") from error
     type_name = _attribute(envelope, "ce_type")
     model = EVENT_TYPES.get(type_name)
     if model is None:
-        raise InvalidEvent(f"ce_type: {type_name!r} is not an event type that this version knows")
+        raise InvalidEventError(f"ce_type: {type_name!r} is not an event type that this version knows")
     if envelope.get("ce_specversion", SPEC_VERSION).split(".")[0] != "1":
-        raise InvalidEvent(f"ce_specversion: {envelope['ce_specversion']!r} is not 1.x")
+        raise InvalidEventError(f"ce_specversion: {envelope['ce_specversion']!r} is not 1.x")
     if value is None:
-        raise InvalidEvent("the record has no body (a tombstone)")
+        raise InvalidEventError("the record has no body (a tombstone)")
     try:
         event_id = UUID(_attribute(envelope, "ce_id"))
         time = _time.validate_python(_attribute(envelope, "ce_time"))
     except ValidationError as error:
-        raise InvalidEvent("ce_time: not an RFC 3339 time with an offset") from error
+        raise InvalidEventError("ce_time: not an RFC 3339 time with an offset") from error
     except ValueError as error:
-        if isinstance(error, InvalidEvent):
+        if isinstance(error, InvalidEventError):
             raise
-        raise InvalidEvent("ce_id: not a UUID") from error
+        raise InvalidEventError("ce_id: not a UUID") from error
     try:
         body = model.model_validate_json(value)
     except ValidationError as error:
-        raise InvalidEvent(f"{type_name}: {explain(error)}") from error
+        raise InvalidEventError(f"{type_name}: {explain(error)}") from error
     return Event(
         id=event_id,
         time=time,
@@ -127,5 +127,5 @@ def explain(error: ValidationError, limit: int = 5) -> str:
 def _attribute(envelope: dict[str, str], name: str) -> str:
     value = envelope.get(name)
     if not value:
-        raise InvalidEvent(f"{name}: missing")
+        raise InvalidEventError(f"{name}: missing")
     return value

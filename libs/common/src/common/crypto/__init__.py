@@ -3,8 +3,10 @@
 from common.crypto.data_keys import DataKey, DataKeys, associated_data, create, data_key_id, rewrap
 from common.crypto.encryption import KeyEncryption, KeyringEncryption, TransitEncryption
 from common.crypto.keyring import Keyring, KeyringError, KeyringFile, Sealer
-from common.crypto.sealed import SealingKey, Unsealable
+from common.crypto.sealed import SealingKey, UnsealableError
 from common.crypto.secret import Secret
+
+Unsealable = UnsealableError  # the name that oauth-svc still uses
 
 __all__ = [
     "DataKey",
@@ -19,6 +21,7 @@ __all__ = [
     "Secret",
     "TransitEncryption",
     "Unsealable",
+    "UnsealableError",
     "associated_data",
     "create",
     "data_key_id",

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from common.crypto.encryption import KeyEncryption
-from common.crypto.sealed import KEY_BYTES, SealingKey, Unsealable, read_head
+from common.crypto.sealed import KEY_BYTES, SealingKey, UnsealableError, read_head
 from common.runtime.clock import monotonic
 from common.runtime.ids import random_bytes
 
@@ -31,15 +31,15 @@ class DataKey:
         return self._key.seal(plaintext, aad)
 
     def open_(self, blob: bytes, aad: bytes) -> bytes:
-        """The plaintext. Raises Unsealable."""
+        """The plaintext. Raises UnsealableError."""
         return self._key.open_(blob, aad)
 
 
 def data_key_id(blob: bytes) -> UUID:
-    """The data key that a sealed value names. Raises Unsealable."""
+    """The data key that a sealed value names. Raises UnsealableError."""
     key_id = read_head(blob).key_id
     if len(key_id) != 16:  # noqa: PLR2004  bytes of a UUID
-        raise Unsealable
+        raise UnsealableError
     return UUID(bytes=key_id)
 
 
@@ -83,7 +83,7 @@ class DataKeys:
         self._loading: dict[UUID, asyncio.Task[DataKey]] = {}
 
     async def get(self, key_id: UUID) -> DataKey:
-        """The key. Raises LookupError, Unsealable, Retryable."""
+        """The key. Raises LookupError, UnsealableError, RetryableError."""
         known = self._known.get(key_id)
         if known is not None and known[1] > monotonic():
             self._known.move_to_end(key_id)

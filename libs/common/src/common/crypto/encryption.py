@@ -12,8 +12,8 @@ import aiohttp
 from pydantic import SecretStr
 
 from common.crypto.keyring import Sealer
-from common.crypto.sealed import Unsealable, make_head, read_head
-from common.runtime.errors import Permanent, Retryable
+from common.crypto.sealed import UnsealableError, make_head, read_head
+from common.runtime.errors import PermanentError, RetryableError
 
 TRANSIT = 2
 """The algorithm byte of a blob whose body is transit's own ciphertext."""
@@ -25,11 +25,11 @@ class KeyEncryption(Protocol):
     """Wraps and unwraps data keys."""
 
     async def wrap(self, plaintext: bytes, aad: bytes) -> bytes:
-        """A blob that names the key it is under. Raises Retryable, Permanent."""
+        """A blob that names the key it is under. Raises RetryableError, PermanentError."""
         ...
 
     async def unwrap(self, blob: bytes, aad: bytes) -> bytes:
-        """What was wrapped. Raises Unsealable; Retryable when the key's keeper is away."""
+        """What was wrapped. Raises UnsealableError; RetryableError when the key's keeper is away."""
         ...
 
     def key_id_of(self, blob: bytes) -> str:
@@ -83,7 +83,7 @@ class TransitEncryption:
         data = await self._post("encrypt", {"plaintext": _encode(plaintext), "associated_data": _encode(aad)})
         ciphertext = data.get("ciphertext")
         if not isinstance(ciphertext, str) or not ciphertext.isascii() or ciphertext.count(":") != 2:  # noqa: PLR2004
-            raise Retryable("the key service's answer has no ciphertext")
+            raise RetryableError("the key service's answer has no ciphertext")
         version = ciphertext.split(":")[1]
         return make_head(TRANSIT, f"{self._key_name}:{version}".encode()) + ciphertext.encode()
 
@@ -91,15 +91,15 @@ class TransitEncryption:
         head = read_head(blob)
         body = blob[head.length :]
         if head.algorithm != TRANSIT or not body.isascii() or self._name_of(head.key_id) != self._key_name:
-            raise Unsealable
+            raise UnsealableError
         # The head is not part of transit's own authentication: what it says must agree with what is.
         if body.split(b":")[1:2] != [head.key_id.rpartition(b":")[2]]:
-            raise Unsealable
+            raise UnsealableError
         try:
             data = await self._post("decrypt", {"ciphertext": body.decode(), "associated_data": _encode(aad)})
             return base64.b64decode(data["plaintext"], validate=True)
-        except (_Refused, KeyError, TypeError, binascii.Error, ValueError):
-            raise Unsealable from None
+        except (_RefusedError, KeyError, TypeError, binascii.Error, ValueError):
+            raise UnsealableError from None
 
     def key_id_of(self, blob: bytes) -> str:
         return read_head(blob).key_id.decode("ascii", "replace")
@@ -129,23 +129,23 @@ class TransitEncryption:
                 allow_redirects=False,
             ) as answer:
                 if answer.status == 400:  # noqa: PLR2004  what was sent cannot be decrypted
-                    raise _Refused("the key service refuses the request (400)")
+                    raise _RefusedError("the key service refuses the request (400)")
                 if answer.status in {401, 403, 404}:
-                    raise Permanent(f"the key service refuses us ({answer.status}): token, policy or key name")
+                    raise PermanentError(f"the key service refuses us ({answer.status}): token, policy or key name")
                 if answer.status != 200:  # noqa: PLR2004
-                    raise Retryable(f"the key service answers {answer.status}")
+                    raise RetryableError(f"the key service answers {answer.status}")
                 document = await answer.json(content_type=None)
         except (aiohttp.ClientError, TimeoutError, OSError, UnicodeDecodeError) as error:
-            raise Retryable(f"the key service does not answer ({type(error).__name__})") from None
+            raise RetryableError(f"the key service does not answer ({type(error).__name__})") from None
         except ValueError:
-            raise Retryable("the key service's answer is not JSON") from None
+            raise RetryableError("the key service's answer is not JSON") from None
         data = document.get("data") if isinstance(document, dict) else None
         if not isinstance(data, dict):
-            raise Retryable("the key service's answer has no data")
+            raise RetryableError("the key service's answer has no data")
         return data
 
 
-class _Refused(Permanent):
+class _RefusedError(PermanentError):
     """The key service found the request wrong."""
 
 

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from common.crypto.sealed import KEY_BYTES, SealingKey, Unsealable, read_head
+from common.crypto.sealed import KEY_BYTES, SealingKey, UnsealableError, read_head
 from common.runtime.ids import random_bytes
 from common.telemetry.logs import get_logger
 
@@ -58,7 +58,7 @@ class Sealer(Protocol):
         ...
 
     def open_(self, blob: bytes, aad: bytes) -> bytes:
-        """The plaintext, with whichever key the blob names. Raises Unsealable."""
+        """The plaintext, with whichever key the blob names. Raises UnsealableError."""
         ...
 
     def key_id_of(self, blob: bytes) -> str:
@@ -147,10 +147,10 @@ class Keyring:
         return self._keys[self.active].seal(plaintext, aad)
 
     def open_(self, blob: bytes, aad: bytes) -> bytes:
-        """The plaintext, with whichever key the blob names. Raises Unsealable."""
+        """The plaintext, with whichever key the blob names. Raises UnsealableError."""
         key = self._keys.get(read_head(blob).key_id.decode("ascii", "replace"))
         if key is None:
-            raise Unsealable
+            raise UnsealableError
         return key.open_(blob, aad)
 
     def key_id_of(self, blob: bytes) -> str:

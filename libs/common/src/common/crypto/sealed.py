@@ -23,7 +23,7 @@ LONGEST_KEY_ID = 64
 _FIXED = 3
 
 
-class Unsealable(Exception):
+class UnsealableError(Exception):
     """The blob cannot be opened: altered, for another place (associated data), or under a key that is not here.
 
     It does not say which, on purpose: whoever can feed us blobs must learn nothing from the answer.
@@ -42,12 +42,12 @@ class Head(NamedTuple):
 
 
 def read_head(blob: bytes) -> Head:
-    """The head of a blob. Raises Unsealable if it has none that this version knows."""
+    """The head of a blob. Raises UnsealableError if it has none that this version knows."""
     if len(blob) < _FIXED or blob[0] != VERSION:
-        raise Unsealable
+        raise UnsealableError
     length = _FIXED + blob[2]
     if not 0 < blob[2] <= LONGEST_KEY_ID or len(blob) < length:
-        raise Unsealable
+        raise UnsealableError
     return Head(blob[1], bytes(blob[_FIXED:length]), length)
 
 
@@ -79,13 +79,13 @@ class SealingKey:
         return self._head + nonce + self._cipher.encrypt(nonce, plaintext, self._head + aad)
 
     def open_(self, blob: bytes, aad: bytes) -> bytes:
-        """The plaintext. Raises Unsealable."""
+        """The plaintext. Raises UnsealableError."""
         start = len(self._head)
         if blob[:start] != self._head or len(blob) < start + NONCE_BYTES + TAG_BYTES:
-            raise Unsealable
+            raise UnsealableError
         try:
             return self._cipher.decrypt(
                 blob[start : start + NONCE_BYTES], blob[start + NONCE_BYTES :], self._head + aad
             )
         except InvalidTag:
-            raise Unsealable from None
+            raise UnsealableError from None

@@ -8,7 +8,7 @@ from common.kafka.consumer import EventConsumer, Handler
 from common.kafka.dead_letter import DeadLetterLimit, dead_letter
 from common.kafka.producer import EventProducer, Outgoing
 from common.kafka.reader import Record, TopicReader
-from common.kafka.topics import TopicProblem, create_topics
+from common.kafka.topics import TopicError, create_topics
 
 __all__ = [
     "DeadLetterLimit",
@@ -18,7 +18,7 @@ __all__ = [
     "KafkaSettings",
     "Outgoing",
     "Record",
-    "TopicProblem",
+    "TopicError",
     "TopicReader",
     "create_topics",
     "dead_letter",

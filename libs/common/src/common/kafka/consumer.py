@@ -1,7 +1,7 @@
 """Consume events in a group: decode, handle, then commit. Manual commits only.
 
-What a handler's error means (see `common.runtime.errors`): `Retryable`: wait and hand it over again, for ever;
-`Permanent` and anything undecodable: to the dead-letter topic with the reason, and on; any other error: a few more
+What a handler's error means (see `common.runtime.errors`): `RetryableError`: wait and hand it over again, for ever;
+`PermanentError` and anything undecodable: to the dead-letter topic with the reason, and on; any other error: a few more
 tries, then the dead-letter topic. A commit follows the handler's own commit, so an event can come twice, never never.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
-from common.contracts import Event, EventBody, InvalidEvent, decode
+from common.contracts import Event, EventBody, InvalidEventError, decode
 from common.kafka import metrics
 from common.kafka.connection import KafkaSettings
 from common.kafka.dead_letter import DeadLetterLimit, dead_letter
@@ -20,7 +20,7 @@ from common.kafka.pacing import paced
 from common.kafka.producer import EventProducer
 from common.kafka.stopping import stop_client
 from common.runtime.clock import monotonic
-from common.runtime.errors import Permanent, Retryable
+from common.runtime.errors import PermanentError, RetryableError
 from common.runtime.retry import Backoff
 from common.runtime.tasks import describe
 from common.telemetry.logs import get_logger
@@ -126,7 +126,7 @@ class EventConsumer:
             return  # a tombstone on a compacted topic: the key was purged, which is no event
         try:
             event = decode(record.value, record.headers)
-        except InvalidEvent as error:
+        except InvalidEventError as error:
             await self._put_aside(record, topic, str(error))
             return
         attempt = 0
@@ -136,9 +136,9 @@ class EventConsumer:
                 with span(event.traceparent):
                     async with asyncio.timeout(HANDLER_TIMEOUT_S):
                         await self._handler(event)
-            except (Retryable, TimeoutError) as error:
+            except (RetryableError, TimeoutError) as error:
                 self._say("event_waits", event, error, attempt)
-            except Permanent as error:
+            except PermanentError as error:
                 await self._put_aside(record, topic, describe(error))
                 return
             except Exception as error:  # noqa: BLE001  counted tries, then the dead-letter topic
@@ -188,7 +188,7 @@ class EventConsumer:
             attempt += 1
             try:
                 await self._producer.send_all([letter])
-            except Retryable as error:
+            except RetryableError as error:
                 # Without the dead letter the event would be lost, so nothing moves until it is written.
                 _log.warning("dead_letter_waits", group=self.group, error=describe(error), attempt=attempt)
                 await asyncio.sleep(self._waits.delay(attempt, topic))

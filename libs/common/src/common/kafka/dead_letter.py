@@ -10,7 +10,7 @@ from common.runtime.clock import monotonic
 MAX_REASON_CHARS = 500
 
 
-class TooManyDeadLetters(Exception):
+class TooManyDeadLettersError(Exception):
     """So much is bad that going on would hide a fault of ours; the consumer stops and says so."""
 
 
@@ -26,14 +26,14 @@ class DeadLetterLimit:
         """Count one.
 
         Raises:
-            TooManyDeadLetters: the limit is passed.
+            TooManyDeadLettersError: the limit is passed.
 
         """
         moment = monotonic()
         self._times = [time for time in self._times if time > moment - self.window_s]
         self._times.append(moment)
         if len(self._times) > self.count:
-            raise TooManyDeadLetters(f"over {self.count} dead letters in {self.window_s:.0f} s")
+            raise TooManyDeadLettersError(f"over {self.count} dead letters in {self.window_s:.0f} s")
 
 
 def dead_letter(

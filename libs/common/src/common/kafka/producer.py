@@ -21,7 +21,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from common.kafka.connection import KafkaSettings
 from common.kafka.pacing import paced
 from common.kafka.stopping import stop_client
-from common.runtime.errors import Permanent, Retryable
+from common.runtime.errors import PermanentError, RetryableError
 
 MAX_RECORD_BYTES = 1 << 20
 SEND_TIMEOUT_S = 10.0
@@ -59,7 +59,7 @@ class EventProducer:
         `send_all` does both too; call this to have it done before it matters.
 
         Raises:
-            Retryable: no broker answers, or a topic does not exist (yet).
+            RetryableError: no broker answers, or a topic does not exist (yet).
 
         """
         producer = await self._connected_producer()
@@ -69,7 +69,7 @@ class EventProducer:
                     await producer.partitions_for(self._settings.wire_name(topic))
         except (KafkaError, TimeoutError, OSError) as error:
             await self._discard(producer)
-            raise Retryable("Kafka does not know the topics") from error
+            raise RetryableError("Kafka does not know the topics") from error
         except asyncio.CancelledError:
             await asyncio.shield(self._discard(producer))
             raise
@@ -85,20 +85,20 @@ class EventProducer:
         """Send the records in order and wait until the broker has them all.
 
         Raises:
-            Permanent: a record is too large; nothing was sent.
-            Retryable: not all were acknowledged in time. Some may be on the topic; send all again.
+            PermanentError: a record is too large; nothing was sent.
+            RetryableError: not all were acknowledged in time. Some may be on the topic; send all again.
 
         """
         for record in records:
             if len(record.value or b"") + len(record.key) > MAX_RECORD_BYTES:
-                raise Permanent(f"a record for {record.topic} is over {MAX_RECORD_BYTES} bytes")
+                raise PermanentError(f"a record for {record.topic} is over {MAX_RECORD_BYTES} bytes")
         producer = await self._connected_producer()
         try:
             async with asyncio.timeout(self._send_timeout_s):
                 await self._send(producer, records)
         except (KafkaError, TimeoutError, OSError) as error:
             await self._discard(producer)
-            raise Retryable(f"Kafka did not take {len(records)} records") from error
+            raise RetryableError(f"Kafka did not take {len(records)} records") from error
         except asyncio.CancelledError:
             await asyncio.shield(self._discard(producer))
             raise
@@ -145,7 +145,7 @@ class EventProducer:
                 await producer.start()
         except (KafkaError, TimeoutError, OSError) as error:
             await stop_client(producer, STOP_TIMEOUT_S)
-            raise Retryable("Kafka does not answer") from error
+            raise RetryableError("Kafka does not answer") from error
         except asyncio.CancelledError:
             await asyncio.shield(stop_client(producer, STOP_TIMEOUT_S))
             raise

@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 from common.kafka.connection import KafkaSettings
 from common.kafka.pacing import paced
 from common.kafka.stopping import stop_client
-from common.runtime.errors import Retryable
+from common.runtime.errors import RetryableError
 from common.runtime.retry import Backoff
 from common.runtime.tasks import describe
 from common.telemetry.logs import get_logger
@@ -93,7 +93,7 @@ class TopicReader:
                     finally:
                         # before the old consumer is stopped, which takes its time
                         self.caught_up.clear()
-            except (KafkaError, TimeoutError, OSError, Retryable) as error:
+            except (KafkaError, TimeoutError, OSError, RetryableError) as error:
                 attempt += 1
                 _log.warning("reader_lost_broker", topics=self._topics, error=describe(error), attempt=attempt)
                 await asyncio.sleep(waits.delay(attempt, self._topics[0]))
@@ -162,7 +162,7 @@ class TopicReader:
             await consumer._client.add_topic(name)  # noqa: SLF001  assign() alone does not load a topic's metadata
             partitions = consumer.partitions_for_topic(name)
             if not partitions:
-                raise Retryable(f"topic {name} does not exist (yet); run `common topics`")
+                raise RetryableError(f"topic {name} does not exist (yet); run `common topics`")
             found += [TopicPartition(name, partition) for partition in sorted(partitions)]
         return found
 

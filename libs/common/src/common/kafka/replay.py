@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 from common.contracts import TOPICS
 from common.kafka.connection import KafkaSettings
 from common.kafka.producer import EventProducer, Outgoing
-from common.runtime.errors import Permanent, Retryable
+from common.runtime.errors import PermanentError, RetryableError
 
 READ_TIMEOUT_S = 30.0
 
@@ -40,13 +40,13 @@ async def dead_letters(settings: KafkaSettings, topic: str) -> AsyncIterator[Dea
     """Everything that is now on the dead-letter topic of `topic`, oldest first.
 
     Raises:
-        Permanent: `topic` is not in the contract.
-        Retryable: Kafka does not answer.
+        PermanentError: `topic` is not in the contract.
+        RetryableError: Kafka does not answer.
 
     """
     declared = TOPICS.get(topic)
     if declared is None:
-        raise Permanent(f"{topic} is not a topic; one of {', '.join(TOPICS)}")
+        raise PermanentError(f"{topic} is not a topic; one of {', '.join(TOPICS)}")
     partition = TopicPartition(settings.wire_name(declared.dlq), 0)
     consumer = AIOKafkaConsumer(**settings.client_arguments(), enable_auto_commit=False)
     try:
@@ -73,7 +73,7 @@ async def dead_letters(settings: KafkaSettings, topic: str) -> AsyncIterator[Dea
         finally:
             await consumer.stop()
     except (KafkaError, TimeoutError, OSError) as error:
-        raise Retryable("Kafka does not answer, or the topics do not exist yet (run `make topics`)") from error
+        raise RetryableError("Kafka does not answer, or the topics do not exist yet (run `make topics`)") from error
 
 
 async def send_again(producer: EventProducer, letter: DeadLetter) -> None:

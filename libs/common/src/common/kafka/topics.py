@@ -8,13 +8,13 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from common.contracts import DEFAULT_PARTITIONS, TOPICS
 from common.contracts.topics import DLQ_RETENTION_MS
 from common.kafka.connection import KafkaSettings
-from common.runtime.errors import Retryable
+from common.runtime.errors import RetryableError
 
 ADMIN_TIMEOUT_S = 30.0
 METADATA_PAUSE_S = 0.1
 
 
-class TopicProblem(Exception):
+class TopicError(Exception):
     """The cluster refuses a topic, or has it in a form that the contract does not allow."""
 
 
@@ -26,8 +26,8 @@ async def create_topics(
     Safe to run again and from several places at once.
 
     Raises:
-        Retryable: the cluster does not answer.
-        TopicProblem: it refuses, or an existing topic has another number of partitions (which would break the order).
+        RetryableError: the cluster does not answer.
+        TopicError: it refuses, or an existing topic has another number of partitions (which would break the order).
 
     """
     wanted: dict[str, tuple[int, dict[str, str]]] = {}
@@ -43,7 +43,7 @@ async def create_topics(
             finally:
                 await admin.close()
     except (KafkaError, TimeoutError, OSError) as error:
-        raise Retryable("Kafka does not answer") from error
+        raise RetryableError("Kafka does not answer") from error
 
 
 async def _create(
@@ -61,13 +61,13 @@ async def _create(
         elif code == TopicAlreadyExistsError.errno:
             existing.append(name)
         else:
-            raise TopicProblem(f"{name}: {for_code(code).__name__} {' '.join(str(part) for part in message)}")
+            raise TopicError(f"{name}: {for_code(code).__name__} {' '.join(str(part) for part in message)}")
     # Waits until the broker knows the new ones too: who reads next would otherwise be told that there is no such topic.
     partitions = await _partitions(admin, list(wanted))
     for name in existing:
         actual = partitions[name]
         if actual != wanted[name][0]:
-            raise TopicProblem(
+            raise TopicError(
                 f"{name} has {actual} partitions, not {wanted[name][0]}: set WEVION_KAFKA_PARTITIONS to match, or "
                 "drain and re-create the topic (events of one key would change their partition)"
             )

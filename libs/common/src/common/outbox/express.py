@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from common.contracts import Event, EventBody, encode_body, encode_headers
 from common.kafka import EventProducer, Outgoing
 from common.outbox import metrics
-from common.runtime.errors import Permanent
+from common.runtime.errors import PermanentError
 from common.runtime.tasks import describe
 from common.telemetry.logs import get_logger
 
@@ -70,7 +70,7 @@ class Express:
     async def _send(self, batch: list[Outgoing]) -> None:
         try:
             await self._producer.send_all(batch)
-        except Permanent as error:
+        except PermanentError as error:
             _LEFT.inc(len(batch))
             _log.warning("express_refused", records=len(batch), error=describe(error))
         except Exception:

@@ -15,7 +15,7 @@ from common.outbox import metrics
 from common.outbox.enqueue import SHARDS
 from common.postgres import Pool, Record, translate_errors
 from common.runtime.clock import monotonic
-from common.runtime.errors import Permanent, Retryable
+from common.runtime.errors import PermanentError, RetryableError
 from common.runtime.ids import new_id
 from common.runtime.retry import Backoff
 from common.runtime.tasks import describe
@@ -100,7 +100,7 @@ class Relay:
                 try:
                     status = await self.run_once()
                     attempt = 0
-                except Retryable as error:
+                except RetryableError as error:
                     attempt += 1
                     _log.warning("relay_waits", error=describe(error), attempt=attempt)
                     await asyncio.sleep(waits.delay(attempt, str(self._owner)))
@@ -118,7 +118,7 @@ class Relay:
         """Hold what shards can be had, and send a batch of what waits in them.
 
         Raises:
-            Retryable: the database or Kafka is away; nothing is lost, and the next round repeats.
+            RetryableError: the database or Kafka is away; nothing is lost, and the next round repeats.
 
         """
         await self._hold()
@@ -151,7 +151,7 @@ class Relay:
     async def _send(self, rows: list[Record]) -> None:
         try:
             await self._producer.send_all([_outgoing(row) for row in rows])
-        except Permanent:
+        except PermanentError:
             # A single record that can never be sent must not hold up its shard for ever, nor vanish silently.
             await self._send_singly(rows)
         else:
@@ -161,7 +161,7 @@ class Relay:
         for row in rows:
             try:
                 await self._producer.send_all([_outgoing(row)])
-            except Permanent as error:
+            except PermanentError as error:
                 _log.error("event_unsendable", topic=row["topic"], key=row["key"], error=describe(error))
             await self._delete([row])
 
@@ -201,7 +201,7 @@ class Relay:
             with translate_errors():
                 async with asyncio.timeout(2):
                     await self._pool.execute(_RELEASE, self._owner)
-        except Retryable as error:
+        except RetryableError as error:
             _log.info("lease_left_to_expire", error=describe(error))
 
 

@@ -75,7 +75,7 @@ async def migrate(dsn: str, package: str) -> list[str]:
 
     Raises:
         MigrationError: a file was changed after it had been applied, or its SQL failed.
-        Retryable: the server does not answer, or a table was in use by long transactions all the time.
+        RetryableError: the server does not answer, or a table was in use by long transactions all the time.
 
     """
     with translate_errors():

@@ -11,7 +11,7 @@ import asyncpg
 from pydantic_core import from_json, to_json
 
 from common.runtime.clock import monotonic
-from common.runtime.errors import Retryable
+from common.runtime.errors import RetryableError
 
 if TYPE_CHECKING:
     Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
@@ -54,13 +54,13 @@ _AWAY = (
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Turn "the database is away or busy" into `Retryable`; leave errors of our own making as they are."""
+    """Turn "the database is away or busy" into `RetryableError`; leave errors of our own making as they are."""
     try:
         yield
     except PermissionError:
         raise  # an OSError, but never the network's
     except _AWAY as error:
-        raise Retryable("the database did not answer") from error
+        raise RetryableError("the database did not answer") from error
 
 
 _opened_at: "WeakKeyDictionary[asyncpg.Connection[asyncpg.Record], float]" = WeakKeyDictionary()
@@ -141,7 +141,7 @@ async def open_pool(
         The open pool.
 
     Raises:
-        Retryable: the server does not answer, or is starting.
+        RetryableError: the server does not answer, or is starting.
 
     """
     if urlsplit(dsn).scheme not in ("postgresql", "postgres"):
@@ -168,7 +168,7 @@ async def connection(pool: Pool) -> AsyncIterator[Db]:
     """A connection without a transaction, for reads and for single statements.
 
     Raises:
-        Retryable: no connection was free in time, or the server went away.
+        RetryableError: no connection was free in time, or the server went away.
 
     """
     with translate_errors():
@@ -181,7 +181,7 @@ async def transaction(pool: Pool, *, timeout_s: float = 30.0) -> AsyncIterator[D
     """A connection inside a transaction: committed when the block ends, rolled back when it raises.
 
     Raises:
-        Retryable: no connection was free in time, the server went away, or the whole block took over `timeout_s`.
+        RetryableError: no connection was free in time, the server went away, or the whole block took over `timeout_s`.
             Whether the transaction was committed is then unknown; do the same again (idempotently).
 
     """

@@ -1,13 +1,19 @@
 """Errors classed by what the caller must do."""
 
 
-class Retryable(Exception):
+class RetryableError(Exception):
     """Nothing is wrong with the work; something it needs is away. Wait, then do the same again."""
 
 
-class Permanent(Exception):
+class PermanentError(Exception):
     """Doing it again will fail again. Put it aside with the reason and go on."""
 
 
-class InvalidMessage(Permanent):
+class InvalidMessageError(PermanentError):
     """A message that cannot be read or breaks a rule of its contract."""
+
+
+# The names that oauth-svc and notifier still use.
+Retryable = RetryableError
+Permanent = PermanentError
+InvalidMessage = InvalidMessageError

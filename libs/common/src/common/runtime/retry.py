@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import TypeVar
 
 from common.runtime.clock import monotonic
-from common.runtime.errors import Retryable
+from common.runtime.errors import RetryableError
 
 T = TypeVar("T")
 
@@ -56,7 +56,7 @@ async def retry_until(
     backoff: Backoff,
     *,
     seed: str = "",
-    on: tuple[type[Exception], ...] = (Retryable,),
+    on: tuple[type[Exception], ...] = (RetryableError,),
     within_s: float | None = None,
     waiting: Callable[[Exception, int], None] = lambda _error, _attempt: None,
 ) -> T:

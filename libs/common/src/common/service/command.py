@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from common.postgres import MigrationError, migrate
 from common.runtime import settings as runtime_settings
-from common.runtime.errors import Permanent, Retryable
+from common.runtime.errors import PermanentError, RetryableError
 from common.service.settings import ServiceSettings
 from common.telemetry import logs
 
@@ -74,7 +74,7 @@ def command(
             sys.stdout.write("".join(f"applied {item}\n" for item in applied) or "up to date\n")
             return 0
         return asyncio.run(_as_coroutine((verbs or {})[arguments.verb].run(loaded, arguments)))
-    except (MigrationError, Permanent, Retryable) as error:
+    except (MigrationError, PermanentError, RetryableError) as error:
         cause = f" ({error.__cause__})" if error.__cause__ is not None and str(error.__cause__) else ""
         sys.stderr.write(f"{name} {arguments.verb}: {error}{cause}\n")
         return EXIT_FAILED

@@ -17,7 +17,7 @@ from common.outbox.express import SEND_TIMEOUT_S
 from common.postgres import Pool
 from common.runtime import tasks
 from common.runtime.clock import Clock, SystemClock
-from common.runtime.errors import Permanent, Retryable
+from common.runtime.errors import PermanentError, RetryableError
 from common.runtime.lifecycle import stop_signals
 from common.runtime.periodic import Periodic
 from common.runtime.retry import Backoff, retry_until
@@ -71,7 +71,7 @@ class Service:
         """The service's database; waits for it at start, up to two minutes.
 
         Raises:
-            Permanent: it never answered.
+            PermanentError: it never answered.
 
         """
 
@@ -83,8 +83,8 @@ class Service:
 
         try:
             pool = await retry_until(opened, START_WAITS, seed=self.name, within_s=START_WAIT_S, waiting=say)
-        except Retryable as error:
-            raise Permanent("the database of WEVION_DATABASE_URL does not answer") from error
+        except RetryableError as error:
+            raise PermanentError("the database of WEVION_DATABASE_URL does not answer") from error
         self._stack.push_async_callback(_close_pool, pool)
         self.ready_checks["database"] = _database_check(pool)
         return pool
@@ -137,12 +137,12 @@ class Service:
         """The JWT of the service itself, for calls to the others.
 
         Raises:
-            Permanent: the client id or secret is not set.
+            PermanentError: the client id or secret is not set.
 
         """
         identity, secret = self.settings.service_client_id, self.settings.service_client_secret
         if identity is None or secret is None:
-            raise Permanent("set WEVION_SERVICE_CLIENT_ID and WEVION_SERVICE_CLIENT_SECRET")
+            raise PermanentError("set WEVION_SERVICE_CLIENT_ID and WEVION_SERVICE_CLIENT_SECRET")
         return ServiceTokens(self.http(), self.settings.token_url, identity, secret)
 
     def consumer(self, group: str, topics: Sequence[str], handler: Handler, producer: EventProducer) -> EventConsumer:
@@ -179,7 +179,7 @@ class Service:
         """Serve an aiohttp application on the configured address.
 
         Raises:
-            Permanent: the port is taken.
+            PermanentError: the port is taken.
 
         """
         host, port = self.settings.http_host, self.settings.http_port
@@ -188,7 +188,7 @@ class Service:
                 serve(app, host=host, port=port, shutdown_timeout_s=self.settings.drain_s)
             )
         except OSError as error:
-            raise Permanent(f"port {port} on {host} is taken; set WEVION_HTTP_PORT") from error
+            raise PermanentError(f"port {port} on {host} is taken; set WEVION_HTTP_PORT") from error
 
     async def run(self) -> None:
         """Wait for SIGTERM (or Ctrl-C), then return, and the context closes everything."""

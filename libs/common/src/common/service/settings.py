@@ -70,7 +70,7 @@ class ServiceSettings(Settings):
         """Open the service's database; `max_size` replaces the setting, for a command that needs less.
 
         Raises:
-            Retryable: the server does not answer, or is starting.
+            RetryableError: the server does not answer, or is starting.
 
         """
         return await open_pool(

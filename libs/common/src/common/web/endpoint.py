@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from common.runtime.clock import monotonic
-from common.runtime.errors import Retryable
+from common.runtime.errors import RetryableError
 from common.telemetry import logs, tracing
 from common.telemetry.logs import get_logger
 from common.telemetry.redaction import redact_text
@@ -230,7 +230,7 @@ def _timed_out(route: Route) -> Problem:
 def _unexpected(error: Exception, route: Route) -> Problem:
     """The detail stays in the log, under the trace id that the answer names."""
     where = {"method": route.method, "route": route.path}
-    if isinstance(error, Retryable):
+    if isinstance(error, RetryableError):
         _log.warning("request_failed_for_now", error_type=type(error).__name__, error=str(error), **where)
         return Problem(
             503,

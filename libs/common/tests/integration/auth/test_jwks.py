@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from common.auth import JwksCache, KeysUnavailable, keys
+from common.auth import JwksCache, KeysUnavailableError, keys
 
 
 @pytest.fixture
@@ -68,19 +68,19 @@ async def test_keys_do_not_stay_for_ever(cache: JwksCache, issuer: Any) -> None:
     await cache.fresh()
     issuer.broken = "status"
     cache._fresh_until = cache._usable_until = 0
-    with pytest.raises(KeysUnavailable):
+    with pytest.raises(KeysUnavailableError):
         await cache.fresh()
     assert cache.ready() is not None
 
 
 async def test_without_any_keys_nothing_is_verified(cache: JwksCache, issuer: Any) -> None:
     issuer.broken = "status"
-    with pytest.raises(KeysUnavailable):
+    with pytest.raises(KeysUnavailableError):
         await cache.fresh()
 
 
 async def test_an_unreachable_issuer(http: aiohttp.ClientSession) -> None:
-    with pytest.raises(KeysUnavailable):
+    with pytest.raises(KeysUnavailableError):
         await JwksCache(http, "http://127.0.0.1:1/jwks").fresh()
 
 

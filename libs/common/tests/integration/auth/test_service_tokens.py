@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from common.auth import ServiceTokens
-from common.runtime.errors import Permanent, Retryable
+from common.runtime.errors import PermanentError, RetryableError
 from common.testing.eventually import eventually
 
 
@@ -60,15 +60,15 @@ async def test_a_used_up_token_is_not_handed_out(tokens: ServiceTokens, issuer: 
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        ((400, {"error": "invalid_scope"}), Permanent),
-        ((401, {"error": "invalid_client"}), Permanent),
-        ((500, {}), Retryable),
-        ((429, {}), Retryable),
-        ((200, "<html>"), Retryable),
-        ((200, []), Retryable),
-        ((200, {}), Retryable),
-        ((200, {"access_token": ""}), Retryable),
-        ((200, {"access_token": "x", "expires_in": "soon"}), Retryable),
+        ((400, {"error": "invalid_scope"}), PermanentError),
+        ((401, {"error": "invalid_client"}), PermanentError),
+        ((500, {}), RetryableError),
+        ((429, {}), RetryableError),
+        ((200, "<html>"), RetryableError),
+        ((200, []), RetryableError),
+        ((200, {}), RetryableError),
+        ((200, {"access_token": ""}), RetryableError),
+        ((200, {"access_token": "x", "expires_in": "soon"}), RetryableError),
     ],
 )
 async def test_refusals(tokens: ServiceTokens, issuer: Any, answer: tuple[int, Any], error: type[Exception]) -> None:
@@ -81,7 +81,7 @@ async def test_refusals(tokens: ServiceTokens, issuer: Any, answer: tuple[int, A
 
 
 async def test_an_issuer_that_is_away(http: aiohttp.ClientSession) -> None:
-    with pytest.raises(Retryable, match="does not answer"):
+    with pytest.raises(RetryableError, match="does not answer"):
         await ServiceTokens(http, "http://127.0.0.1:1/token", "a", "b").token()
 
 

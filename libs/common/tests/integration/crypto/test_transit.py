@@ -14,8 +14,8 @@ from aiohttp import web
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from common.crypto import Keyring, TransitEncryption, Unsealable, create, encryption, rewrap
-from common.runtime.errors import Permanent, Retryable
+from common.crypto import Keyring, TransitEncryption, UnsealableError, create, encryption, rewrap
+from common.runtime.errors import PermanentError, RetryableError
 from common.runtime.ids import new_id, random_bytes
 
 TOKEN = "s.hunter2hunter2"
@@ -116,14 +116,14 @@ async def test_what_does_not_open(kek: TransitEncryption) -> None:
         (wrapped, b"other"), (wrapped[:-4] + b"AAAA", b"w"), (wrapped[:8], b"w"), (b"", b"w"), (renamed, b"w"),
         (elsewhere, b"w"), (Keyring.generate().seal(b"x", b"w"), b"w"), (wrapped + b"\xff", b"w"),
     ):  # fmt: skip
-        with pytest.raises(Unsealable) as refused:
+        with pytest.raises(UnsealableError) as refused:
             await kek.unwrap(blob, aad)
         assert str(refused.value) == "the sealed value cannot be opened"
 
 
 async def test_who_is_refused_learns_it_once(http: aiohttp.ClientSession, address: str) -> None:
     for token, name in (("wrong", "wevion"), (TOKEN, "unknown")):
-        with pytest.raises(Permanent, match="refuses us") as refused:
+        with pytest.raises(PermanentError, match="refuses us") as refused:
             await TransitEncryption(http, address, token, name).wrap(b"x", b"w")
         assert token not in str(refused.value)
 
@@ -135,7 +135,7 @@ async def test_who_is_refused_learns_it_once(http: aiohttp.ClientSession, addres
 )  # fmt: skip
 async def test_answers_that_are_none(kek: TransitEncryption, transit: Transit, answer: tuple[int, Any]) -> None:
     transit.override = answer
-    with pytest.raises(Retryable):
+    with pytest.raises(RetryableError):
         await kek.wrap(b"x", b"w")
 
 
@@ -143,7 +143,7 @@ async def test_a_plaintext_that_is_none(kek: TransitEncryption, transit: Transit
     wrapped = await kek.wrap(b"x", b"w")
     for data in ({}, {"plaintext": 5}, {"plaintext": "!"}):
         transit.override = (200, {"data": data})
-        with pytest.raises(Unsealable):
+        with pytest.raises(UnsealableError):
             await kek.unwrap(wrapped, b"w")
 
 
@@ -151,10 +151,10 @@ async def test_a_service_that_is_away_or_hangs(
     kek: TransitEncryption, transit: Transit, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(encryption, "TIMEOUT_S", 0.2)
-    with pytest.raises(Retryable, match="does not answer"):
+    with pytest.raises(RetryableError, match="does not answer"):
         await TransitEncryption(http, "http://127.0.0.1:1", TOKEN, "wevion").wrap(b"x", b"w")
     transit.hang = True
-    with pytest.raises(Retryable, match="does not answer"):
+    with pytest.raises(RetryableError, match="does not answer"):
         await kek.wrap(b"x", b"w")
 
 

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from common.testing import eventually
-from common.testing.processes import Child, ChildFailed, Kafka, Postgres, choose_port, end_leftover, port_is_free
+from common.testing.processes import Child, ChildFailedError, Kafka, Postgres, choose_port, end_leftover, port_is_free
 
 SLEEPER = [sys.executable, "-c", "import signal; print('up', flush=True); signal.alarm(60); signal.pause()"]
 
@@ -72,7 +72,7 @@ def test_kafka_is_back_with_its_data_after_a_crash(tmp_path: Path) -> None:
 def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
     server = Postgres.start(tmp_path / "one", durable=False)
     try:
-        with pytest.raises(ChildFailed, match="could not bind"):
+        with pytest.raises(ChildFailedError, match="could not bind"):
             Postgres.start(tmp_path / "two", port=server.port, durable=False)
     finally:
         server.stop()
@@ -108,7 +108,7 @@ async def test_stop_ends_the_whole_group(tmp_path: Path) -> None:
 def test_the_end_of_a_child_is_told_with_its_last_words(tmp_path: Path) -> None:
     child = Child.start("brief", [sys.executable, "-c", "print('no luck'); raise SystemExit(3)"], log=tmp_path / "log")
     child.process.wait()
-    with pytest.raises(ChildFailed, match=r"(?s)brief ended with status 3.*no luck"):
+    with pytest.raises(ChildFailedError, match=r"(?s)brief ended with status 3.*no luck"):
         child.require_running()
 
 

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 from pydantic import BaseModel, Field, SecretStr
 
-from common.runtime.errors import Retryable
+from common.runtime.errors import RetryableError
 from common.web import (
     Access,
     Form,
@@ -108,7 +108,7 @@ def build_routes(release: asyncio.Event, entered: asyncio.Event) -> Routes:  # n
 
     @routes.get("/away", access=Access.public(), summary="Away")
     async def away() -> Item:
-        raise Retryable("database at 10.0.0.1 is away")
+        raise RetryableError("database at 10.0.0.1 is away")
 
     @routes.get("/odd", access=Access.public(), summary="Odd")
     async def odd(request: web.Request) -> Item:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from common.crypto import DataKeys, Keyring, KeyringEncryption, Unsealable, create, rewrap
+from common.crypto import DataKeys, Keyring, KeyringEncryption, UnsealableError, create, rewrap
 from common.crypto.encryption import KeyEncryption
 from common.runtime.ids import new_id
 
@@ -100,7 +100,7 @@ async def test_failures_are_not_remembered(keys: DataKeys, kek: Counting, stored
     with pytest.raises(LookupError):
         await keys.get(key_id)
     _, stored[key_id] = await create(kek, key_id, b"another workspace")
-    with pytest.raises(Unsealable):
+    with pytest.raises(UnsealableError):
         await keys.get(key_id)
     _, stored[key_id] = await create(kek, key_id, AAD)
     assert (await keys.get(key_id)).id == key_id
@@ -120,5 +120,5 @@ async def test_rotating_the_outer_key_leaves_the_values_alone() -> None:
         return again, AAD
 
     assert (await DataKeys(new, load).get(key.id)).open_(blob, b"row") == b"a refresh token"
-    with pytest.raises(Unsealable):
+    with pytest.raises(UnsealableError):
         await rewrap(new, wrapped, b"another workspace")

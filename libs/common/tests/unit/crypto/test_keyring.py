@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from common.crypto import Keyring, KeyringError, KeyringFile, Unsealable
+from common.crypto import Keyring, KeyringError, KeyringFile, UnsealableError
 from common.crypto.keyring import mode_refusal
 
 KEY = base64.b64encode(bytes(32)).decode()
@@ -103,7 +103,7 @@ def test_rotation_opens_the_old_and_seals_with_the_new() -> None:
     assert second.key_id_of(old) == "k1"
     assert second.open_(old, b"") == b"x"
     third = second.without("k1")
-    with pytest.raises(Unsealable):
+    with pytest.raises(UnsealableError):
         third.open_(old, b"")
     with pytest.raises(KeyringError, match="already"):
         second.rotated("k1")
@@ -138,7 +138,7 @@ def test_a_file_is_followed_without_a_restart(tmp_path: Path) -> None:
     assert ring.key_id_of(ring.seal(b"z", b"a")) == "new"
     assert ring.open_(sealed, b"a") == b"x"
     both.without("old").write(path)
-    with pytest.raises(Unsealable):
+    with pytest.raises(UnsealableError):
         ring.open_(sealed, b"a")
 
 

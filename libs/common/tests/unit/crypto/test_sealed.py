@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.crypto import DataKey, Keyring, SealingKey, Unsealable, associated_data, data_key_id
+from common.crypto import DataKey, Keyring, SealingKey, UnsealableError, associated_data, data_key_id
 from common.crypto.sealed import LONGEST_KEY_ID, make_head, read_head
 from common.runtime.ids import random_bytes
 
@@ -23,23 +23,23 @@ def test_what_was_sealed_opens(plaintext: bytes, aad: bytes) -> None:
 def test_any_changed_byte_is_noticed(at: int, change: int) -> None:
     blob = bytearray(KEY.seal(b"a refresh token", AAD))
     blob[at % len(blob)] ^= change
-    with pytest.raises(Unsealable):
+    with pytest.raises(UnsealableError):
         KEY.open_(bytes(blob), AAD)
 
 
 @given(st.binary(max_size=200))
 def test_no_other_bytes_open(junk: bytes) -> None:
     for opener in (KEY, Keyring({"k1": bytes(range(32))}, "k1")):
-        with pytest.raises(Unsealable):
+        with pytest.raises(UnsealableError):
             opener.open_(junk, AAD)
 
 
 def test_cut_blobs_do_not_open() -> None:
     blob = KEY.seal(b"x", AAD)
     for length in range(len(blob)):
-        with pytest.raises(Unsealable):
+        with pytest.raises(UnsealableError):
             KEY.open_(blob[:length], AAD)
-    with pytest.raises(Unsealable):
+    with pytest.raises(UnsealableError):
         KEY.open_(blob + b"x", AAD)
 
 
@@ -51,7 +51,7 @@ def test_swapped_rows_do_not_decrypt() -> None:
         associated_data("grant", "refresh", UUID(int=1), 6),
         b"",
     ):
-        with pytest.raises(Unsealable):
+        with pytest.raises(UnsealableError):
             KEY.open_(blob, other)
 
 
@@ -60,7 +60,7 @@ def test_the_head_is_part_of_what_is_protected() -> None:
     twin = SealingKey(b"k2", bytes(range(32)))
     blob = KEY.seal(b"x", AAD)
     renamed = make_head(1, b"k2") + blob[len(make_head(1, b"k1")) :]
-    with pytest.raises(Unsealable):
+    with pytest.raises(UnsealableError):
         twin.open_(renamed, AAD)
 
 
@@ -68,7 +68,7 @@ def test_every_refusal_says_the_same() -> None:
     blob = KEY.seal(b"x", AAD)
     said = set()
     for wrong, aad in ((blob, b"other"), (blob[:-1], AAD), (b"", AAD), (b"\x09" + blob[1:], AAD)):
-        with pytest.raises(Unsealable) as refused:
+        with pytest.raises(UnsealableError) as refused:
             KEY.open_(wrong, aad)
         said.add((str(refused.value), refused.value.__cause__))
     assert said == {("the sealed value cannot be opened", None)}
@@ -82,7 +82,7 @@ def test_a_blob_names_its_version_algorithm_and_key() -> None:
     assert read_head(KEY.seal(b"x", b"")) == (1, b"k1", 5)
     key_id = UUID(int=9)
     assert data_key_id(DataKey(key_id, random_bytes(32)).seal(b"x", b"")) == key_id
-    with pytest.raises(Unsealable):
+    with pytest.raises(UnsealableError):
         data_key_id(KEY.seal(b"x", b""))
 
 

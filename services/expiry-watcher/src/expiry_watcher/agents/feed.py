@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from common.contracts import Event, EventBody, InvalidEvent, decode
+from common.contracts import Event, EventBody, InvalidEventError, decode
 from common.kafka import EventProducer, dead_letter
 from common.runtime.clock import Clock, monotonic
-from common.runtime.errors import Permanent, Retryable
+from common.runtime.errors import PermanentError, RetryableError
 from common.runtime.retry import Backoff
 from common.runtime.tasks import describe
 from common.telemetry.logs import get_logger
@@ -87,7 +87,7 @@ class Feed:
         """Apply records in order and acknowledge them. Returns only when all of them are dealt with."""
         try:
             await self._apply_together(batch)
-        except _Unusable:
+        except _UnusableError:
             # One of them is bad: find out which, without holding up the others.
             for record in batch:
                 await self._apply_alone(record)
@@ -98,7 +98,7 @@ class Feed:
         for record in batch:
             found = _read(record)
             if isinstance(found, _Poison):
-                raise _Unusable(found.reason)
+                raise _UnusableError(found.reason)
             if isinstance(found, UUID):
                 purged.append(found)
             else:
@@ -117,12 +117,12 @@ class Feed:
                         await track(self._deps, events)
                     if purged:
                         await forget(self._deps, purged, self._clock.now())
-            except (Retryable, TimeoutError) as error:
+            except (RetryableError, TimeoutError) as error:
                 _log.warning("feed_waits", events=len(events), error=describe(error), attempt=attempt)
             except Exception as error:
                 _log.warning("feed_failed", events=len(events), error=describe(error), attempt=attempt)
                 if attempt >= tries:
-                    raise _Unusable(describe(error)) from error
+                    raise _UnusableError(describe(error)) from error
             else:
                 return
             await asyncio.sleep(self._waits.delay(attempt, GROUP))
@@ -134,7 +134,7 @@ class Feed:
             return
         try:
             await self._apply_together([record])
-        except _Unusable as error:
+        except _UnusableError as error:
             await self._put_aside(_Poison(record, str(error)))
 
     async def _put_aside(self, poison: _Poison) -> None:
@@ -162,11 +162,11 @@ class Feed:
             attempt += 1
             try:
                 await self._producer.send_all([letter])
-            except Retryable as error:
+            except RetryableError as error:
                 # Without the dead letter the record would be lost, so nothing moves until it is written.
                 _log.warning("dead_letter_waits", error=describe(error), attempt=attempt)
                 await asyncio.sleep(self._waits.delay(attempt, record.topic))
-            except Permanent as error:
+            except PermanentError as error:
                 _log.error("dead_letter_refused", topic=record.topic, error=describe(error))
                 break
             else:
@@ -174,7 +174,7 @@ class Feed:
         record.acknowledge()
 
 
-class _Unusable(Exception):
+class _UnusableError(Exception):
     """A batch with a record in it that cannot be applied."""
 
 
@@ -187,5 +187,5 @@ def _read(record: Incoming) -> Event[EventBody] | UUID | _Poison:
             return _Poison(record, "a tombstone whose key is not a token id")
     try:
         return decode(record.value, record.headers)
-    except InvalidEvent as error:
+    except InvalidEventError as error:
         return _Poison(record, str(error))

@@ -14,7 +14,7 @@ from faust.contrib.asgi import faust_app_running
 
 from common.kafka import EventProducer, KafkaSettings
 from common.runtime.clock import monotonic
-from common.runtime.errors import Retryable
+from common.runtime.errors import RetryableError
 from common.runtime.retry import Backoff
 from common.runtime.tasks import describe
 from common.telemetry.logs import get_logger
@@ -70,7 +70,7 @@ class Streams:
         while True:
             try:
                 await self._producer.start()
-            except Retryable as error:
+            except RetryableError as error:
                 attempt += 1
                 _log.warning("waiting_for_kafka", error=describe(error), attempt=attempt)
                 await asyncio.sleep(waits.delay(attempt, GROUP))
@@ -81,10 +81,10 @@ class Streams:
         while True:
             await asyncio.sleep(WATCH_EVERY_S)
             if app.crashed or app.should_stop:
-                raise StreamsEnded("the Faust application crashed") from app.crash_reason
+                raise StreamsEndedError("the Faust application crashed") from app.crash_reason
             self._note_progress(app)
             if self._stalled:
-                raise StreamsEnded(f"no progress for {STALLED_AFTER_S:.0f} s with records waiting")
+                raise StreamsEndedError(f"no progress for {STALLED_AFTER_S:.0f} s with records waiting")
 
     def _note_progress(self, app: faust.App) -> None:
         consumer: Any = app.consumer
@@ -104,7 +104,7 @@ class Streams:
             self._progress, self._position = monotonic(), position
 
 
-class StreamsEnded(Exception):
+class StreamsEndedError(Exception):
     """The Faust application is of no more use: the next one is built."""
 
 

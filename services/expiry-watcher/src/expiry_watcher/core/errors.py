@@ -1,9 +1,9 @@
 """What this service refuses, told as a domain error. The HTTP room says it in words."""
 
 
-class LadderRefused(ValueError):
+class LadderRefusedError(ValueError):
     """A ladder of stages that could not warn anybody in time; the message names the stage and the rule."""
 
 
-class TokenUnknown(LookupError):
+class TokenUnknownError(LookupError):
     """No such token in what the caller may see."""

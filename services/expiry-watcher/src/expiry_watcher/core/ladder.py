@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from expiry_watcher.core.errors import LadderRefused
+from expiry_watcher.core.errors import LadderRefusedError
 
 EXPIRED_LEAD = timedelta(0)
 """The mark of a token whose full expiry was announced: nothing is more urgent."""
@@ -39,18 +39,18 @@ class Ladder:
         """Read stage names such as `14d`, `6h`, `30m`.
 
         Raises:
-            LadderRefused: none or too many stages, a name that is not a whole number with d, h or m, a repeated
+            LadderRefusedError: none or too many stages, a name that is not a whole number with d, h or m, a repeated
                 stage, or one further ahead than anybody plans.
 
         """
         if not names:
-            raise LadderRefused("a ladder needs at least one stage, such as 7d")
+            raise LadderRefusedError("a ladder needs at least one stage, such as 7d")
         if len(names) > MAX_STAGES:
-            raise LadderRefused(f"a ladder has at most {MAX_STAGES} stages, not {len(names)}")
+            raise LadderRefusedError(f"a ladder has at most {MAX_STAGES} stages, not {len(names)}")
         stages = tuple(sorted((_stage(name) for name in names), key=lambda stage: stage.lead, reverse=True))
         for earlier, later in pairwise(stages):
             if earlier.lead == later.lead:
-                raise LadderRefused(f"stage {later.name} is there twice")
+                raise LadderRefusedError(f"stage {later.name} is there twice")
         return cls(stages)
 
     @property
@@ -108,10 +108,10 @@ def step(expires_at: datetime, mark: timedelta | None, ladder: Ladder, now: date
 def _stage(name: str) -> Stage:
     match = _STAGE.fullmatch(name)
     if match is None:
-        raise LadderRefused(
+        raise LadderRefusedError(
             f"stage {name[:20]!r} is not a whole number of days, hours or minutes, such as 7d, 6h or 30m"
         )
     lead = int(match[1]) * _UNITS[match[2]]
     if lead > MAX_LEAD:
-        raise LadderRefused(f"stage {name} is further ahead than {MAX_LEAD.days} days")
+        raise LadderRefusedError(f"stage {name} is further ahead than {MAX_LEAD.days} days")
     return Stage(name, lead)

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from common.runtime.clock import Clock
 from common.web import Access, Principal, Problem, Routes, invalid_field
-from expiry_watcher.core.errors import LadderRefused
+from expiry_watcher.core.errors import LadderRefusedError
 from expiry_watcher.core.ladder import Ladder
 from expiry_watcher.http.callers import WORKSPACE_ADMINS
 from expiry_watcher.operations import Deps, choose_ladder, read_ladder
@@ -38,7 +38,7 @@ def ladder_routes(deps: Deps, clock: Clock) -> Routes:
     async def put_ladder(body: LadderBody, principal: Principal) -> LadderView:
         try:
             wanted = Ladder.parse(body.stages)
-        except LadderRefused as error:
+        except LadderRefusedError as error:
             raise invalid_field("stages", "ladder", str(error)) from error
         await choose_ladder(deps, _workspace(principal), wanted, principal.user_id, clock.now())
         return LadderView(stages=wanted.names, chosen=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from common.contracts import Event, EventBody, InvalidEvent, TokenEvent, TokenExpiredV1, TokenExpiringV1, decode
+from common.contracts import Event, EventBody, InvalidEventError, TokenEvent, TokenExpiredV1, TokenExpiringV1, decode
 from common.kafka import KafkaSettings, Record, TopicReader
 from common.postgres import transaction
 from expiry_watcher.core.history import line_of
@@ -100,7 +100,7 @@ def _events(batch: Sequence[Record], progress: Progress) -> list[Event[EventBody
         progress.read += 1
         try:
             event = decode(record.value, record.headers)
-        except InvalidEvent:
+        except InvalidEventError:
             progress.unreadable += 1
             continue
         if isinstance(event.body, TokenEvent):

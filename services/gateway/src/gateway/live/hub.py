@@ -12,7 +12,7 @@ from uuid import UUID
 
 from aiohttp import web
 
-from common.contracts import TOPICS, InvalidEvent, decode
+from common.contracts import TOPICS, InvalidEventError, decode
 from common.kafka import KafkaSettings, TopicReader
 from common.runtime.clock import Clock
 from common.telemetry.logs import get_logger
@@ -85,7 +85,7 @@ class LiveHub:
                     continue
                 try:
                     event = rendered(decode(record.value, record.headers))
-                except (InvalidEvent, TypeError) as error:
+                except (InvalidEventError, TypeError) as error:
                     metrics.LIVE_EVENTS.labels("unreadable").inc()
                     _log.warning("live_event_unreadable", topic=record.topic, why=str(error))
                     continue

@@ -3,18 +3,18 @@
 from uuid import UUID
 
 
-class RuleUnknown(LookupError):
+class RuleUnknownError(LookupError):
     """No such rule in what the caller may see."""
 
 
-class RuleForbidden(Exception):
+class RuleForbiddenError(Exception):
     """The rule's id is taken by another workspace.
 
     Not a PermissionError: an OSError would count as a lost connection.
     """
 
 
-class RevisionConflict(ValueError):
+class RevisionConflictError(ValueError):
     """The definition that was sent is not newer than the one held, and differs from it."""
 
     def __init__(self, held: int) -> None:
@@ -22,7 +22,7 @@ class RevisionConflict(ValueError):
         self.held = held
 
 
-class AccountsForbidden(ValueError):
+class AccountsForbiddenError(ValueError):
     """Accounts that belong to another workspace."""
 
     def __init__(self, account_ids: tuple[UUID, ...]) -> None:

@@ -16,7 +16,7 @@ from common.web import (
     encode_cursor,
     invalid_field,
 )
-from rule_pauser.core.errors import AccountsForbidden, RevisionConflict, RuleForbidden, RuleUnknown
+from rule_pauser.core.errors import AccountsForbiddenError, RevisionConflictError, RuleForbiddenError, RuleUnknownError
 from rule_pauser.core.pausing import Reason, Why
 from rule_pauser.core.words import fix_words
 from rule_pauser.http.callers import ANYONE, actor_of, named_workspace, visible_workspace
@@ -96,7 +96,7 @@ def rule_routes(deps: Deps, clock: Clock) -> Routes:
         )
         try:
             await put_rule(deps, wanted, actor_of(principal), clock.now())
-        except (RevisionConflict, AccountsForbidden, RuleForbidden) as error:
+        except (RevisionConflictError, AccountsForbiddenError, RuleForbiddenError) as error:
             raise _refused(error) from error
         return await _detail(deps, path.rule_id, wanted.workspace_id)
 
@@ -108,7 +108,7 @@ def rule_routes(deps: Deps, clock: Clock) -> Routes:
     async def delete(path: RulePath, principal: Principal) -> None:
         try:
             await delete_rule(deps, path.rule_id, visible_workspace(principal), actor_of(principal), clock.now())
-        except RuleUnknown as error:
+        except RuleUnknownError as error:
             raise _unknown() from error
 
     return r
@@ -123,7 +123,7 @@ def person_routes(deps: Deps, clock: Clock) -> Routes:
         workspace_id = visible_workspace(principal)
         try:
             await pause_rule(deps, path.rule_id, workspace_id, _person(principal), clock.now())
-        except RuleUnknown as error:
+        except RuleUnknownError as error:
             raise _unknown() from error
         return await _detail(deps, path.rule_id, workspace_id)
 
@@ -137,7 +137,7 @@ def person_routes(deps: Deps, clock: Clock) -> Routes:
         workspace_id = visible_workspace(principal)
         try:
             blocked = await resume_rule(deps, path.rule_id, workspace_id, _person(principal), clock.now())
-        except RuleUnknown as error:
+        except RuleUnknownError as error:
             raise _unknown() from error
         if blocked is not None:
             raise _cannot_run(blocked.reason, deps.public_url)
@@ -158,9 +158,9 @@ def _unknown() -> Problem:
     return Problem(404, "rule_unknown", detail="there is no such rule in your workspace")
 
 
-def _refused(error: RevisionConflict | AccountsForbidden | RuleForbidden) -> Problem:
+def _refused(error: RevisionConflictError | AccountsForbiddenError | RuleForbiddenError) -> Problem:
     match error:
-        case RevisionConflict():
+        case RevisionConflictError():
             return Problem(
                 409,
                 "revision_conflict",
@@ -169,10 +169,10 @@ def _refused(error: RevisionConflict | AccountsForbidden | RuleForbidden) -> Pro
                 fix="Read the rule, apply the edit to it, and send a higher revision.",
                 extra={"held_revision": error.held},
             )
-        case AccountsForbidden():
+        case AccountsForbiddenError():
             count = len(error.account_ids)
             return invalid_field("account_ids", "foreign_account", f"{count} of them are not of this workspace")
-        case RuleForbidden():
+        case RuleForbiddenError():
             return Problem(403, "forbidden", detail="this rule id is not yours")
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from common.postgres import Db, transaction
-from rule_pauser.core.errors import AccountsForbidden, RevisionConflict, RuleForbidden, RuleUnknown
+from rule_pauser.core.errors import AccountsForbiddenError, RevisionConflictError, RuleForbiddenError, RuleUnknownError
 from rule_pauser.core.pausing import Rule
 from rule_pauser.operations.deps import Deps
 from rule_pauser.operations.settle import settle_rules
@@ -28,9 +28,9 @@ async def put_rule(deps: Deps, wanted: RuleDefinition, actor: str, now: datetime
     """Store a definition; True if the rule is new. A rule on an account that does not work is paused at once.
 
     Raises:
-        RuleForbidden: another workspace has a rule with this id.
-        RevisionConflict: a newer definition is held, or another one with this revision.
-        AccountsForbidden: an account belongs to another workspace.
+        RuleForbiddenError: another workspace has a rule with this id.
+        RevisionConflictError: a newer definition is held, or another one with this revision.
+        AccountsForbiddenError: an account belongs to another workspace.
 
     """
     async with transaction(deps.pool) as db:
@@ -39,14 +39,14 @@ async def put_rule(deps: Deps, wanted: RuleDefinition, actor: str, now: datetime
         await grants.hold_accounts(db, wanted.account_ids)
         await incidents.hold(db)
         if strangers := await grants.foreign(db, wanted.account_ids, wanted.workspace_id):
-            raise AccountsForbidden(strangers)
+            raise AccountsForbiddenError(strangers)
         found = await rules.lock(db, wanted.rule_id)
         if found is None:
             rule = Rule(wanted.rule_id, wanted.workspace_id, wanted.name, wanted.enabled, wanted.revision, version=1)
         else:
             held, deleted = found
             if held.workspace_id != wanted.workspace_id:
-                raise RuleForbidden
+                raise RuleForbiddenError
             if not await _newer(db, held, wanted, deleted=deleted):
                 return False
             rule = replace(
@@ -74,13 +74,13 @@ async def delete_rule(deps: Deps, rule_id: UUID, workspace_id: UUID | None, acto
     """Delete a rule; deleting it again changes nothing.
 
     Raises:
-        RuleUnknown: there is no such rule in the workspace (None: in any).
+        RuleUnknownError: there is no such rule in the workspace (None: in any).
 
     """
     async with transaction(deps.pool) as db:
         found = await rules.lock(db, rule_id)
         if found is None or workspace_id not in (None, found[0].workspace_id):
-            raise RuleUnknown
+            raise RuleUnknownError
         rule, deleted = found
         if deleted:
             return
@@ -90,7 +90,7 @@ async def delete_rule(deps: Deps, rule_id: UUID, workspace_id: UUID | None, acto
 
 
 async def _newer(db: Db, held: Rule, wanted: RuleDefinition, *, deleted: bool) -> bool:
-    """Whether the definition has to be stored; False if it is the one held. Raises RevisionConflict."""
+    """Whether the definition has to be stored; False if it is the one held. Raises RevisionConflictError."""
     if wanted.revision > held.revision:
         return True
     same = (
@@ -100,7 +100,7 @@ async def _newer(db: Db, held: Rule, wanted: RuleDefinition, *, deleted: bool) -
         and await rules.accounts_of(db, held.rule_id) == wanted.account_ids
     )
     if not same:
-        raise RevisionConflict(held.revision)
+        raise RevisionConflictError(held.revision)
     return False
 
 

@@ -5,7 +5,7 @@ The other topics keep events for two weeks only; a grant that died before that i
 
 from datetime import datetime
 
-from common.contracts import InvalidEvent, decode
+from common.contracts import InvalidEventError, decode
 from common.kafka import KafkaSettings, Record, TopicReader
 from rule_pauser.operations.deps import Deps
 from rule_pauser.operations.hear import hear
@@ -30,6 +30,6 @@ async def _hear(deps: Deps, record: Record, now: datetime) -> bool:
         return False  # a grant that was purged: no rule depends on it any more
     try:
         event = decode(record.value, record.headers)
-    except InvalidEvent:
+    except InvalidEventError:
         return False  # expiry-watcher follows this topic, and puts such records aside
     return await hear(deps, event, now)

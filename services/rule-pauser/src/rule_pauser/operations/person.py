@@ -6,7 +6,7 @@ from uuid import UUID
 
 from common.outbox import enqueue
 from common.postgres import Db, transaction
-from rule_pauser.core.errors import RuleUnknown
+from rule_pauser.core.errors import RuleUnknownError
 from rule_pauser.core.pausing import Mode, Outcome, Reason, Rule, resume_by_hand
 from rule_pauser.operations.deps import SOURCE, Deps
 from rule_pauser.operations.settle import event_of
@@ -24,7 +24,7 @@ async def pause_rule(deps: Deps, rule_id: UUID, workspace_id: UUID | None, actor
     """Pause a rule for a person; only a person resumes it. Pausing it again changes nothing.
 
     Raises:
-        RuleUnknown: there is no such rule in the workspace (None: in any).
+        RuleUnknownError: there is no such rule in the workspace (None: in any).
 
     """
     async with transaction(deps.pool) as db:
@@ -45,7 +45,7 @@ async def resume_rule(
     fail, or be paused again a second later.
 
     Raises:
-        RuleUnknown: there is no such rule in the workspace (None: in any).
+        RuleUnknownError: there is no such rule in the workspace (None: in any).
 
     """
     async with transaction(deps.pool) as db:
@@ -68,7 +68,7 @@ async def resume_rule(
 async def _lock(db: Db, rule_id: UUID, workspace_id: UUID | None) -> Rule:
     found = await rules.lock(db, rule_id)
     if found is None or found[1] or workspace_id not in (None, found[0].workspace_id):
-        raise RuleUnknown
+        raise RuleUnknownError
     return found[0]
 
 

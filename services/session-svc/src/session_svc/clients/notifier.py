@@ -6,7 +6,7 @@ from uuid import UUID
 
 import aiohttp
 
-from common.runtime.errors import Permanent, Retryable
+from common.runtime.errors import PermanentError, RetryableError
 
 TIMEOUT_S = 5.0
 _OK = range(200, 300)
@@ -41,8 +41,8 @@ class MessagesClient:
             message_id: the same for each try, so that a repeated call sends one mail.
 
         Raises:
-            Retryable: the notifier is away or busy.
-            Permanent: it refuses the message.
+            RetryableError: the notifier is away or busy.
+            PermanentError: it refuses the message.
 
         """
         await self._send(token, {"template": "password_reset", "user_id": str(user_id), "link": link}, message_id)
@@ -56,8 +56,8 @@ class MessagesClient:
             message_id: the same for each try, so that a repeated call sends one mail.
 
         Raises:
-            Retryable: the notifier is away or busy.
-            Permanent: it refuses the message.
+            RetryableError: the notifier is away or busy.
+            PermanentError: it refuses the message.
 
         """
         body = {
@@ -84,8 +84,8 @@ class MessagesClient:
             ) as answer:
                 status = answer.status
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Retryable(f"the notifier does not answer ({type(error).__name__})") from error
+            raise RetryableError(f"the notifier does not answer ({type(error).__name__})") from error
         if status in _GIVE_UP:
-            raise Permanent(f"the notifier refuses the message ({status})")
+            raise PermanentError(f"the notifier refuses the message ({status})")
         if status not in _OK:
-            raise Retryable(f"the notifier answers {status}")
+            raise RetryableError(f"the notifier answers {status}")

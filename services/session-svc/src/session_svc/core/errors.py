@@ -1,16 +1,22 @@
 """Refusals of this domain. The HTTP room turns them into problems; nobody else catches them by accident."""
 
+import re
 from datetime import timedelta
 from uuid import UUID
 
 from session_svc.core.session import EndCause
 
 
-class Refused(Exception):
+class RefusalError(Exception):
     """The base of every refusal: the caller's request is understood and not granted."""
 
+    @classmethod
+    def label(cls) -> str:
+        """Return the refusal's name for a metric, such as `wrong_credentials`."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__.removesuffix("Error")).lower()
 
-class NoSession(Refused):
+
+class NoSessionError(RefusalError):
     """There is no live session behind the caller's cookie."""
 
     def __init__(self, cause: EndCause | None = None, session_id: UUID | None = None) -> None:
@@ -19,11 +25,11 @@ class NoSession(Refused):
         self.session_id = session_id
 
 
-class WrongCredentials(Refused):
+class WrongCredentialsError(RefusalError):
     """Address and password do not belong together. Which of the two is wrong is nobody's business."""
 
 
-class TooManyAttempts(Refused):
+class TooManyAttemptsError(RefusalError):
     """A limit on attempts is used up."""
 
     def __init__(self, retry_after: timedelta) -> None:
@@ -31,11 +37,11 @@ class TooManyAttempts(Refused):
         self.retry_after = retry_after
 
 
-class Busy(Refused):
+class BusyError(RefusalError):
     """More passwords are waiting to be checked than this process takes on."""
 
 
-class NotFound(Refused):
+class NotFoundError(RefusalError):
     """There is no such thing, or it is not the caller's to know of."""
 
     def __init__(self, what: str) -> None:
@@ -43,7 +49,7 @@ class NotFound(Refused):
         self.what = what
 
 
-class NotAllowed(Refused):
+class NotAllowedError(RefusalError):
     """The caller is known, and may not do this."""
 
     def __init__(self, code: str, detail: str, fix: str) -> None:
@@ -53,7 +59,7 @@ class NotAllowed(Refused):
         self.fix = fix
 
 
-class Invalid(Refused):
+class InvalidError(RefusalError):
     """A field's value breaks a rule that only the service can check."""
 
     def __init__(self, field: str, rule: str, fix: str) -> None:
@@ -63,7 +69,7 @@ class Invalid(Refused):
         self.fix = fix
 
 
-class Taken(Refused):
+class TakenError(RefusalError):
     """Something of that name or address exists already."""
 
     def __init__(self, field: str, detail: str) -> None:
@@ -72,15 +78,15 @@ class Taken(Refused):
         self.detail = detail
 
 
-class InvalidClient(Refused):
+class InvalidClientError(RefusalError):
     """Client authentication failed (RFC 6749, section 5.2)."""
 
 
-class InvalidScope(Refused):
+class InvalidScopeError(RefusalError):
     """A client asked for a scope that it does not have (RFC 6749, section 5.2)."""
 
 
-class LinkRefused(Refused):
+class LinkRefusedError(RefusalError):
     """A one-time link that does not work any more, or never did: `used`, `expired` or `unknown`."""
 
     def __init__(self, why: str) -> None:
@@ -88,7 +94,7 @@ class LinkRefused(Refused):
         self.why = why
 
 
-class InvitationRefused(Refused):
+class InvitationRefusedError(RefusalError):
     """An invitation that cannot be answered any more, or never was one: `used`, `withdrawn`, `expired`, `unknown`."""
 
     def __init__(self, why: str) -> None:
@@ -96,5 +102,5 @@ class InvitationRefused(Refused):
         self.why = why
 
 
-class NoSigningKey(Exception):
+class NoSigningKeyError(Exception):
     """No key may sign at this moment; the process is not ready."""

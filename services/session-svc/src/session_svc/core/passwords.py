@@ -3,7 +3,7 @@
 import unicodedata
 
 from common import addresses
-from session_svc.core.errors import Invalid
+from session_svc.core.errors import InvalidError
 
 MIN_LENGTH = 12
 MAX_LENGTH = 256
@@ -20,19 +20,23 @@ def check_new(password: str, *, email: str, field: str = "new_password") -> str:
     """The normalised password, if it may be used.
 
     Raises:
-        Invalid: naming the rule that it breaks.
+        InvalidError: naming the rule that it breaks.
 
     """
     value = normalise(password)
     if len(value) < MIN_LENGTH:
-        raise Invalid(field, f"has fewer than {MIN_LENGTH} characters", "Use a longer one, such as four random words.")
+        raise InvalidError(
+            field, f"has fewer than {MIN_LENGTH} characters", "Use a longer one, such as four random words."
+        )
     if len(value) > MAX_LENGTH:
-        raise Invalid(field, f"has more than {MAX_LENGTH} characters", "Use a shorter one.")
+        raise InvalidError(field, f"has more than {MAX_LENGTH} characters", "Use a shorter one.")
     folded = value.casefold()
     name = addresses.key(email).casefold().partition("@")[0]
     stripped = folded.replace(name, "") if len(name) > 3 else folded  # noqa: PLR2004  shorter names occur in words
     for word in _OBVIOUS:
         stripped = stripped.replace(word, "")
     if len(set(stripped)) < 5 or len(stripped) < MIN_LENGTH // 2:  # noqa: PLR2004
-        raise Invalid(field, "is one of the first that an attacker would try", "Use one that is not made of your name.")
+        raise InvalidError(
+            field, "is one of the first that an attacker would try", "Use one that is not made of your name."
+        )
     return value

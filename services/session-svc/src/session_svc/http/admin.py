@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from common.runtime.clock import Clock
 from common.web import Access, Page, PageQuery, Principal, Reply, Routes, decode_cursor, encode_cursor
-from session_svc.core.errors import NotAllowed
+from session_svc.core.errors import NotAllowedError
 from session_svc.core.people import Role
 from session_svc.http.edge import Edge
 from session_svc.http.models import (
@@ -70,7 +70,7 @@ def routes(deps: Deps, edge: Edge, clock: Clock) -> Routes:  # noqa: C901, PLR09
         workspace_id = query.workspace_id
         if principal.kind == "user" and principal.role != Role.SUPPORT_ADMIN.value:
             if workspace_id not in (None, principal.workspace_id):
-                raise NotAllowed("other_workspace", "This is not your workspace.", "Leave workspace_id out.")
+                raise NotAllowedError("other_workspace", "This is not your workspace.", "Leave workspace_id out.")
             workspace_id = principal.workspace_id
         listing = f"users:{workspace_id}:{query.user_id}:{query.search}"
         after = decode_cursor(listing, query.cursor, [UUID, UUID])

@@ -31,7 +31,7 @@ class RefusingRoutes(Routes):
             async def answer(**arguments: Any) -> Any:
                 try:
                     return await handler(**arguments)
-                except (errors.Refused, errors.NoSigningKey) as refusal:
+                except (errors.RefusalError, errors.NoSigningKeyError) as refusal:
                     raise problem(refusal, self._public_url) from None
 
             register(answer)
@@ -43,7 +43,7 @@ class RefusingRoutes(Routes):
 def problem(refusal: Exception, public_url: str) -> Problem:  # noqa: C901, PLR0911, PLR0912  one case per refusal
     """What the caller is told."""
     match refusal:
-        case errors.NoSession():
+        case errors.NoSessionError():
             words = words_for(refusal.cause)
             return Problem(
                 UNAUTHORIZED,
@@ -56,7 +56,7 @@ def problem(refusal: Exception, public_url: str) -> Problem:  # noqa: C901, PLR0
                 token_id=refusal.session_id,
                 cause=refusal.cause.value if refusal.cause else None,
             )
-        case errors.WrongCredentials():
+        case errors.WrongCredentialsError():
             return Problem(
                 UNAUTHORIZED,
                 "wrong_credentials",
@@ -65,7 +65,7 @@ def problem(refusal: Exception, public_url: str) -> Problem:  # noqa: C901, PLR0
                 fix="Check both, or reset the password.",
                 fix_url=f"{public_url}/sign-in",
             )
-        case errors.TooManyAttempts():
+        case errors.TooManyAttemptsError():
             seconds = max(1, math.ceil(refusal.retry_after.total_seconds()))
             return Problem(
                 429,
@@ -75,7 +75,7 @@ def problem(refusal: Exception, public_url: str) -> Problem:  # noqa: C901, PLR0
                 fix=f"Wait {seconds} seconds, then try again, or reset the password.",
                 headers={"Retry-After": str(seconds)},
             )
-        case errors.Busy():
+        case errors.BusyError():
             return Problem(
                 503,
                 "sign_in_busy",
@@ -84,26 +84,26 @@ def problem(refusal: Exception, public_url: str) -> Problem:  # noqa: C901, PLR0
                 fix="Try again in a few seconds.",
                 headers={"Retry-After": "3"},
             )
-        case errors.NotFound():
+        case errors.NotFoundError():
             return Problem(404, "not_found", f"There is no such {refusal.what}")
-        case errors.NotAllowed():
+        case errors.NotAllowedError():
             return Problem(403, refusal.code, "", refusal.detail, fix=refusal.fix)
-        case errors.Taken():
+        case errors.TakenError():
             return Problem(409, "taken", detail=refusal.detail, fix="See the list of members.")
-        case errors.Invalid():
+        case errors.InvalidError():
             found = invalid([FieldError(field=refusal.field, rule=refusal.rule, message=refusal.rule)])
             found.fix = refusal.fix
             return found
-        case errors.InvalidClient():
+        case errors.InvalidClientError():
             return Problem(
                 UNAUTHORIZED,
                 "invalid_client",
                 detail="client authentication failed",
                 headers={"WWW-Authenticate": 'Basic realm="wevion"'},
             )
-        case errors.InvalidScope():
+        case errors.InvalidScopeError():
             return Problem(400, "invalid_scope", detail="the client does not have all of these scopes")
-        case errors.LinkRefused():
+        case errors.LinkRefusedError():
             return Problem(
                 410,
                 f"reset_link_{refusal.why}",
@@ -111,9 +111,9 @@ def problem(refusal: Exception, public_url: str) -> Problem:  # noqa: C901, PLR0
                 fix="Ask for a new link.",
                 fix_url=f"{public_url}/sign-in",
             )
-        case errors.InvitationRefused():
+        case errors.InvitationRefusedError():
             return Problem(410, f"invitation_{refusal.why}", detail=_INVITATIONS[refusal.why], fix="Ask for a new one.")
-        case errors.NoSigningKey():
+        case errors.NoSigningKeyError():
             return Problem(503, "no_signing_key", detail=str(refusal), headers={"Retry-After": "2"})
         case _:
             raise refusal

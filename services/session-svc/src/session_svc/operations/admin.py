@@ -14,7 +14,7 @@ from common.postgres import Db, transaction, translate_errors
 from session_svc.core import people
 from session_svc.core import session as life
 from session_svc.core.audit import Action, Entry
-from session_svc.core.errors import NotAllowed, NotFound
+from session_svc.core.errors import NotAllowedError, NotFoundError
 from session_svc.core.people import Member, Role
 from session_svc.core.session import EndCause, Session
 from session_svc.operations import links, state
@@ -28,18 +28,18 @@ async def force_out_session(deps: Deps, caller: Caller, session_id: UUID, now: d
     """End one session.
 
     Raises:
-        NotFound: there is no live session of that id within the caller's reach.
-        NotAllowed: its user ranks above the caller.
+        NotFoundError: there is no live session of that id within the caller's reach.
+        NotAllowedError: its user ranks above the caller.
 
     """
     async with state.transition(deps) as tx:
         found = await sessions.by_id(tx.db, session_id)
         if found is None or not (caller.support or found.workspace_id == caller.workspace_id):
-            raise NotFound("session")
+            raise NotFoundError("session")
         await stored.lock_user(tx.db, found.user_id)
         session = await sessions.lock(tx.db, session_id)
         if session is None or not session.live(now):
-            raise NotFound("session")
+            raise NotFoundError("session")
         check_rank(caller, session.role)
         cause = EndCause.IMPERSONATION_ENDED if session.impersonated else EndCause.ADMIN_FORCED
         await state.end(tx, [session], cause, DetectedBy.ADMIN, now)
@@ -61,8 +61,8 @@ async def force_out_user(deps: Deps, caller: Caller, user_id: UUID, now: datetim
     power over what a person does elsewhere. Support admins end all of them, and the JWTs of all of them.
 
     Raises:
-        NotFound: there is no such user within the caller's reach.
-        NotAllowed: the user ranks above the caller.
+        NotFoundError: there is no such user within the caller's reach.
+        NotAllowedError: the user ranks above the caller.
 
     """
     async with state.transition(deps) as tx:
@@ -91,14 +91,14 @@ async def force_out_workspace(deps: Deps, caller: Caller, workspace_id: UUID, no
     """End every session in a workspace, the caller's own too, but none of a person who ranks above the caller.
 
     Raises:
-        NotFound: there is no such workspace within the caller's reach.
+        NotFoundError: there is no such workspace within the caller's reach.
 
     """
     async with state.transition(deps) as tx:
         if not (caller.support or caller.workspace_id == workspace_id) or not await stored.workspace_exists(
             tx.db, workspace_id
         ):
-            raise NotFound("workspace")
+            raise NotFoundError("workspace")
         live = await _live_in_workspace(deps, tx, workspace_id, now)
         roles = await stored.roles_in(tx.db, workspace_id, [one.user_id for one in live])
         within = [
@@ -130,7 +130,7 @@ async def disable_user(deps: Deps, caller: Caller, user_id: UUID, now: datetime)
     """Let nobody sign in as this user any more, and end every session and open link of theirs. Support admins only.
 
     Raises:
-        NotFound: there is no such user.
+        NotFoundError: there is no such user.
 
     """
     async with state.transition(deps) as tx:
@@ -145,7 +145,7 @@ async def enable_user(deps: Deps, caller: Caller, user_id: UUID, now: datetime) 
     """Let the user sign in again.
 
     Raises:
-        NotFound: there is no such user.
+        NotFoundError: there is no such user.
 
     """
     async with transaction(deps.pool) as db:
@@ -158,15 +158,15 @@ async def change_role(deps: Deps, caller: Caller, user_id: UUID, role: Role | No
     """Give a member of the caller's workspace another role; None removes them. Their sessions there end.
 
     Raises:
-        NotFound: they are no member of it.
-        NotAllowed: the present or the new role ranks above the caller, or the last owner would go.
+        NotFoundError: they are no member of it.
+        NotAllowedError: the present or the new role ranks above the caller, or the last owner would go.
 
     """
     async with state.transition(deps) as tx:
         await stored.lock_user(tx.db, user_id)
         membership = await stored.membership(tx.db, user_id, caller.workspace_id)
         if membership is None:
-            raise NotFound("member")
+            raise NotFoundError("member")
         check_rank(caller, membership.role)
         if role is not None:
             check_rank(caller, role)
@@ -194,15 +194,15 @@ async def leave(deps: Deps, caller: Caller, workspace_id: UUID, now: datetime) -
     """End the caller's own membership of a workspace, and their sessions there. Nobody is kept in one.
 
     Raises:
-        NotFound: they are no member of it.
-        NotAllowed: they are its last owner.
+        NotFoundError: they are no member of it.
+        NotAllowedError: they are its last owner.
 
     """
     async with state.transition(deps) as tx:
         await stored.lock_user(tx.db, caller.user_id)
         membership = await stored.membership(tx.db, caller.user_id, workspace_id)
         if membership is None:
-            raise NotFound("membership")
+            raise NotFoundError("membership")
         await _keep_an_owner(tx.db, workspace_id, caller.user_id)
         await stored.delete_membership(tx.db, caller.user_id, workspace_id)
         live = await _live_in_workspace(deps, tx, workspace_id, now, user_id=caller.user_id)
@@ -274,13 +274,13 @@ async def _reach_user(db: Db, caller: Caller, user_id: UUID) -> tuple[UUID, ...]
     """
     user = await stored.lock_user(db, user_id)
     if user is None:
-        raise NotFound("user")
+        raise NotFoundError("user")
     if caller.support:
         memberships = await stored.memberships(db, user_id)
         return tuple(one.workspace_id for one in memberships) or (caller.workspace_id,)
     membership = await stored.membership(db, user_id, caller.workspace_id)
     if membership is None:
-        raise NotFound("user")
+        raise NotFoundError("user")
     check_rank(caller, people.effective_role(support_admin=user.support_admin, membership=membership.role))
     return (caller.workspace_id,)
 
@@ -310,7 +310,7 @@ async def _record(
 
 async def _keep_an_owner(db: Db, workspace_id: UUID, leaving: UUID) -> None:
     if await stored.lock_owners(db, workspace_id) == (leaving,):
-        raise NotAllowed(
+        raise NotAllowedError(
             "last_owner", "A workspace needs an owner, and this is its last one.", "Make somebody else owner first."
         )
 

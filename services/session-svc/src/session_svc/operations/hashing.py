@@ -12,7 +12,7 @@ from argon2 import PasswordHasher as Argon2
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from common.runtime.ids import random_token
-from session_svc.core.errors import Busy
+from session_svc.core.errors import BusyError
 from session_svc.metrics import PASSWORD_QUEUE
 
 T = TypeVar("T")
@@ -41,7 +41,7 @@ class PasswordHasher:
         """The password's hash, with its parameters.
 
         Raises:
-            Busy: the queue is full.
+            BusyError: the queue is full.
 
         """
         return await self._run(lambda: self._argon2.hash(password))
@@ -50,7 +50,7 @@ class PasswordHasher:
         """Whether the password belongs to the hash. No hash takes as long as a wrong password.
 
         Raises:
-            Busy: the queue is full.
+            BusyError: the queue is full.
 
         """
         matches = await self._run(lambda: self._check(known_hash or self._nobody, password))
@@ -72,7 +72,7 @@ class PasswordHasher:
 
     async def _run(self, work: Callable[[], T]) -> T:
         if self._pending >= self._limit:
-            raise Busy("too many passwords are waiting")
+            raise BusyError("too many passwords are waiting")
         self._pending += 1
         PASSWORD_QUEUE.set(self._pending)
         try:

@@ -8,7 +8,7 @@ from common.contracts import DetectedBy
 from common.runtime.ids import new_id, random_token
 from session_svc.core import session as life
 from session_svc.core.audit import Action, Entry
-from session_svc.core.errors import NotAllowed, NotFound
+from session_svc.core.errors import NotAllowedError, NotFoundError
 from session_svc.core.people import User
 from session_svc.core.session import EndCause, Session
 from session_svc.operations import state
@@ -41,27 +41,29 @@ async def impersonate(
     """A support admin acts as a user from now on, for at most an hour. Their own session ends with it.
 
     Raises:
-        NotFound: there is no such user, or they belong to no (such) workspace.
-        NotAllowed: the caller is no support admin or acts as somebody already, or the user is one.
+        NotFoundError: there is no such user, or they belong to no (such) workspace.
+        NotAllowedError: the caller is no support admin or acts as somebody already, or the user is one.
 
     """
     if not caller.support or caller.actor_user_id is not None:
-        raise NotAllowed("not_a_support_admin", "Only support admins may act as a user.", "Ask Wevion support.")
+        raise NotAllowedError("not_a_support_admin", "Only support admins may act as a user.", "Ask Wevion support.")
     async with state.transition(deps) as tx:
         # Both users are locked, in the order of their ids, so that two impersonations cannot wait for each other.
         locked = {one: await stored.lock_user(tx.db, one) for one in sorted({user_id, caller.user_id}, key=str)}
         user, admin = locked[user_id], locked[caller.user_id]
         if user is None or admin is None or user.disabled:
-            raise NotFound("user")
+            raise NotFoundError("user")
         if user.support_admin or user_id == caller.user_id:
-            raise NotAllowed("cannot_impersonate", "Nobody may act as a support admin.", "Choose a customer's user.")
+            raise NotAllowedError(
+                "cannot_impersonate", "Nobody may act as a support admin.", "Choose a customer's user."
+            )
         own = await sessions.lock(tx.db, caller.session_id)
         if own is None or not own.live(now) or not admin.support_admin:
-            raise NotFound("session")
+            raise NotFoundError("session")
         memberships = await stored.memberships(tx.db, user_id)
         chosen = next((one for one in memberships if workspace_id in (None, one.workspace_id)), None)
         if chosen is None:
-            raise NotFound("user")
+            raise NotFoundError("user")
         cookie = random_token()
         change = life.opened(
             session_id=new_id(),
@@ -100,15 +102,15 @@ async def end_impersonation(deps: Deps, caller: Caller, now: datetime) -> None:
     """The caller stops acting as somebody else.
 
     Raises:
-        NotFound: they do not act as anybody.
+        NotFoundError: they do not act as anybody.
 
     """
     if caller.actor_user_id is None:
-        raise NotFound("impersonation")
+        raise NotFoundError("impersonation")
     async with state.transition(deps) as tx:
         await stored.lock_user(tx.db, caller.user_id)
         session = await sessions.lock(tx.db, caller.session_id)
         if session is None or not session.live(now):
-            raise NotFound("impersonation")
+            raise NotFoundError("impersonation")
         await state.end(tx, [session], EndCause.IMPERSONATION_ENDED, DetectedBy.USER, now)
         await record_act(tx.db, caller, Action.IMPERSONATION_ENDED, now)

@@ -12,7 +12,14 @@ from common.postgres import Db, transaction, translate_errors
 from common.runtime.ids import new_id
 from session_svc.core import passwords
 from session_svc.core.audit import Action, Entry
-from session_svc.core.errors import InvitationRefused, NotAllowed, NotFound, Taken, TooManyAttempts, WrongCredentials
+from session_svc.core.errors import (
+    InvitationRefusedError,
+    NotAllowedError,
+    NotFoundError,
+    TakenError,
+    TooManyAttemptsError,
+    WrongCredentialsError,
+)
 from session_svc.core.invitations import LIFE, Invitation, InvitationState
 from session_svc.core.people import Role, User
 from session_svc.operations import limiting
@@ -39,9 +46,9 @@ async def invite(deps: Deps, caller: Caller, *, email: str, role: Role, now: dat
         The invitation's id and when it ends. An invitation that is open already is renewed.
 
     Raises:
-        NotAllowed: the role ranks above the caller.
-        Taken: a member of the workspace has this address.
-        TooManyAttempts: the caller or the workspace has invited too many people.
+        NotAllowedError: the role ranks above the caller.
+        TakenError: a member of the workspace has this address.
+        TooManyAttemptsError: the caller or the workspace has invited too many people.
 
     """
     check_rank(caller, role)
@@ -57,7 +64,7 @@ async def invite(deps: Deps, caller: Caller, *, email: str, role: Role, now: dat
     mail_at = await _mail_allowed_at(deps, key, now)
     async with transaction(deps.pool) as db:
         if await stored_people.member_by_email(db, key, caller.workspace_id):
-            raise Taken("email", "Somebody with this address is a member of the workspace already.")
+            raise TakenError("email", "Somebody with this address is a member of the workspace already.")
         new = Invitation(
             invitation_id=new_id(),
             workspace_id=caller.workspace_id,
@@ -95,7 +102,7 @@ async def _mail_allowed_at(deps: Deps, email_key: str, now: datetime) -> datetim
             {f"invite:to:{hash_secret(email_key).hex()[:32]}": deps.limits.invitation_mails_per_address},
             now,
         )
-    except TooManyAttempts as limit:
+    except TooManyAttemptsError as limit:
         return now + limit.retry_after
     return now
 
@@ -104,14 +111,14 @@ async def withdraw(deps: Deps, caller: Caller, invitation_id: UUID, now: datetim
     """Take an open invitation of the caller's workspace back.
 
     Raises:
-        NotFound: there is none of that id in the workspace.
-        NotAllowed: its role ranks above the caller.
+        NotFoundError: there is none of that id in the workspace.
+        NotAllowedError: its role ranks above the caller.
 
     """
     async with transaction(deps.pool) as db:
         found = await stored.lock(db, invitation_id)
         if found is None or found.workspace_id != caller.workspace_id or found.refusal(now):
-            raise NotFound("invitation")
+            raise NotFoundError("invitation")
         check_rank(caller, found.role)
         await stored.decide(db, invitation_id, InvitationState.WITHDRAWN, now)
         await record_act(db, caller, Action.INVITATION_WITHDRAWN, now, target=("invitation", str(invitation_id)))
@@ -130,7 +137,7 @@ async def of_person(deps: Deps, user_id: UUID, now: datetime) -> tuple[Invitatio
     with translate_errors():
         user = await stored_people.user(deps.pool, user_id)
         if user is None:
-            raise NotFound("user")
+            raise NotFoundError("user")
         return await stored.open_for_address(deps.pool, addresses.key(user.email), now)
 
 
@@ -138,15 +145,15 @@ async def answer(deps: Deps, caller: Caller, invitation_id: UUID, *, accept: boo
     """Accept or decline an invitation to the address of the signed-in caller; returns the workspace's id.
 
     Raises:
-        NotFound: there is no such invitation to the caller.
-        InvitationRefused: it was answered, withdrawn, or is too old.
+        NotFoundError: there is no such invitation to the caller.
+        InvitationRefusedError: it was answered, withdrawn, or is too old.
 
     """
     async with transaction(deps.pool) as db:
         user = await stored_people.lock_user(db, caller.user_id)
         found = await stored.lock(db, invitation_id)
         if user is None or found is None or found.email_key != addresses.key(user.email):
-            raise NotFound("invitation")
+            raise NotFoundError("invitation")
         _check_open(found, now)
         if accept:
             await stored_people.add_membership(db, user.user_id, found.workspace_id, found.role, now)
@@ -169,15 +176,15 @@ async def look_up(deps: Deps, *, secret: str, place: Place, now: datetime) -> tu
     Whoever holds the secret reads the address's mail, so they may know.
 
     Raises:
-        InvitationRefused: the link is unknown, or the invitation was answered, withdrawn, or is too old.
-        TooManyAttempts: from this network address.
+        InvitationRefusedError: the link is unknown, or the invitation was answered, withdrawn, or is too old.
+        TooManyAttemptsError: from this network address.
 
     """
     await _limit_links(deps, place, now)
     with translate_errors():
         found = await stored.by_secret(deps.pool, hash_secret(secret))
         if found is None:
-            raise InvitationRefused("unknown")
+            raise InvitationRefusedError("unknown")
         _check_open(found, now)
         known = await stored_people.credentials_by_email(deps.pool, found.email)
     return found, known is not None
@@ -207,11 +214,11 @@ async def accept_by_link(
         now: the time.
 
     Raises:
-        InvitationRefused: the link is unknown, or the invitation was answered, withdrawn, or is too old.
-        WrongCredentials: the account has another password.
-        Invalid: the new password breaks a rule.
-        NotAllowed: the account is disabled, or the name of a new one is missing.
-        TooManyAttempts: from this network address.
+        InvitationRefusedError: the link is unknown, or the invitation was answered, withdrawn, or is too old.
+        WrongCredentialsError: the account has another password.
+        InvalidError: the new password breaks a rule.
+        NotAllowedError: the account is disabled, or the name of a new one is missing.
+        TooManyAttemptsError: from this network address.
 
     """
     found, known = await look_up(deps, secret=secret, place=place, now=now)
@@ -221,15 +228,15 @@ async def accept_by_link(
             credentials = await stored_people.credentials_by_email(deps.pool, found.email)
         known_hash = credentials.password_hash if credentials else None
         if not await deps.hasher.check(known_hash, passwords.normalise(password)) or known_hash is None:
-            raise WrongCredentials
+            raise WrongCredentialsError
     else:
         if not name:
-            raise NotAllowed("name_needed", "A new account needs a name.", "Say what you want to be called.")
+            raise NotAllowedError("name_needed", "A new account needs a name.", "Say what you want to be called.")
         password_hash = await deps.hasher.hash(passwords.check_new(password, email=found.email))
     async with transaction(deps.pool) as db:
         locked = await stored.lock(db, found.invitation_id)
         if locked is None:
-            raise InvitationRefused("unknown")
+            raise InvitationRefusedError("unknown")
         _check_open(locked, now)
         user = await _person_of(db, locked, password_hash, name=name, zone=(time_zone, locale), now=now)
         await stored_people.add_membership(db, user.user_id, locked.workspace_id, locked.role, now)
@@ -262,13 +269,13 @@ async def _person_of(
         new = User.new(new_id(), email=invitation.email, name=name or "", time_zone=zone[0], locale=zone[1])
         user, created = await stored_people.insert_or_find(db, new, password_hash, now)
         if not created:  # it was made a moment ago, with a password that nobody checked here
-            raise WrongCredentials
+            raise WrongCredentialsError
         return user
     known = await stored_people.credentials_by_email(db, invitation.email)
     if known is None:
-        raise WrongCredentials
+        raise WrongCredentialsError
     if known.user.disabled:
-        raise NotAllowed("user_disabled", "This account has been disabled.", "Ask Wevion support to enable it.")
+        raise NotAllowedError("user_disabled", "This account has been disabled.", "Ask Wevion support to enable it.")
     return known.user
 
 
@@ -276,15 +283,15 @@ async def decline_by_link(deps: Deps, *, secret: str, place: Place, now: datetim
     """Decline the invitation behind a mailed link. No account is needed for it.
 
     Raises:
-        InvitationRefused: the link is unknown, or the invitation was answered, withdrawn, or is too old.
-        TooManyAttempts: from this network address.
+        InvitationRefusedError: the link is unknown, or the invitation was answered, withdrawn, or is too old.
+        TooManyAttemptsError: from this network address.
 
     """
     found, _ = await look_up(deps, secret=secret, place=place, now=now)
     async with transaction(deps.pool) as db:
         locked = await stored.lock(db, found.invitation_id)
         if locked is None:
-            raise InvitationRefused("unknown")
+            raise InvitationRefusedError("unknown")
         _check_open(locked, now)
         await stored.decide(db, locked.invitation_id, InvitationState.DECLINED, now)
         entry = Entry(
@@ -308,4 +315,4 @@ async def _limit_links(deps: Deps, place: Place, now: datetime) -> None:
 def _check_open(invitation: Invitation, now: datetime) -> None:
     refusal = invitation.refusal(now)
     if refusal is not None:
-        raise InvitationRefused(refusal)
+        raise InvitationRefusedError(refusal)

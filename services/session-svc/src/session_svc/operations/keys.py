@@ -18,7 +18,7 @@ from common.telemetry.logs import get_logger
 from session_svc import metrics
 from session_svc.core import jwt, keys
 from session_svc.core.audit import Action, Entry
-from session_svc.core.errors import NoSigningKey
+from session_svc.core.errors import NoSigningKeyError
 from session_svc.core.keys import KeyState, KeyTimes, Schedule
 from session_svc.store import audit
 from session_svc.store import keys as stored
@@ -70,7 +70,7 @@ class SigningKeys:
         """Take over what the database has.
 
         Raises:
-            Retryable: the database is away; the keys in memory stay.
+            RetryableError: the database is away; the keys in memory stay.
 
         """
         with translate_errors():
@@ -119,7 +119,7 @@ class SigningKeys:
         """A JWT of these claims.
 
         Raises:
-            NoSigningKey: no key may sign now.
+            NoSigningKeyError: no key may sign now.
 
         """
         key = self._active
@@ -132,13 +132,13 @@ class SigningKeys:
         """As `sign`; a process that slept (a suspended machine) looks at the database once before it gives up.
 
         Raises:
-            NoSigningKey: no key may sign now.
-            Retryable: the database is away.
+            NoSigningKeyError: no key may sign now.
+            RetryableError: the database is away.
 
         """
         try:
             return self.sign(claims, now)
-        except NoSigningKey:
+        except NoSigningKeyError:
             await self.load(now)
             return self.sign(claims, now)
 
@@ -154,7 +154,7 @@ class SigningKeys:
         """Whether this process can sign."""
         try:
             self._choose(now)
-        except NoSigningKey:
+        except NoSigningKeyError:
             return False
         return True
 
@@ -164,10 +164,10 @@ class SigningKeys:
 
     def _choose(self, now: datetime) -> _Key:
         if self._loaded_at is None or now - self._loaded_at > self.schedule.publish_ahead:
-            raise NoSigningKey("the signing keys were not read from the database for too long")
+            raise NoSigningKeyError("the signing keys were not read from the database for too long")
         times = keys.signing([key.times for key in self._keys], now, self.schedule)
         if times is None:
-            raise NoSigningKey("no signing key is active")
+            raise NoSigningKeyError("no signing key is active")
         key = next(key for key in self._keys if key.times.kid == times.kid)
         self._active = key
         stale_at = self._loaded_at + self.schedule.publish_ahead

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from common.postgres import Pool, transaction
 from session_svc.core import limits
-from session_svc.core.errors import TooManyAttempts
+from session_svc.core.errors import TooManyAttemptsError
 from session_svc.core.limits import Limit
 from session_svc.store import limits as stored
 
@@ -14,7 +14,7 @@ async def spend(pool: Pool, wanted: Mapping[str, Limit], now: datetime) -> None:
     """Take one attempt from each key. Refused by one, nothing is taken from the others.
 
     Raises:
-        TooManyAttempts: with the time to wait.
+        TooManyAttemptsError: with the time to wait.
 
     """
     async with transaction(pool) as db:
@@ -22,5 +22,5 @@ async def spend(pool: Pool, wanted: Mapping[str, Limit], now: datetime) -> None:
         decisions = {key: limits.spend(times.get(key), now, limit) for key, limit in wanted.items()}
         refusals = [decision.retry_after for decision in decisions.values() if not decision.granted]
         if refusals:
-            raise TooManyAttempts(max(refusals, default=timedelta(0)))
+            raise TooManyAttemptsError(max(refusals, default=timedelta(0)))
         await stored.save(db, {key: decision.tat for key, decision in decisions.items()})

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from common.postgres import translate_errors
-from common.runtime.errors import Permanent, Retryable
+from common.runtime.errors import PermanentError, RetryableError
 from common.runtime.ids import random_token
 from common.runtime.retry import Backoff
 from session_svc import metrics
@@ -126,9 +126,9 @@ def _secret(deps: Deps, row: str, sealed: bytes | None) -> tuple[str, bytes]:
 async def _hand_over(send: Callable[[], Awaitable[None]]) -> str:
     try:
         await send()
-    except Retryable:
+    except RetryableError:
         return "put_off"
-    except Permanent:
+    except PermanentError:
         return "refused"
     return "sent"
 

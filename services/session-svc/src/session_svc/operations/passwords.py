@@ -9,7 +9,7 @@ from common.postgres import Db, transaction, translate_errors
 from common.runtime.ids import new_id, random_token
 from session_svc.core import passwords
 from session_svc.core.audit import Action, Entry
-from session_svc.core.errors import LinkRefused, NotFound, TooManyAttempts, WrongCredentials
+from session_svc.core.errors import LinkRefusedError, NotFoundError, TooManyAttemptsError, WrongCredentialsError
 from session_svc.core.session import EndCause
 from session_svc.operations import limiting, links, state
 from session_svc.operations.deps import Caller, Deps, record_act
@@ -25,10 +25,10 @@ async def change_password(deps: Deps, caller: Caller, *, current: str, new: str,
     Returns the new cookie.
 
     Raises:
-        WrongCredentials: the present password is another one.
-        Invalid: the new one breaks a rule.
-        TooManyAttempts: the present one was guessed at too often.
-        NotFound: the session is over.
+        WrongCredentialsError: the present password is another one.
+        InvalidError: the new one breaks a rule.
+        TooManyAttemptsError: the present one was guessed at too often.
+        NotFoundError: the session is over.
 
     """
     key = f"password:{caller.user_id}"
@@ -37,7 +37,7 @@ async def change_password(deps: Deps, caller: Caller, *, current: str, new: str,
         known = await stored.credentials(deps.pool, caller.user_id)
     known_hash = known.password_hash if known else None
     if known is None or not await deps.hasher.check(known_hash, passwords.normalise(current)):
-        raise WrongCredentials
+        raise WrongCredentialsError
     accepted = passwords.check_new(new, email=known.user.email)
     new_hash = await deps.hasher.hash(accepted)
     cookie = random_token()
@@ -46,7 +46,7 @@ async def change_password(deps: Deps, caller: Caller, *, current: str, new: str,
         present = await stored.credentials(tx.db, caller.user_id)
         session = await sessions.lock(tx.db, caller.session_id)
         if present is None or present.password_hash != known_hash or session is None or not session.live(now):
-            raise NotFound("session")
+            raise NotFoundError("session")
         await stored.set_password(tx.db, caller.user_id, new_hash, now)
         await state.end_all_of_user(
             tx, caller.user_id, EndCause.PASSWORD_CHANGED, DetectedBy.USER, now, keep=caller.session_id
@@ -62,7 +62,7 @@ async def request_reset(deps: Deps, *, email: str, place: Place, now: datetime) 
     """Have a link mailed, if somebody has this address. The caller never learns whether.
 
     Raises:
-        TooManyAttempts: this network address asks too often, for this account or for any.
+        TooManyAttemptsError: this network address asks too often, for this account or for any.
 
     """
     key = addresses.key(email)
@@ -78,7 +78,7 @@ async def request_reset(deps: Deps, *, email: str, place: Place, now: datetime) 
     )
     try:
         await limiting.spend(deps.pool, {f"reset:account:{account}": deps.limits.resets_per_account}, now)
-    except TooManyAttempts:
+    except TooManyAttemptsError:
         mail = False  # the links that were mailed in the last minutes work; strangers cannot use up the owner's right
     else:
         mail = True
@@ -101,9 +101,9 @@ async def confirm_reset(deps: Deps, *, secret: str, new: str, place: Place, now:
     The link works once. Its browser is known from now on, and every other one is forgotten.
 
     Raises:
-        LinkRefused: the link was used, is too old, or was never sent.
-        Invalid: the new password breaks a rule. The link stays good.
-        TooManyAttempts: from this address.
+        LinkRefusedError: the link was used, is too old, or was never sent.
+        InvalidError: the new password breaks a rule. The link stays good.
+        TooManyAttemptsError: from this address.
 
     """
     await limiting.spend(
@@ -113,7 +113,7 @@ async def confirm_reset(deps: Deps, *, secret: str, new: str, place: Place, now:
         user_id = await _usable_link(db, secret, now)
         known = await stored.user(db, user_id)
     if known is None:
-        raise LinkRefused("unknown")
+        raise LinkRefusedError("unknown")
     new_hash = await deps.hasher.hash(passwords.check_new(new, email=known.email))
     async with state.transition(deps) as tx:
         await stored.lock_user(tx.db, user_id)
@@ -121,7 +121,7 @@ async def confirm_reset(deps: Deps, *, secret: str, new: str, place: Place, now:
         await _usable_link(tx.db, secret, now)
         reset = await resets.lock_by_secret(tx.db, hash_secret(secret))
         if reset is None:
-            raise LinkRefused("unknown")
+            raise LinkRefusedError("unknown")
         await stored.set_password(tx.db, user_id, new_hash, now)
         await state.end_all_of_user(tx, user_id, EndCause.PASSWORD_CHANGED, DetectedBy.USER, now)
         await resets.use(tx.db, reset.reset_id, user_id, now)
@@ -146,9 +146,9 @@ async def confirm_reset(deps: Deps, *, secret: str, new: str, place: Place, now:
 async def _usable_link(db: Db, secret: str, now: datetime) -> UUID:
     reset = await resets.lock_by_secret(db, hash_secret(secret))
     if reset is None or reset.user_id is None:
-        raise LinkRefused("unknown")
+        raise LinkRefusedError("unknown")
     if reset.state not in {"requested", "mailed"}:  # mailed a moment ago, the answer of the notifier under way
-        raise LinkRefused("used")
+        raise LinkRefusedError("used")
     if reset.expires_at is None or now >= reset.expires_at:
-        raise LinkRefused("expired")
+        raise LinkRefusedError("expired")
     return reset.user_id

@@ -9,7 +9,7 @@ from common.postgres import Db, Pool, transaction
 from common.runtime.ids import new_id, random_token
 from session_svc.core import clients, passwords
 from session_svc.core.audit import Action, Entry
-from session_svc.core.errors import Invalid, NotFound
+from session_svc.core.errors import InvalidError, NotFoundError
 from session_svc.core.people import Role, User
 from session_svc.operations.hashing import PasswordHasher
 from session_svc.operations.tokens import hash_secret
@@ -54,8 +54,8 @@ async def create_user(
     Support admins without a workspace get the one of support.
 
     Raises:
-        Invalid: the password breaks a rule.
-        NotFound: there is no such workspace.
+        InvalidError: the password breaks a rule.
+        NotFoundError: there is no such workspace.
 
     """
     password_hash = await hasher.hash(passwords.check_new(password, email=email, field="password"))
@@ -63,7 +63,7 @@ async def create_user(
         if workspace_id is None:
             workspace_id, _ = await _workspace(db, name=SUPPORT_WORKSPACE, workspace_id=None, now=now)
         elif not await stored.workspace_exists(db, workspace_id):
-            raise NotFound("workspace")
+            raise NotFoundError("workspace")
         new = User.new(
             new_id(), email=email, name=name, time_zone=time_zone, locale=locale, support_admin=support_admin
         )
@@ -84,14 +84,14 @@ async def create_client(
     it when none is given.
 
     Raises:
-        Invalid: an unknown scope, or a secret that is too short.
+        InvalidError: an unknown scope, or a secret that is too short.
 
     """
     unknown = clients.unknown_scopes(scopes)
     if unknown:
-        raise Invalid("scope", f"{unknown[0]} does not exist", f"Use some of: {', '.join(clients.SCOPES)}.")
+        raise InvalidError("scope", f"{unknown[0]} does not exist", f"Use some of: {', '.join(clients.SCOPES)}.")
     if secret is not None and len(secret) < clients.MIN_SECRET_LENGTH:
-        raise Invalid("secret", f"has fewer than {clients.MIN_SECRET_LENGTH} characters", "Use a random one.")
+        raise InvalidError("secret", f"has fewer than {clients.MIN_SECRET_LENGTH} characters", "Use a random one.")
     shown: str | None = None
     async with transaction(pool) as db:
         await stored_clients.put(db, client_id, name, scopes, now)

@@ -12,7 +12,7 @@ from session_svc import metrics
 from session_svc.core import people
 from session_svc.core import session as life
 from session_svc.core.audit import Action, Entry
-from session_svc.core.errors import NotAllowed, NotFound, Refused, WrongCredentials
+from session_svc.core.errors import NotAllowedError, NotFoundError, RefusalError, WrongCredentialsError
 from session_svc.core.limits import Limit
 from session_svc.core.passwords import normalise
 from session_svc.core.people import Member, Membership, User
@@ -62,10 +62,10 @@ async def sign_in(
     An unknown address, a wrong password and a person without a password are one refusal, after the same work.
 
     Raises:
-        WrongCredentials: they do not belong together.
-        TooManyAttempts: for this account or address, with the time to wait.
-        Busy: too many are signing in at once.
-        NotAllowed: the account is disabled, or belongs to no (such) workspace. Said only to who knows the password.
+        WrongCredentialsError: they do not belong together.
+        TooManyAttemptsError: for this account or address, with the time to wait.
+        BusyError: too many are signing in at once.
+        NotAllowedError: the account is disabled, or belongs to no (such) workspace; said to who knows the password.
 
     """
     try:
@@ -79,8 +79,8 @@ async def sign_in(
             place=place,
             now=now,
         )
-    except Refused as refusal:
-        metrics.SIGN_INS.labels(type(refusal).__name__).inc()
+    except RefusalError as refusal:
+        metrics.SIGN_INS.labels(refusal.label()).inc()
         raise
     metrics.SIGN_INS.labels("signed_in").inc()
     return signed_in
@@ -105,13 +105,13 @@ async def _sign_in(
     known_hash = known.password_hash if known else None
     if not await deps.hasher.check(known_hash, normalise(password)) or known is None or known_hash is None:
         await _record_refusal(deps, known.user if known else None, place, now)
-        raise WrongCredentials
+        raise WrongCredentialsError
     async with state.transition(deps) as tx:
         await stored_people.lock_user(tx.db, known.user.user_id)
         # Read again under the lock: the password or the account may have changed while this one was checked.
         current = await stored_people.credentials(tx.db, known.user.user_id)
         if current is None or current.password_hash != known_hash:
-            raise WrongCredentials
+            raise WrongCredentialsError
         user = current.user
         memberships = await stored_people.memberships(tx.db, user.user_id)
         chosen = _choose_workspace(user, memberships, workspace_id)
@@ -169,13 +169,13 @@ def account_digest(email_key: str) -> str:
 
 def _choose_workspace(user: User, memberships: tuple[Membership, ...], wanted: UUID | None) -> Membership:
     if user.disabled:
-        raise NotAllowed(
+        raise NotAllowedError(
             "user_disabled", "This account has been disabled.", "Ask your workspace's administrator to enable it."
         )
     for membership in memberships:
         if wanted is None or membership.workspace_id == wanted:
             return membership
-    raise NotAllowed(
+    raise NotAllowedError(
         "no_workspace",
         "This account does not belong to the workspace." if wanted else "This account belongs to no workspace.",
         "Ask an administrator of the workspace to add you.",
@@ -247,7 +247,7 @@ async def who(deps: Deps, session: Session) -> Who:
     """Whose session it is.
 
     Raises:
-        NotFound: there is no such user.
+        NotFoundError: there is no such user.
 
     """
     with translate_errors():
@@ -255,7 +255,7 @@ async def who(deps: Deps, session: Session) -> Who:
         memberships = await stored_people.memberships(deps.pool, session.user_id)
         actor = await stored_people.user(deps.pool, session.actor_user_id) if session.actor_user_id else None
     if user is None:
-        raise NotFound("user")
+        raise NotFoundError("user")
     return Who(user, memberships, actor.name if actor else None)
 
 
@@ -310,14 +310,14 @@ async def end_own_session(deps: Deps, caller: Caller, session_id: UUID, now: dat
     """A person ends one of their sessions, on this or another device, or support's session as them.
 
     Raises:
-        NotFound: it is not theirs, or is over.
+        NotFoundError: it is not theirs, or is over.
 
     """
     async with state.transition(deps) as tx:
         await stored_people.lock_user(tx.db, caller.user_id)
         session = await sessions.lock(tx.db, session_id)
         if session is None or session.user_id != caller.user_id or not session.live(now):
-            raise NotFound("session")
+            raise NotFoundError("session")
         await state.end(tx, [session], _own_end(session, EndCause.SIGNED_OUT), DetectedBy.USER, now)
         await record_act(tx.db, caller, Action.SESSION_ENDED, now, target=("session", str(session_id)))
 
@@ -347,17 +347,17 @@ async def switch_workspace(deps: Deps, caller: Caller, workspace_id: UUID, now: 
     """The caller's session goes on in another of their workspaces.
 
     Raises:
-        NotAllowed: they do not belong to it, or the session is an impersonation.
+        NotAllowedError: they do not belong to it, or the session is an impersonation.
 
     """
     async with state.transition(deps) as tx:
         user = await stored_people.lock_user(tx.db, caller.user_id)
         session = await sessions.lock(tx.db, caller.session_id)
         if user is None or session is None or not session.live(now):
-            raise NotFound("session")
+            raise NotFoundError("session")
         membership = await stored_people.membership(tx.db, caller.user_id, workspace_id)
         if membership is None or session.impersonated:
-            raise NotAllowed(
+            raise NotAllowedError(
                 "not_a_member", "You do not belong to this workspace.", "Ask one of its administrators to add you."
             )
         role = people.effective_role(support_admin=user.support_admin, membership=membership.role)

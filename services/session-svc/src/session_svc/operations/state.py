@@ -33,7 +33,7 @@ async def transition(deps: Deps) -> AsyncIterator[Transition]:
     """A transaction whose events leave as soon as it is committed: all by the relay, ends by the express as well.
 
     Raises:
-        Retryable: as `common.postgres.transaction`.
+        RetryableError: as `common.postgres.transaction`.
 
     """
     async with transaction(deps.pool) as db:

@@ -10,7 +10,7 @@ from common.runtime.ids import new_id
 from session_svc import metrics
 from session_svc.core import clients, jwt
 from session_svc.core import session as life
-from session_svc.core.errors import InvalidClient, InvalidScope, NoSession
+from session_svc.core.errors import InvalidClientError, InvalidScopeError, NoSessionError
 from session_svc.core.refusals import words_for
 from session_svc.core.session import EndCause, Session
 from session_svc.operations import state
@@ -44,7 +44,7 @@ async def live_session(deps: Deps, cookie: str | None, now: datetime) -> Session
     """The live session behind a cookie: one indexed read, no write.
 
     Raises:
-        NoSession: with the reason why there is none.
+        NoSessionError: with the reason why there is none.
 
     """
     if cookie is None or len(cookie) != COOKIE_LENGTH or not cookie.isascii():
@@ -62,8 +62,8 @@ async def mint(deps: Deps, cookie: str | None, now: datetime, *, extend: bool) -
     """A JWT for the session behind a cookie. With `extend`, the session lives on for having been used.
 
     Raises:
-        NoSession: with the reason why there is none.
-        NoSigningKey: no key may sign now.
+        NoSessionError: with the reason why there is none.
+        NoSigningKeyError: no key may sign now.
 
     """
     session = await live_session(deps, cookie, now)
@@ -78,7 +78,7 @@ async def mint_for(deps: Deps, session: Session, now: datetime, *, extension_due
     """A JWT for a session that is known to be live.
 
     Raises:
-        NoSigningKey: no key may sign now.
+        NoSigningKeyError: no key may sign now.
 
     """
     claims = jwt.session_claims(
@@ -95,14 +95,14 @@ async def mint_for_service(
     """A JWT for a service client (RFC 6749, section 4.4), its scopes, and its life in seconds.
 
     Raises:
-        InvalidClient: unknown, disabled, or a wrong secret. Which of these is not said.
-        InvalidScope: it asked for a scope that it does not have.
+        InvalidClientError: unknown, disabled, or a wrong secret. Which of these is not said.
+        InvalidScopeError: it asked for a scope that it does not have.
 
     """
     client = await authenticated_client(deps, client_id, secret)
     scopes = clients.granted(client, scope)
     if scopes is None:
-        raise InvalidScope
+        raise InvalidScopeError
     token = await service_jwt(deps, client.client_id, scopes, now)
     return token, scopes, int(deps.limits.service_jwt_life.total_seconds())
 
@@ -126,18 +126,18 @@ async def authenticated_client(deps: Deps, client_id: str | None, secret: str | 
     """The service client that knows this secret.
 
     Raises:
-        InvalidClient: there is none.
+        InvalidClientError: there is none.
 
     """
     if not client_id or not secret:
-        raise InvalidClient
+        raise InvalidClientError
     with translate_errors():
         found = await stored_clients.with_secrets(deps.pool, client_id)
     presented = hash_secret(secret)
     # All are compared, found or not, so that time tells nothing.
     matches = [hmac.compare_digest(presented, known) for known in (found[1] if found else (b"\0" * 32,))]
     if found is None or not any(matches) or found[0].disabled_at is not None:
-        raise InvalidClient
+        raise InvalidClientError
     return found[0]
 
 
@@ -154,6 +154,6 @@ async def _extended(deps: Deps, session: Session, now: datetime) -> Session:
     return change.session
 
 
-def _refused(cause: EndCause | None, session: Session | None = None) -> NoSession:
+def _refused(cause: EndCause | None, session: Session | None = None) -> NoSessionError:
     metrics.MINT_REFUSALS.labels(words_for(cause).reason.value).inc()
-    return NoSession(cause, session.session_id if session else None)
+    return NoSessionError(cause, session.session_id if session else None)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from common import addresses
 from common.postgres import Db, Pool, Record
-from session_svc.core.errors import NotFound
+from session_svc.core.errors import NotFoundError
 from session_svc.core.people import Member, Membership, Role, User
 
 _USER = "u.user_id, u.email, u.name, u.support_admin, u.epoch, u.time_zone, u.locale, u.disabled_at"
@@ -95,14 +95,14 @@ async def insert_or_find(db: Db, new: User, password_hash: str | None, now: date
     """Who has this address now, and whether they are new; somebody who was here already keeps everything.
 
     Raises:
-        NotFound: they were here, and left at this very moment.
+        NotFoundError: they were here, and left at this very moment.
 
     """
     if await insert_user(db, new, password_hash, now):
         return new, True
     known = await credentials_by_email(db, new.email)
     if known is None:
-        raise NotFound("user")
+        raise NotFoundError("user")
     return known.user, False
 
 

@@ -7,14 +7,14 @@ Data stays as long as its folder does.
 """
 
 from common.testing.processes.cache import cache_folder
-from common.testing.processes.child import Child, ChildFailed, end_leftover
+from common.testing.processes.child import Child, ChildFailedError, end_leftover
 from common.testing.processes.kafka import Kafka
 from common.testing.processes.ports import choose_port, port_is_free
 from common.testing.processes.postgres import Postgres
 
 __all__ = [
     "Child",
-    "ChildFailed",
+    "ChildFailedError",
     "Kafka",
     "Postgres",
     "cache_folder",

@@ -22,7 +22,7 @@ TAIL_LINES = 15
 POLL_S = 0.02
 
 
-class ChildFailed(Exception):
+class ChildFailedError(Exception):
     """A child did not start, or ended by itself. The text is for people: what, why, and where the log is."""
 
 
@@ -91,9 +91,9 @@ class Child:
         return self.process.poll()
 
     def require_running(self) -> None:
-        """Raises `ChildFailed` with the end of the log if it has ended."""
+        """Raises `ChildFailedError` with the end of the log if it has ended."""
         if (code := self.returncode) is not None:
-            raise ChildFailed(f"{self.name} ended {describe_exit(code)}.\n{self.log_tail()}")
+            raise ChildFailedError(f"{self.name} ended {describe_exit(code)}.\n{self.log_tail()}")
 
     def log_tail(self, lines: int = TAIL_LINES) -> str:
         """The last lines of the log, indented, under a line that says where the rest is."""

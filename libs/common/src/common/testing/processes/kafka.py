@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 
 from common.runtime.clock import monotonic
 from common.testing.processes.cache import cache_folder
-from common.testing.processes.child import Child, ChildFailed, end_leftover
+from common.testing.processes.child import Child, ChildFailedError, end_leftover
 from common.testing.processes.java import find_java, kafka_jars
 from common.testing.processes.ports import LOOPBACK, choose_port
 
@@ -139,7 +139,7 @@ class Kafka:
             kafka = cls.launch(folder, port=port, advertised_port=advertised_port, heap_mb=heap_mb)
             try:
                 kafka.wait_ready(timeout_s)
-            except ChildFailed:
+            except ChildFailedError:
                 kafka.stop()
                 if attempt == BIND_ATTEMPTS or not _port_was_taken(kafka.child):
                     raise
@@ -148,7 +148,7 @@ class Kafka:
                 raise
             else:
                 return kafka
-        raise ChildFailed("unreachable: the last attempt returns or raises")
+        raise ChildFailedError("unreachable: the last attempt returns or raises")
 
     def wait_ready(self, timeout_s: float = 60.0) -> None:
         """Returns when the broker lists itself in its metadata, which it does once it may host topics."""
@@ -174,7 +174,7 @@ class Kafka:
             if await _lists_itself(self.bootstrap, self.cluster_id):
                 return
             if monotonic() > deadline:
-                raise ChildFailed(f"Kafka did not answer within {timeout_s:g} s.\n{self.child.log_tail()}")
+                raise ChildFailedError(f"Kafka did not answer within {timeout_s:g} s.\n{self.child.log_tail()}")
             await asyncio.sleep(POLL_S)
 
     def stop(self) -> None:
@@ -223,7 +223,7 @@ def _format(java: Path, jars: Path, config: Path) -> None:
         check=False,
     )
     if done.returncode:
-        raise ChildFailed(f"Kafka's storage could not be formatted.\n{done.stdout}{done.stderr}")
+        raise ChildFailedError(f"Kafka's storage could not be formatted.\n{done.stdout}{done.stderr}")
 
 
 def _new_cluster_id() -> str:

