@@ -38,8 +38,8 @@ from common.runtime.ids import new_id
 from common.runtime.retry import Backoff
 from common.testing import ManualClock, stack
 from notifier.app import load_texts
-from notifier.channels.base import Channel
-from notifier.channels.mail import MailChannel, MailServer
+from notifier.channels.email.channel import MailChannel, MailServer
+from notifier.channels.email.letters import Letters
 from notifier.channels.throttle import Throttle
 from notifier.core.routing import Pace, Person
 from notifier.operations import directory, events, sending
@@ -266,6 +266,7 @@ async def world(pool: Pool, mail_server: tuple[Mailbox, int]) -> AsyncIterator[W
     mailbox, port = mail_server
     clock = ManualClock(NOW)
     people = Directory()
+    texts, vault = load_texts("http://wevion.example"), Keyring.generate()
     mail = MailChannel(
         MailServer(
             host="127.0.0.1",
@@ -273,18 +274,18 @@ async def world(pool: Pool, mail_server: tuple[Mailbox, int]) -> AsyncIterator[W
             sender="Wevion <notices@wevion.example>",
             settings_url="http://wevion.example/settings/notifications",
         ),
+        letters=Letters(texts, vault),
         throttle=Throttle(rate=10_000, burst=10_000, clock=clock),
         clock=clock,
+        retry=Backoff(base_s=5, cap_s=900, jitter=0),
     )
-    channels: dict[NoticeChannel, Channel] = {NoticeChannel.EMAIL: mail}
     deps = Deps(
         pool=pool,
-        texts=load_texts("http://wevion.example"),
-        channels=channels,
+        texts=texts,
+        channels={NoticeChannel.EMAIL: mail},
         people=people,
-        vault=Keyring.generate(),
+        vault=vault,
         pace=Pace(),
-        retry=Backoff(base_s=5, cap_s=900, jitter=0),
     )
     made = World(deps, clock, people, mailbox)
     made.person("ada", "owner")

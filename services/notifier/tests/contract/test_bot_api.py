@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from aiogram import methods, types
 
-from notifier.channels import telegram, telegram_updates
-from notifier.core.telegram import Button, Incoming
+from notifier.channels.telegram import channel as telegram
+from notifier.channels.telegram import updates as telegram_updates
+from notifier.channels.telegram.rules import Button, Incoming
 
 CHAT = {"id": 77, "type": "private", "first_name": "Mia", "last_name": "Berg"}
 GROUP = {"id": -5, "type": "group", "title": "Growth"}

@@ -18,8 +18,8 @@ from common.contracts import (
     encode_headers,
 )
 from notifier import consumers
-from notifier.core import telegram_events as facts
-from notifier.core.telegram import Code, CodeState, Link, LinkState
+from notifier.channels.telegram import facts
+from notifier.channels.telegram.rules import Code, CodeState, Link, LinkState
 
 NOW = datetime(2026, 9, 14, 12, 0, tzinfo=UTC)
 CODE = Code(

@@ -11,13 +11,14 @@ from yarl import URL
 
 from common.contracts import NoticeChannel
 from common.testing import api
-from notifier.channels.telegram import TelegramChannel
+from notifier.channels.email import http as unsubscribing
+from notifier.channels.telegram import http as telegram_http
+from notifier.channels.telegram import linking as telegram
+from notifier.channels.telegram.channel import TelegramChannel
+from notifier.channels.telegram.updating import Poller
 from notifier.channels.throttle import Throttle
-from notifier.http import messages, notices, preferences, unsubscribing
-from notifier.http import telegram as telegram_http
-from notifier.operations import telegram
+from notifier.http import messages, notices, preferences
 from notifier.operations.notices import Reader
-from notifier.sweep import Poller
 from provider_simulator.app import Simulator
 from provider_simulator.settings import Settings
 
@@ -80,6 +81,7 @@ async def telegram_world(world: Any) -> AsyncIterator[Telegram]:
             http,
             SecretStr(BOT_TOKEN),
             api_url=f"{simulator.url}/api.telegram.org",
+            texts=world.deps.texts,
             throttle=Throttle(rate=1000, burst=1000, clock=world.clock),
         )
         world.deps.channels[NoticeChannel.TELEGRAM] = bot

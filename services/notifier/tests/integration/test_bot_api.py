@@ -8,8 +8,8 @@ from pydantic import SecretStr
 
 from common.contracts import NoticeChannel
 from common.runtime.errors import Permanent, Retryable
-from notifier.channels.base import Parcel
-from notifier.channels.telegram import TelegramChannel
+from notifier.app import load_texts
+from notifier.channels.telegram.channel import ChatParcel, TelegramChannel
 from notifier.channels.throttle import Throttle
 from notifier.core.delivery import Answer, Outcome
 
@@ -21,6 +21,7 @@ def _other_bot(telegram_world: Any, token: str, api_url: str | None = None) -> T
         telegram_world.http,
         SecretStr(token),
         api_url=api_url or f"{telegram_world.simulator.url}/api.telegram.org",
+        texts=load_texts("http://wevion.example"),
         throttle=Throttle(rate=1000, burst=1000, clock=telegram_world.world.clock),
     )
 
@@ -31,7 +32,8 @@ async def _chat(telegram_world: Any) -> str:
 
 
 async def _send(bot: TelegramChannel, chat: str, edits: str = "") -> Outcome:
-    return await bot.send(Parcel(delivery_id=UUID(int=5), address=chat, reader="Mia", html="<b>x</b>", edits=edits))
+    parcel = ChatParcel(delivery_id=UUID(int=5), address=chat, html="<b>x</b>", edits=edits)
+    return await (bot.edit(parcel) if edits else bot.send(parcel))
 
 
 @pytest.mark.parametrize(

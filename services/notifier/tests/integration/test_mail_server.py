@@ -7,8 +7,10 @@ import pytest
 
 from common.runtime.ids import new_id
 from common.testing import ManualClock
-from notifier.channels.base import Parcel
-from notifier.channels.mail import MailChannel, MailServer
+from notifier.app import load_texts
+from notifier.channels.email.channel import MailChannel, MailServer
+from notifier.channels.email.letters import Letters
+from notifier.channels.email.parcel import MailParcel
 from notifier.channels.throttle import Throttle
 from notifier.core.delivery import Answer
 
@@ -19,11 +21,12 @@ if TYPE_CHECKING:
 def channel(port: int, tls: Literal["auto", "none", "starttls"]) -> MailChannel:
     clock = ManualClock(datetime(2026, 9, 14, 12, 0, tzinfo=UTC))
     server = MailServer(host="127.0.0.1", port=port, sender="Wevion <notices@wevion.example>", tls=tls)
-    return MailChannel(server, throttle=Throttle(rate=100, burst=100, clock=clock), clock=clock)
+    letters = Letters(load_texts("http://x"), None)
+    return MailChannel(server, letters=letters, throttle=Throttle(rate=100, burst=100, clock=clock), clock=clock)
 
 
-def parcel() -> Parcel:
-    return Parcel(delivery_id=new_id(), address="mia@agency.example", subject="S", text="t", html="<p>t</p>")
+def parcel() -> MailParcel:
+    return MailParcel(delivery_id=new_id(), address="mia@agency.example", subject="S", text="t", html="<p>t</p>")
 
 
 @pytest.mark.parametrize("tls", ["auto", "none"])

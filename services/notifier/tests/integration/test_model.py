@@ -36,6 +36,9 @@ from common.postgres import Pool, open_pool, transaction
 from common.runtime.ids import new_id
 from common.testing import ManualClock
 from notifier.app import load_texts
+from notifier.channels.email.channel import MailChannel, MailServer
+from notifier.channels.email.letters import Letters
+from notifier.channels.throttle import Throttle
 from notifier.core.conditions import OLD_NEWS, escalates
 from notifier.core.delivery import Answer, Outcome
 from notifier.core.routing import Pace, Person
@@ -55,23 +58,25 @@ class CrashError(Exception):
     """The process ends here."""
 
 
-@dataclass
-class Wire:
+class Wire(MailChannel):
     """A mail server that sees every presentation; the process may die right after one."""
 
-    name: NoticeChannel = NoticeChannel.EMAIL
-    repeat_is_recognised: bool = True
-    presented: list[UUID] = field(default_factory=list)
-    crash: bool = False
+    def __init__(self) -> None:
+        clock = ManualClock(START)
+        super().__init__(
+            MailServer(host="unused", port=1, sender="Wevion <notices@wevion.example>"),
+            letters=Letters(load_texts("http://wevion.example"), None),
+            throttle=Throttle(rate=1, burst=1, clock=clock),
+            clock=clock,
+        )
+        self.presented: list[UUID] = []
+        self.crash = False
 
     async def send(self, parcel: Any) -> Outcome:
         self.presented.append(parcel.delivery_id)
         if self.crash:
             raise CrashError
         return Outcome(Answer.ACCEPTED)
-
-    async def close(self) -> None:
-        return None
 
 
 @dataclass

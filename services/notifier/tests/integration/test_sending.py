@@ -3,13 +3,17 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from common.contracts import IssuedHow, NoticeChannel
 from common.postgres import transaction
 from notifier import sweep
+from notifier.channels.email.channel import MailChannel
+from notifier.channels.email.letters import Letters
+from notifier.channels.throttle import Throttle
+from notifier.core.channels import Limits
 from notifier.core.deliveries import Finished
 from notifier.core.delivery import Answer, Outcome, State
 from notifier.operations import sending
@@ -86,12 +90,13 @@ async def test_a_server_that_is_away_costs_no_attempt_and_loses_nothing(world: A
 async def test_a_crash_between_accepted_and_noted_repeats_the_same_message_id(world: Any, dead: Any) -> None:
     claimed = await _claim(world)
     assert len(claimed) == 3
+    channel = world.deps.channels[NoticeChannel.EMAIL]
     # The process presents a mail and dies before it can note that: nothing but its lease is left.
     from notifier.operations.composing import compose  # noqa: PLC0415
 
     async with transaction(world.deps.pool) as connection:
-        batch = await compose(connection, world.deps, claimed, world.clock.now())
-    await world.deps.channels[NoticeChannel.EMAIL].send(batch.ready[0].parcel)
+        batch = await compose(connection, world.deps, channel, claimed, world.clock.now())
+    await channel.send(batch.ready[0].parcel)
     await _end_leases(world)
     await world.later()
     ids = [mail["Message-ID"] for mail in world.mailbox.mails]
@@ -181,13 +186,17 @@ async def test_nothing_is_left_to_do_after_a_round(world: Any, dead: Any) -> Non
     assert status == sending.SendStatus(0, 0, 0, more=False)
 
 
-class _Once:
+class _Once(MailChannel):
     """A channel whose repeats nobody could recognise (as a chat's), with an answer that a test chooses."""
 
-    name = NoticeChannel.EMAIL
-    repeat_is_recognised = False
+    limits: ClassVar = Limits(repeat_is_recognised=False)
 
-    def __init__(self) -> None:
+    def __init__(self, world: Any) -> None:
+        mail = world.deps.channels[NoticeChannel.EMAIL]
+        letters = Letters(world.deps.texts, None)
+        super().__init__(
+            mail._server, letters=letters, throttle=Throttle(rate=1, burst=1, clock=world.clock), clock=world.clock
+        )
         self.presented = 0
         self.outcome = Outcome(Answer.ACCEPTED)
 
@@ -195,12 +204,9 @@ class _Once:
         self.presented += 1
         return self.outcome
 
-    async def close(self) -> None:
-        return None
-
 
 async def test_what_may_have_been_presented_on_such_a_channel_is_not_presented_again(world: Any, dead: Any) -> None:
-    channel = _Once()
+    channel = _Once(world)
     claimed = await _claim(world)
     async with transaction(world.deps.pool) as connection:
         assert await deliveries.mark_calling(connection, claimed[0].delivery_id, claimed[0].epoch, timedelta(seconds=0))
@@ -229,7 +235,7 @@ async def _end_leases(world: Any) -> None:
 
 
 async def test_while_the_server_is_away_it_is_asked_once_and_no_message_pays_for_it(world: Any, dead: Any) -> None:
-    channel, deps = _Once(), replace(world.deps, parallel=1)
+    channel, deps = _Once(world), replace(world.deps, parallel=1)
     channel.outcome = Outcome(Answer.CHANNEL_DOWN, detail="away")
     world.clock.advance(timedelta(seconds=5))
     status = await sending.send_due(deps, channel, world.clock.now())
@@ -242,7 +248,7 @@ async def test_while_the_server_is_away_it_is_asked_once_and_no_message_pays_for
 
 
 async def test_the_sender_leaves_a_busy_server_alone_also_when_it_is_poked(world: Any, dead: Any) -> None:
-    channel = _Once()
+    channel = _Once(world)
     channel.outcome = Outcome(Answer.TRY_LATER, retry_after_s=40)
     world.clock.advance(timedelta(seconds=5))
     sender = sweep.sender(replace(world.deps, parallel=1), channel, world.clock)

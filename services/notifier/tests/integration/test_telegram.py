@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from common.contracts import IssuedHow, NoticeChannel, TokenEvent, decode
+from notifier.channels.telegram import linking as telegram
 from notifier.core.errors import NoTelegramLink
 from notifier.core.preferences import Preferences, QuietHours
-from notifier.operations import sending, telegram, wishes
+from notifier.operations import sending, wishes
 
 YES, NO = "Yes, link this chat", "No, that is not me"
 
@@ -133,8 +134,8 @@ async def test_linking_another_chat_moves_the_messages_there(telegram_world: Any
 
 
 async def test_an_update_that_comes_twice_is_answered_once(telegram_world: Any) -> None:
-    from notifier.core.telegram import Incoming  # noqa: PLC0415
-    from notifier.operations import chatting  # noqa: PLC0415
+    from notifier.channels.telegram import chatting  # noqa: PLC0415
+    from notifier.channels.telegram.rules import Incoming  # noqa: PLC0415
 
     await telegram_world.act("open", payload="x")
     before = len(await telegram_world.messages())
@@ -251,7 +252,7 @@ async def test_a_message_whose_answer_was_lost_is_not_sent_again(telegram_world:
 
 
 async def test_two_pollers_are_one_reader(telegram_world: Any) -> None:
-    from notifier.sweep import Poller  # noqa: PLC0415
+    from notifier.channels.telegram.updating import Poller  # noqa: PLC0415
 
     await telegram_world.act("open")
     other = Poller(telegram_world.world.deps, telegram_world.bot, telegram_world.world.clock)

@@ -9,7 +9,7 @@ import pytest
 from common.contracts import NoticeCode
 from common.crypto import Keyring, associated_data
 from common.runtime.ids import new_id
-from notifier.operations import unsubscribing
+from notifier.channels.email import unsubscribing
 
 PATH = "/api/v1/notification-preferences/unsubscribe"
 PREFERENCES = "/api/v1/notification-preferences"

@@ -21,12 +21,15 @@ from common.contracts import (
     TokenStateV1,
     TokenStatus,
 )
-from notifier.core import telegram, telegram_events
+from notifier.channels.telegram import facts
+from notifier.channels.telegram import rules as telegram
+from notifier.core.channels import GIVE_UP_AFTER
 from notifier.core.deliveries import NOTHING, Claimed, Finished, Kind, Line, Reached, Wanted
 from notifier.core.delivery import Answer, Outcome, State, Verdict, channel_waits_s, decide
 from notifier.core.limits import Bucket
 from notifier.core.preferences import Preferences, QuietHours
 from notifier.core.routing import History, Pace, Person, affected_by_incident, plan, recipients
+from notifier.core.words import masked
 
 NOW = datetime(2026, 9, 14, 12, 0, tzinfo=UTC)
 EMAIL, TELEGRAM, APP = NoticeChannel.EMAIL, NoticeChannel.TELEGRAM, NoticeChannel.IN_APP
@@ -36,14 +39,14 @@ BERLIN = ZoneInfo("Europe/Berlin")
 @pytest.mark.parametrize("answer", [Answer.TRY_LATER, Answer.CHANNEL_DOWN])
 @pytest.mark.parametrize(("asked", "backoff", "waits"), [(None, 0.5, 0.5), (None, 0.0, 0.0), (0.0, 0.0, 0.0)])
 def test_no_wait_is_made_up(answer: Answer, asked: float | None, backoff: float, waits: float) -> None:
-    verdict = decide(Outcome(answer, retry_after_s=asked), wait_s=backoff, first_tried_at=NOW, now=NOW)
+    verdict = decide(Outcome(answer, retry_after_s=asked), wait_s=backoff, give_up_at=NOW + GIVE_UP_AFTER, now=NOW)
     assert verdict.due_at == NOW + timedelta(seconds=waits)
 
 
 def test_a_channel_that_is_down_waits_as_a_whole_and_a_message_that_is_late_alone() -> None:
-    down = decide(Outcome(Answer.CHANNEL_DOWN, retry_after_s=30), wait_s=10, first_tried_at=NOW, now=NOW)
+    down = decide(Outcome(Answer.CHANNEL_DOWN, retry_after_s=30), wait_s=10, give_up_at=NOW + GIVE_UP_AFTER, now=NOW)
     assert down == Verdict(State.RETRY, NOW + timedelta(seconds=30), "channel_down")
-    late = decide(Outcome(Answer.TRY_LATER), wait_s=10, first_tried_at=NOW, now=NOW)
+    late = decide(Outcome(Answer.TRY_LATER), wait_s=10, give_up_at=NOW + GIVE_UP_AFTER, now=NOW)
     assert late == Verdict(State.RETRY, NOW + timedelta(seconds=10), "try_later")
 
 
@@ -66,9 +69,7 @@ def test_the_whole_channel_waits_for_what_is_said_of_the_channel(
 
 
 def test_what_is_given_up_is_over_and_says_nothing_of_the_address() -> None:
-    verdict = decide(
-        Outcome(Answer.TRY_LATER), wait_s=1, first_tried_at=NOW - timedelta(hours=24, microseconds=1), now=NOW
-    )
+    verdict = decide(Outcome(Answer.TRY_LATER), wait_s=1, give_up_at=NOW - timedelta(microseconds=1), now=NOW)
     assert verdict == Verdict(State.FAILED, reason="gave_up")
     assert not verdict.address_dead
 
@@ -222,12 +223,12 @@ def _ref(version: int) -> TokenRef:
 
 @pytest.mark.parametrize(("token", "ends"), [(CODE, CODE.expires_at), (LINK, None)])
 def test_a_code_ends_by_itself_and_a_link_does_not(token: telegram.Code | telegram.Link, ends: datetime | None) -> None:
-    assert telegram_events.issued(token, IssuedHow.LINK_CREATED, NOW) == [
+    assert facts.issued(token, IssuedHow.LINK_CREATED, NOW) == [
         TokenIssuedV1(token=_ref(5), how=IssuedHow.LINK_CREATED, expires_at=ends),
         TokenStateV1(token=_ref(5), status=TokenStatus.ACTIVE, since=NOW, expires_at=ends),
     ]
     cause, by = RevocationCause.UNLINKED, DetectedBy.USER
-    assert telegram_events.revoked(token, cause, by, NOW) == [
+    assert facts.revoked(token, cause, by, NOW) == [
         TokenRevokedV1(token=_ref(6), cause=cause, detected_by=by),
         TokenStateV1(
             token=_ref(6), status=TokenStatus.REVOKED, since=NOW, expires_at=ends, cause=cause, detected_by=by
@@ -236,7 +237,7 @@ def test_a_code_ends_by_itself_and_a_link_does_not(token: telegram.Code | telegr
 
 
 def test_a_code_that_nobody_opened_expired_when_its_day_was_over() -> None:
-    assert telegram_events.expired(CODE) == [
+    assert facts.expired(CODE) == [
         TokenExpiredV1(token=_ref(6), expired_at=CODE.expires_at),
         TokenStateV1(token=_ref(6), status=TokenStatus.EXPIRED, since=CODE.expires_at, expires_at=CODE.expires_at),
     ]
@@ -267,8 +268,8 @@ def test_an_update_says_only_what_it_holds() -> None:
 
 
 def test_a_name_of_one_letter_is_masked_too() -> None:
-    assert telegram.masked("m@x.example") == "m***@x.example"
-    assert telegram.masked("@x.example") == "***@x.example"
+    assert masked("m@x.example") == "m***@x.example"
+    assert masked("@x.example") == "***@x.example"
 
 
 def test_a_delivery_once_decided_is_not_changed_in_passing() -> None:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from notifier.core.channels import GIVE_UP_AFTER
 from notifier.core.delivery import Answer, Outcome, State, channel_waits_s, decide
 from notifier.core.limits import Bucket
 
@@ -16,6 +17,7 @@ NOW = datetime(2026, 9, 14, 12, 0, tzinfo=UTC)
         (Outcome(Answer.ACCEPTED), State.SENT, None, ""),
         (Outcome(Answer.ADDRESS_DEAD), State.FAILED, None, "address_dead"),
         (Outcome(Answer.MESSAGE_REFUSED), State.FAILED, None, "refused"),
+        (Outcome(Answer.NOT_EDITABLE), State.FAILED, None, "refused"),
         (Outcome(Answer.UNKNOWN), State.UNKNOWN, None, "unknown_outcome"),
         (Outcome(Answer.TRY_LATER), State.RETRY, 10, "try_later"),
         (Outcome(Answer.TRY_LATER, retry_after_s=40), State.RETRY, 40, "try_later"),
@@ -26,17 +28,18 @@ NOW = datetime(2026, 9, 14, 12, 0, tzinfo=UTC)
     ],
 )
 def test_each_answer_has_its_verdict(outcome: Outcome, state: State, due_s: int | None, reason: str) -> None:
-    verdict = decide(outcome, wait_s=10, first_tried_at=NOW, now=NOW)
+    verdict = decide(outcome, wait_s=10, give_up_at=NOW + GIVE_UP_AFTER, now=NOW)
     assert (verdict.state, verdict.reason) == (state, reason)
     assert verdict.due_at == (None if due_s is None else NOW + timedelta(seconds=due_s))
     assert verdict.address_dead is (outcome.answer is Answer.ADDRESS_DEAD)
 
 
 def test_a_refusal_of_a_day_is_given_up_and_an_outage_never() -> None:
-    started = NOW - timedelta(hours=24, seconds=1)
-    assert decide(Outcome(Answer.TRY_LATER), wait_s=1, first_tried_at=started, now=NOW).reason == "gave_up"
-    assert decide(Outcome(Answer.TRY_LATER), wait_s=1, first_tried_at=NOW - timedelta(hours=24), now=NOW).due_at
-    down = decide(Outcome(Answer.CHANNEL_DOWN), wait_s=1, first_tried_at=started, now=NOW)
+    over = NOW - timedelta(seconds=1)
+    assert timedelta(hours=24) == GIVE_UP_AFTER
+    assert decide(Outcome(Answer.TRY_LATER), wait_s=1, give_up_at=over, now=NOW).reason == "gave_up"
+    assert decide(Outcome(Answer.TRY_LATER), wait_s=1, give_up_at=NOW, now=NOW).due_at
+    down = decide(Outcome(Answer.CHANNEL_DOWN), wait_s=1, give_up_at=over, now=NOW)
     assert down.state is State.RETRY
 
 

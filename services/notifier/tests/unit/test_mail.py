@@ -9,21 +9,24 @@ import pytest
 
 from common.addresses import AddressError
 from common.testing import ManualClock
-from notifier.channels.base import Parcel
-from notifier.channels.mail import MailChannel, MailServer
+from notifier.app import load_texts
+from notifier.channels.email.channel import MailChannel, MailServer
+from notifier.channels.email.letters import Letters
+from notifier.channels.email.parcel import MailParcel
 from notifier.channels.throttle import Throttle
 
 
 @pytest.fixture
 def channel(clock: ManualClock) -> MailChannel:
     server = MailServer(host="unused", port=1, sender="Wevion <notices@wevion.example>", settings_url="http://x/y")
-    return MailChannel(server, throttle=Throttle(rate=1, burst=1, clock=clock), clock=clock)
+    letters = Letters(load_texts("http://x"), None)
+    return MailChannel(server, letters=letters, throttle=Throttle(rate=1, burst=1, clock=clock), clock=clock)
 
 
 def _mail(channel: MailChannel, **more: str) -> EmailMessage:
     parcel = {"address": "mia@x.example", "reader": "Mia", "subject": "S", "text": "t", "html": "<p>h</p>"} | more
     _, _, content = channel._message(
-        Parcel(
+        MailParcel(
             delivery_id=UUID(int=5),
             address=parcel["address"],
             reader=parcel["reader"],

@@ -5,17 +5,17 @@ from uuid import UUID
 
 import pytest
 
-from notifier.core.telegram import (
+from notifier.channels.telegram.rules import (
     Answer,
     Code,
     CodeState,
     button,
     command,
     judge,
-    masked,
     pressed,
     start_code,
 )
+from notifier.core.words import masked
 
 NOW = datetime(2026, 9, 14, 12, 0, tzinfo=UTC)
 MIA, MAX = UUID(int=2), UUID(int=3)

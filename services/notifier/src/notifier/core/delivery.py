@@ -3,10 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
-
-GIVE_UP_AFTER: Final = timedelta(hours=24)
-"""A warning that could not be delivered for a day is old; the app has it anyway."""
 
 
 class Answer(StrEnum):
@@ -20,6 +16,8 @@ class Answer(StrEnum):
     HELD_BACK = "held_back"
     """It was not presented, because the channel waits."""
     UNKNOWN = "unknown"
+    NOT_EDITABLE = "not_editable"
+    """The message that was to be edited is gone or too old; nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +51,8 @@ class State(StrEnum):
     DROPPED = "dropped"
     FAILED = "failed"
     UNKNOWN = "unknown"
+    NOT_EDITABLE = "not_editable"
+    """The message that was to be edited is gone or too old; nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +80,14 @@ def channel_waits_s(outcome: Outcome, wait_s: float) -> float:
 
 
 def decide(  # noqa: PLR0911  a table: one answer per case
-    outcome: Outcome, *, wait_s: float, first_tried_at: datetime, now: datetime
+    outcome: Outcome, *, wait_s: float, give_up_at: datetime, now: datetime
 ) -> Verdict:
     """What follows from an attempt.
 
     Args:
         outcome: of the attempt.
         wait_s: the backoff's wait after this many failures.
-        first_tried_at: of this delivery.
+        give_up_at: when this delivery is no longer worth an attempt.
         now: the present.
 
     """
@@ -96,7 +96,7 @@ def decide(  # noqa: PLR0911  a table: one answer per case
             return Verdict(State.SENT)
         case Answer.ADDRESS_DEAD:
             return Verdict(State.FAILED, reason="address_dead", address_dead=True)
-        case Answer.MESSAGE_REFUSED:
+        case Answer.MESSAGE_REFUSED | Answer.NOT_EDITABLE:
             return Verdict(State.FAILED, reason="refused")
         case Answer.UNKNOWN:
             return Verdict(State.UNKNOWN, reason="unknown_outcome")
@@ -106,7 +106,7 @@ def decide(  # noqa: PLR0911  a table: one answer per case
         case Answer.HELD_BACK:
             return Verdict(State.RETRY, now + timedelta(seconds=outcome.retry_after_s or 0.0), "held_back")
         case Answer.TRY_LATER:
-            if now - first_tried_at > GIVE_UP_AFTER:
+            if now > give_up_at:
                 return Verdict(State.FAILED, reason="gave_up")
             wait = max(outcome.retry_after_s or 0.0, wait_s)
             return Verdict(State.RETRY, now + timedelta(seconds=wait), "try_later")

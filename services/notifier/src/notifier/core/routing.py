@@ -44,6 +44,11 @@ class Pace:
     digest_window: timedelta = timedelta(hours=1)
 
 
+def workspace_itself(workspace_id: UUID) -> Person:
+    """The workspace as a reader of its own channels (Slack, webhooks): its id stands in the place of a user's."""
+    return Person(user_id=workspace_id, workspace_id=workspace_id, name="", email="", role="workspace")
+
+
 def recipients(people: Iterable[Person], owner_user_id: UUID | None) -> tuple[Person, ...]:
     """Rule N5: who made the connection, and the workspace's admins and owner; those alone when that person is gone."""
     return tuple(

@@ -39,6 +39,12 @@ def listed(names: Sequence[str], limit: int = NAMED_ACCOUNTS) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
+def masked(address: str) -> str:
+    """Enough of an address to recognise one's own: `m***@agency.example`."""
+    name, at, domain = address.partition("@")
+    return f"{name[:1]}***{at}{domain}" if at else "***"
+
+
 def _count(number: int, unit: str) -> str:
     return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
 

@@ -1,6 +1,6 @@
 """What the operations work with."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -8,11 +8,10 @@ from typing import Final
 from common.contracts import NoticeChannel
 from common.crypto import Sealer
 from common.postgres import Pool
-from common.runtime.retry import Backoff
-from notifier.channels.base import Channel
 from notifier.clients.session_svc import PeopleDirectory
 from notifier.core.rendering import Texts
 from notifier.core.routing import Pace
+from notifier.operations.channel import AnyChannel
 
 SOURCE: Final = "notifier"
 CONSUMER: Final = "notifier"
@@ -34,7 +33,6 @@ class Deps:
         lease: how long a claimed message is its claimer's; longer than the slowest send.
         batch: messages claimed at once.
         parallel: messages presented side by side.
-        retry: waits between attempts of one message.
         directory_fresh: how long a workspace's people are used before they are asked for again.
         incident_lookback: deaths found this long before an incident opened may be part of it.
         committed: called after each commit that may have made events or work: pokes relay and senders.
@@ -43,14 +41,13 @@ class Deps:
 
     pool: Pool
     texts: Texts
-    channels: Mapping[NoticeChannel, Channel] = field(default_factory=dict)
+    channels: dict[NoticeChannel, AnyChannel] = field(default_factory=dict)
     people: PeopleDirectory | None = None
     vault: Sealer | None = None
     pace: Pace = field(default_factory=Pace)
     lease: timedelta = timedelta(seconds=90)
     batch: int = 200
     parallel: int = 16
-    retry: Backoff = field(default_factory=lambda: Backoff(base_s=5, cap_s=900))
     directory_fresh: timedelta = timedelta(minutes=5)
     incident_lookback: timedelta = timedelta(minutes=10)
     committed: Callable[[], None] = _nothing

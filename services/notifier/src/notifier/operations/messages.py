@@ -10,13 +10,11 @@ from common.crypto import Unsealable, associated_data
 from common.postgres import Connection, transaction
 from common.runtime.errors import Retryable
 from common.runtime.ids import new_id
-from notifier.channels.base import Parcel
-from notifier.core.deliveries import Claimed, Kind
+from notifier.core.deliveries import Claimed
 from notifier.core.errors import NoMailChannel, UnknownPerson
 from notifier.core.routing import Person
-from notifier.operations.composing import Composed
+from notifier.operations.channel import AnyChannel, Direct, Message
 from notifier.operations.deps import Deps
-from notifier.operations.wishes import address_digest
 from notifier.store import deliveries, people
 
 USABLE_FOR: Final = timedelta(hours=1)
@@ -75,36 +73,29 @@ async def _person(deps: Deps, user_id: UUID, now: datetime) -> Person:
     return person
 
 
-async def compose_direct(
-    connection: Connection, deps: Deps, claimed: Sequence[Claimed], empty: list[tuple[Claimed, str]], now: datetime
-) -> list[Composed]:
-    """The claimed one-off messages as parcels; those that cannot or should not go are added to `empty`."""
+async def open_direct(
+    connection: Connection,
+    deps: Deps,
+    channel: AnyChannel,
+    claimed: Sequence[Claimed],
+    *,
+    empty: list[tuple[Claimed, str]],
+    now: datetime,
+) -> list[Message]:
+    """The claimed one-off messages, opened; those that cannot or should not go are added to `empty`."""
     ready = []
     for item in claimed:
-        if item.kind is not Kind.DIRECT:
-            continue
         person = await people.anywhere(connection, item.user_id)
+        active = person is not None and person.active
+        addresses = await channel.addresses(connection, [person]) if person is not None and active else {}
         link = _open(deps, item)
         if now - item.first_tried_at > USABLE_FOR or link is None:
             empty.append((item, "too_old"))
-        elif person is None or not await _reachable(connection, person):
+        elif person is None or item.user_id not in addresses:
             empty.append((item, "unreachable"))
         else:
-            mail = deps.texts.direct(item.template, reader=person.name or "there", link=link)
-            ready.append(
-                Composed(
-                    item,
-                    Parcel(
-                        delivery_id=item.delivery_id,
-                        address=person.email,
-                        reader=person.name,
-                        subject=mail.subject,
-                        text=mail.text,
-                        html=mail.html,
-                        bulk=False,
-                    ),
-                )
-            )
+            direct = Direct(item.template, link)
+            ready.append(Message(claimed=item, person=person, address=addresses[item.user_id], direct=direct))
     return ready
 
 
@@ -115,10 +106,3 @@ def _open(deps: Deps, item: Claimed) -> str | None:
         return deps.vault.open_(item.sealed, associated_data("direct", item.delivery_id)).decode()
     except Unsealable:
         return None
-
-
-async def _reachable(connection: Connection, person: Person) -> bool:
-    if not person.active or not person.email:
-        return False
-    dead = await people.dead_digests(connection, NoticeChannel.EMAIL, [person.user_id])
-    return (person.user_id, address_digest(person.email)) not in dead

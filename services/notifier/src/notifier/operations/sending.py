@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from common.contracts import DetectedBy, EventBody, NoticeChannel
+from common.contracts import EventBody
 from common.outbox import enqueue
 from common.postgres import Connection, transaction
 from common.runtime.clock import monotonic
@@ -20,14 +20,13 @@ from common.runtime.errors import Retryable
 from common.runtime.tasks import describe
 from common.telemetry import logs
 from notifier import metrics
-from notifier.channels.base import Channel
 from notifier.core.deliveries import Claimed, Finished, Kind
 from notifier.core.delivery import Answer, Outcome, State, Verdict, channel_waits_s, decide
-from notifier.operations import messages, telling, wishes
-from notifier.operations import telegram as chats
+from notifier.operations import telling
+from notifier.operations.channel import AnyChannel
 from notifier.operations.composing import Batch, Composed, compose
 from notifier.operations.deps import SOURCE, Deps
-from notifier.store import deliveries, notices, people, telegram
+from notifier.store import deliveries, notices
 
 _log = logs.get_logger("operations.sending")
 
@@ -48,7 +47,7 @@ class SendStatus:
     wait_s: float = 0.0
 
 
-async def send_due(deps: Deps, channel: Channel, now: datetime) -> SendStatus:
+async def send_due(deps: Deps, channel: AnyChannel, now: datetime) -> SendStatus:
     """Send one batch of what is due on `channel`."""
     async with transaction(deps.pool) as connection:
         lost = await deliveries.give_up_presented(connection, channel.name, now)
@@ -58,8 +57,7 @@ async def send_due(deps: Deps, channel: Channel, now: datetime) -> SendStatus:
     if not claimed:
         return SendStatus(0, 0, 0, more=False)
     async with transaction(deps.pool) as connection:
-        batch = await compose(connection, deps, claimed, now)
-        batch.ready += await messages.compose_direct(connection, deps, claimed, batch.empty, now)
+        batch = await compose(connection, deps, channel, claimed, now)
         await _note_empty(connection, batch, now)
     wait = _Wait()
     sent = await _present_all(deps, channel, batch.ready, wait, now)
@@ -101,7 +99,7 @@ class _Wait:
             self.until = max(self.until, monotonic() + seconds)
 
 
-async def _present_all(deps: Deps, channel: Channel, ready: Sequence[Composed], wait: _Wait, now: datetime) -> int:
+async def _present_all(deps: Deps, channel: AnyChannel, ready: Sequence[Composed], wait: _Wait, now: datetime) -> int:
     """Present side by side, and note the ends as they come: all those of a moment in one transaction."""
     slots = asyncio.Semaphore(deps.parallel)
     ends: list[tuple[Composed, Outcome]] = []
@@ -111,11 +109,11 @@ async def _present_all(deps: Deps, channel: Channel, ready: Sequence[Composed], 
         async with slots:
             if wait_s := wait.left_s():
                 outcome = Outcome(Answer.HELD_BACK, retry_after_s=wait_s)
-            elif channel.repeat_is_recognised or await _intend(deps, item.claimed):
-                outcome = await channel.send(item.parcel)
+            elif channel.limits.repeat_is_recognised or await _intend(deps, item.claimed):
+                outcome = await _present(channel, item)
             else:
                 outcome = Outcome(Answer.UNKNOWN, detail="lease_lost")
-            wait.at_least(channel_waits_s(outcome, _backoff_s(deps, item.claimed)))
+            wait.at_least(channel_waits_s(outcome, _backoff_s(channel, item.claimed)))
         ends.append((item, outcome))
 
     sent = 0
@@ -126,8 +124,17 @@ async def _present_all(deps: Deps, channel: Channel, ready: Sequence[Composed], 
             some, ends[:] = tuple(ends), ()
             if some:
                 # A wait is counted from the answer that asked for it, not from the beginning of the batch.
-                sent += await _note_surely(deps, channel.name, some, now + timedelta(seconds=monotonic() - began))
+                sent += await _note_surely(deps, channel, some, now + timedelta(seconds=monotonic() - began))
     return sent
+
+
+async def _present(channel: AnyChannel, item: Composed) -> Outcome:
+    """Send it, or edit what it replaces; a message that can no longer be edited is followed by a new one."""
+    if item.parcel.edits:
+        outcome = await channel.edit(item.parcel)
+        if outcome.answer is not Answer.NOT_EDITABLE:
+            return outcome
+    return await channel.send(item.parcel)
 
 
 async def _intend(deps: Deps, claimed: Claimed) -> bool:
@@ -135,9 +142,7 @@ async def _intend(deps: Deps, claimed: Claimed) -> bool:
         return await deliveries.mark_calling(connection, claimed.delivery_id, claimed.epoch, deps.lease)
 
 
-async def _note_surely(
-    deps: Deps, channel: NoticeChannel, ends: Sequence[tuple[Composed, Outcome]], now: datetime
-) -> int:
+async def _note_surely(deps: Deps, channel: AnyChannel, ends: Sequence[tuple[Composed, Outcome]], now: datetime) -> int:
     """Note the ends; a database that is away for a moment must not make us send again."""
     for attempt in range(1, NOTE_TRIES + 1):
         try:
@@ -146,7 +151,7 @@ async def _note_surely(
         except Retryable as error:
             if attempt == NOTE_TRIES:
                 raise
-            _log.warning("ends_not_noted", channel=channel.value, error=describe(error), attempt=attempt)
+            _log.warning("ends_not_noted", channel=channel.name.value, error=describe(error), attempt=attempt)
             await asyncio.sleep(NOTE_WAIT_S)
     return 0
 
@@ -154,29 +159,27 @@ async def _note_surely(
 async def _note(
     connection: Connection,
     deps: Deps,
-    channel: NoticeChannel,
+    channel: AnyChannel,
     ends: Sequence[tuple[Composed, Outcome]],
     now: datetime,
 ) -> int:
-    verdicts = [(item, outcome, _verdict(deps, item.claimed, outcome, now)) for item, outcome in ends]
+    verdicts = [(item, outcome, _verdict(channel, item.claimed, outcome, now)) for item, outcome in ends]
     written = await deliveries.finish(
         connection, [_finished(item.claimed, outcome, verdict) for item, outcome, verdict in verdicts], now
     )
     mine = [end for end in verdicts if end[0].claimed.delivery_id in written]
     for item, outcome, verdict in mine:
-        metrics.DELIVERIES.labels(channel.value, verdict.state.value).inc()
-        if verdict.address_dead:
-            await _bury(connection, item, now)
-        if outcome.new_address:
-            await telegram.move_chat(connection, int(item.parcel.address), int(outcome.new_address))
+        metrics.DELIVERIES.labels(channel.name.value, verdict.state.value).inc()
+        remember = channel.bury if verdict.address_dead else channel.learn
+        await remember(connection, item.claimed, item.parcel, outcome, now)
         if outcome.answer is Answer.HELD_BACK:
             continue
         if verdict.state is State.SENT:
-            metrics.DELAY.labels(channel.value).observe(max((now - item.claimed.due_at).total_seconds(), 0))
+            metrics.DELAY.labels(channel.name.value).observe(max((now - item.claimed.due_at).total_seconds(), 0))
         else:
             _log.warning(
                 "message_not_sent",
-                channel=channel.value,
+                channel=channel.name.value,
                 delivery_id=str(item.claimed.delivery_id),
                 state=verdict.state.value,
                 reason=verdict.reason,
@@ -190,7 +193,7 @@ async def _note(
 async def _close_lines(
     connection: Connection,
     deps: Deps,
-    channel: NoticeChannel,
+    channel: AnyChannel,
     ends: Sequence[tuple[Composed, Outcome, Verdict]],
     now: datetime,
 ) -> None:
@@ -202,7 +205,7 @@ async def _close_lines(
     told = {line.notice.notice_id: line.notice for item in sent for line in item.lines if line.purpose is Kind.ALERT}
     versions = await notices.bump(connection, list(told))
     events: list[EventBody] = [
-        telling.sent_event(notice, channel, versions[notice_id])
+        telling.sent_event(notice, channel.name, versions[notice_id])
         for notice_id, notice in told.items()
         if notice_id in versions
     ]
@@ -216,13 +219,17 @@ def _keys(items: Sequence[Composed]) -> list[tuple[UUID, UUID, str]]:
     return [(item.claimed.delivery_id, line.notice.notice_id, line.stage) for item in items for line in item.lines]
 
 
-def _verdict(deps: Deps, claimed: Claimed, outcome: Outcome, now: datetime) -> Verdict:
-    wait_s = _backoff_s(deps, claimed)
-    return decide(outcome, wait_s=wait_s, first_tried_at=claimed.first_tried_at, now=now)
+def _verdict(channel: AnyChannel, claimed: Claimed, outcome: Outcome, now: datetime) -> Verdict:
+    return decide(
+        outcome,
+        wait_s=_backoff_s(channel, claimed),
+        give_up_at=claimed.first_tried_at + channel.limits.give_up_after,
+        now=now,
+    )
 
 
-def _backoff_s(deps: Deps, claimed: Claimed) -> float:
-    return deps.retry.delay(claimed.attempts + 1, str(claimed.delivery_id))
+def _backoff_s(channel: AnyChannel, claimed: Claimed) -> float:
+    return channel.retry.delay(claimed.attempts + 1, str(claimed.delivery_id))
 
 
 def _finished(claimed: Claimed, outcome: Outcome, verdict: Verdict) -> Finished:
@@ -237,15 +244,7 @@ def _finished(claimed: Claimed, outcome: Outcome, verdict: Verdict) -> Finished:
     )
 
 
-async def _bury(connection: Connection, item: Composed, now: datetime) -> None:
-    if item.claimed.channel is NoticeChannel.TELEGRAM:
-        await chats.breaks(connection, int(item.parcel.address), DetectedBy.PROBE, now)
-    else:
-        digest = wishes.address_digest(item.parcel.address)
-        await people.bury_address(connection, NoticeChannel.EMAIL, item.claimed.user_id, digest, now)
-
-
-async def next_delay(deps: Deps, channel: Channel, now: datetime) -> float | None:
+async def next_delay(deps: Deps, channel: AnyChannel, now: datetime) -> float | None:
     """Seconds until something is due on the channel; None when nothing waits."""
     async with transaction(deps.pool) as connection:
         due = await deliveries.next_due(connection, channel.name)

@@ -155,7 +155,7 @@ async def _plan(
     persons = [person for person, _ in told]
     user_ids = [person.user_id for person in persons]
     preferences = await wishes.of(connection, persons)
-    reachable = await wishes.reachable(connection, persons, tuple(deps.channels))
+    reachable = await wishes.reachable(connection, persons, deps.channels.values())
     since = now - max(deps.pace.cooldown, deps.pace.digest_window)
     history = await deliveries.history(
         connection, user_ids, subject_id=fact.subject_id, code=fact.code.value, since=since
@@ -224,11 +224,16 @@ async def follow_up(connection: Connection, deps: Deps, condition_ids: Sequence[
             kind=Kind.FOLLOW_UP,
             due_at=now + deps.pace.settle,
             stage=reached.stage,
-            edits=reached.delivery_id if reached.channel is NoticeChannel.TELEGRAM else NOTHING,
+            edits=reached.delivery_id if _edits(deps, reached.channel) else NOTHING,
         )
         for reached in await deliveries.unanswered(connection, condition_ids)
     ]
     await deliveries.gather(connection, wanted, [new_id() for _ in wanted], now)
+
+
+def _edits(deps: Deps, name: NoticeChannel) -> bool:
+    channel = deps.channels.get(name)
+    return channel is not None and channel.limits.edits
 
 
 async def complete(connection: Connection, deps: Deps, workspace_id: UUID, now: datetime) -> None:

@@ -1,18 +1,17 @@
 """Preferences and reachability of people, in bulk."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, time
-from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from common import addresses
 from common.contracts import NoticeChannel, NoticeCode
 from common.postgres import Connection, transaction
 from notifier.core.preferences import PUSH_CHANNELS, Preferences, QuietHours
 from notifier.core.routing import Person
+from notifier.operations.channel import AnyChannel
 from notifier.operations.deps import Deps
-from notifier.store import people, telegram
+from notifier.store import people
 
 Document = dict[str, Any]
 
@@ -33,24 +32,13 @@ async def of(connection: Connection, told: Sequence[Person]) -> dict[UUID, Prefe
 
 
 async def reachable(
-    connection: Connection, told: Sequence[Person], channels: Sequence[NoticeChannel]
+    connection: Connection, told: Sequence[Person], channels: Iterable[AnyChannel]
 ) -> dict[UUID, tuple[NoticeChannel, ...]]:
     """The push channels that can reach each of these people now."""
-    user_ids = [person.user_id for person in told]
-    dead = await people.dead_digests(connection, NoticeChannel.EMAIL, user_ids)
-    chats = await telegram.chats(connection, user_ids) if NoticeChannel.TELEGRAM in channels else {}
-    found = {}
-    for person in told:
-        ways = []
-        if (
-            NoticeChannel.EMAIL in channels
-            and person.email
-            and (person.user_id, address_digest(person.email)) not in dead
-        ):
-            ways.append(NoticeChannel.EMAIL)
-        if person.user_id in chats:
-            ways.append(NoticeChannel.TELEGRAM)
-        found[person.user_id] = tuple(ways)
+    found: dict[UUID, tuple[NoticeChannel, ...]] = {person.user_id: () for person in told}
+    for channel in channels:
+        for user_id in await channel.addresses(connection, told):
+            found[user_id] += (channel.name,)
     return found
 
 
@@ -67,11 +55,6 @@ async def write(deps: Deps, workspace_id: UUID, user_id: UUID | None, wanted: Pr
     """Replace the wishes of a person, or (None) of the workspace."""
     async with transaction(deps.pool) as connection:
         await people.save_wishes(connection, workspace_id, user_id or people.WORKSPACE_ITSELF, document(wanted), now)
-
-
-def address_digest(address: str) -> bytes:
-    """What is kept of an address that a server refused for good."""
-    return sha256(addresses.key(address).encode(errors="replace")).digest()
 
 
 def document(wanted: Preferences) -> Document:

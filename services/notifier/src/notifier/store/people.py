@@ -183,29 +183,6 @@ async def turn_off(
     )
 
 
-async def dead_digests(
-    connection: Connection, channel: NoticeChannel, user_ids: Collection[UUID]
-) -> frozenset[tuple[UUID, bytes]]:
-    rows = await connection.fetch(
-        "SELECT user_id, digest FROM dead_address WHERE channel = $1 AND user_id = ANY($2::uuid[])",
-        channel.value,
-        list(user_ids),
-    )
-    return frozenset((row["user_id"], row["digest"]) for row in rows)
-
-
-async def bury_address(
-    connection: Connection, channel: NoticeChannel, user_id: UUID, digest: bytes, now: datetime
-) -> None:
-    await connection.execute(
-        "INSERT INTO dead_address (user_id, channel, digest, since) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-        user_id,
-        channel.value,
-        digest,
-        now,
-    )
-
-
 async def oldest_fetch(connection: Connection) -> datetime | None:
     found: datetime | None = await connection.fetchval("SELECT min(fetched_at) FROM workspace")
     return found

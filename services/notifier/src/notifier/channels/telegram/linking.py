@@ -1,7 +1,7 @@
 """Link a chat to a person and keep it linked: codes, confirmations, blocks, unlinking from both sides."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
@@ -13,15 +13,15 @@ from common.outbox import enqueue
 from common.postgres import Connection, transaction
 from common.runtime.ids import new_id, random_token
 from notifier import metrics
-from notifier.core import telegram as rules
-from notifier.core import telegram_events as facts
+from notifier.channels.telegram import ending, facts, rules, store
+from notifier.channels.telegram.rules import Answer, Code, CodeState, Link, LinkState
 from notifier.core.conditions import Resolution
 from notifier.core.errors import NoTelegramLink
-from notifier.core.telegram import Answer, Code, CodeState, Link, LinkState
+from notifier.core.words import masked
 from notifier.operations import telling
 from notifier.operations.deps import SOURCE, Deps
 from notifier.operations.notices import Reader
-from notifier.store import conditions, people, telegram
+from notifier.store import conditions, people
 
 KEEP_UPDATES: Final = timedelta(days=3)
 EXPIRE_BATCH: Final = 200
@@ -78,9 +78,9 @@ async def create_link(deps: Deps, reader: Reader, now: datetime) -> tuple[str, d
         expires_at=now + rules.CODE_LIFE,
     )
     async with transaction(deps.pool) as connection:
-        await telegram.lock_person(connection, reader.user_id)
+        await store.lock_person(connection, reader.user_id)
         await _end_waiting(connection, reader.user_id, RevocationCause.SUPERSEDED, now)
-        await telegram.add_code(connection, made, _digest(secret), now)
+        await store.add_code(connection, made, _digest(secret), now)
         await _emit(connection, facts.issued(made, IssuedHow.LINK_CREATED, now), now)
     deps.committed()
     return secret, made.expires_at
@@ -89,8 +89,8 @@ async def create_link(deps: Deps, reader: Reader, now: datetime) -> tuple[str, d
 async def status(deps: Deps, reader: Reader, now: datetime) -> Status:
     """A living link first, then a code that waits, then a link that broke."""
     async with transaction(deps.pool) as connection:
-        link = await telegram.link_of(connection, reader.user_id)
-        code = await telegram.waiting_code(connection, reader.user_id)
+        link = await store.link_of(connection, reader.user_id)
+        code = await store.waiting_code(connection, reader.user_id)
     if link is not None and link.state is LinkState.LINKED:
         return Status(Standing.LINKED, link.chat_name, link.linked_at)
     if code is not None and now < code.expires_at:
@@ -108,13 +108,13 @@ async def unlink(deps: Deps, reader: Reader, now: datetime) -> None:
 
     """
     async with transaction(deps.pool) as connection:
-        await telegram.lock_person(connection, reader.user_id)
+        await store.lock_person(connection, reader.user_id)
         cancelled = await _end_waiting(connection, reader.user_id, RevocationCause.UNLINKED, now)
-        link = await telegram.link_of(connection, reader.user_id)
+        link = await store.link_of(connection, reader.user_id)
         ended = link is not None and link.state is LinkState.LINKED
         if link is not None and ended:
-            await _end(connection, link, LinkState.UNLINKED, RevocationCause.UNLINKED, DetectedBy.USER, now)
-        await telegram.forget_broken(connection, reader.user_id)
+            await ending.end(connection, link, LinkState.UNLINKED, RevocationCause.UNLINKED, DetectedBy.USER, now)
+        await store.forget_broken(connection, reader.user_id)
         await _close_notices(connection, deps, reader.user_id, Resolution.ENDED, now)
     if not (ended or cancelled or (link is not None and link.state is LinkState.BROKEN)):
         raise NoTelegramLink
@@ -125,33 +125,33 @@ async def open_code(connection: Connection, secret: str, opened: Opened, now: da
     """Somebody opened a link: ask them to confirm the account, or say why not."""
     if not opened.private:
         return Said(Answer.GROUP)
-    code = await telegram.code_by_digest(connection, _digest(secret))
+    code = await store.code_by_digest(connection, _digest(secret))
     if code is not None:
-        await telegram.lock_person(connection, code.user_id)
-        code = await telegram.code(connection, code.token_id)
+        await store.lock_person(connection, code.user_id)
+        code = await store.code(connection, code.token_id)
     answer = rules.judge(code, chat_id=opened.chat_id, linked_to=await _linked_to(connection, opened), now=now)
     if code is None or answer is not Answer.CONFIRM:
         return Said(answer)
-    await telegram.bind_code(connection, code.token_id, opened.chat_id)
+    await store.bind_code(connection, code.token_id, opened.chat_id)
     person = (await people.of_pairs(connection, [(code.workspace_id, code.user_id)])).get(
         (code.workspace_id, code.user_id)
     )
-    account = rules.masked(person.email) if person is not None else ""
+    account = masked(person.email) if person is not None else ""
     return Said(answer, code.token_id, account, person.name if person is not None else "")
 
 
 async def press(connection: Connection, deps: Deps, pressed: tuple[str, UUID], opened: Opened, now: datetime) -> Said:
     """Somebody pressed a button under our question. The code is judged again: time has passed."""
     verb, token_id = pressed
-    code = await telegram.code(connection, token_id)
+    code = await store.code(connection, token_id)
     if code is not None:
-        await telegram.lock_person(connection, code.user_id)
-        code = await telegram.code(connection, token_id)
+        await store.lock_person(connection, code.user_id)
+        code = await store.code(connection, token_id)
     answer = rules.judge(code, chat_id=opened.chat_id, linked_to=await _linked_to(connection, opened), now=now)
     if code is None or answer is not Answer.CONFIRM or code.chat_id != opened.chat_id:
         return Said(Answer.FOREIGN if answer is Answer.CONFIRM else answer)
     if verb != "link":
-        await telegram.set_code(connection, code.token_id, CodeState.CANCELLED, code.version + 1)
+        await store.set_code(connection, code.token_id, CodeState.CANCELLED, code.version + 1)
         await _emit(connection, facts.revoked(code, RevocationCause.UNLINKED, DetectedBy.USER, now), now)
         return Said(Answer.REFUSED)
     await _link(connection, deps, code, opened, now)
@@ -160,27 +160,19 @@ async def press(connection: Connection, deps: Deps, pressed: tuple[str, UUID], o
 
 async def leave(connection: Connection, chat_id: int, now: datetime) -> Said:
     """`/unlink` in the chat."""
-    links = await telegram.links_of_chat(connection, chat_id)
+    links = await store.links_of_chat(connection, chat_id)
     for link in links:
-        await _end(connection, link, LinkState.UNLINKED, RevocationCause.UNLINKED, DetectedBy.USER, now)
+        await ending.end(connection, link, LinkState.UNLINKED, RevocationCause.UNLINKED, DetectedBy.USER, now)
     return Said(Answer.UNLINKED if links else Answer.NOT_LINKED)
-
-
-async def breaks(connection: Connection, chat_id: int, detected_by: DetectedBy, now: datetime) -> int:
-    """The bot was blocked or the chat is gone: its links are broken, and the events tell their people in the app."""
-    links = await telegram.links_of_chat(connection, chat_id)
-    for link in links:
-        await _end(connection, link, LinkState.BROKEN, RevocationCause.USER_REVOKED, detected_by, now)
-    return len(links)
 
 
 async def expire(deps: Deps, now: datetime) -> int:
     """End codes that nobody opened within their day, and forget old updates; returns how many codes."""
     async with transaction(deps.pool) as connection:
-        await telegram.forget_updates(connection, KEEP_UPDATES)
-        due = await telegram.expired_codes(connection, now, EXPIRE_BATCH)
+        await store.forget_updates(connection, KEEP_UPDATES)
+        due = await store.expired_codes(connection, now, EXPIRE_BATCH)
         for code in due:
-            await telegram.set_code(connection, code.token_id, CodeState.EXPIRED, code.version + 1)
+            await store.set_code(connection, code.token_id, CodeState.EXPIRED, code.version + 1)
         await _emit(connection, [body for code in due for body in facts.expired(code)], now)
     if due:
         deps.committed()
@@ -188,11 +180,11 @@ async def expire(deps: Deps, now: datetime) -> int:
 
 
 async def _link(connection: Connection, deps: Deps, code: Code, opened: Opened, now: datetime) -> None:
-    await telegram.set_code(connection, code.token_id, CodeState.USED, code.version + 1)
+    await store.set_code(connection, code.token_id, CodeState.USED, code.version + 1)
     await _emit(connection, facts.revoked(code, RevocationCause.USED, DetectedBy.USER, now), now)
-    before = await telegram.link_of(connection, code.user_id)
+    before = await store.link_of(connection, code.user_id)
     if before is not None and before.state is LinkState.LINKED:
-        await _end(connection, before, LinkState.UNLINKED, RevocationCause.SUPERSEDED, DetectedBy.USER, now)
+        await ending.end(connection, before, LinkState.UNLINKED, RevocationCause.SUPERSEDED, DetectedBy.USER, now)
     link = Link(
         token_id=new_id(),
         user_id=code.user_id,
@@ -203,40 +195,28 @@ async def _link(connection: Connection, deps: Deps, code: Code, opened: Opened, 
         state=LinkState.LINKED,
         linked_at=now,
     )
-    await telegram.add_link(connection, link)
+    await store.add_link(connection, link)
     await _emit(connection, facts.issued(link, IssuedHow.CONNECT, now), now)
     await _close_notices(connection, deps, code.user_id, Resolution.RENEWED, now)
 
 
 async def _linked_to(connection: Connection, opened: Opened) -> UUID | None:
-    links = await telegram.links_of_chat(connection, opened.chat_id)
+    links = await store.links_of_chat(connection, opened.chat_id)
     return links[0].user_id if links else None
 
 
 async def _end_waiting(connection: Connection, user_id: UUID, cause: RevocationCause, now: datetime) -> bool:
-    code = await telegram.waiting_code(connection, user_id)
+    code = await store.waiting_code(connection, user_id)
     if code is None:
         return False
     if now >= code.expires_at:
-        await telegram.set_code(connection, code.token_id, CodeState.EXPIRED, code.version + 1)
+        await store.set_code(connection, code.token_id, CodeState.EXPIRED, code.version + 1)
         await _emit(connection, facts.expired(code), now)
         return False
     state = CodeState.SUPERSEDED if cause is RevocationCause.SUPERSEDED else CodeState.CANCELLED
-    await telegram.set_code(connection, code.token_id, state, code.version + 1)
+    await store.set_code(connection, code.token_id, state, code.version + 1)
     await _emit(connection, facts.revoked(code, cause, DetectedBy.USER, now), now)
     return True
-
-
-async def _end(  # noqa: PLR0917  one link, and how it ended
-    connection: Connection,
-    link: Link,
-    state: LinkState,
-    cause: RevocationCause,
-    detected_by: DetectedBy,
-    now: datetime,
-) -> None:
-    if await telegram.end_link(connection, link.token_id, state, link.version + 1, now):
-        await _emit(connection, facts.revoked(replace(link), cause, detected_by, now), now)
 
 
 async def _close_notices(

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from notifier.core.telegram import Incoming
+from notifier.channels.telegram.rules import Incoming
 
 WANTED: Final = ("message", "callback_query", "my_chat_member")
 """Named in full: `my_chat_member` (blocked, unblocked) is lost where this list leaves it out."""

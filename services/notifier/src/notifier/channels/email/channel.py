@@ -8,24 +8,34 @@ import asyncio
 import contextlib
 import re
 from binascii import b2a_qp
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from email.header import Header
 from email.utils import format_datetime, formataddr, parseaddr
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
+from uuid import UUID
 
 import aiosmtplib
 from pydantic import SecretStr
 
 from common.addresses import AddressError, mailable
 from common.contracts import NoticeChannel
+from common.postgres import Connection
 from common.runtime.clock import Clock, monotonic
+from common.runtime.retry import Backoff
 from common.telemetry import logs
 from common.text import clean
-from notifier.channels.base import Parcel
+from notifier.channels.email import store
+from notifier.channels.email.letters import Letters
+from notifier.channels.email.parcel import MailParcel
 from notifier.channels.throttle import Throttle
+from notifier.core.channels import Audience, Limits
+from notifier.core.deliveries import Claimed
 from notifier.core.delivery import Answer, Outcome
+from notifier.core.routing import Person
+from notifier.operations.channel import Message
 
 _log = logs.get_logger("channels.mail")
 
@@ -61,11 +71,22 @@ class MailServer:
 class MailChannel:
     """Hands mails to one SMTP server."""
 
-    name = NoticeChannel.EMAIL
-    repeat_is_recognised = True
+    name: ClassVar = NoticeChannel.EMAIL
+    audience: ClassVar = Audience.PERSON
+    limits: ClassVar = Limits(repeat_is_recognised=True)
 
-    def __init__(self, server: MailServer, *, throttle: Throttle, clock: Clock) -> None:
+    def __init__(
+        self,
+        server: MailServer,
+        *,
+        letters: Letters,
+        throttle: Throttle,
+        clock: Clock,
+        retry: Backoff = Backoff(base_s=5, cap_s=900),  # noqa: B008  frozen
+    ) -> None:
+        self.retry = retry
         self._server = server
+        self._letters = letters
         self._throttle = throttle
         self._clock = clock
         self._slots = asyncio.Semaphore(server.connections)
@@ -75,7 +96,38 @@ class MailChannel:
         self._sender = formataddr((name or "Wevion", address))
         self._domain = address.rpartition("@")[2]
 
-    async def send(self, parcel: Parcel) -> Outcome:
+    async def addresses(self, connection: Connection, readers: Sequence[Person]) -> Mapping[UUID, str]:
+        """The address of each reader who has one that no server refused for good."""
+        dead = await store.dead_digests(connection, [person.user_id for person in readers])
+        return {
+            person.user_id: person.email
+            for person in readers
+            if person.email and (not dead or (person.user_id, store.digest(person.email)) not in dead)
+        }
+
+    def compose(self, messages: Sequence[Message], now: datetime) -> Sequence[MailParcel]:
+        """One mail for each message."""
+        return self._letters.write(messages, now)
+
+    async def edit(self, parcel: MailParcel) -> Outcome:  # noqa: ARG002  a mail is not changed
+        """A mail cannot be changed."""
+        return Outcome(Answer.NOT_EDITABLE)
+
+    async def learn(self, *_: object) -> None:
+        """Nothing is to be learned from a server that is busy."""
+
+    async def bury(
+        self,
+        connection: Connection,
+        claimed: Claimed,
+        parcel: MailParcel,
+        outcome: Outcome,  # noqa: ARG002  see `Channel.bury`
+        now: datetime,
+    ) -> None:
+        """Remember the address as refused for good."""
+        await store.bury_address(connection, claimed.user_id, parcel.address, now)
+
+    async def send(self, parcel: MailParcel) -> Outcome:
         """Present one mail. See `Channel.send`."""
         try:
             address, message_id, content = self._message(parcel)
@@ -161,7 +213,7 @@ class MailChannel:
                 await smtp.helo()
         return smtp
 
-    def _message(self, parcel: Parcel) -> tuple[str, str, bytes]:
+    def _message(self, parcel: MailParcel) -> tuple[str, str, bytes]:
         """The address on the wire, the Message-ID and the whole mail. Raises AddressError for what cannot be mailed.
 
         Put together here on purpose: the classes of `email.mime` take ten times as long for the same bytes. Both texts

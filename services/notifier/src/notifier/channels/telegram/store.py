@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from common.postgres import Connection, Record
-from notifier.core.telegram import Code, CodeState, Link, LinkState
+from notifier.channels.telegram.rules import Code, CodeState, Link, LinkState
 
 _CODE = "token_id, user_id, workspace_id, version, state, chat_id, expires_at"
 _LINK = "token_id, user_id, workspace_id, chat_id, chat_name, version, state, linked_at, ended_at"

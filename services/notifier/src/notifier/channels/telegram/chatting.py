@@ -5,13 +5,12 @@ from datetime import datetime
 
 from common.contracts import DetectedBy
 from common.postgres import Connection, transaction
-from notifier.channels.telegram import TelegramChannel
-from notifier.core import telegram as rules
-from notifier.core.telegram import Answer, Button, Incoming
-from notifier.operations import telegram as operations
+from notifier.channels.telegram import ending, rules, store
+from notifier.channels.telegram import linking as operations
+from notifier.channels.telegram.channel import TelegramChannel
+from notifier.channels.telegram.linking import Opened, Said
+from notifier.channels.telegram.rules import Answer, Button, Incoming
 from notifier.operations.deps import Deps
-from notifier.operations.telegram import Opened, Said
-from notifier.store import telegram
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ async def take_update(deps: Deps, bot: TelegramChannel, update: Incoming, now: d
 
     """
     async with transaction(deps.pool) as connection:
-        if not await telegram.first_time(connection, update.update_id):
+        if not await store.first_time(connection, update.update_id):
             return
         reply = await _apply(connection, deps, update, now)
     deps.committed()
@@ -47,7 +46,7 @@ async def _apply(connection: Connection, deps: Deps, update: Incoming, now: date
         return None
     if update.gone is not None:
         if update.gone:
-            await operations.breaks(connection, chat, DetectedBy.WEBHOOK, now)
+            await ending.breaks(connection, chat, DetectedBy.WEBHOOK, now)
         return None
     opened = Opened(chat, update.chat_name, update.private)
     if update.callback_id is not None:

@@ -9,13 +9,13 @@ from pydantic import BaseModel, SecretStr
 from common.runtime.clock import Clock
 from common.runtime.errors import Permanent, Retryable
 from common.web import Access, Principal, Problem, Routes
-from notifier.channels.telegram import TelegramChannel
+from notifier.channels.telegram import chatting
+from notifier.channels.telegram import linking as operations
+from notifier.channels.telegram.channel import TelegramChannel
+from notifier.channels.telegram.linking import Standing
 from notifier.core.errors import NoTelegramLink
 from notifier.http.reader import reader_of
-from notifier.operations import chatting
-from notifier.operations import telegram as operations
 from notifier.operations.deps import Deps
-from notifier.operations.telegram import Standing
 
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105  a header's name
 SETTINGS_PATH = "/settings/notifications"

@@ -1,39 +1,70 @@
 """Telegram: messages to linked chats, answers to people who talk to the bot, and what they say."""
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar, Final
+from uuid import UUID
 
 import aiohttp
 from pydantic import SecretStr
 
-from common.contracts import NoticeChannel
+from common.contracts import DetectedBy, NoticeChannel
+from common.postgres import Connection
 from common.runtime.errors import Permanent, Retryable
+from common.runtime.retry import Backoff
 from common.telemetry import logs
-from notifier.channels import telegram_updates
-from notifier.channels.base import Parcel
-from notifier.channels.bot_api import TIMEOUT_S, BotApi, NoAnswerError, RefusedError
+from notifier.channels.telegram import ending, store
+from notifier.channels.telegram import updates as telegram_updates
+from notifier.channels.telegram.bot_api import TIMEOUT_S, BotApi, NoAnswerError, RefusedError
+from notifier.channels.telegram.rules import Button, Incoming
 from notifier.channels.throttle import Throttle
+from notifier.core.channels import Audience, Limits
+from notifier.core.deliveries import Claimed
 from notifier.core.delivery import Answer, Outcome
-from notifier.core.telegram import Button, Incoming
+from notifier.core.rendering import Texts
+from notifier.core.routing import Person
+from notifier.operations.channel import Message, Parcel
 
 _log = logs.get_logger("channels.telegram")
 
 POLL_S: Final = 20
 _GONE: Final = ("chat not found", "user is deactivated", "bot was kicked", "group chat was deleted", "peer_id_invalid")
 _UNCHANGED: Final = "message is not modified"
+_NOT_EDITABLE: Final = ("message to edit not found", "message can't be edited", "message_id_invalid")
+"""The reader cleared the chat, or the message is too old (tdlib's texts, read 2026-12)."""
 _SERVER_ERROR: Final = 500
 _OUR_TOKEN: Final = frozenset({401, 404})
 """For a malformed token sources disagree on the status: both mean that ours is not taken."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatParcel(Parcel):
+    """One message to a chat, in Telegram's HTML subset."""
+
+    html: str = field(default="", repr=False)
+
+
 class TelegramChannel:
     """One bot. `http` belongs to the caller."""
 
-    name = NoticeChannel.TELEGRAM
-    repeat_is_recognised = False
+    name: ClassVar = NoticeChannel.TELEGRAM
+    audience: ClassVar = Audience.PERSON
+    limits: ClassVar = Limits(edits=True)
 
-    def __init__(self, http: aiohttp.ClientSession, token: SecretStr, *, api_url: str, throttle: Throttle) -> None:
+    def __init__(
+        self,
+        http: aiohttp.ClientSession,
+        token: SecretStr,
+        *,
+        api_url: str,
+        texts: Texts,
+        throttle: Throttle,
+        retry: Backoff = Backoff(base_s=5, cap_s=900),  # noqa: B008  frozen
+    ) -> None:
+        self.retry = retry
         self._api = BotApi(http, token, api_url)
+        self._texts = texts
         self._throttle = throttle
         self._username = ""
 
@@ -44,15 +75,63 @@ class TelegramChannel:
             self._username = str(me.get("username", "")) if isinstance(me, dict) else ""
         return self._username
 
-    async def send(self, parcel: Parcel) -> Outcome:
-        """Send a message, or edit an earlier one. See `Channel.send`."""
+    async def addresses(self, connection: Connection, readers: Sequence[Person]) -> Mapping[UUID, str]:
+        """The chat of each reader who linked one."""
+        chats = await store.chats(connection, [person.user_id for person in readers])
+        return {user_id: str(chat_id) for user_id, chat_id in chats.items()}
+
+    def compose(self, messages: Sequence[Message], now: datetime) -> Sequence[ChatParcel]:  # noqa: ARG002
+        """One chat message for each. What reads the same for several people is rendered once."""
+        rendered: dict[Hashable, str] = {}
+        for message in messages:
+            if message.same not in rendered:
+                rendered[message.same] = self._texts.chat([said.words for said in message.said])
+        return [
+            ChatParcel(
+                delivery_id=message.claimed.delivery_id,
+                address=message.address,
+                edits=message.edits,
+                html=rendered[message.same],
+            )
+            for message in messages
+        ]
+
+    async def send(self, parcel: ChatParcel) -> Outcome:
+        """Send a message. See `Channel.send`."""
+        return await self._present("sendMessage", _message(int(parcel.address), parcel.html, ()), parcel)
+
+    async def edit(self, parcel: ChatParcel) -> Outcome:
+        """Edit an earlier message. See `Channel.edit`."""
+        given = _edit(int(parcel.address), int(parcel.edits), parcel.html)
+        return await self._present("editMessageText", given, parcel)
+
+    async def learn(
+        self,
+        connection: Connection,
+        claimed: Claimed,  # noqa: ARG002  see `Channel.learn`
+        parcel: ChatParcel,
+        outcome: Outcome,
+        now: datetime,  # noqa: ARG002
+    ) -> None:
+        """Follow a chat that has a new id."""
+        if outcome.new_address:
+            await store.move_chat(connection, int(parcel.address), int(outcome.new_address))
+
+    async def bury(
+        self,
+        connection: Connection,
+        claimed: Claimed,  # noqa: ARG002  see `Channel.bury`
+        parcel: ChatParcel,
+        outcome: Outcome,  # noqa: ARG002
+        now: datetime,
+    ) -> None:
+        """End the links of a chat that is gone; the events of that tell its person in the app."""
+        await ending.breaks(connection, int(parcel.address), DetectedBy.PROBE, now)
+
+    async def _present(self, method: str, given: dict[str, Any], parcel: ChatParcel) -> Outcome:
         await self._throttle.wait()
-        chat_id = int(parcel.address)
         try:
-            if parcel.edits:
-                await self._api.call("editMessageText", _edit(chat_id, int(parcel.edits), parcel.html))
-                return Outcome(Answer.ACCEPTED, reference=parcel.edits)
-            sent = await self._api.call("sendMessage", _message(chat_id, parcel.html, ()))
+            sent = await self._api.call(method, given)
         except RefusedError as error:
             return self._read(error, parcel)
         except NoAnswerError as error:
@@ -124,7 +203,7 @@ class TelegramChannel:
         except (Retryable, Permanent) as error:
             _log.warning("chat_not_answered", method=method, error=str(error))
 
-    def _read(self, error: RefusedError, parcel: Parcel) -> Outcome:  # noqa: PLR0911  a table: one answer per signal
+    def _read(self, error: RefusedError, parcel: ChatParcel) -> Outcome:  # noqa: PLR0911  a table: one answer per signal
         detail = f"telegram_{error.status}"
         said = error.description.lower()
         match error.status:
@@ -141,6 +220,8 @@ class TelegramChannel:
             return Outcome(Answer.TRY_LATER, retry_after_s=0, new_address=str(error.moved_to), detail=detail)
         if _UNCHANGED in said:
             return Outcome(Answer.ACCEPTED, reference=parcel.edits)
+        if any(words in said for words in _NOT_EDITABLE):
+            return Outcome(Answer.NOT_EDITABLE, detail=detail)
         dead = any(words in said for words in _GONE)
         return Outcome(Answer.ADDRESS_DEAD if dead else Answer.MESSAGE_REFUSED, detail=detail)
 

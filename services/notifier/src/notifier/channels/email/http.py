@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from common.runtime.clock import Clock
 from common.web import Access, Routes
+from notifier.channels.email import unsubscribing as operations
 from notifier.core.errors import NoSuchUnsubscribeLink
-from notifier.operations import unsubscribing as operations
 from notifier.operations.deps import Deps
 
 _STYLE: Final = re.compile(r"<style>(.*?)</style>", re.DOTALL)

@@ -16,7 +16,7 @@ from common.contracts import (
     TokenStateV1,
     TokenStatus,
 )
-from notifier.core.telegram import Code, Link
+from notifier.channels.telegram.rules import Code, Link
 
 PROVIDER = "telegram"
 

@@ -7,18 +7,17 @@ a rule of ours, which they pass, and this is the reader's word, which they do no
 
 import base64
 import binascii
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from common.contracts import NoticeChannel, NoticeCode
-from common.crypto import Unsealable, associated_data
+from common.crypto import Sealer, Unsealable, associated_data
 from common.postgres import transaction
 from notifier import metrics
 from notifier.core.errors import NoSuchUnsubscribeLink
-from notifier.core.telegram import masked
+from notifier.core.words import masked
 from notifier.operations.deps import Deps
 from notifier.store import people
 
@@ -37,13 +36,13 @@ class Asked:
     codes: tuple[NoticeCode, ...]
 
 
-def url(deps: Deps, workspace_id: UUID, user_id: UUID, codes: Sequence[NoticeCode]) -> str:
+def url(vault: Sealer | None, public_url: str, asked: Asked, now: datetime) -> str:  # noqa: ARG001
     """The link for one reader of one mail; empty where there are no keys to seal it with."""
-    if deps.vault is None:
+    if vault is None:
         return ""
-    plain = workspace_id.bytes + user_id.bytes + ",".join(code.value for code in codes).encode()
-    token = base64.urlsafe_b64encode(deps.vault.seal(plain, _AAD)).rstrip(b"=").decode()
-    return f"{deps.texts.public_url}{PATH}?token={token}"
+    plain = asked.workspace_id.bytes + asked.user_id.bytes + ",".join(code.value for code in asked.codes).encode()
+    token = base64.urlsafe_b64encode(vault.seal(plain, _AAD)).rstrip(b"=").decode()
+    return f"{public_url}{PATH}?token={token}"
 
 
 def read(deps: Deps, token: str) -> Asked:

@@ -160,9 +160,3 @@ def _of_a_spent(code: Code, *, chat_id: int, linked_to: UUID | None) -> Answer:
             return Answer.SUPERSEDED
         case _:
             return Answer.USED
-
-
-def masked(address: str) -> str:
-    """Enough of an address to recognise one's own: `m***@agency.example`."""
-    name, at, domain = address.partition("@")
-    return f"{name[:1]}***{at}{domain}" if at else "***"

@@ -1,0 +1,56 @@
+"""The bot's background work: read its updates by long poll, and end one-time codes that nobody opened."""
+
+import asyncio
+from datetime import timedelta
+
+from common.postgres import transaction
+from common.runtime.clock import Clock
+from common.runtime.ids import new_id
+from common.runtime.periodic import Periodic
+from notifier.channels.telegram import chatting, linking, store
+from notifier.channels.telegram.channel import TelegramChannel
+from notifier.operations.deps import Deps
+
+
+def code_expirer(deps: Deps, clock: Clock) -> Periodic:
+    """Ends one-time codes that nobody opened."""
+
+    async def activate() -> None:
+        await linking.expire(deps, clock.now())
+
+    return Periodic("expire-telegram-codes", activate, interval_s=30.0)
+
+
+class Poller:
+    """Reads updates by long poll, as the only one: Telegram allows one reader, and a lease row chooses it."""
+
+    LEASE = timedelta(seconds=60)
+    STAND_BY_S = 5.0
+
+    def __init__(self, deps: Deps, bot: TelegramChannel, clock: Clock) -> None:
+        self._deps = deps
+        self._bot = bot
+        self._clock = clock
+        self._me = new_id()
+        self._offset: int | None = None
+
+    async def run(self) -> None:
+        """Read until cancelled. Trouble raises, and the supervisor starts it again."""
+        await self._bot.use_polling()
+        try:
+            while True:
+                if not await self.run_once():
+                    await asyncio.sleep(self.STAND_BY_S)
+        finally:
+            async with transaction(self._deps.pool) as connection:
+                await store.leave_poller(connection, self._me)
+
+    async def run_once(self) -> bool:
+        """One look, if it is ours to look; False while another process reads."""
+        async with transaction(self._deps.pool) as connection:
+            if await store.take_poller(connection, self._me, self.LEASE) is None:
+                return False
+        for update in await self._bot.updates(self._offset):
+            await chatting.take_update(self._deps, self._bot, update, self._clock.now())
+            self._offset = update.update_id + 1  # only now may Telegram forget it
+        return True
