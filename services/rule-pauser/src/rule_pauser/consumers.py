@@ -11,6 +11,7 @@ TOPICS = (
     "token.refreshed",
     "token.expired",
     "token.revoked",
+    "token.accounts",
     "account.access_changed",
     "platform.incident",
 )

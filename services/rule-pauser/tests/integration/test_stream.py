@@ -17,6 +17,7 @@ from common.contracts import (
     IncidentState,
     IssuedHow,
     PlatformIncidentV1,
+    TokenAccountsV1,
     TokenStateV1,
     TokenStatus,
     encode_body,
@@ -135,6 +136,9 @@ async def test_what_cannot_be_read_is_put_aside_and_a_newer_minor_version_is_rea
             meta.revoked(),
             ending.expired(),
             Event(id=new_id(), time=meta.at, source="oauth-svc", body=incident),
+            Event(
+                id=new_id(), time=meta.at, source="oauth-svc", body=TokenAccountsV1(token=meta.ref(), page=1, pages=2)
+            ),
         )
     ]
     assert {each.topic for each in good} == set(TOPICS)

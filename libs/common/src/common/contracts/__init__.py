@@ -17,7 +17,9 @@ from common.contracts.notices import NoticeSentV1
 from common.contracts.rules import RulePausedV1, RuleResumedV1
 from common.contracts.states import TRANSITIONS, Trigger, transition
 from common.contracts.tokens import (
+    ACCOUNTS_PER_EVENT,
     AccountRef,
+    TokenAccountsV1,
     TokenEvent,
     TokenExpiredV1,
     TokenExpiringV1,
@@ -45,6 +47,7 @@ from common.contracts.vocabulary import (
 )
 
 __all__ = [
+    "ACCOUNTS_PER_EVENT",
     "DEFAULT_PARTITIONS",
     "DLQ_SUFFIX",
     "EVENT_TYPES",
@@ -71,6 +74,7 @@ __all__ = [
     "RevocationCause",
     "RulePausedV1",
     "RuleResumedV1",
+    "TokenAccountsV1",
     "TokenEvent",
     "TokenExpiredV1",
     "TokenExpiringV1",

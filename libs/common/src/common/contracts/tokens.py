@@ -4,6 +4,7 @@ Key: `token_id`. Every body carries `token.version`, which the owner raises by o
 transaction that writes the outbox row.
 """
 
+from typing import Final
 from uuid import UUID
 
 from pydantic import Field
@@ -17,6 +18,10 @@ from common.contracts.vocabulary import (
     TokenKind,
     TokenStatus,
 )
+
+ACCOUNTS_PER_EVENT: Final = 500
+"""An event names no more accounts than this, so that a grant with 20,000 of them stays far below Kafka's limit of one
+mebibyte for a record: a name of 255 characters can take 1,530 bytes in JSON."""
 
 
 class AccountRef(Part):
@@ -36,7 +41,15 @@ class TokenRef(Part):
     workspace_id: UUID
     owner_user_id: UUID = Field(description="the person who signed in, made the connection or asked for the link")
     version: int = Field(ge=1, description="raised by one with each change of this token")
-    accounts: tuple[AccountRef, ...] = ()
+    accounts: tuple[AccountRef, ...] = Field(
+        default=(), description="the accounts that the grant reaches; the first 500 of them if there are more"
+    )
+    accounts_total: int | None = Field(
+        default=None,
+        ge=0,
+        description="how many accounts the grant reaches, where `accounts` holds only the first of them; the others "
+        "are in token.accounts",
+    )
 
 
 class TokenEvent(EventBody):
@@ -116,3 +129,18 @@ class TokenStateV1(TokenEvent):
     detected_by: DetectedBy | None = None
     missing_scopes: tuple[str, ...] = ()
     user_epoch: int | None = None
+
+
+@event("token.accounts")
+class TokenAccountsV1(TokenEvent):
+    """A part of the accounts of a grant that has too many for one event (compacted). Key: `token_id/page`.
+
+    All pages are sent whenever the list has changed. `token.accounts` holds the accounts of this page. Smaller grants
+    have no pages: their events name all accounts.
+    """
+
+    page: int = Field(ge=0, description="counted from 0")
+    pages: int = Field(ge=1, description="how many pages the list has at this version")
+
+    def subject(self) -> str:
+        return f"{self.token.token_id}/{self.page}"

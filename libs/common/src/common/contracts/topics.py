@@ -96,6 +96,14 @@ _DECLARED = (
         compacted=True,
     ),
     Topic(
+        name="token.accounts",
+        key="token_id/page",
+        meaning="the accounts of a grant that has too many for one event, page by page",
+        producers=("oauth-svc",),
+        consumers=("expiry-watcher", "rule-pauser"),
+        compacted=True,
+    ),
+    Topic(
         name="account.access_changed",
         key="account_id",
         meaning="one ad account of a living grant was lost or came back",

@@ -24,7 +24,7 @@ from expiry_watcher.agents.safe import SafeTransport
 
 _log = get_logger(__name__)
 
-TOPICS = ("token.issued", "token.refreshed", "token.revoked", "token.state")
+TOPICS = ("token.issued", "token.refreshed", "token.revoked", "token.state", "token.accounts")
 WATCH_EVERY_S = 1.0
 STALLED_AFTER_S = 60.0
 """No progress with work waiting for this long means that the consumer is stuck, not slow."""

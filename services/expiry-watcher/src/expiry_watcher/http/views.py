@@ -37,7 +37,8 @@ class TokenView(BaseModel):
     cause: RevocationCause | None
     detected_by: DetectedBy | None
     missing_scopes: tuple[str, ...]
-    accounts: tuple[AccountView, ...]
+    accounts: tuple[AccountView, ...] = Field(description="the accounts that it reaches; of large grants the first 500")
+    accounts_total: int = Field(description="how many accounts it reaches")
     version: int
     summary: str = Field(description="its state in words")
     fix: str | None = Field(description="what a person has to do, if anything")
@@ -133,6 +134,7 @@ def _members(token: Token, now: datetime, public_url: str) -> dict[str, object]:
         "detected_by": token.detected_by,
         "missing_scopes": token.missing_scopes,
         "accounts": tuple(AccountView(**account.model_dump()) for account in token.accounts),
+        "accounts_total": token.accounts_total,
         "version": token.version,
         "summary": summary(token, now),
         "fix": fix.words if fix else None,

@@ -21,7 +21,7 @@ from expiry_watcher.operations.track import forget, track
 from expiry_watcher.store import deadlines, history, inventory
 
 ANNOUNCEMENTS = ("token.expiring", "token.expired")
-STATE = ("token.state",)
+STATE = ("token.state", "token.accounts")
 REST = ("token.issued", "token.refreshed", "token.revoked", *ANNOUNCEMENTS)
 BATCH = 1000
 

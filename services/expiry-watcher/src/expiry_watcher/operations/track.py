@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from common.contracts import Event, EventBody
+from common.contracts import Event, EventBody, TokenAccountsV1
 from common.postgres import transaction
 from expiry_watcher import metrics
 from expiry_watcher.core.history import line_of
@@ -29,7 +29,10 @@ async def track(deps: Deps, events: Sequence[Event[EventBody]]) -> TrackResult:
     """
     facts = [fact for event in events if (fact := fact_of(event)) is not None]
     lines = [line for event in events if (line := line_of(event)) is not None]
+    pages = [event.body for event in events if isinstance(event.body, TokenAccountsV1)]
     async with transaction(deps.pool) as db:
+        if pages:
+            await inventory.put_pages(db, pages)
         changed: dict[UUID, inventory.Changed] = {}
         applied = 0
         for wave in waves(facts):

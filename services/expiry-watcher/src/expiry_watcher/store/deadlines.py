@@ -59,7 +59,7 @@ async def read_claimed(db: Db, claimed: Sequence[UUID]) -> list[Due]:
     """
     rows = await db.fetch(
         """SELECT d.token_id, d.expires_at, d.due_at, t.kind, t.provider, t.workspace_id, t.owner_user_id, t.version,
-                  t.status, t.since, t.expires_at AS token_expires_at, t.accounts, m.lead, l.stages
+                  t.status, t.since, t.expires_at AS token_expires_at, t.accounts, t.accounts_total, m.lead, l.stages
              FROM deadline d
              JOIN token t USING (token_id)
              LEFT JOIN warning_mark m ON m.token_id = d.token_id AND m.expires_at = d.expires_at
@@ -78,6 +78,7 @@ async def read_claimed(db: Db, claimed: Sequence[UUID]) -> list[Due]:
                 owner_user_id=row["owner_user_id"],
                 version=row["version"],
                 accounts=tuple(AccountRef.model_validate(account) for account in row["accounts"]),
+                accounts_total=row["accounts_total"],
             ),
             status=TokenStatus(row["status"]),
             since=row["since"],

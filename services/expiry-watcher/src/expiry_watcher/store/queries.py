@@ -9,7 +9,7 @@ from common.contracts import AccountRef, DetectedBy, RevocationCause, TokenKind,
 from common.postgres import Pool, Record, translate_errors
 
 _COLUMNS = """token_id, kind, provider, workspace_id, owner_user_id, version, status, since, expires_at,
- access_expires_at, cause, detected_by, missing_scopes, accounts"""
+ access_expires_at, cause, detected_by, missing_scopes, accounts, accounts_total"""
 
 # $1: workspace (null: any, for support and unfiltered look-ups), $2: the person whose personal tokens may be seen
 # (null: everybody's). Sessions and Telegram links are personal.
@@ -18,6 +18,11 @@ _VISIBLE = """purged_at IS NULL AND ($1::uuid IS NULL OR workspace_id = $1)
 
 # A full expiry that has passed is an expiry, even before the token's owner says so.
 _PRESENT = "CASE WHEN status <> 'revoked' AND expires_at <= $3::timestamptz THEN 'expired' ELSE status END"
+
+
+# A large grant names its first accounts only; the others are in its pages.
+_REACHES = """(accounts @> {0}
+ OR token_id IN (SELECT p.token_id FROM token_account_page AS p WHERE p.accounts @> {0}))"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,7 @@ class Token:
     detected_by: DetectedBy | None
     missing_scopes: tuple[str, ...]
     accounts: tuple[AccountRef, ...]
+    accounts_total: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,7 @@ async def page(
                    AND ($4::text IS NULL OR kind = $4)
                    AND ($5::text IS NULL OR provider = $5)
                    AND ($6::text IS NULL OR {_PRESENT} = $6)
-                   AND ($7::jsonb IS NULL OR accounts @> $7)
+                   AND ($7::jsonb IS NULL OR {_REACHES.format("$7")})
                    AND ($8::timestamptz IS NULL OR (status <> 'revoked' AND expires_at > $3 AND expires_at <= $8))
                    AND ($9::uuid[] IS NULL OR token_id = ANY($9))
                    AND ($10::uuid IS NULL OR token_id > $10)
@@ -124,7 +130,7 @@ async def suspects(
             f"""SELECT {_COLUMNS}, {_PRESENT} AS present FROM token
                  WHERE {_VISIBLE}
                    AND (token_id = ANY($4::uuid[])
-                        OR (($5::jsonb IS NULL OR accounts @> $5)
+                        OR (($5::jsonb IS NULL OR {_REACHES.format("$5")})
                             AND ($6::text IS NULL OR provider = $6)
                             AND (kind NOT IN ('session', 'telegram_link')
                                  OR (status <> 'revoked' AND (expires_at IS NULL OR expires_at > $3)))))
@@ -173,4 +179,5 @@ def _token(row: Record) -> Token:
         detected_by=None if row["detected_by"] is None else DetectedBy(row["detected_by"]),
         missing_scopes=tuple(row["missing_scopes"]),
         accounts=tuple(AccountRef.model_validate(account) for account in row["accounts"]),
+        accounts_total=len(row["accounts"]) if row["accounts_total"] is None else row["accounts_total"],
     )

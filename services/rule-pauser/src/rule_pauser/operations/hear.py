@@ -3,11 +3,18 @@
 from dataclasses import replace
 from datetime import datetime
 
-from common.contracts import AccountAccessChangedV1, Event, EventBody, PlatformIncidentV1, TokenEvent
+from common.contracts import (
+    AccountAccessChangedV1,
+    Event,
+    EventBody,
+    PlatformIncidentV1,
+    TokenAccountsV1,
+    TokenEvent,
+)
 from common.postgres import Db, transaction
 from common.runtime.ids import new_id
 from rule_pauser import metrics
-from rule_pauser.core.grants import RELEVANT_KINDS, Life, judge
+from rule_pauser.core.grants import RELEVANT_KINDS, Grant, Life, judge
 from rule_pauser.operations.deps import Deps
 from rule_pauser.operations.incidents import hear_incident
 from rule_pauser.store import grants, settlements
@@ -26,6 +33,8 @@ async def hear(deps: Deps, event: Event[EventBody], now: datetime) -> bool:
                 heard = await _hear_access(db, body, event.time, now)
             case PlatformIncidentV1() as body:
                 heard = await hear_incident(db, body, event.time, now)
+            case TokenAccountsV1() as body:
+                heard = await _hear_accounts(db, body, event.time, now)
             case TokenEvent() as body if body.token.kind in RELEVANT_KINDS:
                 heard = await _hear_grant(db, event, body, now)
             case _:
@@ -49,6 +58,22 @@ async def _hear_grant(db: Db, event: Event[EventBody], body: TokenEvent, now: da
         why = f"{body.token.provider}: {grant.life}"
         await settlements.open_(db, new_id(), scope, why=why, fact_at=event.time, now=now)
     return held is None or grant != replace(held, passed_at=grant.passed_at)
+
+
+async def _hear_accounts(db: Db, body: TokenAccountsV1, at: datetime, now: datetime) -> bool:
+    """Store a page of a large grant's accounts. They share the life of the grant, so its rules follow it.
+
+    A page says nothing about the life of the grant: one that comes before the first news of its grant belongs to a
+    living one, and one of a dead grant takes no account away from the grant that replaced it.
+    """
+    held = await grants.lock_grant(db, body.token, at)
+    grant = held or Grant(0, Life.LIVE, at)
+    if not await grants.put_accounts(db, body.token, grant):
+        return False
+    scope = Scope(body.token.workspace_id, token_id=body.token.token_id)
+    why = f"{body.token.provider}: {grant.life}"
+    await settlements.open_(db, new_id(), scope, why=why, fact_at=at, now=now)
+    return True
 
 
 async def _hear_access(db: Db, body: AccountAccessChangedV1, at: datetime, now: datetime) -> bool:
