@@ -7,8 +7,8 @@ from datetime import datetime
 from common.runtime.clock import SystemClock
 from common.runtime.periodic import Periodic
 from common.service import Service
-from expiry_watcher.agents import Feed, Streams
 from expiry_watcher.clients.notifier import NoticesClient
+from expiry_watcher.consumers import GROUP, TOPICS, followed
 from expiry_watcher.http import diagnose_routes, ladder_routes, token_routes
 from expiry_watcher.operations import Deps, Progress, measure_backlog, rebuild
 from expiry_watcher.settings import WatcherSettings
@@ -60,15 +60,7 @@ async def run(settings: WatcherSettings) -> None:
         sweeping = service.periodic(
             Periodic("sweep", sweep.run_once, interval_s=settings.sweep_max_wait_s, next_delay=sweep.next_delay)
         )
-        feed = Feed(deps, producer, service.clock)
-        streams = Streams(service.kafka, feed, producer, session_timeout_s=settings.kafka_session_timeout_s)
-        service.task("feed", feed.run)
-        service.task("streams", streams.run)
-
-        async def following() -> bool:
-            return streams.ready
-
-        service.ready_checks["streams"] = following
+        service.consumer(GROUP, TOPICS, followed(deps, service.clock), producer)
 
         async def measure() -> None:
             await measure_backlog(deps, service.clock.now())

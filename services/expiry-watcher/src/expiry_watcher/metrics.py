@@ -31,12 +31,6 @@ SWEEP_SECONDS = metrics.histogram("wevion_expiry_watcher_sweep_seconds", "How lo
 BACKLOG = metrics.gauge(
     "wevion_expiry_watcher_backlog_steps", "Overdue steps (the first 10,000), by how late they are.", ("lateness",)
 )
-DEAD_LETTERS = metrics.counter(
-    "wevion_expiry_watcher_dead_letters_total", "Records put aside by the agents.", ("topic",)
-)
-STREAM_LAG = metrics.gauge(
-    "wevion_expiry_watcher_stream_lag_records", "Records that the agents have not committed.", ("topic",)
-)
 DIAGNOSES = metrics.counter(
     "wevion_expiry_watcher_diagnoses_total",
     "Answers to `which token is it`, by kind and confidence.",

@@ -8,7 +8,7 @@ import pytest
 from common.contracts import EVENT_TYPES, TOPICS, Event, TokenAccountsV1, TokenEvent
 from common.runtime.clock import SystemClock
 from common.runtime.ids import new_id
-from expiry_watcher.agents.streams import TOPICS as FOLLOWED
+from expiry_watcher.consumers import TOPICS as FOLLOWED
 from expiry_watcher.core.history import Told, line_of, words
 from expiry_watcher.core.inventory import fact_of
 

@@ -1,4 +1,4 @@
-"""The Faust agents on a real Kafka: what arrives, what is put aside, what a restart repeats."""
+"""The consumer on a real Kafka: what arrives, what is put aside, what a restart repeats."""
 
 import asyncio
 import json
@@ -7,20 +7,21 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
 from common.contracts import Event, EventBody, IssuedHow, TokenAccountsV1, TokenStatus, encode_body, encode_headers
-from common.kafka import EventProducer, KafkaSettings, Outgoing, TopicReader
+from common.kafka import DeadLetterLimit, EventConsumer, EventProducer, Outgoing, TopicReader
 from common.postgres import Pool, open_pool
 from common.runtime.clock import SystemClock
 from common.runtime.ids import new_id
 from common.runtime.tasks import cancel
+from common.telemetry import metrics
 from common.testing.eventually import eventually
 from common.testing.stack import DatabaseFactory, KafkaForTest
-from expiry_watcher.agents import Feed, Streams
-from expiry_watcher.agents.streams import TOPICS
+from expiry_watcher.consumers import GROUP, TOPICS, followed
 from expiry_watcher.core.ladder import Ladder
 from expiry_watcher.operations import Deps, announce_due
 from expiry_watcher.store import queries
@@ -45,16 +46,17 @@ async def producer(kafka: KafkaForTest) -> AsyncIterator[EventProducer]:
 
 
 @asynccontextmanager
-async def running(deps: Deps, kafka: KafkaForTest, producer: EventProducer) -> AsyncIterator[Streams]:
-    feed = Feed(deps, producer, SystemClock())
-    streams = Streams(kafka.settings, feed, producer, session_timeout_s=6)
-    tasks = asyncio.create_task(feed.run()), asyncio.create_task(streams.run())
+async def running(
+    deps: Deps, kafka: KafkaForTest, producer: EventProducer, limit: DeadLetterLimit | None = None
+) -> AsyncIterator[EventConsumer]:
+    handler = followed(deps, SystemClock())
+    consumer = EventConsumer(kafka.settings, GROUP, TOPICS, handler, producer, session_timeout_s=6, limit=limit)
+    task = asyncio.create_task(consumer.run())
     try:
-        await eventually(lambda: streams.ready, PATIENCE_S, what="the agents have partitions")
-        yield streams
+        await eventually(lambda: consumer.ready, PATIENCE_S, what="the consumer has partitions")
+        yield consumer
     finally:
-        await cancel(tasks[1])
-        await cancel(tasks[0])
+        await cancel(task)
 
 
 def record(event: Event[EventBody]) -> Outgoing:
@@ -73,7 +75,7 @@ async def test_events_of_all_topics_feed_the_inventory_and_bad_ones_are_put_asid
     expires_at = datetime.now(UTC) + timedelta(days=30)
     good = [token.issued(expires_at), token.refreshed(expires_at + timedelta(days=1)), token.revoked()]
     unknown = token.issued(expires_at)
-    async with running(deps, kafka, producer) as streams:
+    async with running(deps, kafka, producer) as consumer:
         await producer.send_all(
             [
                 Outgoing("token.issued", b"key", b"\xff\xfe not json", encode_headers(good[0])),
@@ -96,7 +98,7 @@ async def test_events_of_all_topics_feed_the_inventory_and_bad_ones_are_put_asid
         await eventually(lambda: _at_version(deps.pool, purged, 1), PATIENCE_S)
         await producer.send_all([Outgoing("token.state", str(purged.token_id).encode(), None)])
         await eventually(lambda: _at_version(deps.pool, purged, 0), PATIENCE_S, what="the tombstone has arrived")
-        assert streams.ready
+        assert consumer.ready
     reasons = [reason for _, reason in await dead_letters(kafka, 4, "token.issued.dlq", "token.state.dlq")]
     assert any("ce_type" in reason for reason in reasons)
     assert any("wevion.token.issued.v2" in reason for reason in reasons)
@@ -164,12 +166,12 @@ async def test_each_topic_puts_aside_what_cannot_be_read_and_reads_a_newer_minor
         with_type(good, b"wevion.token.accounts.v2"),
     ]
     newer.append(good)
-    async with running(deps, kafka, producer) as streams:
+    async with running(deps, kafka, producer) as consumer:
         await producer.send_all([*bad, *newer])
         for token in tokens:
             await eventually(lambda: _at_version(deps.pool, token, 1), PATIENCE_S)  # noqa: B023
         await eventually(lambda: _has_a_page(deps.pool, large), PATIENCE_S)
-        assert streams.ready
+        assert consumer.ready
     reasons = await dead_letters(kafka, len(bad), *(f"{topic}.dlq" for topic in TOPICS))
     for topic in TOPICS:
         found = [reason for where, reason in reasons if where == f"{topic}.dlq"]
@@ -195,16 +197,18 @@ async def test_a_restart_goes_on_where_the_commit_was(
     assert found.status is TokenStatus.ACTIVE
 
 
-async def test_without_kafka_the_agents_wait_and_say_that_they_are_not_ready(deps: Deps) -> None:
-    """A broker that is away at the start: not ready, no crash; the supervisor is not even asked."""
-    settings = KafkaSettings(bootstrap_servers="127.0.0.1:9", client_id="test")
-    producer = EventProducer(settings)
-    streams = Streams(settings, Feed(deps, producer, SystemClock()), producer)
-    task = asyncio.create_task(streams.run())
-    done, _ = await asyncio.wait({task}, timeout=1)
-    assert not done
-    assert not streams.ready
-    await cancel(task)
+async def test_past_the_limit_of_dead_letters_the_watcher_stops_and_says_so(
+    deps: Deps, kafka: KafkaForTest, producer: EventProducer, story: Stories
+) -> None:
+    good = story().issued(datetime.now(UTC) + timedelta(days=30))
+    bad = [replace(record(good), value=b"no json") for _ in range(8)]
+    stopped = partial(metrics.value, "wevion_kafka_consumer_stopped", {"group": GROUP})
+    async with running(deps, kafka, producer, DeadLetterLimit(count=3)) as consumer:
+        assert stopped() == 0
+        await producer.send_all(bad)
+        await eventually(lambda: not consumer.ready, PATIENCE_S, what="the consumer stops")
+        assert stopped() == 1
+        assert len(await dead_letters(kafka, 3, "token.issued.dlq")) == 3
 
 
 async def _at_version(pool: Pool, token: Any, version: int) -> bool:

@@ -1,50 +1,61 @@
-"""Consume events in a group: decode, handle, then commit. Manual commits only.
+"""Consume events in a group: hand them over, then commit. Manual commits only.
 
-What a handler's error means (see `common.runtime.errors`): `RetryableError`: wait and hand it over again, for ever;
-`PermanentError` and anything undecodable: to the dead-letter topic with the reason, and on; any other error: a few more
-tries, then the dead-letter topic. A commit follows the handler's own commit, so an event can come twice, never never.
+A commit follows the handler's own commit, so an event can come twice, never never. What a handler's errors mean says
+`common.kafka.handling`. How far behind a group is, is measured from what it has committed, by a task of its own
+(`measure`): the loop that consumes may be the very thing that stands still.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
-from common.contracts import Event, EventBody, InvalidEventError, decode
 from common.kafka import metrics
 from common.kafka.connection import KafkaSettings
-from common.kafka.dead_letter import DeadLetterLimit, dead_letter
+from common.kafka.dead_letter import DeadLetterLimit
+from common.kafka.handling import Handler, Handling, InBatches, NotOursError, Received
 from common.kafka.pacing import paced
 from common.kafka.producer import EventProducer
 from common.kafka.stopping import stop_client
 from common.runtime.clock import monotonic
-from common.runtime.errors import PermanentError, RetryableError
-from common.runtime.retry import Backoff
+from common.runtime.errors import RetryableError
 from common.runtime.tasks import describe
 from common.telemetry.logs import get_logger
-from common.telemetry.tracing import span
 
 _log = get_logger(__name__)
 
-Handler = Callable[[Event[EventBody]], Awaitable[None]]
-
-HANDLER_TIMEOUT_S = 30.0
-UNEXPECTED_TRIES = 5
 STOP_TIMEOUT_S = 10.0
 STALLED_AFTER_S = 60.0
+LONG_POLL_MS = 1000
+"""How long the broker keeps a fetch when there is nothing new; a record is answered at once. Longer saves little and
+makes the first fetch after a rebalance wait behind the last one before it."""
 
 
 class EventConsumer:
-    """One member of a consumer group that hands events to one handler, in order within a partition."""
+    """One member of a consumer group.
+
+    A handler of single events gets them in order within a partition, partitions side by side. A handler of batches
+    (`InBatches`) gets what came together in all partitions, in order within each.
+
+    Args:
+        settings: how to reach the cluster.
+        group: the consumer group's name, without the cluster's prefix.
+        topics: the contract's names.
+        handler: takes one event, or batches.
+        producer: sends dead letters.
+        session_timeout_s: how long a killed member's partitions stand still.
+        limit: how many dead letters may be sent before the consumer stops; None takes the usual one.
+
+    """
 
     def __init__(
         self,
         settings: KafkaSettings,
         group: str,
         topics: Sequence[str],
-        handler: Handler,
+        handler: Handler | InBatches,
         producer: EventProducer,
         *,
         session_timeout_s: float = 10.0,
@@ -53,14 +64,19 @@ class EventConsumer:
         self.group = group
         self._settings = settings
         self._topics = tuple(topics)
-        self._handler = handler
-        self._producer = producer
-        self._session_timeout_s = session_timeout_s
         self._limit = limit or DeadLetterLimit()
-        self._waits = Backoff(base_s=0.1, cap_s=5)
+        self._handling = Handling(group, handler, producer, self._limit)
+        self._session_timeout_s = session_timeout_s
+        self._member: AIOKafkaConsumer | None = None
         self._assigned = False
+        self._committed: dict[TopicPartition, int] = {}
+        self._measured: set[TopicPartition] = set()
         self._progress = monotonic()
         self._lag = 0
+        metrics.STOPPED.labels(group).set_function(lambda: float(self._limit.stopped_for_s > 0))
+        for topic in topics:
+            metrics.CONSUMED.labels(group, topic)
+            metrics.DEAD_LETTERS.labels(group, topic)
 
     @property
     def ready(self) -> bool:
@@ -69,6 +85,9 @@ class EventConsumer:
 
     async def run(self) -> None:
         """Consume until cancelled. Broker trouble raises, and the supervisor runs it again with a new member."""
+        if (pause_s := self._limit.stopped_for_s) > 0:
+            _log.error("consumer_stopped", group=self.group, for_s=round(pause_s))
+            await asyncio.sleep(pause_s)
         consumer = AIOKafkaConsumer(
             **self._settings.client_arguments(),
             group_id=self._settings.wire_name(self.group),
@@ -78,136 +97,123 @@ class EventConsumer:
             heartbeat_interval_ms=int(self._session_timeout_s * 1000 / 4),
             rebalance_timeout_ms=30_000,
             max_poll_interval_ms=600_000,
-            fetch_max_wait_ms=100,
+            fetch_max_wait_ms=LONG_POLL_MS,
             metadata_max_age_ms=30_000,
         )
         paced(consumer)
         consumer.subscribe([self._settings.wire_name(topic) for topic in self._topics], listener=_Listener(self))
         try:
             await consumer.start()
+            self._member = consumer
             while True:
-                batches = await consumer.getmany(timeout_ms=500, max_records=500)
-                self._measure(consumer)
-                if batches:
-                    await self._handle(consumer, batches)
+                found = await consumer.getmany(timeout_ms=LONG_POLL_MS, max_records=500)
+                if found:
+                    await self._handle(consumer, found)
         finally:
-            self._assigned = False
+            self._member = None
+            self._moved(assigned=False)
             await stop_client(consumer, STOP_TIMEOUT_S)
 
-    async def _handle(self, consumer: AIOKafkaConsumer, batches: dict[TopicPartition, list[Any]]) -> None:
-        # Partitions side by side, records of one partition in order; each partition commits what it has finished.
-        async with asyncio.TaskGroup() as group:
-            for tp, records in batches.items():
-                group.create_task(self._handle_partition(consumer, tp, records))
+    async def measure(self) -> None:
+        """Measure how far the group is behind on the partitions that this member has: from what it has committed.
 
-    async def _handle_partition(self, consumer: AIOKafkaConsumer, tp: TopicPartition, records: list[Any]) -> None:
-        done = 0
+        Raises:
+            RetryableError: this process is no member of the group now, or the broker does not answer.
+
+        """
+        consumer = self._member
+        if consumer is None:
+            raise RetryableError(f"no member of {self.group}")
+        mine: set[TopicPartition] = set(consumer.assignment())
         try:
-            for record in records:
-                if tp not in consumer.assignment():
-                    return  # another member has it now and will see the rest
-                await self._handle_record(record)
-                done += 1
+            ends = await consumer.end_offsets(mine) if mine else {}
+            for tp in mine - self._committed.keys():
+                self._committed[tp] = await self._first_offset(consumer, tp)
+        except (KafkaError, IllegalStateError, OSError) as error:
+            raise RetryableError("the broker does not answer") from error
+        for tp in self._measured - mine:
+            metrics.LAG.remove(*self._labels(tp))
+        self._measured = mine
+        total = 0
+        for tp in mine:
+            lag = max(ends[tp] - self._committed[tp], 0)
+            metrics.LAG.labels(*self._labels(tp)).set(lag)
+            total += lag
+        self._lag = total
+        if total == 0:
+            self._note_progress()
+
+    async def _first_offset(self, consumer: AIOKafkaConsumer, tp: TopicPartition) -> int:
+        """What the group had committed before this member; where nothing was, the beginning of the partition."""
+        committed: int | None = await consumer.committed(tp)
+        if committed is None:
+            committed = (await consumer.beginning_offsets([tp]))[tp]
+        return committed
+
+    def _labels(self, tp: TopicPartition) -> tuple[str, str, str]:
+        return self.group, self._settings.contract_name(tp.topic), str(tp.partition)
+
+    def _moved(self, *, assigned: bool) -> None:
+        """Partitions come or go: what was committed is asked again."""
+        self._assigned = assigned
+        self._committed.clear()
+
+    def _note_progress(self) -> None:
+        self._progress = monotonic()
+        metrics.PROGRESS.labels(self.group).set_to_current_time()
+
+    async def _handle(self, consumer: AIOKafkaConsumer, found: dict[TopicPartition, list[Any]]) -> None:
+        received = {tp: [self._received(record) for record in records] for tp, records in found.items()}
+        if self._handling.in_batches:
+            await self._handle_in_order(consumer, [(tp, record) for tp in received for record in received[tp]])
+            return
+        async with asyncio.TaskGroup() as group:
+            for tp, records in received.items():
+                group.create_task(self._handle_in_order(consumer, [(tp, record) for record in records]))
+
+    async def _handle_in_order(
+        self, consumer: AIOKafkaConsumer, records: Sequence[tuple[TopicPartition, Received]]
+    ) -> None:
+        done: dict[TopicPartition, int] = {}
+        try:
+            for start in range(0, len(records), self._handling.at_most):
+                batch = records[start : start + self._handling.at_most]
+                partitions = {tp for tp, _ in batch}
+
+                def ours(partitions: set[TopicPartition] = partitions) -> bool:
+                    return bool(partitions & consumer.assignment())
+
+                if not ours():
+                    return  # another member has them now and will see the rest
+                await self._handling.deal_with([record for _, record in batch], ours)
+                done |= {tp: record.offset + 1 for tp, record in batch}
+        except NotOursError:
+            return
         finally:
             if done:
-                await self._commit(consumer, tp, records[done - 1].offset + 1)
+                await self._commit(consumer, done)
 
-    async def _commit(self, consumer: AIOKafkaConsumer, tp: TopicPartition, offset: int) -> None:
-        self._progress = monotonic()
+    async def _commit(self, consumer: AIOKafkaConsumer, offsets: dict[TopicPartition, int]) -> None:
+        mine = {tp: offset for tp, offset in offsets.items() if tp in consumer.assignment()}
         try:
-            await consumer.commit({tp: offset})
+            if mine:
+                await consumer.commit(mine)
         except (CommitFailedError, IllegalStateError) as error:
-            # The partition moved on. Its new owner repeats these events, and the inbox drops them.
-            _log.info("commit_refused", group=self.group, topic=tp.topic, error=describe(error))
+            # The partitions moved on. Their new owner repeats these events, and the inbox drops them.
+            _log.info("commit_refused", group=self.group, error=describe(error))
+        else:
+            self._committed |= mine
+            self._note_progress()
 
-    async def _handle_record(self, record: Any) -> None:
-        topic = self._settings.contract_name(record.topic)
-        if record.value is None:
-            return  # a tombstone on a compacted topic: the key was purged, which is no event
-        try:
-            event = decode(record.value, record.headers)
-        except InvalidEventError as error:
-            await self._put_aside(record, topic, str(error))
-            return
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                with span(event.traceparent):
-                    async with asyncio.timeout(HANDLER_TIMEOUT_S):
-                        await self._handler(event)
-            except (RetryableError, TimeoutError) as error:
-                self._say("event_waits", event, error, attempt)
-            except PermanentError as error:
-                await self._put_aside(record, topic, describe(error))
-                return
-            except Exception as error:  # noqa: BLE001  counted tries, then the dead-letter topic
-                self._say("event_failed", event, error, attempt)
-                if attempt >= UNEXPECTED_TRIES:
-                    await self._put_aside(record, topic, describe(error))
-                    return
-            else:
-                metrics.CONSUMED.labels(self.group, topic).inc()
-                return
-            await asyncio.sleep(self._waits.delay(attempt, str(event.id)))
-
-    def _say(self, what: str, event: Event[EventBody], error: BaseException, attempt: int) -> None:
-        _log.warning(
-            what,
-            group=self.group,
-            type=event.type,
-            event_id=str(event.id),
-            subject=event.body.subject(),
-            error=describe(error),
-            attempt=attempt,
-        )
-
-    async def _put_aside(self, record: Any, topic: str, reason: str) -> None:
-        self._limit.note()
-        metrics.DEAD_LETTERS.labels(self.group, topic).inc()
-        _log.error(
-            "event_dead_lettered",
-            group=self.group,
-            topic=topic,
-            partition=record.partition,
-            offset=record.offset,
-            reason=reason,
-        )
-        letter = dead_letter(
-            topic=topic,
+    def _received(self, record: Any) -> Received:
+        return Received(
+            topic=self._settings.contract_name(record.topic),
             partition=record.partition,
             offset=record.offset,
             key=record.key,
             value=record.value,
-            headers=record.headers,
-            consumer=self.group,
-            reason=reason,
+            headers=tuple(record.headers),
         )
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                await self._producer.send_all([letter])
-            except RetryableError as error:
-                # Without the dead letter the event would be lost, so nothing moves until it is written.
-                _log.warning("dead_letter_waits", group=self.group, error=describe(error), attempt=attempt)
-                await asyncio.sleep(self._waits.delay(attempt, topic))
-            else:
-                return
-
-    def _measure(self, consumer: AIOKafkaConsumer) -> None:
-        total = 0
-        for tp in consumer.assignment():
-            high, position = consumer.highwater(tp), consumer.last_poll_timestamp(tp)
-            if high is None or position is None:
-                continue
-            state = consumer._subscription.subscription.assignment.state_value(tp)  # noqa: SLF001  position() would wait
-            lag = max(high - state._position, 0) if state is not None and state._position is not None else 0  # noqa: SLF001
-            metrics.LAG.labels(self.group, self._settings.contract_name(tp.topic), str(tp.partition)).set(lag)
-            total += lag
-        self._lag = total
-        if total == 0:
-            self._progress = monotonic()
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
@@ -215,7 +221,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
         self._owner = owner
 
     async def on_partitions_revoked(self, _revoked: list[TopicPartition]) -> None:
-        self._owner._assigned = False  # noqa: SLF001
+        self._owner._moved(assigned=False)  # noqa: SLF001
 
     async def on_partitions_assigned(self, _assigned: list[TopicPartition]) -> None:
-        self._owner._assigned = True  # noqa: SLF001
+        self._owner._moved(assigned=True)  # noqa: SLF001

@@ -16,11 +16,17 @@ class TooManyDeadLettersError(Exception):
 
 @dataclass(slots=True)
 class DeadLetterLimit:
-    """At most `count` dead letters in `window_s` seconds (after arroyo's DlqLimit)."""
+    """At most `count` dead letters in `window_s` seconds; past it, none for as long again (after arroyo's DlqLimit)."""
 
     count: int = 1000
     window_s: float = 600.0
     _times: list[float] = field(default_factory=list)
+    _stopped_until: float = 0.0
+
+    @property
+    def stopped_for_s(self) -> float:
+        """Seconds until dead letters may be sent again; 0 when they may."""
+        return max(self._stopped_until - monotonic(), 0.0)
 
     def note(self) -> None:
         """Count one.
@@ -31,9 +37,12 @@ class DeadLetterLimit:
         """
         moment = monotonic()
         self._times = [time for time in self._times if time > moment - self.window_s]
-        self._times.append(moment)
-        if len(self._times) > self.count:
+        if len(self._times) >= self.count:
+            self._times.clear()
+            self._stopped_until = moment + self.window_s
+        if self.stopped_for_s > 0:
             raise TooManyDeadLettersError(f"over {self.count} dead letters in {self.window_s:.0f} s")
+        self._times.append(moment)
 
 
 def dead_letter(

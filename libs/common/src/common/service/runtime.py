@@ -11,7 +11,7 @@ import aiohttp
 from aiohttp import web
 
 from common.auth import JwksCache, RevocationFeed, RevocationSet, ServiceTokens, Verifier
-from common.kafka import EventConsumer, EventProducer, Handler, KafkaSettings
+from common.kafka import EventConsumer, EventProducer, Handler, InBatches, KafkaSettings
 from common.outbox import Express, Relay, purge
 from common.outbox.express import SEND_TIMEOUT_S
 from common.postgres import Pool
@@ -36,6 +36,7 @@ YOUNG_OBJECTS = 10_000
 oauth-svc's time went into collections, though almost everything here dies with its last reference."""
 INBOX_PURGE_EVERY_S = 600.0
 LOOP_PROBE_S = 1.0
+LAG_EVERY_S = 10.0
 
 
 class Service:
@@ -145,12 +146,26 @@ class Service:
             raise PermanentError("set WEVION_SERVICE_CLIENT_ID and WEVION_SERVICE_CLIENT_SECRET")
         return ServiceTokens(self.http(), self.settings.token_url, identity, secret)
 
-    def consumer(self, group: str, topics: Sequence[str], handler: Handler, producer: EventProducer) -> EventConsumer:
-        """Hand the events of `topics` to `handler`, as one member of `group`."""
+    def consumer(
+        self, group: str, topics: Sequence[str], handler: Handler | InBatches, producer: EventProducer
+    ) -> EventConsumer:
+        """Hand the events of `topics` to `handler`, as one member of `group`.
+
+        Args:
+            group: the consumer group, without the cluster's prefix.
+            topics: the contract's names.
+            handler: takes one event, or batches.
+            producer: sends dead letters.
+
+        Returns:
+            The consumer, which runs and is measured from now on.
+
+        """
         consumer = EventConsumer(
             self.kafka, group, topics, handler, producer, session_timeout_s=self.settings.kafka_session_timeout_s
         )
         self.task(f"consumer-{group}", consumer.run)
+        self.periodic(Periodic(f"lag-{group}", consumer.measure, interval_s=LAG_EVERY_S, timeout_s=LAG_EVERY_S))
         self.ready_checks[f"consumer {group}"] = lambda: consumer.ready or "no partitions yet, or no progress"
         return consumer
 

@@ -1,6 +1,6 @@
 """Structured logs: a stable `event` name, fields, the service and the trace. JSON, or text on a terminal.
 
-Library messages (aiohttp, aiokafka, faust) take the same road, as event `library_message`. Every field passes the
+Library messages (aiohttp, aiokafka) take the same road, as event `library_message`. Every field passes the
 redaction, whoever wrote it.
 """
 
@@ -23,7 +23,7 @@ Format = Literal["auto", "json", "console"]
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 # Chatty at INFO about every poll, rebalance and request; what they say at WARNING is worth reading.
-_QUIET_LIBRARIES = ("aiohttp", "aiokafka", "aiogram", "asyncio", "faust", "kafka", "mode")
+_QUIET_LIBRARIES = ("aiohttp", "aiokafka", "aiogram", "asyncio", "kafka")
 REPEATED_S = 10.0
 DIFFERENT = 1000
 """So many different messages of libraries are remembered."""

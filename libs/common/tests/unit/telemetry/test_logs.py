@@ -76,7 +76,7 @@ def test_libraries_take_the_same_road(capsys: pytest.CaptureFixture[str]) -> Non
     logs.configure("x", "json")
     logging.getLogger("aiokafka.consumer").warning("cannot %s with %s", "join", "Bearer hunter2hunter2")
     logging.getLogger("aiokafka.consumer").info("chatter")
-    logging.getLogger("faust").error("wrong %d", "format")
+    logging.getLogger("aiokafka").error("wrong %d", "format")
     error = RuntimeError("Authorization: Bearer " + "hunter2" * 2)
     logging.getLogger("aiohttp.server").error("Error handling request", exc_info=error)
     found = lines(capsys.readouterr().err)
