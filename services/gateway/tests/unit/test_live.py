@@ -135,3 +135,10 @@ def test_what_fell_out_is_read_anew() -> None:
 def test_live_view_shows_every_topic() -> None:
     # Pages of accounts change nothing that a page shows: the event that they belong to is shown.
     assert {name for name, topic in contracts.TOPICS.items() if "gateway" not in topic.consumers} == {"token.accounts"}
+
+
+@pytest.mark.parametrize("last", ["ffffffff-ffff-7fff-bfff-ffffffffffff", "", "x", "0" * 36])
+def test_an_id_that_no_event_of_ours_has_means_read_everything(last: str) -> None:
+    recent = Recent(10)
+    recent.begin(NOW)
+    assert recent.since(last) is None

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from common import edge
-from common.auth import RevocationFeed, RevocationSet, Verifier
+from common.auth import Verifier
 from common.contracts import TokenRevokedV1, TokenStateV1
 from common.crypto import KeyringError, KeyringFile, Sealer
 from common.postgres import Pool
@@ -50,20 +50,14 @@ async def run(settings: SessionSettings, clock: Clock | None = None) -> None:
         )
         for work in (key_work, sweep.expiry(deps, svc.clock), sweep.forgetting(deps, svc.clock), mails):
             svc.periodic(work)
-        revocations = RevocationSet()
-        feed = RevocationFeed(svc.kafka, revocations, clock=svc.clock)
-        svc.task("revocation-feed", feed.run)
-
-        async def revocations_known() -> bool:
-            return feed.caught_up.is_set()
 
         async def can_sign() -> bool:
             return keys.ready(svc.clock.now())
 
-        svc.ready_checks |= {"revocations": revocations_known, "signing key": can_sign}
+        svc.ready_checks["signing key"] = can_sign
         verifier = Verifier(
             keys,
-            revocations,
+            svc.revocations(),
             issuer=settings.issuer,
             audience=settings.audience,
             public_url=settings.public_url,

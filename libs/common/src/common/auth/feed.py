@@ -1,14 +1,15 @@
 """Keeps the revocation set in step with the compacted topic `token.state`.
 
 Every process reads every partition from the beginning, without a group: each verifier must know all of it, and a
-crash of another process must not delay it. Until the end of the topic at start is reached, the process is not ready.
+crash of another process must not delay it. Until the end of the topic at start is reached, the set is not complete and
+verifiers answer 503. One record never stops the feed: what cannot be read or applied is counted and passed over.
 """
 
 import asyncio
 import contextlib
 from datetime import datetime
 
-from common.auth.metrics import FEED_DELAY, FEED_RECORDS, REVOKED_SESSIONS
+from common.auth.metrics import FEED_DELAY, FEED_RECORDS, REVOCATIONS_BEHIND, REVOKED_SESSIONS
 from common.auth.refusals import Reason
 from common.auth.revocations import Ending, RevocationSet, ending_for
 from common.contracts import InvalidEventError, TokenKind, TokenStateV1, TokenStatus, decode
@@ -17,7 +18,9 @@ from common.runtime.clock import Clock, SystemClock
 from common.telemetry.logs import get_logger
 
 TOPIC = "token.state"
-_EVICT_EVERY_S = 1.0  # one shard of 256 each time: a round in about four minutes
+MAX_STALE_S = 900.0
+"""How long revocations may be unknown before a session's older JWTs have to be renewed."""
+_TEND_EVERY_S = 1.0  # one shard of 256 is emptied each time: a round in about four minutes
 _YIELD_EVERY = 500  # records; while a long topic is read the process must still answer its probes
 
 _log = get_logger(__name__)
@@ -28,16 +31,26 @@ _SESSION = f'"{TokenKind.SESSION.value}"'.encode()
 
 
 _OTHER_KIND = FEED_RECORDS.labels("other_kind")
+_INVALID = FEED_RECORDS.labels("invalid")  # made here, so that the first one is an increase
 
 
 class RevocationFeed:
     """Follows `token.state` into a RevocationSet. `run` never returns; run it as a supervised task."""
 
-    def __init__(self, kafka: KafkaSettings, revocations: RevocationSet, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        revocations: RevocationSet,
+        *,
+        clock: Clock | None = None,
+        max_stale_s: float = MAX_STALE_S,
+    ) -> None:
         self._reader = TopicReader(kafka, TOPIC)
         self._set = revocations
         self._clock = clock or SystemClock()
+        self._max_stale_s = max_stale_s
         REVOKED_SESSIONS.set_function(lambda: len(revocations))
+        REVOCATIONS_BEHIND.set_function(lambda: revocations.behind_s(self._clock.now()))
 
     @property
     def caught_up(self) -> asyncio.Event:
@@ -46,11 +59,13 @@ class RevocationFeed:
 
     def ready(self) -> str | None:
         """For /readyz: why not, if not."""
-        return None if self.caught_up.is_set() else "has not caught up with the revocation stream"
+        return (
+            None if self.caught_up.is_set() and self._set.complete else "has not caught up with the revocation stream"
+        )
 
     async def run(self) -> None:
         """Follow for ever."""
-        eviction = asyncio.create_task(self._evict(), name="revocations-evict")
+        tending = asyncio.create_task(self._tend(), name="revocations-tend")
         try:
             done = 0
             async for record in self._reader:
@@ -59,12 +74,20 @@ class RevocationFeed:
                 if done % _YIELD_EVERY == 0:
                     await asyncio.sleep(0)
         finally:
-            eviction.cancel()
+            tending.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await eviction
+                await tending
 
     def apply(self, record: Record) -> None:
-        """Bring one record into force. A record that cannot be read is counted and passed over: it ends no session."""
+        """Bring one record into force. One that cannot be read or applied is counted and passed over."""
+        try:
+            self._apply(record)
+        except Exception as error:  # noqa: BLE001  whatever is wrong with one record, the ones after it are needed
+            _INVALID.inc()
+            why = str(error) if isinstance(error, InvalidEventError) else type(error).__name__
+            _log.error("revocation_record_unreadable", partition=record.partition, offset=record.offset, why=why)
+
+    def _apply(self, record: Record) -> None:
         if record.value is None:
             # A tombstone comes after the last JWT of the session has expired; the set forgets by time, not by it.
             FEED_RECORDS.labels("tombstone").inc()
@@ -73,22 +96,17 @@ class RevocationFeed:
             # Grants and links share the topic and outnumber sessions; a look at the bytes is 20 times cheaper.
             _OTHER_KIND.inc()
             return
-        try:
-            event = decode(record.value, record.headers)
-        except InvalidEventError as error:
-            FEED_RECORDS.labels("invalid").inc()
-            _log.error("revocation_record_unreadable", partition=record.partition, offset=record.offset, why=str(error))
-            return
+        event = decode(record.value, record.headers)
         if isinstance(event.body, TokenStateV1) and event.body.token.kind is TokenKind.SESSION:
             now = self._clock.now()
-            changed = self._apply(event.body, event.time, now)
+            changed = self._apply_state(event.body, event.time, now)
             FEED_RECORDS.labels("applied" if changed else "no_effect").inc()
             if changed and self.caught_up.is_set():
                 FEED_DELAY.observe(max(0.0, (now - event.time).total_seconds()))
         else:
             _OTHER_KIND.inc()
 
-    def _apply(self, state: TokenStateV1, emitted_at: datetime, now: datetime) -> bool:
+    def _apply_state(self, state: TokenStateV1, emitted_at: datetime, now: datetime) -> bool:
         """Only ever adds: an ended session does not come back, so late or repeated records do no harm."""
         changed = False
         ending = ending_for(state.cause)
@@ -102,7 +120,14 @@ class RevocationFeed:
             changed |= self._set.raise_epoch(state.token.owner_user_id, state.user_epoch, raised_at, now, ending)
         return changed
 
-    async def _evict(self) -> None:
+    async def _tend(self) -> None:
+        """Keep the set's word about how complete it is, and forget what is past."""
+        await self.caught_up.wait()
         while True:
-            await asyncio.sleep(_EVICT_EVERY_S)
-            self._set.evict_some(self._clock.now())
+            now = self._clock.now()
+            if self.caught_up.is_set():
+                self._set.note_in_step(now)
+            else:
+                self._set.note_behind(now, self._max_stale_s)
+            self._set.evict_some(now)
+            await asyncio.sleep(_TEND_EVERY_S)

@@ -12,6 +12,10 @@ UNKNOWN_KEYS = metrics.counter(
     "wevion_auth_unknown_keys_total", "Tokens that named a key which the key set does not have, also after a refetch."
 )
 REVOKED_SESSIONS = metrics.gauge("wevion_auth_revoked_sessions", "Sessions in the revocation set.")
+REVOCATIONS_BEHIND = metrics.gauge(
+    "wevion_auth_revocations_behind_seconds",
+    "For how long revocations may have been missed: 0 or about a second while token.state is followed.",
+)
 FEED_RECORDS = metrics.counter(
     "wevion_auth_revocation_records_total", "Records read from token.state, by what they did.", ("effect",)
 )

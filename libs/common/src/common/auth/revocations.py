@@ -101,10 +101,28 @@ class _Shard:
         return made
 
 
-class RevocationSet:
-    """Ended sessions, and the lowest epoch that a user's JWT must have. Exact: there are no false refusals."""
+def _kept_until(ended_at: datetime, now: datetime) -> int:
+    """Return the second until which an ending matters: no JWT of today outlives it, whatever time the ending claims."""
+    return min(int(ended_at.timestamp()), int(now.timestamp()) + LEEWAY_S) + KEEP_S
 
-    def __init__(self) -> None:
+
+class RevocationSet:
+    """Ended sessions, and the lowest epoch that a user's JWT must have. Exact: there are no false refusals.
+
+    Args:
+        complete: whether the set is complete as it is. A set that a feed fills becomes complete by `note_in_step`.
+
+    Attributes:
+        complete: whether every ending that can matter is in the set. Until then no session's JWT can be judged.
+        renew_before: a session's JWT that was issued earlier than this (Unix time) has to be renewed, because an
+            ending of its session could be among those that were not read yet; 0 while the set is in step.
+
+    """
+
+    def __init__(self, *, complete: bool = False) -> None:
+        self.complete = complete
+        self.renew_before = 0.0
+        self._in_step_at = 0.0
         self._shards = [_Shard() for _ in range(_SHARDS)]
         self._epochs: dict[int, tuple[int, int, Ending]] = {}  # user -> epoch, kept until, why it was raised
         self._next_shard = 0
@@ -119,9 +137,28 @@ class RevocationSet:
         """What the sessions' tables take."""
         return sum(len(s.ids) * 8 + len(s.until) * 4 + len(s.why) for s in self._shards)
 
+    def note_in_step(self, now: datetime) -> None:
+        """Note that every ending up to now is in the set."""
+        self.complete = True
+        self.renew_before = 0.0
+        self._in_step_at = now.timestamp()
+
+    def note_behind(self, now: datetime, tolerated_s: float) -> None:
+        """Note that endings may be missing; after `tolerated_s` of it, JWTs older than that have to be renewed.
+
+        A JWT is minted only after a look at the session in the database. One that is younger than the tolerated time
+        is therefore as good as in the set's best days, and the older ones are replaced without anybody noticing.
+        """
+        if self.complete and self.behind_s(now) > tolerated_s:
+            self.renew_before = now.timestamp() - tolerated_s
+
+    def behind_s(self, now: datetime) -> float:
+        """Return for how many seconds endings may have been missed; 0 before the set was ever complete."""
+        return max(0.0, now.timestamp() - self._in_step_at) if self._in_step_at else 0.0
+
     def end_session(self, session_id: UUID, ended_at: datetime, now: datetime, ending: Ending) -> bool:
         """Refuse the session's JWTs; False when they are past anyway."""
-        until, present = int(ended_at.timestamp()) + KEEP_S, int(now.timestamp())
+        until, present = _kept_until(ended_at, now), int(now.timestamp())
         if until <= present:
             return False
         high, low = session_id.int >> 64, session_id.int & _LOW
@@ -136,7 +173,7 @@ class RevocationSet:
 
     def raise_epoch(self, user_id: UUID, epoch: int, raised_at: datetime, now: datetime, ending: Ending) -> bool:
         """Refuse the user's JWTs of an earlier epoch; False when those are past, or a higher one is known."""
-        until = int(raised_at.timestamp()) + KEEP_S
+        until = _kept_until(raised_at, now)
         known = self._epochs.get(user_id.int)
         if until <= now.timestamp() or (known is not None and known[0] > epoch):
             return False

@@ -40,6 +40,7 @@ class _Verified:
 
     principal: Principal
     keys: Mapping[str, Ed25519PublicKey]
+    issued: float
     expires: float
     session: int
     user: int
@@ -88,7 +89,13 @@ class Verifier:
         return principal
 
     async def verify(self, token: str, now: datetime) -> Principal:
-        """The principal of a token. Raises a Problem with one of the eight reasons; 503 while there are no keys."""
+        """Return the principal of a token.
+
+        Raises:
+            Problem: 401 with one of the eight reasons; 503 while there are no keys, and for a session's token while
+                the revocations are not known yet: who cannot tell a live session from an ended one lets nobody in.
+
+        """
         try:
             await self._keys.fresh()
         except KeysUnavailableError:
@@ -114,11 +121,25 @@ class Verifier:
         return known.principal
 
     def _check_session(self, known: _Verified) -> None:
+        if not self._revocations.complete:
+            raise self._count(
+                Problem(
+                    503,
+                    "revocations_unknown",
+                    "Sessions cannot be checked yet",
+                    "This process has not read yet which sessions have ended.",
+                    fix="Try again in a moment.",
+                    headers={"Retry-After": "1"},
+                )
+            )
         ending = self._revocations.find(known.session, known.user, known.epoch)
         if ending is not None:
             reason, cause = ending
             session_id = UUID(int=known.session)
             raise self._count(refuse(reason, cause=cause, session_id=session_id, public_url=self._public_url))
+        if known.issued < self._revocations.renew_before:
+            detail = "Revocations cannot be read for now, so only newly issued tokens of sessions are accepted."
+            raise self._count(refuse(Reason.TOKEN_EXPIRED, detail, public_url=self._public_url))
 
     def _from_old(self, digest: bytes) -> _Verified | None:
         known = self._old.pop(digest, None)
@@ -235,7 +256,7 @@ def _read(claims: dict[str, Any], keys: Mapping[str, Ed25519PublicKey]) -> _Veri
     """The principal in verified claims: a user's (with `sid`) or a service client's (with `client_id`), never both."""
     if ("sid" in claims) == ("client_id" in claims):
         raise _BadClaimError("sid")
-    expires = claims["exp"]
+    issued, expires = claims["iat"], claims["exp"]
     if "client_id" in claims:
         subject = _text(claims, "sub")
         if subject != _text(claims, "client_id"):
@@ -247,7 +268,7 @@ def _read(claims: dict[str, Any], keys: Mapping[str, Ed25519PublicKey]) -> _Veri
             expires_at=datetime.fromtimestamp(expires, UTC),
             scopes=frozenset(_text(claims, "scope", empty=True).split()),
         )
-        return _Verified(service, keys, expires, 0, 0, 0)
+        return _Verified(service, keys, issued, expires, 0, 0, 0)
     session, user = _uuid(claims, "sid"), _uuid(claims, "sub")
     epoch = claims.get("epoch")
     if type(epoch) is not int or epoch < 0:
@@ -263,7 +284,7 @@ def _read(claims: dict[str, Any], keys: Mapping[str, Ed25519PublicKey]) -> _Veri
         act=_actor(claims["act"]) if claims.get("act") is not None else None,
         epoch=epoch,
     )
-    return _Verified(principal, keys, expires, session.int, user.int, epoch)
+    return _Verified(principal, keys, issued, expires, session.int, user.int, epoch)
 
 
 def _actor(act: Any) -> Actor:

@@ -23,6 +23,8 @@ _log = get_logger(__name__)
 START_TIMEOUT_S = 15.0
 STALE_AFTER_S = 15.0
 """A reader whose broker has not answered for this long no longer claims to be up to date."""
+METADATA_MAX_AGE_S = 5.0
+"""How long an added partition may go unnoticed. Producers look every five minutes, and when they start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ class TopicReader:
 
     `async for record in reader` never ends by itself; after broker trouble it reconnects and goes on from where it
     was, so a record can come twice but none is missed. `caught_up` is set once everything that was there at the start
-    has been given out, and cleared while the broker is away for long.
+    has been given out, and cleared while the broker is away for long, and while partitions that were added to a topic
+    are read: always from their beginning, since all of their records are new.
     """
 
     def __init__(
@@ -104,6 +107,11 @@ class TopicReader:
         loop = asyncio.get_running_loop()
         last_answer = loop.time()
         while True:
+            if added := self._added(consumer):
+                self.caught_up.clear()
+                _log.info("partitions_added", partitions=[f"{tp.topic}/{tp.partition}" for tp in added])
+                await self._assign(consumer, [*consumer.assignment(), *added])
+                goal |= await consumer.end_offsets(added)
             batches = await consumer.getmany(timeout_ms=500, max_records=self._max_poll_records)
             for tp, records in batches.items():
                 for record in records:
@@ -142,15 +150,13 @@ class TopicReader:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             fetch_max_wait_ms=100,
-            metadata_max_age_ms=30_000,
+            metadata_max_age_ms=int(METADATA_MAX_AGE_S * 1000),
         )
         paced(consumer)
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
                 await consumer.start()
-                partitions = await self._partitions(consumer)
-                consumer.assign(partitions)
-                await self._seek(consumer, partitions)
+                await self._assign(consumer, await self._partitions(consumer))
             yield consumer
         finally:
             await stop_client(consumer, START_TIMEOUT_S)
@@ -166,9 +172,24 @@ class TopicReader:
             found += [TopicPartition(name, partition) for partition in sorted(partitions)]
         return found
 
-    async def _seek(self, consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> None:
+    def _added(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
+        """Return the partitions that the cluster has and this consumer does not read."""
+        names = [self._settings.wire_name(topic) for topic in self._topics]
+        existing = {
+            TopicPartition(name, number) for name in names for number in consumer.partitions_for_topic(name) or ()
+        }
+        return sorted(existing - consumer.assignment())
+
+    async def _assign(self, consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> None:
+        """Read these partitions: known ones from where they were, new ones from the start that the caller chose.
+
+        Only the partitions of the first assignment can begin at their end. Whatever lies in one that is found later
+        was written after the reader began.
+        """
+        first = not self._positions
+        consumer.assign(partitions)
         beginnings = await consumer.beginning_offsets(partitions)
-        ends = await consumer.end_offsets(partitions) if self._start == "latest" else beginnings
+        ends = await consumer.end_offsets(partitions) if self._start == "latest" and first else beginnings
         for tp in partitions:
             known = self._positions.get(tp)
             start = ends[tp] if known is None else max(known, beginnings[tp])

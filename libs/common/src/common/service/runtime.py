@@ -120,19 +120,22 @@ class Service:
 
     async def verifier(self) -> Verifier:
         """Verify JWTs here: keys from the JWKS, revocations from `token.state`. Not ready until caught up."""
-        jwks = JwksCache(self.http(), self.settings.jwks_url)
-        revocations = RevocationSet()
-        feed = RevocationFeed(self.kafka, revocations, clock=self.clock)
-        self.task("revocation-feed", feed.run)
-        self.ready_checks["revocations"] = feed.ready
         return Verifier(
-            jwks,
-            revocations,
+            JwksCache(self.http(), self.settings.jwks_url),
+            self.revocations(),
             issuer=self.settings.issuer,
             audience=self.settings.audience,
             public_url=self.settings.public_url,
             clock=self.clock,
         )
+
+    def revocations(self) -> RevocationSet:
+        """Follow `token.state`: the set of ended sessions, which is complete once the topic has been read."""
+        found = RevocationSet()
+        feed = RevocationFeed(self.kafka, found, clock=self.clock, max_stale_s=self.settings.revocations_max_stale_s)
+        self.task("revocation-feed", feed.run)
+        self.ready_checks["revocations"] = feed.ready
+        return found
 
     def service_tokens(self) -> ServiceTokens:
         """The JWT of the service itself, for calls to the others.

@@ -47,6 +47,12 @@ class ServiceSettings(Settings):
     jwks_url: str = Field(
         default="http://127.0.0.1:8081/.well-known/jwks.json", description="where the verification keys are"
     )
+    revocations_max_stale_s: float = Field(
+        default=900,
+        ge=10,
+        le=3600,
+        description="seconds for which revocations may be unreadable before older JWTs of sessions must be renewed",
+    )
     token_url: str = Field(
         default="http://127.0.0.1:8081/oauth2/token", description="where this service gets its own JWT"
     )

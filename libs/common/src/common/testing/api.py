@@ -29,7 +29,7 @@ class Issuer:
 
     def verifier(self) -> Verifier:
         """For `create_app`."""
-        return Verifier(FixedKeys({KEY_ID: self._key.public_key()}), RevocationSet(), ISSUER, AUDIENCE)
+        return Verifier(FixedKeys({KEY_ID: self._key.public_key()}), RevocationSet(complete=True), ISSUER, AUDIENCE)
 
     def person(self, workspace_id: UUID, role: str = "owner", **claims: Any) -> str:
         """The JWT of a signed-in person."""

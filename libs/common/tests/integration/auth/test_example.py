@@ -24,6 +24,7 @@ from common.contracts import (
 from common.kafka import EventProducer, Outgoing
 from common.runtime.ids import new_id
 from common.testing.eventually import eventually
+from common.testing.processes.ports import choose_port
 
 EXAMPLE = Path(__file__).parents[5] / "docs" / "examples" / "verify_service.py"
 
@@ -92,3 +93,29 @@ async def test_it_lets_users_in_until_their_session_is_revoked(
 
     said = await eventually(refused, 10, what="the revoked session is refused")
     assert (said["code"], said["cause"], said["token_kind"]) == ("session_revoked", "admin_forced", "session")
+
+
+async def test_it_lets_nobody_in_before_it_knows_who_was_signed_out(
+    issuer: Any, http: aiohttp.ClientSession, unused_tcp_port: int
+) -> None:
+    """Kafka is away from the start, and nothing in front of the service looks at /readyz."""
+    nowhere = f"127.0.0.1:{choose_port()}"
+    arguments = ["http://issuer.test", f"{issuer.url}/jwks", nowhere, "", str(unused_tcp_port)]
+    process = await asyncio.create_subprocess_exec(sys.executable, str(EXAMPLE), *arguments)
+    now = int(datetime.now(UTC).timestamp())
+    token = issuer.sign(sub=str(new_id()), sid=str(new_id()), role="owner", iat=now, exp=now + 3600)
+
+    async def asked() -> Any:
+        try:
+            headers = {"Authorization": f"Bearer {token}"}
+            async with http.get(f"http://127.0.0.1:{unused_tcp_port}/whoami", headers=headers) as answer:
+                return answer.status, (await answer.json(content_type=None)).get("code")
+        except aiohttp.ClientConnectionError:
+            return None
+
+    try:
+        assert await eventually(asked, 30, what="the example answers") == (503, "revocations_unknown")
+    finally:
+        process.terminate()
+        async with asyncio.timeout(15):
+            assert await process.wait() == 0

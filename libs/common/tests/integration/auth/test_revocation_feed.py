@@ -25,6 +25,7 @@ from common.kafka import EventProducer, KafkaSettings, Outgoing, Record
 from common.runtime import tasks
 from common.runtime.ids import new_id
 from common.telemetry import metrics
+from common.testing.clock import ManualClock
 from common.testing.eventually import eventually
 
 USER = new_id()
@@ -69,7 +70,7 @@ async def test_not_ready_until_caught_up(kafka: Any, producer: EventProducer) ->
     running = asyncio.create_task(feed.run())
     async with asyncio.timeout(20):
         await feed.caught_up.wait()
-    assert feed.ready() is None
+    assert await eventually(lambda: feed.ready() is None, 5)
     assert all(revocations.find(session.int, USER.int, 0) for session in sessions)
     assert metrics.value("wevion_auth_revoked_sessions") == 300
     await tasks.cancel(running)
@@ -86,6 +87,51 @@ async def test_a_live_revocation_is_in_force_at_once(kafka: Any, producer: Event
     assert await eventually(lambda: revocations.find(session.int, USER.int, 0), 5)
     assert revocations.find(new_id().int, USER.int, 4) is not None
     assert revocations.find(new_id().int, USER.int, 5) is None
+    await tasks.cancel(running)
+
+
+async def test_one_record_never_stops_the_feed(kafka: Any, producer: EventProducer) -> None:
+    """A time that no counter can hold, and bytes that are no event: the records after them count."""
+    revocations = RevocationSet()
+    feed = RevocationFeed(kafka.settings, revocations)
+    far, poison, session = new_id(), new_id(), new_id()
+    good = outgoing(state(session))
+    await producer.send_all(
+        [
+            outgoing(state(far, since=datetime(2200, 1, 1, tzinfo=UTC), user_epoch=9)),
+            Outgoing(topic="token.state", key=str(poison).encode(), value=b'"session"', headers=good.headers),
+            Outgoing(topic="token.state", key=str(poison).encode(), value=b'"session"', headers=(("ce_id", b"\xff"),)),
+            good,
+        ]
+    )
+    running = asyncio.create_task(feed.run())
+    async with asyncio.timeout(20):
+        await feed.caught_up.wait()
+    assert await eventually(lambda: feed.ready() is None, 5)
+    assert revocations.find(session.int, USER.int, 0) is not None
+    assert revocations.find(far.int, USER.int, 0) is not None
+    assert metrics.value("wevion_auth_revocation_records_total", {"effect": "invalid"}) >= 2
+    live = new_id()
+    await producer.send_all([outgoing(state(live))])
+    assert await eventually(lambda: revocations.find(live.int, USER.int, 0), 5)
+    await tasks.cancel(running)
+
+
+async def test_a_feed_that_lost_its_topic_says_for_how_long(kafka: Any, producer: EventProducer) -> None:
+    clock = ManualClock(datetime.now(UTC))
+    revocations = RevocationSet()
+    feed = RevocationFeed(kafka.settings, revocations, clock=clock, max_stale_s=60)
+    running = asyncio.create_task(feed.run())
+    assert await eventually(lambda: revocations.complete, 20)
+    await kafka.delete_topics()
+    assert await eventually(lambda: not feed.caught_up.is_set(), 40)
+    clock.advance(timedelta(seconds=90))
+    assert await eventually(lambda: revocations.renew_before, 5) == clock.now().timestamp() - 60
+    assert revocations.complete, "what is known stays in force"
+    assert metrics.value("wevion_auth_revocations_behind_seconds") >= 89
+    await kafka.create_topics()
+    assert await eventually(lambda: revocations.renew_before == 0, 40)
+    assert metrics.value("wevion_auth_revocations_behind_seconds") == 0
     await tasks.cancel(running)
 
 

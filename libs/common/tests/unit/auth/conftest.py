@@ -73,7 +73,7 @@ def issuer() -> Issuer:
 
 @pytest.fixture
 def revocations() -> RevocationSet:
-    return RevocationSet()
+    return RevocationSet(complete=True)
 
 
 @pytest.fixture

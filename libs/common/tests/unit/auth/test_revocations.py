@@ -73,9 +73,44 @@ def test_it_is_kept_until_the_last_jwt_is_dead_and_then_forgotten() -> None:
 def test_a_later_end_prolongs() -> None:
     revocations = RevocationSet()
     revocations.end_session(SESSION, NOW, NOW, FORCED)
-    revocations.end_session(SESSION, NOW + timedelta(minutes=5), NOW, FORCED)
+    later = NOW + timedelta(minutes=5)
+    revocations.end_session(SESSION, later, later, FORCED)
     revocations.evict_some(NOW + KEEP, 256)
     assert found(revocations, SESSION) == FORCED
+
+
+@pytest.mark.parametrize("claimed", [datetime(2100, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)])
+def test_an_end_in_the_future_matters_no_longer_than_a_jwt_lives(claimed: datetime) -> None:
+    revocations = RevocationSet()
+    assert revocations.end_session(SESSION, claimed, NOW, FORCED)
+    assert revocations.raise_epoch(USER, 2**40, claimed, NOW, FORCED)
+    assert found(revocations, SESSION) == FORCED
+    revocations.evict_some(NOW + KEEP + timedelta(seconds=61), 256)
+    assert found(revocations, SESSION) is None
+    assert found(revocations, uuid4(), USER, 3) is None
+
+
+def test_a_set_is_complete_only_when_somebody_says_so() -> None:
+    revocations = RevocationSet()
+    assert not revocations.complete
+    revocations.note_behind(NOW, 900)
+    assert (revocations.complete, revocations.renew_before, revocations.behind_s(NOW)) == (False, 0, 0)
+    revocations.note_in_step(NOW)
+    assert (revocations.complete, revocations.renew_before) == (True, 0)
+
+
+def test_a_set_that_fell_behind_asks_for_younger_tokens_until_it_is_in_step_again() -> None:
+    revocations = RevocationSet()
+    revocations.note_in_step(NOW)
+    later = NOW + timedelta(minutes=15)
+    revocations.note_behind(later, 900)
+    assert revocations.renew_before == 0
+    later += timedelta(minutes=10)
+    revocations.note_behind(later, 900)
+    assert revocations.renew_before == (later - timedelta(minutes=15)).timestamp()
+    assert revocations.behind_s(later) == 25 * 60
+    revocations.note_in_step(later)
+    assert revocations.renew_before == 0
 
 
 def test_epochs_only_rise() -> None:

@@ -344,6 +344,36 @@ async def test_an_earlier_epoch(verifier: Verifier, issuer: Any, revocations: Re
     await verifier.verify(issuer.user(sub=str(uuid4())), NOW)
 
 
+async def test_nobody_with_a_session_gets_in_before_the_revocations_are_known(
+    issuer: Any, keys: FixedKeys, at_noon: ManualClock
+) -> None:
+    revocations = RevocationSet()
+    verifier = Verifier(keys, revocations, "https://wevion.test", "wevion", clock=at_noon)
+    problem = await refusal(verifier, issuer.user())
+    assert (problem.status, problem.code) == (503, "revocations_unknown")
+    assert problem.headers["Retry-After"] == "1"
+    assert (await verifier.verify(issuer.service(), NOW)).kind == "service", "no session of it could have ended"
+    revocations.note_in_step(NOW)
+    assert (await verifier.verify(issuer.user(), NOW)).kind == "user"
+
+
+async def test_while_revocations_cannot_be_read_older_tokens_of_sessions_are_renewed(
+    verifier: Verifier, issuer: Any, revocations: RevocationSet
+) -> None:
+    old, service = issuer.user(), issuer.service()
+    assert await verifier.verify(old, NOW)
+    revocations.note_in_step(NOW)
+    later = NOW + timedelta(minutes=20)
+    revocations.note_behind(later, 900)
+    problem = await refusal(verifier, old, later)
+    assert (problem.status, problem.code) == (401, "token_expired")
+    issued = int(later.timestamp())
+    assert await verifier.verify(issuer.user(iat=issued, exp=issued + 3600), later)
+    assert await verifier.verify(service, later), "a service's token names no session"
+    revocations.note_in_step(later)
+    assert await verifier.verify(old, later)
+
+
 async def test_services_have_no_session(verifier: Verifier, issuer: Any, revocations: RevocationSet) -> None:
     revocations.end_session(UUID(int=0), NOW, NOW, ending_for(None))
     await verifier.verify(issuer.service(), NOW)

@@ -134,11 +134,9 @@ class Recent:
 
 
 def time_of(event_id: str) -> datetime | None:
-    """When a UUIDv7 was made (RFC 9562, section 5.7); None if it is none."""
+    """When a UUIDv7 was made (RFC 9562, section 5.7); None if it is none, or says a year that no clock shows."""
     try:
         parsed = UUID(event_id)
+        return datetime.fromtimestamp((parsed.int >> 80) / 1000, UTC) if parsed.version == 7 else None  # noqa: PLR2004
     except ValueError:
         return None
-    if parsed.version != 7:  # noqa: PLR2004
-        return None
-    return datetime.fromtimestamp((parsed.int >> 80) / 1000, UTC)

@@ -85,9 +85,10 @@ class LiveHub:
                     continue
                 try:
                     event = rendered(decode(record.value, record.headers))
-                except (InvalidEventError, TypeError) as error:
+                except Exception as error:  # noqa: BLE001  whatever is wrong with one record, the next ones are shown
                     metrics.LIVE_EVENTS.labels("unreadable").inc()
-                    _log.warning("live_event_unreadable", topic=record.topic, why=str(error))
+                    why = str(error) if isinstance(error, InvalidEventError) else type(error).__name__
+                    _log.warning("live_event_unreadable", topic=record.topic, offset=record.offset, why=why)
                     continue
                 self.publish(event)
         finally:
