@@ -31,14 +31,16 @@ async def test_a_workspace_sees_its_tokens_of_all_kinds(api: Any, deps: Deps, st
     assert len((await api.call("GET", "/api/v1/tokens", own)).body["items"]) == 4
 
 
-async def test_services_and_support_name_the_workspace(api: Any, deps: Deps, story: Stories) -> None:
+async def test_services_name_the_workspace_and_support_sees_its_own_only(api: Any, deps: Deps, story: Stories) -> None:
     token = story()
     await track(deps, [token.issued(SOON)])
     workspace_id, elsewhere = token.members["workspace_id"], new_id()
-    for caller in (api.service("tokens:read"), api.person(elsewhere, "support_admin")):
-        found = await api.call("GET", f"/api/v1/tokens?workspace_id={workspace_id}", caller)
-        assert [item["token_id"] for item in found.body["items"]] == [str(token.token_id)]
-        assert (await api.call("GET", f"/api/v1/tokens/{token.token_id}", caller)).status == 200
+    service, support = api.service("tokens:read"), api.person(elsewhere, "support_admin")
+    found = await api.call("GET", f"/api/v1/tokens?workspace_id={workspace_id}", service)
+    assert [item["token_id"] for item in found.body["items"]] == [str(token.token_id)]
+    assert (await api.call("GET", f"/api/v1/tokens/{token.token_id}", service)).status == 200
+    assert (await api.call("GET", f"/api/v1/tokens?workspace_id={workspace_id}", support)).status == 403
+    assert (await api.call("GET", f"/api/v1/tokens/{token.token_id}", support)).status == 404
     refused = await api.call("GET", "/api/v1/tokens", api.service("tokens:read"))
     assert (refused.status, refused.body["errors"][0]["field"]) == (400, "workspace_id")
     assert (await api.call("GET", "/api/v1/tokens", api.service("other"))).status == 403
@@ -362,3 +364,10 @@ async def test_the_present_status_is_as_of_now(api: Any, deps: Deps, story: Stor
     found = (await api.call("GET", f"/api/v1/tokens/{token.token_id}", api.person(token.members["workspace_id"]))).body
     assert found["status"] == TokenStatus.EXPIRED
     assert found["remaining_s"] is None
+
+
+async def test_support_does_not_choose_the_stages_of_a_workspace(api: Any) -> None:
+    acting = api.person(new_id(), "owner", act={"sub": str(new_id())})
+    for method, body in (("PUT", {"stages": ["7d"]}), ("DELETE", None)):
+        answer = await api.call(method, "/api/v1/tokens/ladder", acting, body)
+        assert (answer.status, answer.body["code"]) == (403, "impersonation_refused")

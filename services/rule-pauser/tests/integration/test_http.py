@@ -85,7 +85,9 @@ async def test_workspaces_are_apart(api: Any, house: Any, grant: Grants) -> None
     assert (foreign.status, foreign.body["errors"][0]["rule"]) == (400, "foreign_account")
     theirs = f"/api/v1/rules?workspace_id={meta.workspace_id}"
     assert (await api.call("GET", theirs, stranger)).status == 403
-    assert (await api.call("GET", theirs, api.person(new_id(), "support_admin"))).status == 200
+    support = api.person(new_id(), "support_admin")
+    assert (await api.call("GET", theirs, support)).status == 403, "support sees it by acting as one of its people"
+    assert (await api.call("POST", f"{path}/pause", support)).status == 404
     assert (await house.rule(rule)).rule.running, "nothing of this changed the rule"
 
 
@@ -137,3 +139,28 @@ async def test_who_may(api: Any) -> None:
     assert (await api.call("PUT", "/api/v1/rules/settings", admin, {"mode": "dry_run"})).status == 200
     assert (await api.call("GET", "/api/v1/rules/settings", member)).body == {"mode": "dry_run"}
     assert (await api.call("GET", f"/api/v1/rules/{rule}", member)).status == 404
+
+
+async def test_the_history_says_who_paused_and_resumed_and_for_whom(api: Any, house: Any, grant: Grants) -> None:
+    meta = grant()
+    await house.hear(meta.issued())
+    rule = await house.define(*meta.account_ids)
+    user, admin = str(new_id()), str(new_id())
+    acting = api.person(meta.workspace_id, "owner", sub=user, act={"sub": admin})
+    path = f"/api/v1/rules/{rule}"
+
+    assert (await api.call("POST", f"{path}/pause", acting)).status == 200
+    assert (await api.call("POST", f"{path}/resume", api.service("rules:write", "sync"))).status == 200
+
+    resumed, paused = (await api.call("GET", path, acting)).body["history"][:2]
+    assert (paused["actor"], paused["words"]) == (
+        f"{user} (support admin {admin})",
+        "Paused by Wevion support, acting as a person.",
+    )
+    assert (resumed["actor"], resumed["words"]) == ("sync", "Resumed by a service.")
+
+
+async def test_support_does_not_change_the_mode_of_a_workspace(api: Any) -> None:
+    acting = api.person(new_id(), "owner", act={"sub": str(new_id())})
+    answer = await api.call("PUT", "/api/v1/rules/settings", acting, {"mode": "off"})
+    assert (answer.status, answer.body["code"]) == (403, "impersonation_refused")

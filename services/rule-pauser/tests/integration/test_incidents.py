@@ -11,9 +11,11 @@ import pytest
 
 from common.contracts import AccountAccess, Event, EventBody, IncidentState, IssuedHow, PlatformIncidentV1
 from common.runtime.ids import new_id
-from rule_pauser.core.pausing import Mode, Why
+from rule_pauser.core.pausing import Actor, Mode, Why
 from rule_pauser.operations import choose_mode, pause_for_incidents, pause_rule, resume_rule
 from rule_pauser.store import settlements
+
+PERSON = Actor("01990000-0000-7000-8000-000000000002", "a person", UUID("01990000-0000-7000-8000-000000000002"))
 
 Grants = Callable[..., Any]
 PATIENCE = timedelta(hours=6)
@@ -161,9 +163,9 @@ async def test_a_person_wins(house: Any, grant: Grants, trouble: Trouble, now: d
     meta = grant()
     rule = await house.define(*meta.account_ids)
     await house.hear(meta.issued(), trouble.opened())
-    await pause_rule(house.deps, rule, None, new_id(), now)
+    await pause_rule(house.deps, rule, None, PERSON, now)
     await look(house, late)
-    blocked = await resume_rule(house.deps, rule, None, new_id(), late)
+    blocked = await resume_rule(house.deps, rule, None, PERSON, late)
     assert blocked is not None
     assert blocked.reason.why is Why.PLATFORM_INCIDENT
     await house.hear(trouble.closed(late))

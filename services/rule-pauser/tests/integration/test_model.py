@@ -34,8 +34,10 @@ from common.contracts import (
 from common.postgres import open_pool
 from common.runtime.ids import new_id
 from common.testing.stack import DatabaseFactory
-from rule_pauser.core.pausing import Mode, Why
+from rule_pauser.core.pausing import Actor, Mode, Why
 from rule_pauser.operations import choose_mode, hear, pause_for_incidents, pause_rule, resume_rule
+
+PERSON = Actor("01990000-0000-7000-8000-000000000002", "a person", UUID("01990000-0000-7000-8000-000000000002"))
 
 PATIENCE = timedelta(hours=6)
 #: A renewal can bring the end closer: platforms shorten lifetimes.
@@ -274,14 +276,14 @@ class Pauser(RuleBasedStateMachine):
     @rule(which=st.integers(0, 2))
     def a_person_pauses(self, which: int) -> None:
         wish = self.wishes[which]
-        self.run(pause_rule(self.deps, wish.rule_id, None, new_id(), self._tick()))
+        self.run(pause_rule(self.deps, wish.rule_id, None, PERSON, self._tick()))
         wish.paused_by_hand_at = wish.paused_by_hand_at or self.now
 
     @rule(which=st.integers(0, 2))
     def a_person_resumes(self, which: int) -> None:
         self.settle(1)
         wish = self.wishes[which]
-        blocked = self.run(resume_rule(self.deps, wish.rule_id, None, new_id(), self._tick()))
+        blocked = self.run(resume_rule(self.deps, wish.rule_id, None, PERSON, self._tick()))
         assert (blocked is not None) == bool(self.mode is Mode.ON and self._blocked(wish))
         if blocked is None:
             wish.paused_by_hand_at, wish.edited_while_paused = None, False

@@ -4,16 +4,19 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from common.contracts import AccountAccess, IssuedHow, RevocationCause
 from common.runtime.ids import new_id
 from rule_pauser.core.errors import AccountsForbiddenError, RevisionConflictError, RuleForbiddenError, RuleUnknownError
-from rule_pauser.core.pausing import Mode, Why
+from rule_pauser.core.pausing import Actor, Mode, Why
 from rule_pauser.operations import RuleDefinition, choose_mode, delete_rule, hear, pause_rule, put_rule, resume_rule
 from rule_pauser.store import settlements
 from rule_pauser.store.housekeeping import tidy
+
+PERSON = Actor("01990000-0000-7000-8000-000000000002", "a person", UUID("01990000-0000-7000-8000-000000000002"))
 
 Grants = Callable[..., Any]
 
@@ -116,9 +119,9 @@ async def test_what_a_person_paused_stays_paused(house: Any, grant: Grants, now:
     meta = grant()
     await house.hear(meta.issued())
     before, during = await house.define(*meta.account_ids), await house.define(*meta.account_ids)
-    await pause_rule(house.deps, before, None, new_id(), now)
+    await pause_rule(house.deps, before, None, PERSON, now)
     await house.hear(meta.revoked())
-    await pause_rule(house.deps, during, None, new_id(), now)
+    await pause_rule(house.deps, during, None, PERSON, now)
     await house.hear(meta.issued(IssuedHow.REAUTHORIZE))
     for rule in (before, during):
         found = (await house.rule(rule)).rule
@@ -138,7 +141,7 @@ async def test_what_a_person_changed_is_not_resumed_for_them(house: Any, grant: 
     found = (await house.rule(rule)).rule
     assert found.held
     assert await house.sent() == [("rule.paused", rule)]
-    assert await resume_rule(house.deps, rule, None, new_id(), now) is None
+    assert await resume_rule(house.deps, rule, None, PERSON, now) is None
     assert (await house.rule(rule)).rule.running
     assert await house.sent() == [("rule.paused", rule), ("rule.resumed", rule)]
     assert await house.told(rule) == ["created", "paused", "changed", "held", "resumed"]
@@ -164,7 +167,7 @@ async def test_what_a_person_deleted_stays_deleted(house: Any, grant: Grants, no
     await house.hear(meta.issued(IssuedHow.REAUTHORIZE))
     assert await house.sent() == [("rule.paused", rule)]
     with pytest.raises(RuleUnknownError):
-        await resume_rule(house.deps, rule, None, new_id(), now)
+        await resume_rule(house.deps, rule, None, PERSON, now)
 
 
 async def test_resuming_by_hand_while_the_token_is_dead_is_refused_with_the_cause(
@@ -175,7 +178,7 @@ async def test_resuming_by_hand_while_the_token_is_dead_is_refused_with_the_caus
     rule = await house.define(*meta.account_ids)
     await house.hear(meta.revoked(RevocationCause.PLATFORM_ENFORCED))
     before = await house.rule(rule)
-    blocked = await resume_rule(house.deps, rule, None, new_id(), now)
+    blocked = await resume_rule(house.deps, rule, None, PERSON, now)
     assert blocked is not None
     assert blocked.reason.cause == "platform_enforced"
     assert await house.rule(rule) == before
@@ -231,7 +234,7 @@ async def test_workspaces_do_not_touch_each_other(house: Any, grant: Grants, now
         await put_rule(house.deps, wanted, "automation", now)
     for call in (pause_rule, resume_rule):
         with pytest.raises(RuleUnknownError):
-            await call(house.deps, stranger, elsewhere, new_id(), now)
+            await call(house.deps, stranger, elsewhere, PERSON, now)
 
 
 async def test_five_thousand_rules_are_one_visible_operation(house: Any, grant: Grants) -> None:

@@ -3,12 +3,14 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from common.contracts import RevocationCause, TokenKind, provider_title
 from common.runtime.ids import new_id
 from rule_pauser.core.pausing import (
+    Actor,
     Mode,
     Outcome,
     Pause,
@@ -20,6 +22,8 @@ from rule_pauser.core.pausing import (
     settle,
 )
 from rule_pauser.core.words import fix_words, reason_words
+
+PERSON = Actor("01990000-0000-7000-8000-000000000002", "a person", UUID("01990000-0000-7000-8000-000000000002"))
 
 NOW = datetime(2026, 9, 14, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=1)
@@ -180,7 +184,7 @@ def test_only_a_pause_of_ours_is_held_or_changed_meanwhile() -> None:
 
 def test_a_hand_ends_both_pauses() -> None:
     both = replace(PAUSED, **BY_A_PERSON)
-    done = resume_by_hand(both, (SECOND,))
+    done = resume_by_hand(both, (SECOND,), PERSON)
     assert done.rule == replace(
         both, version=8, reasons=(SECOND,), person_paused_at=None, person_paused_by=None, **FREED
     )
@@ -188,18 +192,18 @@ def test_a_hand_ends_both_pauses() -> None:
 
 
 def test_a_hand_ends_either_pause_and_announces_only_the_end_of_ours() -> None:
-    assert resume_by_hand(PAUSED, ()).pause == ANNOUNCED
-    person = resume_by_hand(replace(RUNNING, **BY_A_PERSON), ())
+    assert resume_by_hand(PAUSED, (), PERSON).pause == ANNOUNCED
+    person = resume_by_hand(replace(RUNNING, **BY_A_PERSON), (), PERSON)
     assert (person.outcome, person.pause, person.rule.person_paused_by) == (Outcome.RESUMED, None, None)
 
 
 def test_a_hand_on_a_running_rule_changes_nothing() -> None:
-    done = resume_by_hand(RUNNING, (FIRST,))
+    done = resume_by_hand(RUNNING, (FIRST,), PERSON)
     assert (done.rule, done.outcome) == (RUNNING, Outcome.NONE)
 
 
 def test_the_resume_of_a_rule_that_is_switched_off_is_not_announced() -> None:
-    assert resume_by_hand(replace(PAUSED, enabled=False), ()).pause is None
+    assert resume_by_hand(replace(PAUSED, enabled=False), (), PERSON).pause is None
 
 
 @pytest.mark.parametrize("missing", ["auto_paused_at", "auto_paused_account", "auto_paused_token"])

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
@@ -23,7 +24,9 @@ from common.contracts import (
 )
 from common.runtime.ids import new_id
 from rule_pauser.core.grants import Grant, Life, judge
-from rule_pauser.core.pausing import Mode, Outcome, Reason, Rule, Settled, Why, resume_by_hand, settle
+from rule_pauser.core.pausing import Actor, Mode, Outcome, Reason, Rule, Settled, Why, resume_by_hand, settle
+
+PERSON = Actor("01990000-0000-7000-8000-000000000002", "a person", UUID("01990000-0000-7000-8000-000000000002"))
 
 NOW = datetime(2026, 9, 14, 12, 0, tzinfo=UTC)
 TOKENS = tuple(new_id() for _ in range(3))
@@ -98,7 +101,7 @@ class PauseReasons(RuleBasedStateMachine):
     def person_resumes(self) -> None:
         if self._blocked() and self.mode is Mode.ON:
             return  # refused, with the cause and the link
-        self._apply(resume_by_hand(self.rule, self._blocked() if self.mode is Mode.DRY_RUN else ()))
+        self._apply(resume_by_hand(self.rule, self._blocked() if self.mode is Mode.DRY_RUN else (), PERSON))
 
     @rule(enabled=st.booleans())
     def person_edits(self, *, enabled: bool) -> None:

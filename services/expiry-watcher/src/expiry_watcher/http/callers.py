@@ -7,14 +7,14 @@ from common.web.problems import Place
 from expiry_watcher.store.queries import Scope
 
 WORKSPACE_ADMINS = frozenset({"owner", "admin"})
-SUPPORT = "support_admin"
 
 
 def scope_of(principal: Principal, workspace_id: UUID | None, place: Place = "query") -> Scope:
     """The tokens that a caller may see.
 
     A person sees their workspace: a member all of its connections and integrations but only their own sessions and
-    Telegram links, an admin or owner everybody's. Services and support admins name the workspace.
+    Telegram links, an admin or owner everybody's. Services name the workspace. A support admin sees a customer's by
+    acting as one of its people, with a reason that the customer can read.
     """
     if principal.kind == "service":
         if workspace_id is None:
@@ -22,8 +22,6 @@ def scope_of(principal: Principal, workspace_id: UUID | None, place: Place = "qu
                 "workspace_id", "required", "a service names the workspace that it asks about", place=place
             )
         return Scope(workspace_id, None)
-    if principal.role == SUPPORT:
-        return Scope(workspace_id or principal.workspace_id, None)
     if workspace_id is not None and workspace_id != principal.workspace_id:
         raise Problem(403, "forbidden", detail="this workspace is not yours")
     if principal.workspace_id is None:
@@ -33,7 +31,7 @@ def scope_of(principal: Principal, workspace_id: UUID | None, place: Place = "qu
 
 
 def scope_of_one(principal: Principal) -> Scope:
-    """As `scope_of`, for a token that is asked for by its id: services and support admins may see any."""
-    if principal.kind == "service" or principal.role == SUPPORT:
+    """As `scope_of`, for a token that is asked for by its id: services may see any."""
+    if principal.kind == "service":
         return Scope(None, None)
     return scope_of(principal, None)

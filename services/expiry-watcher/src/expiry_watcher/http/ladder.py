@@ -34,7 +34,11 @@ def ladder_routes(deps: Deps, clock: Clock) -> Routes:
         chosen = await read_ladder(deps, _workspace(principal))
         return LadderView(stages=(chosen or deps.ladder).names, chosen=chosen is not None)
 
-    @r.put("/api/v1/tokens/ladder", access=Access.user(WORKSPACE_ADMINS), summary="Choose when to be warned")
+    @r.put(
+        "/api/v1/tokens/ladder",
+        access=Access.user(WORKSPACE_ADMINS, refuse_act=True),
+        summary="Choose when to be warned",
+    )
     async def put_ladder(body: LadderBody, principal: Principal) -> LadderView:
         try:
             wanted = Ladder.parse(body.stages)
@@ -43,7 +47,12 @@ def ladder_routes(deps: Deps, clock: Clock) -> Routes:
         await choose_ladder(deps, _workspace(principal), wanted, principal.user_id, clock.now())
         return LadderView(stages=wanted.names, chosen=True)
 
-    @r.delete("/api/v1/tokens/ladder", access=Access.user(WORKSPACE_ADMINS), summary="Back to the default", status=204)
+    @r.delete(
+        "/api/v1/tokens/ladder",
+        access=Access.user(WORKSPACE_ADMINS, refuse_act=True),
+        summary="Back to the default",
+        status=204,
+    )
     async def reset_ladder(principal: Principal) -> None:
         await choose_ladder(deps, _workspace(principal), None, principal.user_id, clock.now())
 

@@ -135,12 +135,28 @@ def settle(rule: Rule, blocked: tuple[Reason, ...], mode: Mode, now: datetime) -
     return Settled(rule, Outcome.NONE)
 
 
-def resume_by_hand(rule: Rule, blocked: tuple[Reason, ...]) -> Settled:
-    """A person's resume, which ends their own pause and whatever is left of ours."""
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who pauses or resumes a rule by hand.
+
+    Attributes:
+        name: for the history: a user's or a service client's id, and the support admin behind an impersonation.
+        words: the same for people, such as "a person".
+        user_id: the user; None for a service.
+
+    """
+
+    name: str
+    words: str
+    user_id: UUID | None = None
+
+
+def resume_by_hand(rule: Rule, blocked: tuple[Reason, ...], actor: Actor) -> Settled:
+    """Resume a rule by hand, which ends the pause by hand and whatever is left of the automatic one."""
     if rule.person_paused_at is None and rule.auto_paused_at is None:
         return Settled(rule, Outcome.NONE)
     free = replace(_freed(rule), person_paused_at=None, person_paused_by=None, reasons=blocked)
-    return Settled(free, Outcome.RESUMED, "Resumed by a person.", pause_of(rule) if rule.enabled else None)
+    return Settled(free, Outcome.RESUMED, f"Resumed by {actor.words}.", pause_of(rule) if rule.enabled else None)
 
 
 def pause_of(rule: Rule) -> Pause | None:

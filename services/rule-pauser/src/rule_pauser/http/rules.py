@@ -48,7 +48,7 @@ class RuleBody(BaseModel):
 class RulesQuery(PageQuery):
     """Filters of the list."""
 
-    workspace_id: UUID | None = Field(default=None, description="services and support admins: which workspace")
+    workspace_id: UUID | None = Field(default=None, description="services: which workspace")
     account: UUID | None = Field(default=None, description="rules that work on this account")
     auto_paused: bool | None = Field(default=None, description="only rules that are, or are not, paused automatically")
 
@@ -95,7 +95,7 @@ def rule_routes(deps: Deps, clock: Clock) -> Routes:
             revision=body.revision,
         )
         try:
-            await put_rule(deps, wanted, actor_of(principal), clock.now())
+            await put_rule(deps, wanted, actor_of(principal).name, clock.now())
         except (RevisionConflictError, AccountsForbiddenError, RuleForbiddenError) as error:
             raise _refused(error) from error
         return await _detail(deps, path.rule_id, wanted.workspace_id)
@@ -107,7 +107,7 @@ def rule_routes(deps: Deps, clock: Clock) -> Routes:
     @r.delete("/api/v1/rules/{rule_id}", access=ANYONE, summary="Delete a rule", status=204, problems=(UNKNOWN,))
     async def delete(path: RulePath, principal: Principal) -> None:
         try:
-            await delete_rule(deps, path.rule_id, visible_workspace(principal), actor_of(principal), clock.now())
+            await delete_rule(deps, path.rule_id, visible_workspace(principal), actor_of(principal).name, clock.now())
         except RuleUnknownError as error:
             raise _unknown() from error
 
@@ -122,7 +122,7 @@ def person_routes(deps: Deps, clock: Clock) -> Routes:
     async def pause(path: RulePath, principal: Principal) -> RuleDetail:
         workspace_id = visible_workspace(principal)
         try:
-            await pause_rule(deps, path.rule_id, workspace_id, _person(principal), clock.now())
+            await pause_rule(deps, path.rule_id, workspace_id, actor_of(principal), clock.now())
         except RuleUnknownError as error:
             raise _unknown() from error
         return await _detail(deps, path.rule_id, workspace_id)
@@ -136,7 +136,7 @@ def person_routes(deps: Deps, clock: Clock) -> Routes:
     async def resume(path: RulePath, principal: Principal) -> RuleDetail:
         workspace_id = visible_workspace(principal)
         try:
-            blocked = await resume_rule(deps, path.rule_id, workspace_id, _person(principal), clock.now())
+            blocked = await resume_rule(deps, path.rule_id, workspace_id, actor_of(principal), clock.now())
         except RuleUnknownError as error:
             raise _unknown() from error
         if blocked is not None:
@@ -188,7 +188,3 @@ def _cannot_run(reason: Reason, public_url: str) -> Problem:
         token_id=reason.token_id,
         cause=reason.cause or reason.why,
     )
-
-
-def _person(principal: Principal) -> UUID | None:
-    return principal.user_id if principal.kind == "user" else None

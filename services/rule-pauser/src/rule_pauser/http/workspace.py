@@ -18,7 +18,7 @@ SHOWN = 50
 class WorkspaceQuery(BaseModel):
     """Which workspace."""
 
-    workspace_id: UUID | None = Field(default=None, description="services and support admins: which workspace")
+    workspace_id: UUID | None = Field(default=None, description="services: which workspace")
 
 
 class ModeBody(BaseModel):
@@ -37,7 +37,7 @@ def settings_routes(deps: Deps, clock: Clock) -> Routes:
 
     @r.put(
         "/api/v1/rules/settings",
-        access=Access.user(WORKSPACE_ADMINS),
+        access=Access.user(WORKSPACE_ADMINS, refuse_act=True),
         summary="Turn automatic pausing on, off, or to a dry run",
     )
     async def put_mode(body: ModeBody, principal: Principal) -> ModeView:

@@ -7,7 +7,7 @@ from uuid import UUID
 from common.outbox import enqueue
 from common.postgres import Db, transaction
 from rule_pauser.core.errors import RuleUnknownError
-from rule_pauser.core.pausing import Mode, Outcome, Reason, Rule, resume_by_hand
+from rule_pauser.core.pausing import Actor, Mode, Outcome, Reason, Rule, resume_by_hand
 from rule_pauser.operations.deps import SOURCE, Deps
 from rule_pauser.operations.settle import event_of
 from rule_pauser.store import rules
@@ -20,7 +20,7 @@ class Blocked:
     reason: Reason
 
 
-async def pause_rule(deps: Deps, rule_id: UUID, workspace_id: UUID | None, actor: UUID | None, now: datetime) -> None:
+async def pause_rule(deps: Deps, rule_id: UUID, workspace_id: UUID | None, actor: Actor, now: datetime) -> None:
     """Pause a rule for a person; only a person resumes it. Pausing it again changes nothing.
 
     Raises:
@@ -31,13 +31,13 @@ async def pause_rule(deps: Deps, rule_id: UUID, workspace_id: UUID | None, actor
         rule = await _lock(db, rule_id, workspace_id)
         if rule.person_paused_at is not None:
             return
-        rule = replace(rule, person_paused_at=now, person_paused_by=actor, version=rule.version + 1)
+        rule = replace(rule, person_paused_at=now, person_paused_by=actor.user_id, version=rule.version + 1)
         await rules.put(db, rule, await rules.accounts_of(db, rule_id), now)
-        await rules.tell(db, rule, "paused_by_person", "Paused by a person.", actor=_text(actor), now=now)
+        await rules.tell(db, rule, "paused_by_person", f"Paused by {actor.words}.", actor=actor.name, now=now)
 
 
 async def resume_rule(
-    deps: Deps, rule_id: UUID, workspace_id: UUID | None, actor: UUID | None, now: datetime
+    deps: Deps, rule_id: UUID, workspace_id: UUID | None, actor: Actor, now: datetime
 ) -> Blocked | None:
     """Resume a rule for a person; None when it runs.
 
@@ -54,11 +54,11 @@ async def resume_rule(
         blocked = (await rules.blocked(db, [rule_id])).get(rule_id, ())
         if blocked and mode is Mode.ON:
             return Blocked(blocked[0])
-        item = resume_by_hand(rule, blocked)
+        item = resume_by_hand(rule, blocked, actor)
         if item.outcome is Outcome.NONE:
             return None
         await rules.put(db, item.rule, await rules.accounts_of(db, rule_id), now)
-        await rules.save(db, [item], now, _text(actor))
+        await rules.save(db, [item], now, actor.name)
         body = event_of(item)
         await enqueue(db, [] if body is None else [body], source=SOURCE, now=now)
     deps.wake_relay()
@@ -70,7 +70,3 @@ async def _lock(db: Db, rule_id: UUID, workspace_id: UUID | None) -> Rule:
     if found is None or found[1] or workspace_id not in (None, found[0].workspace_id):
         raise RuleUnknownError
     return found[0]
-
-
-def _text(actor: UUID | None) -> str | None:
-    return None if actor is None else str(actor)
