@@ -47,7 +47,7 @@ def test_every_example_is_understood(name: str, path: Traversable) -> None:
         grant = judge(None, Event(id=new_id(), time=NOW, source="test", body=body))
         assert (grant is not None) == (body.token.kind in RELEVANT_KINDS)
     else:
-        assert isinstance(body, AccountAccessChangedV1 | PlatformIncidentV1)
+        assert isinstance(body, AccountAccessChangedV1 | PlatformIncidentV1 | TokenAccountsV1)
 
 
 def test_what_we_emit_keeps_the_contract() -> None:
