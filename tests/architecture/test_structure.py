@@ -15,7 +15,7 @@ STILL_LONGER: frozenset[str] = frozenset(
         "services/oauth-svc/src/oauth_svc/operations/connect.py",
         "services/oauth-svc/src/oauth_svc/operations/refresh.py",
         "services/oauth-svc/src/oauth_svc/store/schedule.py",
-        "services/session-svc/src/session_svc/console/static/session.js",
+        "services/gateway/src/gateway/console/static/session.js",
     }
 )
 

@@ -44,9 +44,9 @@ async def run(settings: SessionSettings, clock: Clock | None = None) -> None:
             issuer=settings.issuer,
             audience=settings.audience,
             public_url=settings.public_url,
-            poke_relay=relay.poke,
+            wake_relay=relay.poke,
             express=express.send,
-            poke_mail=mails.poke,
+            wake_mail=mails.poke,
         )
         for work in (key_work, sweep.expiry(deps, svc.clock), sweep.forgetting(deps, svc.clock), mails):
             svc.periodic(work)

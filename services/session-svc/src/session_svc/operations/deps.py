@@ -66,11 +66,11 @@ class Deps:
     public_url: str
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     limits: Limits = field(default_factory=Limits)
-    poke_relay: Callable[[], None] = lambda: None
+    wake_relay: Callable[[], None] = lambda: None
     """Events leave at once instead of at the relay's next look."""
     express: Callable[[Sequence[Event[EventBody]]], None] = lambda _: None
     """Urgent events leave without waiting for whoever holds the outbox's lease."""
-    poke_mail: Callable[[], None] = lambda: None
+    wake_mail: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -87,7 +87,7 @@ async def invite(deps: Deps, caller: Caller, *, email: str, role: Role, now: dat
             target=("invitation", str(invitation_id)),
             details={"to": role.value},
         )
-    deps.poke_mail()
+    deps.wake_mail()
     return invitation_id, new.expires_at
 
 

@@ -92,7 +92,7 @@ async def request_reset(deps: Deps, *, email: str, place: Place, now: datetime) 
             address=place.address,
         )
         await audit.add(db, [entry])
-    deps.poke_mail()
+    deps.wake_mail()
 
 
 async def confirm_reset(deps: Deps, *, secret: str, new: str, place: Place, now: datetime) -> str:
