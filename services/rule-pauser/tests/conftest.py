@@ -27,7 +27,7 @@ from common.contracts import (
 from common.postgres import Pool, open_pool
 from common.runtime.ids import new_id
 from common.testing.stack import DatabaseFactory
-from rule_pauser.operations import Deps, RuleDefinition, hear, put_rule, settle_some
+from rule_pauser.operations import Deps, RuleDefinition, hear, put_rule, reconcile_some
 from rule_pauser.store import rules
 from rule_pauser.store.rules import Listed
 
@@ -108,18 +108,18 @@ class GrantStory:
 
 @dataclass(frozen=True)
 class House:
-    """The service without its wires: hears events, settles, and shows what it would send."""
+    """The service without its wires: hears events, reconciles, and shows what it would send."""
 
     deps: Deps
 
     async def hear(self, *events: Event[EventBody]) -> list[bool]:
-        """Hear events and settle everything that they ask for."""
+        """Hear events and reconcile everything that they ask for."""
         heard = [await hear(self.deps, event, event.time) for event in events]
-        await self.settle(events[-1].time)
+        await self.reconcile(events[-1].time)
         return heard
 
-    async def settle(self, now: datetime = NOW) -> None:
-        while (await settle_some(self.deps, now)).more:
+    async def reconcile(self, now: datetime = NOW) -> None:
+        while (await reconcile_some(self.deps, now)).more:
             pass
 
     async def define(self, *account_ids: UUID, **more: Any) -> UUID:

@@ -6,13 +6,13 @@ EVENTS = metrics.counter(
     "wevion_rule_pauser_events_total", "Events about grants and accounts, by what they did.", ("effect",)
 )
 OUTCOMES = metrics.counter(
-    "wevion_rule_pauser_outcomes_total", "Rules settled, by what settling did to them.", ("outcome",)
+    "wevion_rule_pauser_outcomes_total", "Rules reconciled, by what reconciling did to them.", ("outcome",)
 )
-SETTLEMENT_SECONDS = metrics.histogram(
+RECONCILIATION_SECONDS = metrics.histogram(
     "wevion_rule_pauser_settlement_seconds",
-    "From the fact (a grant died or came back) to the last of its rules being settled.",
+    "From the fact (a grant died or came back) to the last of its rules being reconciled.",
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2, 5, 15, 60, 600, 3600),
 )
 INCIDENTS = metrics.gauge("wevion_rule_pauser_incidents", "Platforms whose rules are paused for an incident.")
 BATCH_SECONDS = metrics.histogram("wevion_rule_pauser_batch_seconds", "How long one batch of rules took.")
-OPEN = metrics.gauge("wevion_rule_pauser_open_settlements", "Settlements that are not finished.")
+OPEN = metrics.gauge("wevion_rule_pauser_open_settlements", "Reconciliations that are not finished.")

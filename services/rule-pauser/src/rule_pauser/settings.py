@@ -15,7 +15,7 @@ class PauserSettings(ServiceSettings):
         default=2.0,
         gt=0,
         le=60,
-        description="longest sleep between looks for open settlements; larger costs less, smaller heals sooner",
+        description="longest sleep between looks for open reconciliations; larger costs less, smaller heals sooner",
     )
     incident_pause_after_s: float = Field(
         default=6 * 3600.0,

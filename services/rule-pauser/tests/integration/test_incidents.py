@@ -13,7 +13,7 @@ from common.contracts import AccountAccess, Event, EventBody, IncidentState, Iss
 from common.runtime.ids import new_id
 from rule_pauser.core.pausing import Actor, Mode, Why
 from rule_pauser.operations import choose_mode, pause_for_incidents, pause_rule, resume_rule
-from rule_pauser.store import settlements
+from rule_pauser.store import reconciliations
 
 PERSON = Actor("01990000-0000-7000-8000-000000000002", "a person", UUID("01990000-0000-7000-8000-000000000002"))
 
@@ -60,7 +60,7 @@ def late(now: datetime) -> datetime:
 
 async def look(house: Any, at: datetime) -> int:
     began: int = await pause_for_incidents(house.deps, at)
-    await house.settle(at)
+    await house.reconcile(at)
     return began
 
 
@@ -93,7 +93,7 @@ async def test_one_that_lasts_pauses_its_platforms_rules_until_it_is_over(
     )
     assert "Meta has had trouble for a long time" in reason.words
     assert not await house.paused(other)
-    operation = (await settlements.recent(house.deps.pool, meta.workspace_id, 1))[0]
+    operation = (await reconciliations.recent(house.deps.pool, meta.workspace_id, 1))[0]
     assert (operation.scope.provider, operation.seen, operation.paused) == ("meta", 1, 1)
     assert await house.paused(await house.define(meta.account_ids[1])), "a new rule on it is paused at once"
     over = trouble.closed(late + timedelta(hours=1))
@@ -109,7 +109,7 @@ async def test_it_survives_a_restart_and_a_changed_setting(
     meta = grant()
     rule = await house.define(*meta.account_ids)
     await house.hear(meta.issued(), trouble.opened())
-    await pause_for_incidents(house.deps, late)  # and dies before a rule was settled
+    await pause_for_incidents(house.deps, late)  # and dies before a rule was reconciled
     restarted = replace(house, deps=replace(house.deps, incident_pause_after=timedelta(days=9)))
     await look(restarted, late)
     assert await restarted.paused(rule)
@@ -194,7 +194,7 @@ async def test_a_rule_that_is_stored_meanwhile_is_not_missed(
         asyncio.gather(*(house.define(*meta.account_ids, workspace_id=meta.workspace_id) for meta in grants)),
         pause_for_incidents(house.deps, late),
     )
-    await house.settle(late)
+    await house.reconcile(late)
     assert all([await house.paused(rule) for rule in rules])
 
 

@@ -1,8 +1,8 @@
 """rule-pauser against a model of it: random orders, repetitions and losses of events, crashes, and a person.
 
-Runs on a real PostgreSQL, because the version checks are statements. What must hold: after settling, a rule is paused
+Runs on a real PostgreSQL, because the version checks are statements. After reconciling, a rule has to be paused
 exactly when the facts that were heard of say so, for exactly those reasons; a person's pause is kept; what is heard
-again, or settled again, changes nothing and says nothing.
+again, or reconciled again, changes nothing and says nothing.
 """
 
 import asyncio
@@ -252,25 +252,25 @@ class Pauser(RuleBasedStateMachine):
             self._deliver(event)
 
     @rule(steps=st.integers(0, 60))
-    def crash_while_settling(self, steps: int) -> None:
-        self.run(_cut_short(self.house.settle(self.now), steps))
+    def crash_while_reconciling(self, steps: int) -> None:
+        self.run(_cut_short(self.house.reconcile(self.now), steps))
 
     @rule(times=st.integers(1, 2))
-    def settle(self, times: int) -> None:
+    def reconcile(self, times: int) -> None:
         for _ in range(times):
             self.run(pause_for_incidents(self.deps, self.now))
             self.heard.begin_pausing(self.now)
-            self.run(self.house.settle(self.now))
+            self.run(self.house.reconcile(self.now))
         self._check()
 
     @rule(data=st.data())
     def everything_heard_comes_again(self, data: st.DataObject) -> None:
         """As from a relay that was thought dead: what has been said is said again, in any order, and means nothing."""
-        self.settle(1)
+        self.reconcile(1)
         before = self.run(self.house.sent())
         for event in data.draw(st.permutations(self.delivered[-12:])):
             self.run(hear(self.deps, event, self.now))
-        self.settle(1)
+        self.reconcile(1)
         assert self.run(self.house.sent()) == before
 
     @rule(which=st.integers(0, 2))
@@ -281,7 +281,7 @@ class Pauser(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 2))
     def a_person_resumes(self, which: int) -> None:
-        self.settle(1)
+        self.reconcile(1)
         wish = self.wishes[which]
         blocked = self.run(resume_rule(self.deps, wish.rule_id, None, PERSON, self._tick()))
         assert (blocked is not None) == bool(self.mode is Mode.ON and self._blocked(wish))
@@ -290,7 +290,7 @@ class Pauser(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 2))
     def a_person_edits(self, which: int) -> None:
-        self.settle(1)
+        self.reconcile(1)
         wish = self.wishes[which]
         wish.revision += 1
         wish.edited_while_paused = self.run(self.house.paused(wish.rule_id))
@@ -305,7 +305,7 @@ class Pauser(RuleBasedStateMachine):
         """At last everything arrives; then what is true is what is done."""
         for event in reversed(self.made):
             self._deliver(event)
-        self.settle(2)
+        self.reconcile(2)
 
     def _deliver(self, event: Event[EventBody]) -> None:
         self.run(hear(self.deps, event, self.now))

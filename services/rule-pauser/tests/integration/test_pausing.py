@@ -13,7 +13,7 @@ from common.runtime.ids import new_id
 from rule_pauser.core.errors import AccountsForbiddenError, RevisionConflictError, RuleForbiddenError, RuleUnknownError
 from rule_pauser.core.pausing import Actor, Mode, Why
 from rule_pauser.operations import RuleDefinition, choose_mode, delete_rule, hear, pause_rule, put_rule, resume_rule
-from rule_pauser.store import settlements
+from rule_pauser.store import reconciliations
 from rule_pauser.store.housekeeping import tidy
 
 PERSON = Actor("01990000-0000-7000-8000-000000000002", "a person", UUID("01990000-0000-7000-8000-000000000002"))
@@ -85,7 +85,7 @@ async def test_a_rule_and_the_death_at_the_same_time_do_not_miss_each_other(hous
         asyncio.gather(*(house.define(*meta.account_ids) for meta in grants)),
         *(hear(house.deps, death, death.time) for death in deaths),
     )
-    await house.settle()
+    await house.reconcile()
     assert all([await house.paused(rule) for rule in rules])
     assert sorted(await house.sent()) == sorted(("rule.paused", rule) for rule in rules)
 
@@ -191,7 +191,7 @@ async def test_a_workspace_can_turn_it_off_and_on_again(house: Any, grant: Grant
     await house.hear(meta.revoked())
     for mode, paused in ((Mode.OFF, False), (Mode.ON, True), (Mode.DRY_RUN, False)):
         await choose_mode(house.deps, meta.workspace_id, mode, new_id(), now)
-        await house.settle()
+        await house.reconcile()
         assert await house.paused(rule) is paused
 
 
@@ -212,7 +212,7 @@ async def test_definitions_are_versioned(house: Any, grant: Grants, now: datetim
     await house.define(account, rule_id=rule, revision=3)
     assert (await house.rule(rule)).rule.version == 1, "the same again changes nothing"
     for wrong in ({"revision": 2}, {"revision": 3, "name": "Another"}, {"revision": 3, "enabled": False}):
-        with pytest.raises(RevisionConflictError, match="revision 3 is held"):
+        with pytest.raises(RevisionConflictError, match="revision 3 is stored"):
             await house.define(account, rule_id=rule, **wrong)
     await delete_rule(house.deps, rule, None, "automation", now)
     with pytest.raises(RevisionConflictError):
@@ -252,7 +252,7 @@ async def test_five_thousand_rules_are_one_visible_operation(house: Any, grant: 
     )
     for event, topic in ((meta.revoked(), "rule.paused"), (meta.issued(IssuedHow.REAUTHORIZE), "rule.resumed")):
         await house.hear(event)
-        done = (await settlements.recent(house.deps.pool, meta.workspace_id, 1))[0]
+        done = (await reconciliations.recent(house.deps.pool, meta.workspace_id, 1))[0]
         assert (done.seen, done.paused + done.resumed) == (5000, 5000)
         assert done.finished_at is not None
         sent = await house.deps.pool.fetchval("SELECT count(*) FROM outbox WHERE topic = $1", topic)
@@ -270,13 +270,13 @@ async def test_what_is_old_is_forgotten(house: Any, grant: Grants, now: datetime
     assert (await house.rule(kept)).rule.running
 
 
-async def test_a_silent_refresh_settles_nothing(house: Any, grant: Grants) -> None:
+async def test_a_silent_refresh_reconciles_nothing(house: Any, grant: Grants) -> None:
     meta = grant()
     rule = await house.define(*meta.account_ids)
     await house.hear(meta.issued())
-    before = await settlements.recent(house.deps.pool, meta.workspace_id, 50)
+    before = await reconciliations.recent(house.deps.pool, meta.workspace_id, 50)
     assert await house.hear(meta.refreshed(), meta.refreshed()) == [True, True]
-    assert await settlements.recent(house.deps.pool, meta.workspace_id, 50) == before
+    assert await reconciliations.recent(house.deps.pool, meta.workspace_id, 50) == before
     assert (await house.rule(rule)).rule.running
 
 

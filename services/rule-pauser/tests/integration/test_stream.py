@@ -52,7 +52,7 @@ async def test_every_event_three_times_and_poison_between(house: Any, grant: Gra
         await producer.send_all([record(issued)] * 3 + [poison] + [record(revoked)] * 3)
 
         async def paused() -> bool:
-            await house.settle()
+            await house.reconcile()
             return bool(await house.paused(rule))
 
         await eventually(paused, PATIENCE_S, what="the rule is paused")
@@ -68,17 +68,17 @@ async def test_every_event_three_times_and_poison_between(house: Any, grant: Gra
 
 @asynccontextmanager
 async def following(house: Any, kafka: KafkaForTest) -> AsyncIterator[tuple[EventProducer, list[Event[EventBody]]]]:
-    """The consumer of the service, settling after each event; tells what it has handled so far."""
+    """The consumer of the service, reconciling after each event; tells what it has handled so far."""
     handled: list[Event[EventBody]] = []
     handle = handler(house.deps, SystemClock())
 
-    async def handle_and_settle(event: Event[EventBody]) -> None:
+    async def handle_and_reconcile(event: Event[EventBody]) -> None:
         await handle(event)
-        await house.settle()
+        await house.reconcile()
         handled.append(event)
 
     producer = EventProducer(kafka.settings)
-    consumer = EventConsumer(kafka.settings, GROUP, TOPICS, handle_and_settle, producer)
+    consumer = EventConsumer(kafka.settings, GROUP, TOPICS, handle_and_reconcile, producer)
     task = asyncio.create_task(consumer.run())
     try:
         yield producer, handled

@@ -25,7 +25,7 @@ from common.contracts import (
     TokenStatus,
 )
 from common.runtime.ids import new_id
-from rule_pauser.core.grants import Grant, Life, judge
+from rule_pauser.core.grants import Grant, Life, next_grant
 
 NOW = datetime(2026, 9, 14, 12, 0, tzinfo=UTC)
 END = NOW + timedelta(days=60)
@@ -60,15 +60,15 @@ def test_a_new_or_renewed_grant_is_live_until_the_date_that_it_brings() -> None:
     issued = heard(TokenIssuedV1(token=token(), how=IssuedHow.CONNECT, expires_at=END))
     refreshed = heard(TokenRefreshedV1(token=token(), expires_at=END, rotated=False))
     dead = Grant(4, Life.REVOKED, NOW - SECOND, NOW, RevocationCause.USER_REVOKED)
-    for held in (None, live(4, NOW), dead):
-        assert judge(held, issued) == judge(held, refreshed) == live(5, END)
+    for known in (None, live(4, NOW), dead):
+        assert next_grant(known, issued) == next_grant(known, refreshed) == live(5, END)
 
 
 def test_a_revocation_keeps_the_date_that_was_held_and_brings_the_cause() -> None:
     cause = RevocationCause.PERMISSION_CHANGED
     event = heard(TokenRevokedV1(token=token(), cause=cause, detected_by=DetectedBy.WEBHOOK))
-    assert judge(live(4, END), event) == Grant(5, Life.REVOKED, NOW, END, cause)
-    assert judge(None, event) == Grant(5, Life.REVOKED, NOW, None, cause)
+    assert next_grant(live(4, END), event) == Grant(5, Life.REVOKED, NOW, END, cause)
+    assert next_grant(None, event) == Grant(5, Life.REVOKED, NOW, None, cause)
 
 
 @pytest.mark.parametrize(
@@ -86,22 +86,22 @@ def test_the_whole_state_is_taken_as_its_owner_tells_it(
 ) -> None:
     since = NOW - timedelta(hours=1)
     event = heard(TokenStateV1(token=token(), status=status, since=since, expires_at=END, cause=cause))
-    assert judge(live(4), event) == Grant(5, life, since, END, cause)
+    assert next_grant(live(4), event) == Grant(5, life, since, END, cause)
 
 
-@pytest.mark.parametrize("held", [5, 6])
-def test_what_is_not_newer_than_what_is_held_changes_nothing(held: int) -> None:
+@pytest.mark.parametrize("known", [5, 6])
+def test_what_is_not_newer_than_what_is_held_changes_nothing(known: int) -> None:
     for body in (
         TokenRefreshedV1(token=token(), expires_at=END + SECOND, rotated=False),
         TokenRevokedV1(token=token(), cause=RevocationCause.USER_REVOKED, detected_by=DetectedBy.WEBHOOK),
         TokenStateV1(token=token(), status=TokenStatus.EXPIRED, since=NOW, expires_at=END),
     ):
-        assert judge(live(held), heard(body)) is None
+        assert next_grant(live(known), heard(body)) is None
 
 
 def test_a_warning_ends_nothing_and_an_account_is_not_a_grant() -> None:
     warning = TokenExpiringV1(token=token(6), stage="7d", expires_at=END, remaining_s=60)
-    assert judge(live(), heard(warning)) is None
+    assert next_grant(live(), heard(warning)) is None
     lost = AccountAccessChangedV1(
         account=AccountRef(account_id=new_id(), external_id="act_1", name="Shop"),
         token_id=TOKEN.token_id,
@@ -112,16 +112,16 @@ def test_a_warning_ends_nothing_and_an_account_is_not_a_grant() -> None:
         access=AccountAccess.LOST,
         cause=RevocationCause.PERMISSION_CHANGED,
     )
-    assert judge(live(), heard(lost)) is None
+    assert next_grant(live(), heard(lost)) is None
 
 
 def test_an_integration_carries_accounts_too() -> None:
     body = TokenRefreshedV1(token=token(kind=TokenKind.INTEGRATION), expires_at=END, rotated=False)
-    assert judge(None, heard(body)) == live()
+    assert next_grant(None, heard(body)) == live()
 
 
 @pytest.mark.parametrize(
-    ("held", "version", "expected"),
+    ("known", "version", "expected"),
     [
         pytest.param(None, 5, Grant(5, Life.EXPIRED, END, END), id="nothing is held"),
         pytest.param(live(4, END + SECOND), 5, Grant(5, Life.EXPIRED, END, END), id="of a newer version than is held"),
@@ -138,9 +138,9 @@ def test_an_integration_carries_accounts_too() -> None:
     ],
 )
 def test_an_expiry_counts_unless_the_grant_was_renewed_or_has_ended(
-    held: Grant | None, version: int, expected: Grant
+    known: Grant | None, version: int, expected: Grant
 ) -> None:
     """Whatever it does to the grant, the moment that has passed is kept, and told again it says nothing new."""
-    after = judge(held, told_expired(version))
+    after = next_grant(known, told_expired(version))
     assert after == replace(expected, passed_at=END)
-    assert judge(after, told_expired(version)) is None
+    assert next_grant(after, told_expired(version)) is None

@@ -1,4 +1,4 @@
-"""Settling, one decision a row: what is written, what is said, and what stays as it was."""
+"""Reconciling, one decision a row: what is written, what is said, and what stays as it was."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -18,8 +18,8 @@ from rule_pauser.core.pausing import (
     Rule,
     Why,
     pause_of,
+    reconcile,
     resume_by_hand,
-    settle,
 )
 from rule_pauser.core.words import fix_words, reason_words
 
@@ -59,14 +59,14 @@ BY_A_PERSON: dict[str, Any] = {"person_paused_at": NOW, "person_paused_by": new_
 
 
 def test_a_running_rule_pauses_for_the_account_that_failed_first() -> None:
-    done = settle(RUNNING, (SECOND, FIRST), Mode.ON, NOW)
+    done = reconcile(RUNNING, (SECOND, FIRST), Mode.ON, NOW)
     assert done.rule == replace(PAUSED, version=8, reasons=(FIRST, SECOND))
     assert (done.outcome, done.pause) == (Outcome.PAUSED, ANNOUNCED)
 
 
 def test_of_accounts_that_failed_together_the_lower_id_comes_first() -> None:
     low, high = sorted((FIRST, replace(SECOND, since=NOW)), key=lambda reason: reason.account_id)
-    assert settle(RUNNING, (high, low), Mode.ON, NOW).rule.reasons == (low, high)
+    assert reconcile(RUNNING, (high, low), Mode.ON, NOW).rule.reasons == (low, high)
 
 
 @pytest.mark.parametrize(
@@ -75,18 +75,18 @@ def test_of_accounts_that_failed_together_the_lower_id_comes_first() -> None:
 def test_a_rule_that_nobody_wants_to_run_is_not_paused_but_its_reasons_are_known(changed: dict[str, Any]) -> None:
     idle = replace(RUNNING, **changed)
     for mode in (Mode.ON, Mode.DRY_RUN):
-        done = settle(idle, (FIRST,), mode, NOW)
+        done = reconcile(idle, (FIRST,), mode, NOW)
         assert (done.rule, done.outcome) == (replace(idle, version=8, reasons=(FIRST,)), Outcome.REASONS_CHANGED)
         assert (done.words, done.pause) == ("", None)
 
 
 def test_a_second_failure_adds_a_reason_and_not_a_pause() -> None:
-    done = settle(PAUSED, (FIRST, SECOND), Mode.ON, LATER)
+    done = reconcile(PAUSED, (FIRST, SECOND), Mode.ON, LATER)
     assert (done.rule, done.outcome) == (replace(PAUSED, version=8, reasons=(FIRST, SECOND)), Outcome.REASONS_CHANGED)
     assert done.pause is None
 
 
-def test_what_is_settled_stays_as_it_is() -> None:
+def test_what_is_reconciled_stays_as_it_is() -> None:
     for rule, blocked, mode in (
         (RUNNING, (), Mode.ON),
         (RUNNING, (), Mode.DRY_RUN),
@@ -94,22 +94,22 @@ def test_what_is_settled_stays_as_it_is() -> None:
         (PAUSED, (FIRST,), Mode.ON),
         (replace(RUNNING, reasons=(FIRST,)), (FIRST,), Mode.DRY_RUN),
     ):
-        done = settle(rule, blocked, mode, LATER)
+        done = reconcile(rule, blocked, mode, LATER)
         assert (done.rule, done.outcome, done.pause) == (rule, Outcome.NONE, None)
 
 
 def test_a_dry_run_says_once_what_it_would_do() -> None:
-    done = settle(RUNNING, (FIRST,), Mode.DRY_RUN, NOW)
+    done = reconcile(RUNNING, (FIRST,), Mode.DRY_RUN, NOW)
     assert (done.rule, done.outcome) == (replace(RUNNING, version=8, reasons=(FIRST,)), Outcome.WOULD_PAUSE)
     assert done.words == "Would have been paused (dry run): the Meta connection of Shop has reached full expiry."
     assert done.pause is None
-    assert settle(RUNNING, (SECOND, FIRST), Mode.DRY_RUN, NOW).words == done.words, "the account that failed first"
-    more = settle(done.rule, (FIRST, SECOND), Mode.DRY_RUN, LATER)
+    assert reconcile(RUNNING, (SECOND, FIRST), Mode.DRY_RUN, NOW).words == done.words, "the account that failed first"
+    more = reconcile(done.rule, (FIRST, SECOND), Mode.DRY_RUN, LATER)
     assert (more.outcome, more.words) == (Outcome.REASONS_CHANGED, "")
 
 
 def test_a_dry_run_forgets_reasons_that_are_gone() -> None:
-    done = settle(replace(RUNNING, reasons=(FIRST,)), (), Mode.DRY_RUN, LATER)
+    done = reconcile(replace(RUNNING, reasons=(FIRST,)), (), Mode.DRY_RUN, LATER)
     assert (done.rule, done.outcome) == (replace(RUNNING, version=8), Outcome.REASONS_CHANGED)
 
 
@@ -149,13 +149,13 @@ def test_a_dry_run_forgets_reasons_that_are_gone() -> None:
 )
 def test_a_pause_ends_with_its_last_reason(changed: dict[str, Any], mode: Mode, outcome: Outcome, words: str) -> None:
     before = replace(PAUSED, **changed)
-    done = settle(before, (), mode, LATER)
+    done = reconcile(before, (), mode, LATER)
     assert done.rule == replace(before, version=8, reasons=(), **FREED)
     assert (done.outcome, done.words, done.pause) == (outcome, words, ANNOUNCED)
 
 
 def test_turning_to_a_dry_run_ends_the_pause_and_keeps_the_reasons_in_sight() -> None:
-    done = settle(PAUSED, (FIRST,), Mode.DRY_RUN, LATER)
+    done = reconcile(PAUSED, (FIRST,), Mode.DRY_RUN, LATER)
     assert done.rule == replace(PAUSED, version=8, **FREED)
     assert (done.outcome, done.pause) == (Outcome.RESUMED, ANNOUNCED)
 
@@ -165,13 +165,13 @@ def test_a_rule_that_was_changed_meanwhile_waits_for_a_look_and_says_so_once(rev
     changed = replace(PAUSED, revision=revision)
     assert changed.changed_while_paused
     assert not changed.held
-    done = settle(changed, (), Mode.ON, LATER)
+    done = reconcile(changed, (), Mode.ON, LATER)
     assert (done.rule, done.outcome, done.pause) == (replace(changed, version=8, reasons=()), Outcome.HELD, ANNOUNCED)
     assert done.rule.held
     assert done.words == (
         "Every account works again, but the rule was changed meanwhile: resume it by hand after a look at it."
     )
-    again = settle(done.rule, (), Mode.ON, LATER)
+    again = reconcile(done.rule, (), Mode.ON, LATER)
     assert (again.rule, again.outcome, again.words) == (done.rule, Outcome.NONE, "")
 
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from common.contracts import IncidentState, PlatformIncidentV1
 from common.runtime.ids import new_id
-from rule_pauser.core.incidents import Incident, judge, lasting
+from rule_pauser.core.incidents import Incident, lasting, next_incident
 from rule_pauser.settings import PauserSettings
 
 NOW = datetime(2026, 9, 14, 12, 0, tzinfo=UTC)
@@ -33,10 +33,10 @@ SECOND = (news(1, 1, is_open=True),)
 
 
 def after(*told: PlatformIncidentV1) -> Incident | None:
-    held: Incident | None = None
+    known: Incident | None = None
     for body in told:
-        held = judge(held, body) or held
-    return held
+        known = next_incident(known, body) or known
+    return known
 
 
 @pytest.mark.parametrize(
@@ -58,18 +58,18 @@ def test_in_whatever_order_news_come_the_newest_counts(
 
 
 def test_what_is_not_newer_is_old_news() -> None:
-    held = after(FIRST[1])
+    known = after(FIRST[1])
     for old in (FIRST[0], FIRST[1], FIRST[1].model_copy(update={"incident_id": IDS[1]})):
-        assert judge(held, old) is None
+        assert next_incident(known, old) is None
 
 
 def test_a_pause_lives_as_long_as_its_incident() -> None:
     pausing = Incident(IDS[0], 1, NOW, open=True, pausing_at=NOW)
-    grew = judge(pausing, FIRST[1])
+    grew = next_incident(pausing, FIRST[1])
     assert grew is not None
     assert grew.pausing_at == NOW
     for over in (FIRST[2], SECOND[0]):
-        ended = judge(pausing, over)
+        ended = next_incident(pausing, over)
         assert ended is not None
         assert ended.pausing_at is None
 

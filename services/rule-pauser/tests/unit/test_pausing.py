@@ -23,8 +23,8 @@ from common.contracts import (
     TokenRevokedV1,
 )
 from common.runtime.ids import new_id
-from rule_pauser.core.grants import Grant, Life, judge
-from rule_pauser.core.pausing import Actor, Mode, Outcome, Reason, Rule, Settled, Why, resume_by_hand, settle
+from rule_pauser.core.grants import Grant, Life, next_grant
+from rule_pauser.core.pausing import Actor, Mode, Outcome, Reason, Reconciled, Rule, Why, reconcile, resume_by_hand
 
 PERSON = Actor("01990000-0000-7000-8000-000000000002", "a person", UUID("01990000-0000-7000-8000-000000000002"))
 
@@ -49,7 +49,7 @@ def reason(number: int, version: int = 1) -> Reason:
 
 
 class PauseReasons(RuleBasedStateMachine):
-    """One rule on three accounts; deaths, recoveries, settling at any moment, a person, the workspace's switch."""
+    """One rule on three accounts; deaths, recoveries, reconciling at any moment, a person, the workspace's switch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,9 +59,9 @@ class PauseReasons(RuleBasedStateMachine):
         self.now = NOW
         self.events: list[Outcome] = []
         self.edited_while_paused = False
-        self.settled = True
+        self.reconciled = True
 
-    def _apply(self, item: Settled) -> None:
+    def _apply(self, item: Reconciled) -> None:
         assert item.rule.version >= self.rule.version
         assert (item.rule.version > self.rule.version) == (item.outcome is not Outcome.NONE), "no change without a mark"
         if item.outcome in {Outcome.PAUSED, Outcome.RESUMED} and item.pause is not None:
@@ -76,21 +76,21 @@ class PauseReasons(RuleBasedStateMachine):
     @rule(number=st.integers(0, 2))
     def token_dies(self, number: int) -> None:
         self.dead.add(number)
-        self.settled = False
+        self.reconciled = False
 
     @rule(number=st.integers(0, 2))
     def token_recovers(self, number: int) -> None:
         self.dead.discard(number)
-        self.settled = False
+        self.reconciled = False
 
     @rule(times=st.integers(1, 3))
-    def settle(self, times: int) -> None:
+    def reconcile(self, times: int) -> None:
         for _ in range(times):
             self.now += timedelta(seconds=1)
-            self._apply(settle(self.rule, self._blocked(), self.mode, self.now))
-        again = settle(self.rule, self._blocked(), self.mode, self.now)
+            self._apply(reconcile(self.rule, self._blocked(), self.mode, self.now))
+        again = reconcile(self.rule, self._blocked(), self.mode, self.now)
         assert again.outcome is Outcome.NONE, "a second look finds nothing to do"
-        self.settled = True
+        self.reconciled = True
 
     @rule()
     def person_pauses(self) -> None:
@@ -107,12 +107,12 @@ class PauseReasons(RuleBasedStateMachine):
     def person_edits(self, *, enabled: bool) -> None:
         self.rule = replace(self.rule, enabled=enabled, revision=self.rule.revision + 1, version=self.rule.version + 1)
         self.edited_while_paused = self.rule.auto_paused_at is not None
-        self.settled = False
+        self.reconciled = False
 
     @rule(mode=st.sampled_from(Mode))
     def workspace_chooses(self, mode: Mode) -> None:
         self.mode = mode
-        self.settled = False
+        self.reconciled = False
 
     @invariant()
     def events_alternate(self) -> None:
@@ -126,7 +126,7 @@ class PauseReasons(RuleBasedStateMachine):
 
     @invariant()
     def paused_exactly_when_it_should_be(self) -> None:
-        if not self.settled or self.rule.person_paused_at is not None or not self.rule.enabled:
+        if not self.reconciled or self.rule.person_paused_at is not None or not self.rule.enabled:
             return
         if self.mode is Mode.ON and self.dead:
             assert self.rule.auto_paused_at is not None
@@ -135,7 +135,7 @@ class PauseReasons(RuleBasedStateMachine):
 
     @invariant()
     def the_pause_and_its_reasons_agree(self) -> None:
-        if self.settled:
+        if self.reconciled:
             wanted = set() if self.mode is Mode.OFF else {ACCOUNTS[number] for number in self.dead}
             if self.rule.auto_paused_at is not None:
                 assert {item.account_id for item in self.rule.reasons} == wanted
@@ -221,35 +221,35 @@ moves = st.tuples(
 @settings(max_examples=400, deadline=None)
 @given(st.lists(moves, min_size=1, max_size=9), st.data())
 def test_deliveries_model(story: list[tuple[str, int, int]], data: st.DataObject) -> None:
-    """In whatever order events come, however often, the same grant is held in the end: the one that is true."""
+    """In whatever order events come, however often, the same grant is stored in the end: the one that is true."""
     told = Tale()
     for move, days, lag in story:
         told.go_on(move, days, lag)
     if not told.events:
         return
-    held: Grant | None = None
+    known: Grant | None = None
     order = data.draw(st.permutations([*told.events, *data.draw(st.lists(st.sampled_from(told.events), max_size=4))]))
     for event in order:
-        after = judge(held, event)
+        after = next_grant(known, event)
         if after is not None:
-            assert after != held
-            assert held is None or after.version >= held.version
-            held = after
-    assert held is not None
-    assert held.life is told.truth
+            assert after != known
+            assert known is None or after.version >= known.version
+            known = after
+    assert known is not None
+    assert known.life is told.truth
     if told.truth is not Life.REVOKED:
-        assert held.expires_at == told.end
+        assert known.expires_at == told.end
     if told.truth is Life.EXPIRED:
-        assert held.since == told.end
+        assert known.since == told.end
     for event in order:
-        assert judge(held, event) is None, "what is heard again changes nothing"
+        assert next_grant(known, event) is None, "what is heard again changes nothing"
 
 
 @pytest.mark.parametrize(("version", "life"), [(5, Life.EXPIRED), (4, Life.LIVE)])
 def test_an_end_of_this_very_version_counts_where_no_end_was_known(version: int, life: Life) -> None:
     ref = REF.model_copy(update={"version": version})
     told = Event(id=new_id(), time=NOW, source="test", body=TokenExpiredV1(token=ref, expired_at=NOW))
-    after = judge(Grant(5, Life.LIVE, NOW), told)
+    after = next_grant(Grant(5, Life.LIVE, NOW), told)
     assert after is not None
     assert (after.life, after.version, after.passed_at) == (life, 5, NOW)
 
@@ -260,11 +260,11 @@ def test_kinds_without_accounts_are_none_of_our_business(kind: TokenKind) -> Non
         token_id=new_id(), kind=kind, provider="wevion", workspace_id=new_id(), owner_user_id=new_id(), version=1
     )
     body = TokenRevokedV1(token=token, cause=RevocationCause.SIGNED_OUT, detected_by=DetectedBy.USER)
-    assert judge(None, Event(id=new_id(), time=NOW, source="session-svc", body=body)) is None
+    assert next_grant(None, Event(id=new_id(), time=NOW, source="session-svc", body=body)) is None
 
 
 def test_the_reason_is_told_in_words() -> None:
-    item = settle(RULE, (reason(1), reason(0)), Mode.ON, NOW)
+    item = reconcile(RULE, (reason(1), reason(0)), Mode.ON, NOW)
     assert (
         item.words == "Paused automatically: the Meta connection of Shop 0 has ended: the user removed Wevion at Meta."
     )

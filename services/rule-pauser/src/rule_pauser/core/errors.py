@@ -15,11 +15,11 @@ class RuleForbiddenError(Exception):
 
 
 class RevisionConflictError(ValueError):
-    """The definition that was sent is not newer than the one held, and differs from it."""
+    """The definition that was sent is not newer than the one that is stored, and differs from it."""
 
-    def __init__(self, held: int) -> None:
-        super().__init__(f"revision {held} is held")
-        self.held = held
+    def __init__(self, revision: int) -> None:
+        super().__init__(f"revision {revision} is stored")
+        self.revision = revision
 
 
 class AccountsForbiddenError(ValueError):

@@ -46,45 +46,45 @@ class Grant:
     passed_at: datetime | None = None
 
 
-def judge(held: Grant | None, event: Event[EventBody]) -> Grant | None:
+def next_grant(known: Grant | None, event: Event[EventBody]) -> Grant | None:
     """The grant after an event; None if the event changes nothing: it is old news, or about something else.
 
     Facts of the owner count by version. `token.expired` is derived from a version, and topics overtake each other: it
     can come before the fact that it was derived from, and before a newer one that did not move the end. So what is
-    kept of it is the moment, and in whatever order events come, the same grant is held in the end.
+    kept of it is the moment, and in whatever order events come, the same grant is stored in the end.
     """
     body = event.body
     if not isinstance(body, TokenEvent) or body.token.kind not in RELEVANT_KINDS:
         return None
     if isinstance(body, TokenExpiredV1):
-        return _expired(held, body.token.version, body.expired_at)
-    if held is not None and body.token.version <= held.version:
+        return _expired(known, body.token.version, body.expired_at)
+    if known is not None and body.token.version <= known.version:
         return None
-    fresh = _told(held, body, event.time)
-    return None if fresh is None else _aged(replace(fresh, passed_at=held.passed_at if held else None))
+    fresh = _changed(known, body, event.time)
+    return None if fresh is None else _aged(replace(fresh, passed_at=known.passed_at if known else None))
 
 
-def _told(held: Grant | None, body: TokenEvent, at: datetime) -> Grant | None:
+def _changed(known: Grant | None, body: TokenEvent, at: datetime) -> Grant | None:
     version = body.token.version
     match body:
         case TokenIssuedV1() | TokenRefreshedV1():
             return Grant(version, Life.LIVE, at, body.expires_at)
         case TokenRevokedV1():
-            return Grant(version, Life.REVOKED, at, held.expires_at if held else None, body.cause)
+            return Grant(version, Life.REVOKED, at, known.expires_at if known else None, body.cause)
         case TokenStateV1():
             return _whole(body, version)
         case _:
             return None
 
 
-def _expired(held: Grant | None, version: int, expired_at: datetime) -> Grant | None:
-    passed_at = expired_at if held is None or held.passed_at is None else max(held.passed_at, expired_at)
-    if held is None or version > held.version:
+def _expired(known: Grant | None, version: int, expired_at: datetime) -> Grant | None:
+    passed_at = expired_at if known is None or known.passed_at is None else max(known.passed_at, expired_at)
+    if known is None or version > known.version:
         return Grant(version, Life.EXPIRED, expired_at, expired_at, passed_at=passed_at)
-    if held.life is Life.LIVE and held.expires_at is None and version == held.version:
-        return replace(held, life=Life.EXPIRED, since=expired_at, expires_at=expired_at, passed_at=passed_at)
-    after = _aged(replace(held, passed_at=passed_at))
-    return None if after == held else after
+    if known.life is Life.LIVE and known.expires_at is None and version == known.version:
+        return replace(known, life=Life.EXPIRED, since=expired_at, expires_at=expired_at, passed_at=passed_at)
+    after = _aged(replace(known, passed_at=passed_at))
+    return None if after == known else after
 
 
 def _aged(grant: Grant) -> Grant:

@@ -18,18 +18,18 @@ class Incident:
     pausing_at: datetime | None = None
 
 
-def judge(held: Incident | None, body: PlatformIncidentV1) -> Incident | None:
+def next_incident(known: Incident | None, body: PlatformIncidentV1) -> Incident | None:
     """The platform's incident after an event; None if the event is old news.
 
     A platform has one incident at a time. So a later one ends the one before it, also if its end was never heard of,
     and news of an earlier one is old news, whatever it says.
     """
     is_open = body.state is IncidentState.OPENED
-    if held is None or (body.incident_id != held.incident_id and body.since > held.since):
+    if known is None or (body.incident_id != known.incident_id and body.since > known.since):
         return Incident(body.incident_id, body.version, body.since, is_open)
-    if body.incident_id != held.incident_id or body.version <= held.version:
+    if body.incident_id != known.incident_id or body.version <= known.version:
         return None
-    return Incident(held.incident_id, body.version, body.since, is_open, held.pausing_at if is_open else None)
+    return Incident(known.incident_id, body.version, body.since, is_open, known.pausing_at if is_open else None)
 
 
 def lasting(incident: Incident, pause_after: timedelta, now: datetime) -> bool:

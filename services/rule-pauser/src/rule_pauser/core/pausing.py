@@ -88,7 +88,7 @@ class Rule:
 
 
 class Outcome(StrEnum):
-    """What settling did to a rule."""
+    """What reconciling did to a rule."""
 
     NONE = "none"
     REASONS_CHANGED = "reasons_changed"
@@ -109,8 +109,8 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """The rule after settling, what happened, and why, in words; `pause` is what began or ended."""
+class Reconciled:
+    """The rule after reconciling, what happened, and why, in words; `pause` is what began or ended."""
 
     rule: Rule
     outcome: Outcome
@@ -118,7 +118,7 @@ class Settled:
     pause: Pause | None = None
 
 
-def settle(rule: Rule, blocked: tuple[Reason, ...], mode: Mode, now: datetime) -> Settled:
+def reconcile(rule: Rule, blocked: tuple[Reason, ...], mode: Mode, now: datetime) -> Reconciled:
     """Bring a rule in line with the accounts that do not work at `now`."""
     reasons = () if mode is Mode.OFF else tuple(sorted(blocked, key=lambda reason: (reason.since, reason.account_id)))
     after = replace(rule, reasons=reasons)
@@ -129,10 +129,10 @@ def settle(rule: Rule, blocked: tuple[Reason, ...], mode: Mode, now: datetime) -
         return _end(rule, after, mode)
     elif reasons and not rule.reasons and rule.wanted:
         words = f"Would have been paused (dry run): {reasons[0].words}"
-        return Settled(_raised(after), Outcome.WOULD_PAUSE, words)
+        return Reconciled(_raised(after), Outcome.WOULD_PAUSE, words)
     if reasons != rule.reasons:
-        return Settled(_raised(after), Outcome.REASONS_CHANGED)
-    return Settled(rule, Outcome.NONE)
+        return Reconciled(_raised(after), Outcome.REASONS_CHANGED)
+    return Reconciled(rule, Outcome.NONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +151,12 @@ class Actor:
     user_id: UUID | None = None
 
 
-def resume_by_hand(rule: Rule, blocked: tuple[Reason, ...], actor: Actor) -> Settled:
+def resume_by_hand(rule: Rule, blocked: tuple[Reason, ...], actor: Actor) -> Reconciled:
     """Resume a rule by hand, which ends the pause by hand and whatever is left of the automatic one."""
     if rule.person_paused_at is None and rule.auto_paused_at is None:
-        return Settled(rule, Outcome.NONE)
+        return Reconciled(rule, Outcome.NONE)
     free = replace(_freed(rule), person_paused_at=None, person_paused_by=None, reasons=blocked)
-    return Settled(free, Outcome.RESUMED, f"Resumed by {actor.words}.", pause_of(rule) if rule.enabled else None)
+    return Reconciled(free, Outcome.RESUMED, f"Resumed by {actor.words}.", pause_of(rule) if rule.enabled else None)
 
 
 def pause_of(rule: Rule) -> Pause | None:
@@ -166,7 +166,7 @@ def pause_of(rule: Rule) -> Pause | None:
     return Pause(rule.auto_paused_account, rule.auto_paused_token, rule.auto_paused_at)
 
 
-def _pause(after: Rule, now: datetime) -> Settled:
+def _pause(after: Rule, now: datetime) -> Reconciled:
     first = after.reasons[0]
     paused = replace(
         _raised(after),
@@ -175,23 +175,23 @@ def _pause(after: Rule, now: datetime) -> Settled:
         auto_paused_account=first.account_id,
         auto_paused_token=first.token_id,
     )
-    return Settled(paused, Outcome.PAUSED, f"Paused automatically: {first.words}", pause_of(paused))
+    return Reconciled(paused, Outcome.PAUSED, f"Paused automatically: {first.words}", pause_of(paused))
 
 
-def _end(before: Rule, after: Rule, mode: Mode) -> Settled:
+def _end(before: Rule, after: Rule, mode: Mode) -> Reconciled:
     ended = pause_of(before)
     if not before.wanted:
         words = "Every account works again; the rule stays paused, because a person paused it or switched it off."
-        return Settled(_freed(after), Outcome.RELEASED, words, ended)
+        return Reconciled(_freed(after), Outcome.RELEASED, words, ended)
     if mode is not Mode.ON:
         words = "Resumed: automatic pausing was turned off for the workspace."
-        return Settled(_freed(after), Outcome.RESUMED, words, ended)
+        return Reconciled(_freed(after), Outcome.RESUMED, words, ended)
     if not before.changed_while_paused:
-        return Settled(_freed(after), Outcome.RESUMED, "Resumed: every account works again.", ended)
+        return Reconciled(_freed(after), Outcome.RESUMED, "Resumed: every account works again.", ended)
     if not before.reasons:
-        return Settled(before, Outcome.NONE)
+        return Reconciled(before, Outcome.NONE)
     words = "Every account works again, but the rule was changed meanwhile: resume it by hand after a look at it."
-    return Settled(_raised(after), Outcome.HELD, words, ended)
+    return Reconciled(_raised(after), Outcome.HELD, words, ended)
 
 
 def _freed(rule: Rule) -> Rule:

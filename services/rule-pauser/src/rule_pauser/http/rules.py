@@ -164,10 +164,10 @@ def _refused(error: RevisionConflictError | AccountsForbiddenError | RuleForbidd
             return Problem(
                 409,
                 "revision_conflict",
-                "The rule is held in another revision",
-                f"revision {error.held} is held, and what was sent is not newer",
+                "The rule is stored in another revision",
+                f"revision {error.revision} is stored, and what was sent is not newer",
                 fix="Read the rule, apply the edit to it, and send a higher revision.",
-                extra={"held_revision": error.held},
+                extra={"held_revision": error.revision},
             )
         case AccountsForbiddenError():
             count = len(error.account_ids)

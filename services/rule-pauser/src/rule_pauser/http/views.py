@@ -9,8 +9,8 @@ from pydantic import BaseModel, Field
 from common.contracts import TokenKind
 from rule_pauser.core.pausing import Mode, Reason, Why
 from rule_pauser.core.words import fix_words
+from rule_pauser.store.reconciliations import Reconciliation
 from rule_pauser.store.rules import Entry, Listed
-from rule_pauser.store.settlements import Settlement
 
 
 class ReasonView(BaseModel):
@@ -69,7 +69,7 @@ class ModeView(BaseModel):
 
 
 class OperationView(BaseModel):
-    """One bulk operation: the rules of a grant, an account or the workspace are settled by what is true now."""
+    """One bulk operation: the rules of a grant, an account or the workspace are reconciled by what is true now."""
 
     operation_id: UUID
     why: str
@@ -106,10 +106,10 @@ def rule_detail(listed: Listed, history: Sequence[Entry], public_url: str) -> Ru
     return RuleDetail.model_validate(_members(listed, public_url) | {"history": lines})
 
 
-def operation_view(item: Settlement) -> OperationView:
-    """A settlement for people."""
+def operation_view(item: Reconciliation) -> OperationView:
+    """A reconciliation for people."""
     return OperationView(
-        operation_id=item.settlement_id,
+        operation_id=item.reconciliation_id,
         why=item.why,
         token_id=item.scope.token_id,
         account_id=item.scope.account_id,

@@ -6,14 +6,14 @@ from rule_pauser.operations.deps import Deps
 from rule_pauser.operations.hear import hear
 from rule_pauser.operations.incidents import pause_for_incidents
 from rule_pauser.operations.person import Blocked, pause_rule, resume_rule
-from rule_pauser.operations.settle import SettleStatus, settle_some
+from rule_pauser.operations.reconcile import ReconcileStatus, reconcile_some
 from rule_pauser.operations.workspace import choose_mode
 
 __all__ = [
     "Blocked",
     "Deps",
+    "ReconcileStatus",
     "RuleDefinition",
-    "SettleStatus",
     "catch_up",
     "choose_mode",
     "delete_rule",
@@ -21,6 +21,6 @@ __all__ = [
     "pause_for_incidents",
     "pause_rule",
     "put_rule",
+    "reconcile_some",
     "resume_rule",
-    "settle_some",
 ]

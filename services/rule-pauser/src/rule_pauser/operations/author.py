@@ -8,7 +8,7 @@ from common.postgres import Db, transaction
 from rule_pauser.core.errors import AccountsForbiddenError, RevisionConflictError, RuleForbiddenError, RuleUnknownError
 from rule_pauser.core.pausing import Rule
 from rule_pauser.operations.deps import Deps
-from rule_pauser.operations.settle import settle_rules
+from rule_pauser.operations.reconcile import reconcile_rules
 from rule_pauser.store import grants, incidents, rules
 
 
@@ -29,43 +29,43 @@ async def put_rule(deps: Deps, wanted: RuleDefinition, actor: str, now: datetime
 
     Raises:
         RuleForbiddenError: another workspace has a rule with this id.
-        RevisionConflictError: a newer definition is held, or another one with this revision.
+        RevisionConflictError: a newer definition is stored, or another one with this revision.
         AccountsForbiddenError: an account belongs to another workspace.
 
     """
     async with transaction(deps.pool) as db:
         # Held before anything is decided: whoever brings news of these accounts or of their platforms waits for us, or
         # we for them.
-        await grants.hold_accounts(db, wanted.account_ids)
-        await incidents.hold(db)
+        await grants.lock_accounts(db, wanted.account_ids)
+        await incidents.lock_shared(db)
         if strangers := await grants.foreign(db, wanted.account_ids, wanted.workspace_id):
             raise AccountsForbiddenError(strangers)
         found = await rules.lock(db, wanted.rule_id)
         if found is None:
             rule = Rule(wanted.rule_id, wanted.workspace_id, wanted.name, wanted.enabled, wanted.revision, version=1)
         else:
-            held, deleted = found
-            if held.workspace_id != wanted.workspace_id:
+            known, deleted = found
+            if known.workspace_id != wanted.workspace_id:
                 raise RuleForbiddenError
-            if not await _newer(db, held, wanted, deleted=deleted):
+            if not await _newer(db, known, wanted, deleted=deleted):
                 return False
             rule = replace(
-                held,
+                known,
                 name=wanted.name,
                 enabled=wanted.enabled,
                 revision=wanted.revision,
-                version=held.version + 1,
-                person_paused_at=None if deleted else held.person_paused_at,
-                person_paused_by=None if deleted else held.person_paused_by,
+                version=known.version + 1,
+                person_paused_at=None if deleted else known.person_paused_at,
+                person_paused_by=None if deleted else known.person_paused_by,
             )
         await rules.put(db, rule, wanted.account_ids, now)
         what, words = ("created", "Created.") if found is None else ("changed", f"Changed: {_state(wanted)}.")
-        await rules.tell(db, rule, what, words, actor=actor, now=now)
+        await rules.record(db, rule, what, words, actor=actor, now=now)
         if rule.reasons and not (await rules.blocked(db, [rule.rule_id])).get(rule.rule_id):
             # The edit itself took the dead accounts out of the rule: its author decided, so nothing is held back.
             rule = replace(rule, auto_paused_revision=rule.revision if rule.auto_paused_at else None)
-        settled = await settle_rules(db, [rule], now)
-    if any(item.pause for item in settled):
+        reconciled = await reconcile_rules(db, [rule], now)
+    if any(item.pause for item in reconciled):
         deps.wake_relay()
     return found is None
 
@@ -86,21 +86,21 @@ async def delete_rule(deps: Deps, rule_id: UUID, workspace_id: UUID | None, acto
             return
         rule = replace(rule, version=rule.version + 1)
         await rules.delete(db, rule, now)
-        await rules.tell(db, rule, "deleted", "Deleted.", actor=actor, now=now)
+        await rules.record(db, rule, "deleted", "Deleted.", actor=actor, now=now)
 
 
-async def _newer(db: Db, held: Rule, wanted: RuleDefinition, *, deleted: bool) -> bool:
-    """Whether the definition has to be stored; False if it is the one held. Raises RevisionConflictError."""
-    if wanted.revision > held.revision:
+async def _newer(db: Db, known: Rule, wanted: RuleDefinition, *, deleted: bool) -> bool:
+    """Whether the definition has to be stored; False if it is the stored one. Raises RevisionConflictError."""
+    if wanted.revision > known.revision:
         return True
     same = (
         not deleted
-        and wanted.revision == held.revision
-        and (wanted.name, wanted.enabled) == (held.name, held.enabled)
-        and await rules.accounts_of(db, held.rule_id) == wanted.account_ids
+        and wanted.revision == known.revision
+        and (wanted.name, wanted.enabled) == (known.name, known.enabled)
+        and await rules.accounts_of(db, known.rule_id) == wanted.account_ids
     )
     if not same:
-        raise RevisionConflictError(held.revision)
+        raise RevisionConflictError(known.revision)
     return False
 
 

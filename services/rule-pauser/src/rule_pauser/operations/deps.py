@@ -21,7 +21,7 @@ class Deps:
         pool: this service's database.
         public_url: the gateway's origin, for links that fix things.
         incident_pause_after: how long a platform's incident lasts before its rules are paused; None: they never are.
-        wake_settling: told after a commit that asked for rules to be settled.
+        wake_reconciling: told after a commit that asked for rules to be reconciled.
         wake_relay: told after a commit that wrote events.
 
     """
@@ -29,5 +29,5 @@ class Deps:
     pool: Pool
     public_url: str = "http://127.0.0.1:8080"
     incident_pause_after: timedelta | None = None
-    wake_settling: Callable[[], None] = _nobody
+    wake_reconciling: Callable[[], None] = _nobody
     wake_relay: Callable[[], None] = _nobody

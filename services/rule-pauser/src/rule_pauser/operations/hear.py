@@ -1,4 +1,4 @@
-"""Hear of grants, accounts and incidents: store what is true now, and ask for their rules to be settled."""
+"""Hear of grants, accounts and incidents: store what is true now, and ask for their rules to be reconciled."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -14,17 +14,17 @@ from common.contracts import (
 from common.postgres import Db, transaction
 from common.runtime.ids import new_id
 from rule_pauser import metrics
-from rule_pauser.core.grants import RELEVANT_KINDS, Grant, Life, judge
+from rule_pauser.core.grants import RELEVANT_KINDS, Grant, Life, next_grant
 from rule_pauser.operations.deps import Deps
 from rule_pauser.operations.incidents import hear_incident
-from rule_pauser.store import grants, settlements
+from rule_pauser.store import grants, reconciliations
 from rule_pauser.store.rules import Scope
 
 
 async def hear(deps: Deps, event: Event[EventBody], now: datetime) -> bool:
     """Apply one event; False if it is old news or none of our business.
 
-    The settling of rules is only asked for here, in the same transaction: it happens in batches of its own, so a
+    The reconciling of rules is only asked for here, in the same transaction: it happens in batches of its own, so a
     grant with 5,000 rules neither holds a lock for long nor the events behind it.
     """
     async with transaction(deps.pool) as db:
@@ -41,23 +41,23 @@ async def hear(deps: Deps, event: Event[EventBody], now: datetime) -> bool:
                 heard = False
     metrics.EVENTS.labels("applied" if heard else "stale").inc()
     if heard:
-        deps.wake_settling()
+        deps.wake_reconciling()
     return heard
 
 
 async def _hear_grant(db: Db, event: Event[EventBody], body: TokenEvent, now: datetime) -> bool:
-    held = await grants.lock_grant(db, body.token, event.time)
-    grant = judge(held, event)
+    known = await grants.lock_grant(db, body.token, event.time)
+    grant = next_grant(known, event)
     if grant is None:
         return False
     await grants.put_grant(db, body.token, grant)
     came = await grants.put_accounts(db, body.token, grant)
     # A silent refresh concerns no rule: it must neither lock them all every hour nor crowd the list of operations.
-    if came or (held.life if held else Life.LIVE, held.cause if held else None) != (grant.life, grant.cause):
+    if came or (known.life if known else Life.LIVE, known.cause if known else None) != (grant.life, grant.cause):
         scope = Scope(body.token.workspace_id, token_id=body.token.token_id)
         why = f"{body.token.provider}: {grant.life}"
-        await settlements.open_(db, new_id(), scope, why=why, fact_at=event.time, now=now)
-    return held is None or grant != replace(held, passed_at=grant.passed_at)
+        await reconciliations.open_(db, new_id(), scope, why=why, fact_at=event.time, now=now)
+    return known is None or grant != replace(known, passed_at=grant.passed_at)
 
 
 async def _hear_accounts(db: Db, body: TokenAccountsV1, at: datetime, now: datetime) -> bool:
@@ -66,13 +66,13 @@ async def _hear_accounts(db: Db, body: TokenAccountsV1, at: datetime, now: datet
     A page says nothing about the life of the grant: one that comes before the first news of its grant belongs to a
     living one, and one of a dead grant takes no account away from the grant that replaced it.
     """
-    held = await grants.lock_grant(db, body.token, at)
-    grant = held or Grant(0, Life.LIVE, at)
+    known = await grants.lock_grant(db, body.token, at)
+    grant = known or Grant(0, Life.LIVE, at)
     if not await grants.put_accounts(db, body.token, grant):
         return False
     scope = Scope(body.token.workspace_id, token_id=body.token.token_id)
     why = f"{body.token.provider}: {grant.life}"
-    await settlements.open_(db, new_id(), scope, why=why, fact_at=at, now=now)
+    await reconciliations.open_(db, new_id(), scope, why=why, fact_at=at, now=now)
     return True
 
 
@@ -81,5 +81,5 @@ async def _hear_access(db: Db, body: AccountAccessChangedV1, at: datetime, now: 
         return False
     scope = Scope(body.workspace_id, account_id=body.account.account_id)
     why = f"{body.provider}: access {body.access}"
-    await settlements.open_(db, new_id(), scope, why=why, fact_at=at, now=now)
+    await reconciliations.open_(db, new_id(), scope, why=why, fact_at=at, now=now)
     return True

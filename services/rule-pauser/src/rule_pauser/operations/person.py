@@ -9,7 +9,7 @@ from common.postgres import Db, transaction
 from rule_pauser.core.errors import RuleUnknownError
 from rule_pauser.core.pausing import Actor, Mode, Outcome, Reason, Rule, resume_by_hand
 from rule_pauser.operations.deps import SOURCE, Deps
-from rule_pauser.operations.settle import event_of
+from rule_pauser.operations.reconcile import event_of
 from rule_pauser.store import rules
 
 
@@ -33,7 +33,7 @@ async def pause_rule(deps: Deps, rule_id: UUID, workspace_id: UUID | None, actor
             return
         rule = replace(rule, person_paused_at=now, person_paused_by=actor.user_id, version=rule.version + 1)
         await rules.put(db, rule, await rules.accounts_of(db, rule_id), now)
-        await rules.tell(db, rule, "paused_by_person", f"Paused by {actor.words}.", actor=actor.name, now=now)
+        await rules.record(db, rule, "paused_by_person", f"Paused by {actor.words}.", actor=actor.name, now=now)
 
 
 async def resume_rule(

@@ -7,14 +7,14 @@ from common.postgres import transaction
 from common.runtime.ids import new_id
 from rule_pauser.core.pausing import Mode
 from rule_pauser.operations.deps import Deps
-from rule_pauser.store import settlements
+from rule_pauser.store import reconciliations
 from rule_pauser.store.rules import Scope
 
 
 async def choose_mode(deps: Deps, workspace_id: UUID, mode: Mode, set_by: UUID, now: datetime) -> None:
-    """Turn automatic pausing on, off, or to a dry run; the workspace's rules are settled by it."""
+    """Turn automatic pausing on, off, or to a dry run; the workspace's rules are reconciled by it."""
     async with transaction(deps.pool) as db:
-        await settlements.put_mode(db, workspace_id, mode, set_by, now)
+        await reconciliations.put_mode(db, workspace_id, mode, set_by, now)
         why = f"automatic pausing: {mode}"
-        await settlements.open_(db, new_id(), Scope(workspace_id), why=why, fact_at=now, now=now)
-    deps.wake_settling()
+        await reconciliations.open_(db, new_id(), Scope(workspace_id), why=why, fact_at=now, now=now)
+    deps.wake_reconciling()

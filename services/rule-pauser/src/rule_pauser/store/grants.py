@@ -10,7 +10,7 @@ from rule_pauser.core.grants import Grant, Life
 
 
 async def lock_grant(db: Db, token: TokenRef, at: datetime) -> Grant | None:
-    """The grant as held, its row locked; None if this is the first that we hear of it (a row is made to lock)."""
+    """Lock the grant's row, which is made if there is none, and return what was known before; None: nothing was."""
     await db.execute(
         """INSERT INTO token (token_id, kind, workspace_id, provider, version, life, since)
            VALUES ($1, $2, $3, $4, 0, 'live', $5)
@@ -120,8 +120,8 @@ async def put_access(db: Db, fact: AccountAccessChangedV1, at: datetime) -> bool
     return status == "INSERT 0 1"
 
 
-async def hold_accounts(db: Db, account_ids: Sequence[UUID]) -> None:
-    """Keep these accounts as they are until the transaction ends; unknown ones get a row to hold."""
+async def lock_accounts(db: Db, account_ids: Sequence[UUID]) -> None:
+    """Keep these accounts as they are until the transaction ends; unknown ones get a row to lock."""
     await db.execute(
         "INSERT INTO account (account_id) SELECT unnest($1::uuid[]) ON CONFLICT (account_id) DO NOTHING",
         sorted(account_ids),

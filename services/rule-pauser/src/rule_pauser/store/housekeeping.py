@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from common.postgres import Pool, translate_errors
 
 BATCH = 5000
-KEEP_SETTLEMENTS = timedelta(days=30)
+KEEP_RECONCILIATIONS = timedelta(days=30)
 KEEP_DELETED = timedelta(days=90)
 """Until then a repeated definition of a deleted rule is recognised as old."""
 
@@ -13,7 +13,7 @@ _STATEMENTS = (
     (
         """DELETE FROM settlement WHERE settlement_id IN (
              SELECT settlement_id FROM settlement WHERE finished_at < $1 LIMIT $2)""",
-        KEEP_SETTLEMENTS,
+        KEEP_RECONCILIATIONS,
     ),
     (
         """DELETE FROM automation_rule WHERE rule_id IN (

@@ -10,13 +10,13 @@ _LOCK = 0x494E_4349  # "INCI"
 _COLUMNS = "incident_id, version, since, open, pausing_at"
 
 
-async def hold(db: Db) -> None:
+async def lock_shared(db: Db) -> None:
     """Keep incidents as they are until the transaction ends: a rule that is being stored is about to look at them."""
     await db.execute("SELECT pg_advisory_xact_lock_shared($1)", _LOCK)
 
 
 async def lock(db: Db) -> None:
-    """Wait for the rules that are being stored, so that whoever is settled afterwards includes them."""
+    """Wait for the rules that are being stored, so that whoever is reconciled afterwards includes them."""
     await db.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
 
 

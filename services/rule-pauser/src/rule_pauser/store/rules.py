@@ -7,7 +7,7 @@ from uuid import UUID
 
 from common.contracts import TokenKind
 from common.postgres import Db, Pool, Record, translate_errors
-from rule_pauser.core.pausing import Mode, Outcome, Reason, Rule, Settled, Why
+from rule_pauser.core.pausing import Mode, Outcome, Reason, Reconciled, Rule, Why
 
 _RULE = """r.rule_id, r.workspace_id, r.name, r.enabled, r.revision, r.version, r.person_paused_at,
  r.person_paused_by, r.auto_paused_at, r.auto_paused_revision, r.auto_paused_account, r.auto_paused_token"""
@@ -37,7 +37,7 @@ SELECT ra.rule_id, ra.account_id, a.token_id, {_ACCOUNT}, why,
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which rules a settlement is about: those of a grant, of one account, of a workspace, or on one platform in it."""
+    """Name the rules of a reconciliation: those of a grant, an account, a workspace, or a platform in a workspace."""
 
     workspace_id: UUID
     token_id: UUID | None = None
@@ -99,9 +99,9 @@ async def modes(db: Db, workspace_ids: Sequence[UUID]) -> dict[UUID, Mode]:
     return {row["workspace_id"]: Mode(row["mode"]) for row in rows}
 
 
-async def save(db: Db, settled: Sequence[Settled], now: datetime, actor: str | None = None) -> None:
-    """Store rules that settling changed, their reasons, and a line of history for each that has words."""
-    changed = [item for item in settled if item.outcome is not Outcome.NONE]
+async def save(db: Db, reconciled: Sequence[Reconciled], now: datetime, actor: str | None = None) -> None:
+    """Store rules that reconciling changed, their reasons, and a line of history for each that has words."""
+    changed = [item for item in reconciled if item.outcome is not Outcome.NONE]
     if not changed:
         return
     rules = [item.rule for item in changed]
@@ -148,7 +148,7 @@ async def save(db: Db, settled: Sequence[Settled], now: datetime, actor: str | N
     )
 
 
-async def tell(db: Db, rule: Rule, what: str, words: str, *, actor: str | None, now: datetime) -> None:
+async def record(db: Db, rule: Rule, what: str, words: str, *, actor: str | None, now: datetime) -> None:
     """Add a line to a rule's history."""
     await db.execute(
         "INSERT INTO rule_history (rule_id, version, at, what, words, actor) VALUES ($1, $2, $3, $4, $5, $6)",

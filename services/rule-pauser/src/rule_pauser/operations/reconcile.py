@@ -1,4 +1,4 @@
-"""Settle rules in batches: what they depend on has changed, so bring them in line with it."""
+"""Reconcile rules in batches: what they depend on has changed, so bring them in line with it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from common.outbox import enqueue
 from common.postgres import Db, transaction
 from common.runtime.clock import monotonic
 from rule_pauser import metrics
-from rule_pauser.core.pausing import Mode, Outcome, Rule, Settled, settle
+from rule_pauser.core.pausing import Mode, Outcome, Reconciled, Rule, reconcile
 from rule_pauser.operations.deps import SOURCE, Deps
-from rule_pauser.store import rules, settlements
+from rule_pauser.store import reconciliations, rules
 
 BATCH = 500
 """Rules per transaction: larger batches hold the rules' locks longer and gain little."""
 
 
 @dataclass(frozen=True, slots=True)
-class SettleStatus:
+class ReconcileStatus:
     """What one batch did."""
 
     seen: int
@@ -27,22 +27,22 @@ class SettleStatus:
     more: bool
 
 
-async def settle_some(deps: Deps, now: datetime) -> SettleStatus:
-    """Do one batch of the oldest open settlement. Idempotent: rules follow what is true when they are looked at."""
+async def reconcile_some(deps: Deps, now: datetime) -> ReconcileStatus:
+    """Do one batch of the oldest open reconciliation. Idempotent: rules follow what is true when they are looked at."""
     started = monotonic()
     async with transaction(deps.pool) as db:
-        work = await settlements.take(db)
+        work = await reconciliations.take(db)
         if work is None:
             metrics.OPEN.set(0)
-            return SettleStatus(0, 0, 0, more=False)
+            return ReconcileStatus(0, 0, 0, more=False)
         found = await rules.lock_scope(db, work.scope, work.after_rule, BATCH)
-        settled = await settle_rules(db, found, now)
-        paused = sum(item.outcome is Outcome.PAUSED for item in settled)
-        resumed = sum(item.outcome is Outcome.RESUMED for item in settled)
+        reconciled = await reconcile_rules(db, found, now)
+        paused = sum(item.outcome is Outcome.PAUSED for item in reconciled)
+        resumed = sum(item.outcome is Outcome.RESUMED for item in reconciled)
         done = len(found) < BATCH
-        await settlements.advance(
+        await reconciliations.advance(
             db,
-            work.settlement_id,
+            work.reconciliation_id,
             after_rule=found[-1].rule_id if found else None,
             seen=len(found),
             paused=paused,
@@ -51,29 +51,29 @@ async def settle_some(deps: Deps, now: datetime) -> SettleStatus:
         )
     if paused or resumed:
         deps.wake_relay()
-    for item in settled:
+    for item in reconciled:
         metrics.OUTCOMES.labels(item.outcome).inc()
     metrics.BATCH_SECONDS.observe(monotonic() - started)
     if done:
-        metrics.SETTLEMENT_SECONDS.observe(max((now - work.fact_at).total_seconds(), 0.0))
-    return SettleStatus(len(found), paused, resumed, more=True)
+        metrics.RECONCILIATION_SECONDS.observe(max((now - work.fact_at).total_seconds(), 0.0))
+    return ReconcileStatus(len(found), paused, resumed, more=True)
 
 
-async def settle_rules(db: Db, found: Sequence[Rule], now: datetime, actor: str | None = None) -> list[Settled]:
-    """Settle locked rules in the caller's transaction: decide, store, enqueue their events."""
+async def reconcile_rules(db: Db, found: Sequence[Rule], now: datetime, actor: str | None = None) -> list[Reconciled]:
+    """Reconcile locked rules in the caller's transaction: decide, store, enqueue their events."""
     if not found:
         return []
     blocked = await rules.blocked(db, [rule.rule_id for rule in found])
     modes = await rules.modes(db, sorted({rule.workspace_id for rule in found}))
-    settled = [
-        settle(rule, blocked.get(rule.rule_id, ()), modes.get(rule.workspace_id, Mode.ON), now) for rule in found
+    reconciled = [
+        reconcile(rule, blocked.get(rule.rule_id, ()), modes.get(rule.workspace_id, Mode.ON), now) for rule in found
     ]
-    await rules.save(db, settled, now, actor)
-    await enqueue(db, [body for item in settled if (body := event_of(item))], source=SOURCE, now=now)
-    return settled
+    await rules.save(db, reconciled, now, actor)
+    await enqueue(db, [body for item in reconciled if (body := event_of(item))], source=SOURCE, now=now)
+    return reconciled
 
 
-def event_of(item: Settled) -> EventBody | None:
+def event_of(item: Reconciled) -> EventBody | None:
     """The event that an outcome causes."""
     kind = _EVENTS.get(item.outcome)
     if kind is None or item.pause is None:

@@ -1,4 +1,4 @@
-"""Settlements: bulk operations that are visible while they run and go on after a crash."""
+"""Reconciliations: bulk operations that are visible while they run and go on after a crash."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,10 +14,10 @@ _COLUMNS = """settlement_id, workspace_id, token_id, account_id, why, fact_at, s
 
 
 @dataclass(frozen=True, slots=True)
-class Settlement:
+class Reconciliation:
     """One bulk operation."""
 
-    settlement_id: UUID
+    reconciliation_id: UUID
     scope: Scope
     why: str
     fact_at: datetime
@@ -29,12 +29,12 @@ class Settlement:
     resumed: int
 
 
-async def open_(db: Db, settlement_id: UUID, scope: Scope, *, why: str, fact_at: datetime, now: datetime) -> None:
-    """Ask for the rules of a scope to be settled, in the transaction that changed what they depend on."""
+async def open_(db: Db, reconciliation_id: UUID, scope: Scope, *, why: str, fact_at: datetime, now: datetime) -> None:
+    """Ask for the rules of a scope to be reconciled, in the transaction that changed what they depend on."""
     await db.execute(
         """INSERT INTO settlement (settlement_id, workspace_id, token_id, account_id, why, fact_at, started_at)
            VALUES ($1, $2, $3, $4, $5, $6, $7)""",
-        settlement_id,
+        reconciliation_id,
         scope.workspace_id,
         scope.token_id,
         scope.account_id,
@@ -45,7 +45,7 @@ async def open_(db: Db, settlement_id: UUID, scope: Scope, *, why: str, fact_at:
 
 
 async def open_for_provider(db: Db, provider: str, *, why: str, fact_at: datetime, now: datetime) -> None:
-    """Ask for the rules on a platform's accounts to be settled: an operation for each workspace that has any."""
+    """Ask for the rules on a platform's accounts to be reconciled: an operation for each workspace that has any."""
     rows = await db.fetch(
         """SELECT DISTINCT r.workspace_id FROM account a
              JOIN rule_account ra USING (account_id)
@@ -66,18 +66,18 @@ async def open_for_provider(db: Db, provider: str, *, why: str, fact_at: datetim
     )
 
 
-async def take(db: Db) -> Settlement | None:
-    """The oldest open settlement that nobody works on, locked."""
+async def take(db: Db) -> Reconciliation | None:
+    """The oldest open reconciliation that nobody works on, locked."""
     row = await db.fetchrow(
         f"""SELECT {_COLUMNS} FROM settlement WHERE finished_at IS NULL
             ORDER BY started_at, settlement_id LIMIT 1 FOR UPDATE SKIP LOCKED"""
     )
-    return None if row is None else _settlement(row)
+    return None if row is None else _reconciliation(row)
 
 
 async def advance(
     db: Db,
-    settlement_id: UUID,
+    reconciliation_id: UUID,
     *,
     after_rule: UUID | None,
     seen: int,
@@ -90,7 +90,7 @@ async def advance(
         """UPDATE settlement SET after_rule = coalesce($2, after_rule), seen = seen + $3, paused = paused + $4,
                                  resumed = resumed + $5, finished_at = $6
             WHERE settlement_id = $1""",
-        settlement_id,
+        reconciliation_id,
         after_rule,
         seen,
         paused,
@@ -99,7 +99,7 @@ async def advance(
     )
 
 
-async def recent(pool: Pool, workspace_id: UUID, limit: int) -> list[Settlement]:
+async def recent(pool: Pool, workspace_id: UUID, limit: int) -> list[Reconciliation]:
     """The latest operations of a workspace."""
     with translate_errors():
         rows = await pool.fetch(
@@ -107,7 +107,7 @@ async def recent(pool: Pool, workspace_id: UUID, limit: int) -> list[Settlement]
             workspace_id,
             limit,
         )
-    return [_settlement(row) for row in rows]
+    return [_reconciliation(row) for row in rows]
 
 
 async def mode_of(pool: Pool, workspace_id: UUID) -> Mode:
@@ -130,9 +130,9 @@ async def put_mode(db: Db, workspace_id: UUID, mode: Mode, set_by: UUID, now: da
     )
 
 
-def _settlement(row: Record) -> Settlement:
-    return Settlement(
-        settlement_id=row["settlement_id"],
+def _reconciliation(row: Record) -> Reconciliation:
+    return Reconciliation(
+        reconciliation_id=row["settlement_id"],
         scope=Scope(row["workspace_id"], row["token_id"], row["account_id"], row["provider"]),
         why=row["why"],
         fact_at=row["fact_at"],
