@@ -324,3 +324,20 @@ async def test_old_jwt_is_useless_after_its_hour(world: "World") -> None:
 
     assert await forge.answer(token) == (401, "token_expired")
     assert (await browser.get("/api/v1/auth/sessions")).status == 200
+
+
+async def test_a_public_key_that_somebody_wrote_into_the_table_is_not_published(world: "World") -> None:
+    mine = Ed25519PrivateKey.generate().public_key().public_bytes_raw()
+    keys = world.deps().keys
+    await keys.ensure(world.clock.now())
+    honest = keys.jwks(world.clock.now())
+    kid = honest["keys"][0]["kid"]
+    before = await world.pool.fetchval("SELECT public_key FROM signing_keys WHERE kid = $1", kid)
+    await world.pool.execute("UPDATE signing_keys SET public_key = $2 WHERE kid = $1", kid, mine)
+    try:
+        fresh = world.deps().keys  # as a replica that starts now
+        await fresh.ensure(world.clock.now())
+
+        assert fresh.jwks(world.clock.now()) == honest
+    finally:
+        await world.pool.execute("UPDATE signing_keys SET public_key = $2 WHERE kid = $1", kid, before)

@@ -200,7 +200,7 @@ class SigningKeys:
             private=private,
             header=jwt.encoded_header(row.times.kid),
             service_header=jwt.encoded_header(row.times.kid, jwt.ACCESS_TOKEN_TYPE),
-            public_jwk=_public_jwk(row.public_key),
+            public_jwk=_published(private, row),
         )
 
     def _make(self, now: datetime, signs_from: datetime) -> stored.StoredKey:
@@ -209,6 +209,17 @@ class SigningKeys:
         kid = _public_jwk(public)["kid"]
         sealed = self._keyring.seal(private.private_bytes_raw(), _aad(kid))
         return stored.StoredKey(KeyTimes(kid, now, signs_from, None), public, sealed)
+
+
+def _published(private: Ed25519PrivateKey, row: stored.StoredKey) -> dict[str, str]:
+    """Return the public key as it is published: derived from the private one, never read from the database.
+
+    Whoever can write to the table but has no keyring could otherwise have a key of their own published.
+    """
+    public = private.public_key().public_bytes_raw()
+    if public != row.public_key:
+        _log.error("public_key_differs_from_its_private_key", kid=row.times.kid)
+    return _public_jwk(public)
 
 
 def _aad(kid: str) -> bytes:
