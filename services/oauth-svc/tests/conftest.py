@@ -18,16 +18,17 @@ import pytest
 from common.crypto import Keyring, KeyringEncryption
 from common.postgres import Pool, open_pool
 from common.runtime import ids
+from common.runtime.shield import Shield
 from common.testing import stack as testing_stack
 from common.testing.api import Issuer
 from common.web import create_app, serve
 from oauth_svc import http
-from oauth_svc.operations import expiry, probe
-from oauth_svc.operations.access import Access
-from oauth_svc.operations.breaker import Breakers
+from oauth_svc.operations import expiry
 from oauth_svc.operations.deps import Deps, Limits
-from oauth_svc.operations.refresh import Engine
-from oauth_svc.operations.shield import Shield
+from oauth_svc.operations.engine.breaker import Breakers
+from oauth_svc.operations.engine.refreshing import Engine
+from oauth_svc.operations.serving import probe
+from oauth_svc.operations.serving.access import Access
 from oauth_svc.operations.vault import Vault
 from oauth_svc.providers.registry import ProvidersFile, build_providers
 from provider_simulator.app import Simulator

@@ -8,13 +8,13 @@ import aiohttp
 from common.crypto import KeyEncryption, KeyringEncryption, KeyringError, KeyringFile, TransitEncryption
 from common.runtime.clock import SystemClock
 from common.runtime.errors import Permanent, Retryable
+from common.runtime.shield import Shield
 from common.service import Service
 from oauth_svc import http
-from oauth_svc.operations.access import Access
-from oauth_svc.operations.breaker import Breakers
 from oauth_svc.operations.deps import Deps
-from oauth_svc.operations.refresh import Engine
-from oauth_svc.operations.shield import Shield
+from oauth_svc.operations.engine.breaker import Breakers
+from oauth_svc.operations.engine.refreshing import Engine
+from oauth_svc.operations.serving.access import Access
 from oauth_svc.operations.vault import Vault
 from oauth_svc.providers.registry import Providers, ProvidersFileError, build_providers, read_providers_file
 from oauth_svc.settings import OauthSettings

@@ -1,9 +1,11 @@
 """What makes oauth-svc act by itself: periodic work, each idempotent, each with a status."""
 
 from common.runtime.periodic import Periodic
-from oauth_svc.operations import connect, disconnect, expiry, gauges, keys, probe, purge, reconsent
+from oauth_svc.operations import disconnect, expiry, gauges, keys, purge, reconsent
+from oauth_svc.operations.consent.callback import forget_old_states
 from oauth_svc.operations.deps import Deps
-from oauth_svc.operations.refresh import Engine
+from oauth_svc.operations.engine.refreshing import Engine
+from oauth_svc.operations.serving import probe
 from oauth_svc.operations.status import SweepStatus
 
 
@@ -32,7 +34,7 @@ def periodic_work(deps: Deps, engine: Engine, *, poll_s: float) -> list[Periodic
         return SweepStatus(await deps.uses.flush(deps.pool))
 
     async def housekeeping() -> SweepStatus:
-        await connect.forget_old_states(deps)
+        await forget_old_states(deps)
         await gauges.count(deps)
         await keys.count(deps)
         await expiry.forget_attempts(deps)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from oauth_svc.operations import probe
+from oauth_svc.operations.serving import probe
 
 if TYPE_CHECKING:
     from tests.conftest import Person, Stage

@@ -14,9 +14,9 @@ from common.runtime import ids
 from common.testing import eventually
 from oauth_svc import store
 from oauth_svc.core.failure import reauthorize, retry_later
-from oauth_svc.operations.breaker import Breakers
-from oauth_svc.operations.refresh import Engine
-from oauth_svc.operations.settling import Result, Settling
+from oauth_svc.operations.engine.breaker import Breakers
+from oauth_svc.operations.engine.refreshing import Engine
+from oauth_svc.operations.engine.settling import Result, Settling
 from oauth_svc.store.health import Health
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ async def claimed(stage: Stage) -> Claim:
     """What a process holds right before its call: the lease, and the attempt row committed as sent."""
     await stage.make_due(PROVIDER)
     provider = stage.deps.providers[PROVIDER]
-    (claim,) = await stage.engine._claim(provider.profile, 1, stage.clock.now())
-    assert await stage.engine._begin(provider, claim)
+    (claim,) = await stage.engine.claims.due(provider.profile, 1, stage.clock.now())
+    assert await stage.engine.calls.begin(provider, claim)
     return claim
 
 
@@ -99,7 +99,7 @@ async def test_answer_kept_by_a_killed_process_is_promoted_without_a_call(stage:
     claim = await claimed(stage)
     provider = stage.deps.providers[PROVIDER]
     answer = await provider.refresh(stage.deps.vault.open_credential(claim.credential), stage.clock.now())
-    await stage.engine._keep(claim, answer)
+    await stage.engine.keeping.keep(claim, answer)
     await lapse_lease(stage)
     await stage.make_due(PROVIDER)
     before = len((await stage.sim("GET", "ledger?provider=rfc6749"))["entries"])
@@ -121,7 +121,7 @@ async def test_an_outcome_that_is_written_twice_counts_once(stage: Stage) -> Non
     claim = await claimed(stage)
     secrets = stage.deps.vault.open_credential(claim.credential)
     answer = await stage.deps.providers[PROVIDER].refresh(secrets, stage.clock.now())
-    await stage.engine._keep(claim, answer)
+    await stage.engine.keeping.keep(claim, answer)
     result = Result(claim, claim.epoch, claim.credential.generation, answer, 0, secrets)
     settling = Settling(stage.deps, stage.engine.breakers)
     await settling.settle([result])
@@ -186,9 +186,9 @@ async def test_no_call_begins_under_a_lease_that_could_end_before_it(stage: Stag
     await connected(stage)
     await stage.make_due(PROVIDER)
     provider = stage.deps.providers[PROVIDER]
-    (claim,) = await stage.engine._claim(provider.profile, 1, stage.clock.now())
+    (claim,) = await stage.engine.claims.due(provider.profile, 1, stage.clock.now())
     await stage.pool.execute("UPDATE schedule SET leased_until = now() + interval '1 second'")
-    assert not await stage.engine._begin(provider, claim)
+    assert not await stage.engine.calls.begin(provider, claim)
     assert await stage.pool.fetchval("SELECT count(*) FROM refresh_attempt") == 0
 
 

@@ -16,8 +16,8 @@ from common.runtime import ids
 from common.testing import eventually
 from oauth_svc import store
 from oauth_svc.operations import importing, keys
-from oauth_svc.operations.breaker import Breakers
-from oauth_svc.operations.refresh import Engine
+from oauth_svc.operations.engine.breaker import Breakers
+from oauth_svc.operations.engine.refreshing import Engine
 from oauth_svc.operations.vault import Vault
 
 if TYPE_CHECKING:
@@ -182,10 +182,10 @@ async def test_a_key_that_seals_only_a_kept_answer_is_not_retired(stage: Stage) 
     killed = Engine(process(stage, ring), Breakers(stage.deps))
     await stage.make_due(PROVIDER)
     provider = stage.deps.providers[PROVIDER]
-    (claim,) = await killed._claim(provider.profile, 1, stage.clock.now())
-    assert await killed._begin(provider, claim)
+    (claim,) = await killed.claims.due(provider.profile, 1, stage.clock.now())
+    assert await killed.calls.begin(provider, claim)
     secrets = killed._deps.vault.open_credential(claim.credential)
-    await killed._keep(claim, await provider.refresh(secrets, stage.clock.now()))
+    await killed.keeping.keep(claim, await provider.refresh(secrets, stage.clock.now()))
 
     command = process(stage, ring)
     await keys.rotate(command, None, quiet)

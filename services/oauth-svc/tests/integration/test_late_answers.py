@@ -15,8 +15,8 @@ from structlog.testing import capture_logs
 from common.postgres import open_pool
 from common.testing import FaultProxy, eventually
 from oauth_svc.core.flow import OnUnknown
-from oauth_svc.operations.breaker import Breakers
-from oauth_svc.operations.refresh import Engine
+from oauth_svc.operations.engine.breaker import Breakers
+from oauth_svc.operations.engine.refreshing import Engine
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict
@@ -153,10 +153,10 @@ async def test_an_answer_that_arrives_while_another_replica_gives_it_up_is_not_t
         await lapse(stage)
         await stage.make_due(PROVIDER)
         profile = stage.deps.providers[PROVIDER].profile
-        (claim,) = await stage.engine._claim(profile, 1, stage.clock.now())  # it saw the call open
+        (claim,) = await stage.engine.claims.due(profile, 1, stage.clock.now())  # it saw the call open
         await replica.wire.heal()
         await replica.kept()
-        stage.engine._start(claim)
+        stage.engine.start(claim)
         await stage.engine.drain(10)
         assert (await stage.connection(person))["last_failure"] == "unknown_outcome:spent"
         assert await stage.refresh_due() == 1, "due at once, for what was found"

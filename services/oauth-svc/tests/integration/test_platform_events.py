@@ -11,8 +11,9 @@ import pytest
 
 from common.testing import eventually
 from oauth_svc.core.flow import OnUnknown
-from oauth_svc.operations import probe, reconsent
+from oauth_svc.operations import reconsent
 from oauth_svc.operations.deps import Limits
+from oauth_svc.operations.serving import probe
 
 if TYPE_CHECKING:
     from tests.conftest import Person, Reply, Stage

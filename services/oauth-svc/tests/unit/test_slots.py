@@ -2,7 +2,7 @@
 
 import asyncio
 
-from oauth_svc.operations.slots import Slots
+from oauth_svc.operations.engine.slots import Slots
 
 FAST = 1000.0
 

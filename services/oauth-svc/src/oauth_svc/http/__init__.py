@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+from common.runtime.shield import Shield
 from common.web import Authenticate, Routes
-from oauth_svc.operations.access import Access
 from oauth_svc.operations.deps import Deps
-from oauth_svc.operations.refresh import Engine
-from oauth_svc.operations.shield import Shield
+from oauth_svc.operations.engine.refreshing import Engine
+from oauth_svc.operations.serving.access import Access
 
 from . import accounts, connect, connections, services, webhooks
 

@@ -7,16 +7,18 @@ from uuid import UUID
 from aiohttp import web
 
 from common.runtime.errors import Retryable
+from common.runtime.shield import Shield
 from common.telemetry import logs
 from common.web import Access, Authenticate, Problem, Routes
 from oauth_svc.core import errors
 from oauth_svc.core.flow import Profile
 from oauth_svc.core.grant import local_return
 from oauth_svc.core.roles import AdminOnlyError, Caller, must_manage
-from oauth_svc.operations import connect
-from oauth_svc.operations.connect import Connected
+from oauth_svc.operations.consent.begin import begin as begin_consent
+from oauth_svc.operations.consent.callback import finish
+from oauth_svc.operations.consent.completing import Connected
+from oauth_svc.operations.consent.credentials import enter_credentials
 from oauth_svc.operations.deps import Deps
-from oauth_svc.operations.shield import Shield
 
 from . import pages
 from .refusals import caller_of, status_of
@@ -60,7 +62,7 @@ def routes(deps: Deps, shield: Shield, authenticate: Authenticate) -> Routes:
         if not profile.by_consent:
             must_manage(profile.kind, caller.role)
             return _form(profile, connection_id, local_return(query.get("return_to"), _home(profile)))
-        url = await connect.begin(
+        url = await begin_consent(
             deps,
             caller,
             provider_id,
@@ -74,7 +76,7 @@ def routes(deps: Deps, shield: Shield, authenticate: Authenticate) -> Routes:
         query = _flat(request.query)
         if request.method == "POST":
             query |= _flat(await _form_of(request))
-        connected = await connect.finish(deps, shield, caller, provider_id, query)
+        connected = await finish(deps, shield, caller, provider_id, query)
         return _redirect(_end(provider_id, connected))
 
     async def entered(request: web.Request, caller: Caller) -> web.StreamResponse:
@@ -90,7 +92,7 @@ def routes(deps: Deps, shield: Shield, authenticate: Authenticate) -> Routes:
         if empty:
             return _form(profile, connection_id, return_to, error=f"{empty[0]} is needed.", status=400)
         try:
-            connected = await connect.enter_credentials(
+            connected = await enter_credentials(
                 deps, shield, caller, provider_id, credentials, connection_id=connection_id, return_to=return_to
             )
         except (errors.CredentialsRefusedError, errors.LoginBudgetError) as refusal:

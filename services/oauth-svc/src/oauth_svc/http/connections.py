@@ -8,9 +8,9 @@ from common.contracts import TokenKind
 from common.web import Access, Page, PageQuery, Principal, Problem, Routes, decode_cursor, encode_cursor
 from oauth_svc.core.roles import MANAGERS
 from oauth_svc.operations import disconnect as disconnecting
-from oauth_svc.operations import reading
 from oauth_svc.operations.deps import Deps
-from oauth_svc.operations.refresh import Engine
+from oauth_svc.operations.engine.refreshing import Engine
+from oauth_svc.operations.serving import reading
 
 from .refusals import as_problems, caller_of
 from .views import (

@@ -10,9 +10,9 @@ from common.web import Problem, Routes
 from oauth_svc.core.errors import UnknownAccountError
 from oauth_svc.core.grant import Secrets
 from oauth_svc.core.refresh import cause_words
-from oauth_svc.operations import probe, reading
-from oauth_svc.operations.access import Access, TokenDeadError, TokenUnavailableError
 from oauth_svc.operations.deps import Deps
+from oauth_svc.operations.serving import probe, reading
+from oauth_svc.operations.serving.access import Access, TokenDeadError, TokenUnavailableError
 from oauth_svc.providers.wire import Answer
 
 from .accounts import AccountPath

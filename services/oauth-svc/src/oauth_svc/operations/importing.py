@@ -5,28 +5,23 @@ by `token.issued` and `token.state`. Running the same file again changes nothing
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, TextIO
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from common import outbox
-from common.contracts import AccountAccess, EventBody, IssuedHow
 from common.postgres import transaction
 from common.runtime import ids
 from oauth_svc import store
-from oauth_svc.core.connection import Account, Connection
+from oauth_svc.core.accounts import compare
+from oauth_svc.core.connection import Connection, PlatformAccount
 from oauth_svc.core.flow import Flow, Profile
-from oauth_svc.core.grant import MAX_SECRET, Secrets, earliest, missing_scopes
-from oauth_svc.core.lifecycle import Authorized, apply
-from oauth_svc.core.schedule import refresh_at
-from oauth_svc.store.credentials import SealedCredential
-from oauth_svc.store.schedule import NewPlan
+from oauth_svc.core.grant import MAX_SECRET, Secrets
 
-from .connect import first_probe
-from .deps import SOURCE, Deps
+from .deps import Deps
+from .granting import NewGrant, store_grants
 
 BATCH = 500
 MAX_LINE = 262_144
@@ -144,47 +139,17 @@ def _read(deps: Deps, lines: Iterable[str]) -> Iterator[ImportedGrant | LineErro
 
 async def _write(deps: Deps, batch: Sequence[ImportedGrant]) -> int:
     now = deps.clock.now()
-    prepared = {}
-    for grant in batch:
-        connection = _connection(deps.providers[grant.provider].profile, grant, now)
-        prepared[connection.connection_id] = (grant, connection)
+    prepared = [(grant, _connection(deps.providers[grant.provider].profile, grant, now)) for grant in batch]
     async with transaction(deps.pool, timeout_s=120) as db:
         await deps.vault.ready(db, now, workspaces={grant.workspace_id for grant in batch})
-        made = await store.connections.insert_many(
-            db, [connection for _, connection in prepared.values()], [g.scopes for g, _ in prepared.values()], now
-        )
-        credentials: list[SealedCredential] = []
-        plans: list[NewPlan] = []
-        events: list[EventBody] = []
-        fresh: list[Connection] = []
-        for connection_id in made:
-            grant, connection = prepared[connection_id]
-            profile = deps.providers[grant.provider].profile
-            applied = apply(connection, _authorized(profile, grant), now)
-            fresh.append(replace(applied.connection, accounts=connection.accounts))
-            events.extend(applied.events)
-            credentials.append(_sealed(deps, grant, connection, now))
-            plans.append(
-                NewPlan(
-                    connection_id,
-                    grant.workspace_id,
-                    grant.provider,
-                    refresh_at(connection_id, now, grant.access_expires_at) if _renews(profile, grant) else None,
-                    first_probe(profile, connection_id, now),
-                    grant.access_expires_at,
-                )
-            )
-        await store.connections.insert_accounts(db, fresh)
-        await store.connections.save(db, fresh)
-        await store.credentials.put(db, credentials)
-        await store.schedule.put_many(db, plans)
-        await outbox.enqueue(db, events, source=SOURCE, now=now)
+        made = await store.connections.insert(db, [connection for _, connection in prepared], now)
+        fresh = [_new_grant(grant, c, now) for grant, c in prepared if c.connection_id in made]
+        await store_grants(db, deps, fresh, now)
     deps.poke_relay()
-    return len(made)
+    return len(fresh)
 
 
 def _connection(profile: Profile, grant: ImportedGrant, now: datetime) -> Connection:
-    accounts = {account.external_id: account for account in grant.accounts}
     return Connection.begun(
         connection_id=ids.new_id(),
         workspace_id=grant.workspace_id,
@@ -194,45 +159,21 @@ def _connection(profile: Profile, grant: ImportedGrant, now: datetime) -> Connec
         subject_name=grant.external_user_name,
         owner_user_id=grant.owner_user_id,
         now=now,
-        accounts=tuple(
-            Account(
-                account_id=ids.new_id(),
-                external_id=account.external_id,
-                name=account.name,
-                access=AccountAccess.GRANTED,
-                since=now,
-            )
-            for account in accounts.values()
-        ),
     )
 
 
-def _renews(profile: Profile, grant: ImportedGrant) -> bool:
-    return profile.flow is Flow.SWAP or (profile.flow is Flow.REFRESH and grant.refresh_token is not None)
-
-
-def _authorized(profile: Profile, grant: ImportedGrant) -> Authorized:
-    full_end = grant.expires_at
-    if profile.flow is Flow.SWAP or not _renews(profile, grant):
-        full_end = earliest(full_end, grant.access_expires_at)
-    granted = None if grant.scopes is None else frozenset(grant.scopes)
-    return Authorized(
-        how=IssuedHow.CONNECT,
+def _new_grant(grant: ImportedGrant, connection: Connection, now: datetime) -> NewGrant:
+    accounts = {a.external_id: PlatformAccount(a.external_id, a.name) for a in grant.accounts}
+    refresh_token = grant.refresh_token.get_secret_value() if grant.refresh_token else None
+    return NewGrant(
+        connection=connection,
+        accounts=compare((), tuple(accounts.values()), now, ids.new_id, last_good_at=now, first=True),
+        secrets=Secrets(grant.access_token.get_secret_value(), refresh_token),
         owner_user_id=grant.owner_user_id,
         subject_name=grant.external_user_name,
-        access_expires_at=grant.access_expires_at,
-        expires_at=full_end,
-        scopes_missing=missing_scopes(profile.needed_scopes, granted),
-    )
-
-
-def _sealed(deps: Deps, grant: ImportedGrant, connection: Connection, now: datetime) -> SealedCredential:
-    refresh = grant.refresh_token.get_secret_value() if grant.refresh_token else None
-    return deps.vault.seal_credential(
-        connection.connection_id,
-        connection.workspace_id,
-        Secrets(grant.access_token.get_secret_value(), refresh),
-        version=1,
-        generation=1,
         issued_at=now,
+        access_expires_at=grant.access_expires_at,
+        expires_at=grant.expires_at,
+        asked=(),
+        granted=None if grant.scopes is None else frozenset(grant.scopes),
     )

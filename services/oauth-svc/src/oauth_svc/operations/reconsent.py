@@ -17,12 +17,13 @@ from oauth_svc.core.flow import Flow, OnUnknown
 from oauth_svc.core.grant import Secrets
 from oauth_svc.core.lifecycle import Change, Recaused
 from oauth_svc.core.reconsent import Finding, Word, weigh
+from oauth_svc.operations.engine.refreshing import Engine
 from oauth_svc.providers.base import PlatformError, Provider
 from oauth_svc.store.doubts import Standing
 
-from . import probe, tokens
+from . import tokens
 from .deps import Deps
-from .refresh import Engine
+from .serving import probe
 from .status import SweepStatus
 
 log = logs.get_logger("reconsent")

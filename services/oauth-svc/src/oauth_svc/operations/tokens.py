@@ -1,6 +1,6 @@
 """The one place where a token's state changes: row lock, version, outbox and data gaps in one transaction.
 
-Every path ends here (a refresh, a probe, a webhook, a report, the sweep, a person), so no path can forget the event.
+Every path ends here (a new grant, a refresh, a probe, a webhook, the sweep, a person), so none can forget the event.
 """
 
 from collections.abc import Mapping, Sequence
@@ -63,7 +63,7 @@ async def change(
 
 async def change_accounts(db: Db, connection: Connection, comparison: Comparison, now: datetime) -> Connection:
     """Write what a listing changed; tell it, at a new version, if any account's access changed."""
-    await store.connections.save_accounts(db, connection, comparison.to_write)
+    await store.connections.save_accounts(db, [(connection, comparison.to_write)])
     fresh = connection.with_accounts(comparison.accounts)
     if not comparison.told:
         return fresh

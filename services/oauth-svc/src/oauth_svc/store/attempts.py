@@ -103,12 +103,12 @@ async def settle(db: Db, items: Sequence[tuple[UUID, int, str, str]]) -> None:
     )
 
 
-async def supersede(db: Db, connection_id: UUID) -> None:
-    """A new consent makes every open attempt of the connection meaningless."""
+async def supersede(db: Db, connection_ids: Sequence[UUID]) -> None:
+    """A new consent makes every open attempt of its connection meaningless."""
     await db.execute(
         """UPDATE refresh_attempt SET state = 'superseded', settled_at = now(), pending = NULL, key_id = NULL
-           WHERE connection_id = $1 AND state IN ('sent', 'answered')""",
-        connection_id,
+           WHERE connection_id = ANY($1) AND state IN ('sent', 'answered')""",
+        list(connection_ids),
     )
 
 

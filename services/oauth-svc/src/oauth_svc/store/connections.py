@@ -63,33 +63,44 @@ async def save(db: Db, connections: Sequence[Connection]) -> None:
     )
 
 
-async def insert(db: Db, connection: Connection, now: datetime) -> bool:
-    """Make the row, version 0 until its first change; False when this platform user is already connected here."""
-    made = await db.fetchval(
+async def insert(db: Db, connections: Sequence[Connection], now: datetime) -> set[UUID]:
+    """Make rows at version 0, until their first change; the ids of those that are new.
+
+    A platform user who is connected already in the workspace stays as they are.
+    """
+    rows = await db.fetch(
         """INSERT INTO connection (connection_id, workspace_id, provider, kind, subject, subject_name, owner_user_id,
              version, status, since, authorized_at, last_good_at, created_at)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $9, $9, $9)
-           ON CONFLICT (workspace_id, provider, subject) DO NOTHING RETURNING true""",
-        connection.connection_id,
-        connection.workspace_id,
-        connection.provider,
-        connection.kind.value,
-        connection.subject,
-        connection.subject_name,
-        connection.owner_user_id,
-        connection.status.value,
+           SELECT n.connection_id, n.workspace_id, n.provider, n.kind, n.subject, n.subject_name, n.owner_user_id,
+             0, 'active', $8, $8, $8, $8
+           FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[])
+             AS n(connection_id, workspace_id, provider, kind, subject, subject_name, owner_user_id)
+           ON CONFLICT (workspace_id, provider, subject) DO NOTHING RETURNING connection_id""",
+        [c.connection_id for c in connections],
+        [c.workspace_id for c in connections],
+        [c.provider for c in connections],
+        [c.kind.value for c in connections],
+        [c.subject for c in connections],
+        [c.subject_name for c in connections],
+        [c.owner_user_id for c in connections],
         now,
     )
-    return bool(made)
+    return {row["connection_id"] for row in rows}
 
 
-async def set_scopes(db: Db, connection_id: UUID, requested: Sequence[str], granted: Sequence[str] | None) -> None:
-    """The snapshot of what was asked, and what was given (None: the platform was silent)."""
+async def mark_authorized(db: Db, grants: Sequence[tuple[UUID, Sequence[str], Sequence[str] | None]]) -> None:
+    """Write what goes with new authorisations: (connection, scopes asked for, scopes given or None for silence).
+
+    What the platform was to be told about the grant before, and its purge, are over.
+    """
     await db.execute(
-        "UPDATE connection SET scopes_requested = $2, scopes_granted = $3 WHERE connection_id = $1",
-        connection_id,
-        list(requested),
-        None if granted is None else list(granted),
+        """UPDATE connection c SET scopes_requested = coalesce(string_to_array(n.asked, ' '), '{}'),
+             scopes_granted = string_to_array(n.given, ' '), remote_revoke = NULL, purged_at = NULL
+           FROM unnest($1::uuid[], $2::text[], $3::text[]) AS n(connection_id, asked, given)
+           WHERE c.connection_id = n.connection_id""",
+        [connection_id for connection_id, _, _ in grants],
+        [" ".join(asked) for _, asked, _ in grants],
+        [None if given is None else " ".join(given) for _, _, given in grants],
     )
 
 
@@ -211,8 +222,7 @@ async def dead_before(db: Db, before: datetime, limit: int) -> list[UUID]:
     return [row["connection_id"] for row in rows]
 
 
-async def mark_purged(db: Db, connection_ids: Sequence[UUID], now: datetime | None) -> None:
-    """None: they were authorised again."""
+async def mark_purged(db: Db, connection_ids: Sequence[UUID], now: datetime) -> None:
     await db.execute("UPDATE connection SET purged_at = $2 WHERE connection_id = ANY($1)", list(connection_ids), now)
 
 
@@ -267,9 +277,10 @@ async def count_in_trouble(db: Db, now: datetime) -> list[tuple[str, str, str, i
     return [(row["provider"], row["class"], row["age"], row["n"]) for row in rows]
 
 
-async def save_accounts(db: Db, connection: Connection, accounts: Sequence[Account]) -> None:
-    """Insert or update these accounts of one connection that this transaction has locked."""
-    if not accounts:
+async def save_accounts(db: Db, changed: Sequence[tuple[Connection, Sequence[Account]]]) -> None:
+    """Insert or update accounts of connections that this transaction has locked."""
+    flat = [(account, connection) for connection, accounts in changed for account in accounts]
+    if not flat:
         return
     await db.executemany(
         """INSERT INTO account (account_id, connection_id, workspace_id, external_id, name, access, since, cause,
@@ -291,7 +302,7 @@ async def save_accounts(db: Db, connection: Connection, accounts: Sequence[Accou
                 a.verified_at,
                 dict(a.details),
             )
-            for a in accounts
+            for a, connection in flat
         ],
     )
 
@@ -331,48 +342,3 @@ async def accounts_page(
         )
     }
     return [(account_of(row), parents[row["connection_id"]]) for row in rows if row["connection_id"] in parents]
-
-
-async def insert_many(
-    db: Db, connections: Sequence[Connection], scopes: Sequence[Sequence[str] | None], now: datetime
-) -> list[UUID]:
-    """Make many rows at version 0; the ids of those that are new. Whoever is connected already stays as it is."""
-    rows = await db.fetch(
-        """INSERT INTO connection (connection_id, workspace_id, provider, kind, subject, subject_name, owner_user_id,
-             version, status, since, authorized_at, last_good_at, created_at, scopes_granted)
-           SELECT n.connection_id, n.workspace_id, n.provider, n.kind, n.subject, n.subject_name, n.owner_user_id,
-             0, 'active', $8, $8, $8, $8,
-             string_to_array(n.scopes, ' ')
-           FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[], $9::text[])
-             AS n(connection_id, workspace_id, provider, kind, subject, subject_name, owner_user_id, scopes)
-           ON CONFLICT (workspace_id, provider, subject) DO NOTHING RETURNING connection_id""",
-        [c.connection_id for c in connections],
-        [c.workspace_id for c in connections],
-        [c.provider for c in connections],
-        [c.kind.value for c in connections],
-        [c.subject for c in connections],
-        [c.subject_name for c in connections],
-        [c.owner_user_id for c in connections],
-        now,
-        [None if s is None else " ".join(s) for s in scopes],
-    )
-    return [row["connection_id"] for row in rows]
-
-
-async def insert_accounts(db: Db, connections: Sequence[Connection]) -> None:
-    """The accounts of rows that were just made."""
-    flat = [(account, connection) for connection in connections for account in connection.accounts]
-    if not flat:
-        return
-    await db.execute(
-        """INSERT INTO account (account_id, connection_id, workspace_id, external_id, name, access, since)
-           SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[],
-             $7::timestamptz[])""",
-        [account.account_id for account, _ in flat],
-        [connection.connection_id for _, connection in flat],
-        [connection.workspace_id for _, connection in flat],
-        [account.external_id for account, _ in flat],
-        [account.name for account, _ in flat],
-        [account.access.value for account, _ in flat],
-        [account.since for account, _ in flat],
-    )

@@ -14,9 +14,8 @@ from oauth_svc.core.breaker import Evidence, Trouble
 from oauth_svc.core.connection import Connection
 from oauth_svc.core.failure import Failure
 from oauth_svc.core.reconsent import SUSPICIOUS, belongs, is_surprise
+from oauth_svc.operations.deps import SOURCE, Deps
 from oauth_svc.store.health import Health
-
-from .deps import SOURCE, Deps
 
 log = logs.get_logger("breaker")
 

@@ -22,13 +22,12 @@ from oauth_svc.core.failure import Failure, Verdict, retry_later
 from oauth_svc.core.grant import Secrets, missing_scopes
 from oauth_svc.core.lifecycle import Confirmed, Doubted
 from oauth_svc.core.schedule import retry_at, unit_hash
+from oauth_svc.operations import tokens
+from oauth_svc.operations.deps import Deps
+from oauth_svc.operations.engine.refreshing import Engine
+from oauth_svc.operations.status import SweepStatus
 from oauth_svc.providers.base import Inspection, PlatformError, Provider
 from oauth_svc.store.doubts import Doubt
-
-from . import tokens
-from .deps import Deps
-from .refresh import Engine
-from .status import SweepStatus
 
 log = logs.get_logger("probe")
 

@@ -7,9 +7,8 @@ from common.postgres import translate_errors
 from oauth_svc import store
 from oauth_svc.core.connection import Account, Connection
 from oauth_svc.core.errors import UnknownAccountError, UnknownConnectionError
+from oauth_svc.operations.deps import Deps
 from oauth_svc.store.gaps import Gap
-
-from .deps import Deps
 
 
 async def connections(

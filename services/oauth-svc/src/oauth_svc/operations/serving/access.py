@@ -8,16 +8,15 @@ from uuid import UUID
 from common.contracts import AccountAccess, TokenKind, TokenStatus
 from common.crypto import Unsealable
 from common.postgres import translate_errors
+from common.runtime.batching import Batcher
 from oauth_svc import metrics, store
 from oauth_svc.core.errors import Refusal, UnknownAccountError
 from oauth_svc.core.flow import Flow
 from oauth_svc.core.grant import Secrets
 from oauth_svc.core.refresh import cause_words
+from oauth_svc.operations.deps import Deps
+from oauth_svc.operations.engine.refreshing import Engine
 from oauth_svc.store.access import AccessRow
-
-from .batching import Batcher
-from .deps import Deps
-from .refresh import Engine
 
 
 class TokenDeadError(Refusal):

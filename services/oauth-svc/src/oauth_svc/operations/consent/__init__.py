@@ -1,0 +1,1 @@
+"""Consent: begun, brought back by the browser, or entered as credentials."""

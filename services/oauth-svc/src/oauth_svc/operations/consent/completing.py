@@ -1,0 +1,180 @@
+"""What follows a token answer, however it was obtained: who granted, which accounts, and the grant is stored."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from common.contracts import AccountAccess, IssuedHow
+from common.postgres import transaction
+from common.runtime import ids
+from oauth_svc import metrics, store
+from oauth_svc.core import errors
+from oauth_svc.core.accounts import Comparison, compare
+from oauth_svc.core.connection import Connection, PlatformAccount
+from oauth_svc.core.flow import Profile
+from oauth_svc.core.grant import Secrets, TokenAnswer, earliest, missing_scopes
+from oauth_svc.operations.deps import Deps
+from oauth_svc.operations.granting import NewGrant, store_grants
+from oauth_svc.providers.base import Inspection, PlatformError, Provider
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """How a consent ended well."""
+
+    connection_id: UUID
+    return_to: str
+    how: IssuedHow
+    lost: tuple[str, ...] = ()
+    missing_scopes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Consented:
+    """Who gave a consent, in which workspace, and for which connection (None: not for a certain one)."""
+
+    provider: str
+    workspace_id: UUID
+    user_id: UUID
+    connection_id: UUID | None
+    return_to: str
+    scopes: tuple[str, ...]
+
+
+async def must_exist(db: store.Db, workspace_id: UUID, provider_id: str, connection_id: UUID) -> Connection:
+    """Return the workspace's connection of this provider. Raises `UnknownConnectionError`."""
+    found = await store.connections.get(db, workspace_id, connection_id)
+    if found is None or found.provider != provider_id:
+        raise errors.UnknownConnectionError
+    return found
+
+
+def refusal_of(error: PlatformError, only_a_person_helps: errors.Refusal | None = None) -> errors.Refusal:
+    """What a person is told when the platform gave no working token: what helps depends on whose fault it is."""
+    verdict, code = error.failure.verdict, error.failure.code
+    if verdict.pages_operators:
+        return errors.OurFaultError(f"The platform refuses Wevion itself ({code}).")
+    if verdict.only_a_person_helps and only_a_person_helps is not None:
+        return only_a_person_helps
+    return errors.ExchangeFailedError(f"The platform gave no working token ({code}).")
+
+
+async def complete(
+    deps: Deps, provider: Provider, consented: Consented, answer: TokenAnswer, credentials: Mapping[str, str]
+) -> Connected:
+    """Store what a platform granted.
+
+    Args:
+        deps: What every operation is given.
+        provider: The platform.
+        consented: Who gave the consent, and for what.
+        answer: The platform's token answer.
+        credentials: What the person entered, for a platform without a consent screen; else empty.
+
+    Returns:
+        How it ended.
+
+    Raises:
+        Refusal: Nothing was stored.
+
+    """
+    profile = provider.profile
+    secrets = Secrets(answer.access_token, answer.refresh_token, credentials)
+    inspection = await _inspect(provider, secrets, answer, deps.clock.now())
+    accounts = await _list(provider, secrets)
+    now = deps.clock.now()
+    async with transaction(deps.pool) as db:
+        await deps.vault.ready(db, now, workspaces=[consented.workspace_id])
+        existing = await _target(db, profile, consented, answer.subject or inspection.subject, inspection, now)
+        comparison = Comparison(existing.accounts, (), ())
+        if accounts is not None:
+            comparison = compare(
+                existing.accounts,
+                accounts,
+                now,
+                ids.new_id,
+                last_good_at=existing.last_good_at,
+                first=existing.version == 0,
+            )
+            if profile.needs_accounts and existing.version == 0 and not comparison.accounts:
+                raise errors.NoAccountsError
+        granted = answer.scopes if answer.scopes is not None else inspection.scopes
+        grant = NewGrant(
+            connection=existing,
+            accounts=comparison,
+            secrets=secrets,
+            owner_user_id=consented.user_id,
+            subject_name=inspection.subject_name,
+            issued_at=answer.issued_at,
+            access_expires_at=answer.expires_at or inspection.access_expires_at,
+            expires_at=earliest(answer.grant_expires_at, inspection.expires_at),
+            # A consent that asks for a missing part only adds to what was asked for before.
+            asked=profile.scopes if set(consented.scopes) < set(profile.scopes) else consented.scopes,
+            granted=granted,
+            probe_at=now if accounts is None else None,
+        )
+        await store_grants(db, deps, [grant], answer.issued_at)
+    deps.poke_relay()
+    metrics.CONNECTS.labels(consented.provider, grant.how.value).inc()
+    return Connected(
+        connection_id=existing.connection_id,
+        return_to=consented.return_to,
+        how=grant.how,
+        lost=tuple(a.name for a in comparison.accounts if a.access is AccountAccess.LOST),
+        missing_scopes=missing_scopes(profile.needed_scopes, granted),
+    )
+
+
+async def _inspect(provider: Provider, secrets: Secrets, answer: TokenAnswer, now: datetime) -> Inspection:
+    """Who granted. Where the platform cannot be asked for now, the token answer has to say it: nobody is guessed."""
+    try:
+        return await provider.inspect(secrets, now)
+    except PlatformError as error:
+        if error.failure.verdict.only_a_person_helps or error.failure.verdict.pages_operators:
+            raise refusal_of(error) from error
+        if answer.subject is None:
+            raise errors.ExchangeFailedError(
+                f"The platform does not say who gave the consent ({error.failure.code})."
+            ) from error
+        return Inspection()
+
+
+async def _list(provider: Provider, secrets: Secrets) -> tuple[PlatformAccount, ...] | None:
+    """The accounts, or None when the platform cannot be asked for now: a probe does it later."""
+    try:
+        return await provider.accounts(secrets)
+    except PlatformError as error:
+        if error.failure.verdict.only_a_person_helps:
+            raise refusal_of(error) from error
+        return None
+
+
+async def _target(  # noqa: PLR0917
+    db: store.Db, profile: Profile, consented: Consented, subject: str | None, inspection: Inspection, now: datetime
+) -> Connection:
+    """The connection that this consent is for, locked: the named one, this platform user's, or a new row."""
+    connection_id = consented.connection_id
+    if connection_id is None and subject is not None:
+        connection_id = await store.connections.find_id(db, consented.workspace_id, consented.provider, subject)
+    if connection_id is None:
+        connection_id = ids.new_id()
+        fresh = Connection.begun(
+            connection_id=connection_id,
+            workspace_id=consented.workspace_id,
+            provider=consented.provider,
+            kind=profile.kind,
+            subject=subject or f"grant:{connection_id}",
+            subject_name=inspection.subject_name,
+            owner_user_id=consented.user_id,
+            now=now,
+        )
+        if not await store.connections.insert(db, [fresh], now) and subject is not None:
+            connection_id = await store.connections.find_id(db, consented.workspace_id, consented.provider, subject)
+    locked = await store.connections.lock(db, [connection_id] if connection_id else [])
+    found = locked.get(connection_id) if connection_id else None
+    if found is None or found.workspace_id != consented.workspace_id:
+        raise errors.UnknownConnectionError
+    if found.subject != subject and not found.subject.startswith("grant:"):
+        raise errors.DifferentPlatformUserError
+    return found

@@ -1,0 +1,1 @@
+"""The refresh engine: claim, one call, keep the answer, settle."""

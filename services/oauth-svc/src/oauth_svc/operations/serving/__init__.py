@@ -1,0 +1,1 @@
+"""What is asked of grants: access tokens for services, probes, and plain reads."""

@@ -1,0 +1,46 @@
+"""The schedule: what is due, who holds it, and what was planned, by what is done with it."""
+
+from .claim import Claim, OpenAttempt, claim_due, claim_one, providers_due
+from .gauges import count_due
+from .probes import claim_probes, look_at_now, plan_probe, probe_all_since, probe_now, providers_to_probe
+from .settle import (
+    Held,
+    NewPlan,
+    Plan,
+    count_unknown,
+    hold,
+    nothing_to_refresh,
+    put,
+    refresh_now,
+    release,
+    release_backlog,
+    settle,
+    stop,
+)
+
+__all__ = [
+    "Claim",
+    "Held",
+    "NewPlan",
+    "OpenAttempt",
+    "Plan",
+    "claim_due",
+    "claim_one",
+    "claim_probes",
+    "count_due",
+    "count_unknown",
+    "hold",
+    "look_at_now",
+    "nothing_to_refresh",
+    "plan_probe",
+    "probe_all_since",
+    "probe_now",
+    "providers_due",
+    "providers_to_probe",
+    "put",
+    "refresh_now",
+    "release",
+    "release_backlog",
+    "settle",
+    "stop",
+]
