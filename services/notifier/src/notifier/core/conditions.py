@@ -73,6 +73,11 @@ class Fact:
     accounts: tuple[Account, ...] = field(default=())
     tokens_affected: int = 0
 
+    @property
+    def identity(self) -> tuple[NoticeCode, UUID, int]:
+        """What makes it this fact and no other, however often it is told."""
+        return self.code, self.subject_id, self.episode
+
 
 @dataclass(frozen=True, slots=True)
 class Told:

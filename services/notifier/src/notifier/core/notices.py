@@ -14,7 +14,13 @@ from notifier.core.tokens import Token
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """A fact that was told, and whether it still stands."""
+    """A fact that was told, and whether it still stands.
+
+    Attributes:
+        held_by: an open incident of the platform that may explain it: nobody is told while it lasts.
+        people_complete: whether the people of its workspace were known, so that everybody was told.
+
+    """
 
     condition_id: UUID
     fact: Fact
@@ -23,6 +29,7 @@ class Condition:
     resolved_at: datetime | None = None
     resolution: Resolution | None = None
     held_by: UUID | None = None
+    people_complete: bool = True
 
     @property
     def code(self) -> NoticeCode:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from common.contracts import (
+    AccountRef,
     DetectedBy,
     RevocationCause,
     TokenEvent,
@@ -22,6 +23,7 @@ from common.contracts import (
     TokenStateV1,
     TokenStatus,
 )
+from common.text import clean
 
 OWN_WILL = frozenset(
     {
@@ -45,6 +47,11 @@ class Account:
     account_id: UUID
     external_id: str
     name: str
+
+    @classmethod
+    def of(cls, ref: AccountRef) -> "Account":
+        """The account as an event names it. Its name is text from outside."""
+        return cls(ref.account_id, ref.external_id, clean(ref.name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +176,7 @@ def _derived_is_stale(held: Token, version: int, expires_at: datetime) -> bool:
 
 
 def _from_ref(held: Token | None, ref: TokenRef) -> Token:
-    accounts = tuple(Account(account.account_id, account.external_id, account.name) for account in ref.accounts)
+    accounts = tuple(Account.of(account) for account in ref.accounts)
     return Token(
         token_id=ref.token_id,
         kind=ref.kind,

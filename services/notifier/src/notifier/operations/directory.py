@@ -13,6 +13,7 @@ from common.runtime.tasks import describe
 from common.telemetry import logs
 from notifier import metrics
 from notifier.clients.session_svc import PeopleDirectory
+from notifier.core.plans import PeopleLearned
 from notifier.operations import telling
 from notifier.operations.deps import Deps
 from notifier.store import people
@@ -65,5 +66,5 @@ async def _fetch(deps: Deps, directory: PeopleDirectory, workspace_id: UUID, fai
         return False
     async with transaction(deps.pool) as connection:
         await people.replace(connection, workspace_id, found, now=now, next_at=now + deps.directory_fresh)
-        await telling.complete(connection, deps, workspace_id, now)
+        await telling.take(connection, deps, PeopleLearned(workspace_id), now)
     return True

@@ -12,8 +12,6 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from common.contracts import EventBody
-from common.outbox import enqueue
 from common.postgres import Connection, transaction
 from common.runtime.clock import monotonic
 from common.runtime.errors import Retryable
@@ -22,10 +20,11 @@ from common.telemetry import logs
 from notifier import metrics
 from notifier.core.deliveries import Claimed, Finished, Kind
 from notifier.core.delivery import Answer, Outcome, State, Verdict, channel_waits_s, decide
+from notifier.core.plans import Delivered
 from notifier.operations import telling
 from notifier.operations.channel import AnyChannel
 from notifier.operations.composing import Batch, Composed, compose
-from notifier.operations.deps import SOURCE, Deps
+from notifier.operations.deps import Deps
 from notifier.store import deliveries, notices
 
 _log = logs.get_logger("operations.sending")
@@ -164,6 +163,7 @@ async def _note(
     now: datetime,
 ) -> int:
     verdicts = [(item, outcome, _verdict(channel, item.claimed, outcome, now)) for item, outcome in ends]
+    await notices.lock(connection, {line.notice.notice_id for item, _ in ends for line in item.lines})
     written = await deliveries.finish(
         connection, [_finished(item.claimed, outcome, verdict) for item, outcome, verdict in verdicts], now
     )
@@ -202,17 +202,9 @@ async def _close_lines(
     for item, _, verdict in ends:
         if verdict.state in (State.FAILED, State.UNKNOWN):
             await deliveries.finish_lines(connection, _keys([item]), state="failed", reason=verdict.reason, now=now)
-    told = {line.notice.notice_id: line.notice for item in sent for line in item.lines if line.purpose is Kind.ALERT}
-    versions = await notices.bump(connection, list(told))
-    events: list[EventBody] = [
-        telling.sent_event(notice, channel.name, versions[notice_id])
-        for notice_id, notice in told.items()
-        if notice_id in versions
-    ]
-    await enqueue(connection, events, source=SOURCE, now=now)
-    # A recovery that came while the message was on its way found nothing sent: it is followed up here.
-    over = await notices.followed_conditions(connection, list(told))
-    await telling.follow_up(connection, deps, over, now)
+    told = {line.notice.notice_id for item in sent for line in item.lines if line.purpose is Kind.ALERT}
+    if told:
+        await telling.take(connection, deps, Delivered(channel.name, tuple(told)), now)
 
 
 def _keys(items: Sequence[Composed]) -> list[tuple[UUID, UUID, str]]:

@@ -1,13 +1,15 @@
 """Messages on their way: gathered while open, claimed by lease, finished behind a fence."""
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from common.contracts import NoticeChannel
 from common.postgres import Connection, Record
+from common.runtime.ids import new_id
 from notifier.core.deliveries import Claimed, Finished, Kind, Line, Reached, Wanted
-from notifier.core.routing import History
+from notifier.core.plans import Past, Withdrawal
 from notifier.store.notices import COLUMNS as NOTICE_COLUMNS
 from notifier.store.notices import notice_of
 
@@ -15,14 +17,12 @@ _CLAIMED = """d.delivery_id, d.epoch, d.user_id, d.workspace_id, d.channel, d.ki
 d.first_tried_at, d.due_at, d.template, d.sealed"""
 
 
-async def gather(connection: Connection, wanted: Sequence[Wanted], ids: Sequence[UUID], now: datetime) -> None:
+async def gather(connection: Connection, wanted: Sequence[Wanted], now: datetime) -> None:
     """Put each wanted line into the person's open message of its channel, or open one.
 
     A line that is there already (same notice, channel, purpose and stage) stays as it is: that is how a repeated
     event sends nothing twice. A message that is being claimed at this moment no longer takes lines.
     """
-    if not wanted:
-        return
     await connection.execute(
         """WITH wanted AS MATERIALIZED (
              SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[],
@@ -42,7 +42,7 @@ async def gather(connection: Connection, wanted: Sequence[Wanted], ids: Sequence
            SELECT o.delivery_id, w.notice_id, w.channel, w.kind, w.stage
              FROM wanted w JOIN opened o USING (user_id, workspace_id, channel, kind, edits)
            ON CONFLICT DO NOTHING""",
-        list(ids),
+        [new_id() for _ in wanted],
         [item.notice_id for item in wanted],
         [item.user_id for item in wanted],
         [item.workspace_id for item in wanted],
@@ -184,19 +184,31 @@ async def drop_lines(connection: Connection, drops: Sequence[tuple[UUID, UUID, K
     )
 
 
-async def drop_waiting_of(
-    connection: Connection, condition_id: UUID, reason: str, now: datetime, *, keep_stage: str | None = None
-) -> None:
-    """Nothing that still waits to say this condition will say it (except the line of `keep_stage`)."""
-    await connection.execute(
-        """UPDATE delivery_line l SET state = 'dropped', reason = $2, finished_at = $3
-             FROM notice n WHERE n.condition_id = $1 AND l.notice_id = n.notice_id AND l.state = 'waiting'
-              AND l.purpose = 'alert' AND ($4::text IS NULL OR l.stage <> $4)""",
-        condition_id,
-        reason,
-        now,
-        keep_stage,
-    )
+async def withdraw(connection: Connection, withdrawn: Sequence[Withdrawal], now: datetime) -> None:
+    """Take lines back that wait (those that a hold stopped, too): forget them, or keep them with the reason."""
+    alike: defaultdict[tuple[Kind, str, str | None], list[UUID]] = defaultdict(list)
+    for item in withdrawn:
+        alike[item.kind, item.reason, item.keep_stage].append(item.condition_id)
+    for (kind, reason, keep_stage), condition_ids in alike.items():
+        if not reason:
+            await connection.execute(
+                """DELETE FROM delivery_line l USING notice n
+                    WHERE n.condition_id = ANY($1::uuid[]) AND l.notice_id = n.notice_id AND l.purpose = $2
+                      AND (l.state = 'waiting' OR (l.state = 'dropped' AND l.reason = 'held'))""",
+                condition_ids,
+                kind.value,
+            )
+            continue
+        await connection.execute(
+            """UPDATE delivery_line l SET state = 'dropped', reason = $3, finished_at = $4
+                 FROM notice n WHERE n.condition_id = ANY($1::uuid[]) AND l.notice_id = n.notice_id
+                  AND l.state = 'waiting' AND l.purpose = $2 AND ($5::text IS NULL OR l.stage <> $5)""",
+            condition_ids,
+            kind.value,
+            reason,
+            now,
+            keep_stage,
+        )
 
 
 async def finish(connection: Connection, ends: Sequence[Finished], now: datetime) -> frozenset[UUID]:
@@ -250,12 +262,12 @@ async def finish_lines(
     )
 
 
-async def unanswered(connection: Connection, condition_ids: Collection[UUID]) -> list[Reached]:
-    """Whom a message about these conditions reached, where none follows it up yet; the last one per channel."""
+async def unanswered(connection: Connection, condition_ids: Collection[UUID]) -> dict[UUID, tuple[Reached, ...]]:
+    """Whom a message about each condition reached, where none follows it up yet; the last one per channel."""
     rows = await connection.fetch(
         """SELECT * FROM (
              SELECT DISTINCT ON (n.notice_id, l.channel)
-                    n.notice_id, n.user_id, n.workspace_id, l.channel, l.delivery_id, l.stage
+                    n.condition_id, n.notice_id, n.user_id, n.workspace_id, l.channel, l.delivery_id, l.stage
                FROM notice n JOIN delivery_line l ON l.notice_id = n.notice_id
               WHERE n.condition_id = ANY($1::uuid[]) AND l.purpose = 'alert' AND l.state = 'sent'
               ORDER BY n.notice_id, l.channel, l.finished_at DESC) AS last
@@ -263,51 +275,30 @@ async def unanswered(connection: Connection, condition_ids: Collection[UUID]) ->
                                  AND f.channel = last.channel AND f.purpose = 'follow_up' AND f.stage = last.stage)""",
         list(condition_ids),
     )
-    return [
-        Reached(
-            notice_id=row["notice_id"],
-            user_id=row["user_id"],
-            workspace_id=row["workspace_id"],
-            channel=NoticeChannel(row["channel"]),
-            delivery_id=row["delivery_id"],
-            stage=row["stage"],
+    found: defaultdict[UUID, list[Reached]] = defaultdict(list)
+    for row in rows:
+        found[row["condition_id"]].append(
+            Reached(
+                notice_id=row["notice_id"],
+                user_id=row["user_id"],
+                workspace_id=row["workspace_id"],
+                channel=NoticeChannel(row["channel"]),
+                delivery_id=row["delivery_id"],
+                stage=row["stage"],
+            )
         )
-        for row in rows
-    ]
+    return {condition_id: tuple(reached) for condition_id, reached in found.items()}
 
 
-async def forget_follow_ups_of(connection: Connection, condition_id: UUID) -> None:
-    """Take back what still waits to say that it is over: it is not."""
-    await connection.execute(
-        """DELETE FROM delivery_line l USING notice n
-            WHERE n.condition_id = $1 AND l.notice_id = n.notice_id AND l.purpose = 'follow_up'
-              AND l.state = 'waiting'""",
-        condition_id,
-    )
-
-
-async def forget_waiting_of(connection: Connection, condition_ids: Collection[UUID]) -> None:
-    """Take back the lines that a hold stopped, so that they can be planned again when it ends."""
-    await connection.execute(
-        """DELETE FROM delivery_line l USING notice n
-            WHERE n.condition_id = ANY($1::uuid[]) AND l.notice_id = n.notice_id AND l.purpose = 'alert'
-              AND (l.state = 'waiting' OR (l.state = 'dropped' AND l.reason = 'held'))""",
-        list(condition_ids),
-    )
-
-
-async def history(
-    connection: Connection,
-    user_ids: Collection[UUID],
-    *,
-    subject_id: UUID,
-    code: str,
-    since: datetime,
-) -> dict[tuple[UUID, NoticeChannel], History]:
-    """What these people were sent lately, per channel, and when last about the same fact of the same subject."""
+async def past(
+    connection: Connection, user_ids: Collection[UUID], subject_ids: Collection[UUID], since: datetime
+) -> dict[tuple[UUID, NoticeChannel], Past]:
+    """What these people were sent since then, by channel, and when last about which fact of these subjects."""
     rows = await connection.fetch(
         """SELECT d.user_id, d.channel, count(DISTINCT d.delivery_id) AS sent,
-                  max(d.finished_at) FILTER (WHERE c.subject_id = $3 AND c.code = $4) AS last
+                  array_agg(c.subject_id) FILTER (WHERE c.subject_id = ANY($3::uuid[])) AS subjects,
+                  array_agg(c.code) FILTER (WHERE c.subject_id = ANY($3::uuid[])) AS codes,
+                  array_agg(d.finished_at) FILTER (WHERE c.subject_id = ANY($3::uuid[])) AS moments
              FROM delivery d
              JOIN delivery_line l ON l.delivery_id = d.delivery_id AND l.purpose = 'alert' AND l.state = 'sent'
              JOIN notice n ON n.notice_id = l.notice_id JOIN condition c ON c.condition_id = n.condition_id
@@ -315,10 +306,17 @@ async def history(
             GROUP BY d.user_id, d.channel""",
         list(user_ids),
         since,
-        subject_id,
-        code,
+        list(subject_ids),
     )
-    return {(row["user_id"], NoticeChannel(row["channel"])): History(row["last"], row["sent"]) for row in rows}
+    found = {}
+    for row in rows:
+        about: dict[tuple[UUID, str], datetime] = {}
+        for subject_id, code, moment in zip(
+            row["subjects"] or (), row["codes"] or (), row["moments"] or (), strict=True
+        ):
+            about[subject_id, code] = max(moment, about.get((subject_id, code), moment))
+        found[row["user_id"], NoticeChannel(row["channel"])] = Past(row["sent"], about)
+    return found
 
 
 async def next_due(connection: Connection, channel: NoticeChannel) -> datetime | None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from common.postgres import Connection, Record
-from notifier.core.notices import Notice
+from notifier.core.notices import Condition, Notice
 from notifier.store.conditions import COLUMNS as CONDITION_COLUMNS
 from notifier.store.conditions import condition_of
 
@@ -13,44 +13,42 @@ COLUMNS = f"""n.notice_id, n.user_id, n.workspace_id AS notice_workspace_id, n.v
 {CONDITION_COLUMNS}"""
 
 
-async def add(
-    connection: Connection, condition_id: UUID, people: Sequence[tuple[UUID, UUID, UUID]], now: datetime
-) -> frozenset[UUID]:
-    """Add (notice, user, workspace) rows; returns the ids of those that are new. The others were told already."""
-    rows = await connection.fetch(
-        """INSERT INTO notice (notice_id, condition_id, user_id, workspace_id, created_at)
-           SELECT notice_id, $1, user_id, workspace_id, $5
-             FROM unnest($2::uuid[], $3::uuid[], $4::uuid[]) AS told (notice_id, user_id, workspace_id)
-           ON CONFLICT (condition_id, user_id) DO NOTHING RETURNING notice_id""",
-        condition_id,
-        [row[0] for row in people],
-        [row[1] for row in people],
-        [row[2] for row in people],
-        now,
+async def save(connection: Connection, found: Sequence[Notice]) -> None:
+    """Write notices as they are from now on, new ones included. Those that exist are locked by the caller."""
+    await connection.execute(
+        """INSERT INTO notice (notice_id, condition_id, user_id, workspace_id, version, created_at, read_at)
+           SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::timestamptz[],
+                                $7::timestamptz[])
+           ON CONFLICT (notice_id) DO UPDATE SET version = excluded.version, read_at = excluded.read_at""",
+        [notice.notice_id for notice in found],
+        [notice.condition.condition_id for notice in found],
+        [notice.user_id for notice in found],
+        [notice.workspace_id for notice in found],
+        [notice.version for notice in found],
+        [notice.created_at for notice in found],
+        [notice.read_at for notice in found],
     )
-    return frozenset(row["notice_id"] for row in rows)
 
 
-async def of_condition(connection: Connection, condition_id: UUID) -> list[Notice]:
-    rows = await connection.fetch(
-        f"""SELECT {COLUMNS} FROM notice n JOIN condition c USING (condition_id)
-             WHERE n.condition_id = $1 ORDER BY n.notice_id""",
-        condition_id,
+async def lock(connection: Connection, notice_ids: Collection[UUID]) -> None:
+    """Lock notices before lines of theirs are changed: everybody who changes both takes them in this order."""
+    await connection.execute(
+        "SELECT 1 FROM notice WHERE notice_id = ANY($1::uuid[]) ORDER BY notice_id FOR UPDATE", list(notice_ids)
     )
-    return [notice_of(row) for row in rows]
 
 
-async def bump(connection: Connection, notice_ids: Collection[UUID], *, unread: bool = False) -> dict[UUID, int]:
-    """Raise the versions of changed notices (and lock them); returns the new ones. `unread`: worth a second look."""
-    rows = await connection.fetch(
-        """WITH locked AS MATERIALIZED (
-             SELECT notice_id FROM notice WHERE notice_id = ANY($1::uuid[]) ORDER BY notice_id FOR UPDATE)
-           UPDATE notice n SET version = version + 1, read_at = CASE WHEN $2 THEN NULL ELSE read_at END
-             FROM locked WHERE n.notice_id = locked.notice_id RETURNING n.notice_id, n.version""",
-        list(notice_ids),
-        unread,
+async def lock_of_conditions(connection: Connection, conditions: Sequence[Condition]) -> dict[UUID, tuple[Notice, ...]]:
+    """The notices of conditions (which the caller has locked), by condition."""
+    return await _by_condition(
+        connection, "condition_id = ANY($1::uuid[])", conditions, [condition.condition_id for condition in conditions]
     )
-    return {row["notice_id"]: row["version"] for row in rows}
+
+
+async def lock_these(
+    connection: Connection, notice_ids: Collection[UUID], conditions: Sequence[Condition]
+) -> dict[UUID, tuple[Notice, ...]]:
+    """These notices, by condition."""
+    return await _by_condition(connection, "notice_id = ANY($1::uuid[])", conditions, list(notice_ids))
 
 
 async def page(
@@ -117,17 +115,25 @@ async def mark_read(
     return status == "UPDATE 1"
 
 
-async def followed_conditions(connection: Connection, notice_ids: Collection[UUID]) -> list[UUID]:
-    """The conditions of these notices that ended meanwhile in a way worth a message."""
-    rows = await connection.fetch(
-        """SELECT DISTINCT c.condition_id FROM notice n JOIN condition c USING (condition_id)
-            WHERE n.notice_id = ANY($1::uuid[]) AND c.resolution IN ('renewed', 'closed')""",
-        list(notice_ids),
-    )
-    return [row["condition_id"] for row in rows]
+async def _by_condition(
+    connection: Connection, where: str, conditions: Sequence[Condition], ids: list[UUID]
+) -> dict[UUID, tuple[Notice, ...]]:
+    known = {condition.condition_id: condition for condition in conditions}
+    found: dict[UUID, list[Notice]] = {condition_id: [] for condition_id in known}
+    for row in await connection.fetch(
+        f"""SELECT notice_id, condition_id, user_id, workspace_id AS notice_workspace_id, version, created_at, read_at
+              FROM notice WHERE {where} ORDER BY notice_id FOR UPDATE""",
+        ids,
+    ):
+        found[row["condition_id"]].append(_notice(row, known[row["condition_id"]]))
+    return {condition_id: tuple(notices) for condition_id, notices in found.items()}
 
 
 def notice_of(row: Record) -> Notice:
+    return _notice(row, condition_of(row))
+
+
+def _notice(row: Record, condition: Condition) -> Notice:
     return Notice(
         notice_id=row["notice_id"],
         user_id=row["user_id"],
@@ -135,5 +141,5 @@ def notice_of(row: Record) -> Notice:
         version=row["version"],
         created_at=row["created_at"],
         read_at=row["read_at"],
-        condition=condition_of(row),
+        condition=condition,
     )

@@ -6,8 +6,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from common.contracts import DataGapClosedV1, DetectedBy, RevocationCause, TokenKind, TokenStatus
+from common.contracts import (
+    DataGapClosedV1,
+    DetectedBy,
+    RevocationCause,
+    RulePausedV1,
+    RuleResumedV1,
+    TokenKind,
+    TokenStatus,
+)
 from common.postgres import Connection, Record
+from common.text import clean
+from notifier.core.plans import PausedRule
 from notifier.core.rendering import Gap
 from notifier.core.tokens import Account, Token
 
@@ -70,58 +80,33 @@ async def makers_by_workspace(
     return {row["workspace_id"]: frozenset(row["makers"]) for row in rows}
 
 
-async def save_rule(
-    connection: Connection,
-    rule_id: UUID,
-    token_id: UUID,
-    *,
-    name: str,
-    paused: bool,
-    paused_at: datetime,
-    version: int,
-) -> bool:
-    """Note a rule's pause or return; False when something newer is known."""
-    status = await connection.execute(
-        """INSERT INTO paused_rule AS held (rule_id, token_id, name, paused, version, paused_at)
+async def save_rule(connection: Connection, rule: RulePausedV1 | RuleResumedV1) -> None:
+    await connection.execute(
+        """INSERT INTO paused_rule (rule_id, token_id, name, paused, version, paused_at)
            VALUES ($1, $2, $3, $4, $5, $6)
-           ON CONFLICT (rule_id) DO UPDATE SET token_id = $2, name = $3, paused = $4, version = $5, paused_at = $6
-            WHERE held.version < $5""",
-        rule_id,
-        token_id,
-        name,
-        paused,
-        version,
-        paused_at,
+           ON CONFLICT (rule_id) DO UPDATE SET token_id = $2, name = $3, paused = $4, version = $5, paused_at = $6""",
+        rule.rule_id,
+        rule.token_id,
+        clean(rule.rule_name),
+        isinstance(rule, RulePausedV1),
+        rule.version,
+        rule.auto_paused_at,
     )
-    return status == "INSERT 0 1"
 
 
-async def untold_pause(connection: Connection, token_id: UUID, *, since: datetime, rule_id: UUID | None = None) -> bool:
-    """Whether a rule of this token (or this one rule) was paused after `since`, and no notice of the token says so.
-
-    One says so that stands, or that stood when the pause began. A notice that an incident held was seen by nobody;
-    while it is held, though, it is not known yet whether there will be one.
-    """
-    found: bool = await connection.fetchval(
-        """SELECT EXISTS (
-             SELECT 1 FROM paused_rule r
-              WHERE r.token_id = $1 AND r.paused AND r.paused_at > $2 AND ($3::uuid IS NULL OR r.rule_id = $3)
-                AND NOT EXISTS (
-                  SELECT 1 FROM condition c
-                   WHERE c.token_id = $1 AND c.code IN ('TOKEN_EXPIRED', 'TOKEN_REVOKED', 'ACCOUNT_ACCESS_LOST')
-                     AND (c.resolved_at IS NULL OR (c.held_by IS NULL AND c.resolved_at >= r.paused_at))))""",
-        token_id,
-        since,
-        rule_id,
+async def rule_version(connection: Connection, rule_id: UUID) -> int:
+    """The version that is known of a rule, which another token may have now; 0 for none."""
+    found: int | None = await connection.fetchval(
+        "SELECT version FROM paused_rule WHERE rule_id = $1 FOR UPDATE", rule_id
     )
-    return found
+    return found or 0
 
 
-async def any_rule_paused(connection: Connection, token_id: UUID) -> bool:
-    found: bool = await connection.fetchval(
-        "SELECT EXISTS (SELECT 1 FROM paused_rule WHERE token_id = $1 AND paused)", token_id
+async def rules_that_stand_still(connection: Connection, token_id: UUID) -> tuple[PausedRule, ...]:
+    rows = await connection.fetch(
+        "SELECT rule_id, paused_at, version FROM paused_rule WHERE token_id = $1 AND paused", token_id
     )
-    return found
+    return tuple(PausedRule(row["rule_id"], row["paused_at"], row["version"]) for row in rows)
 
 
 async def paused_rules(connection: Connection, token_ids: Collection[UUID]) -> dict[UUID, int]:
@@ -132,18 +117,17 @@ async def paused_rules(connection: Connection, token_ids: Collection[UUID]) -> d
     return {row["token_id"]: row["rules"] for row in rows}
 
 
-async def save_gap(connection: Connection, condition_id: UUID, gap: DataGapClosedV1) -> bool:
-    status = await connection.execute(
+async def save_gap(connection: Connection, condition_id: UUID, gap: DataGapClosedV1) -> None:
+    await connection.execute(
         """INSERT INTO data_gap (gap_id, condition_id, account_id, account_name, from_at, to_at)
            VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING""",
         gap.gap_id,
         condition_id,
         gap.account_id,
-        gap.account_name,
+        clean(gap.account_name),
         gap.from_,
         gap.to,
     )
-    return status == "INSERT 0 1"
 
 
 async def gaps_of_tokens(connection: Connection, token_ids: Collection[UUID]) -> dict[UUID, tuple[Gap, ...]]:

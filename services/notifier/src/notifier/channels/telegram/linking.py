@@ -17,11 +17,12 @@ from notifier.channels.telegram import ending, facts, rules, store
 from notifier.channels.telegram.rules import Answer, Code, CodeState, Link, LinkState
 from notifier.core.conditions import Resolution
 from notifier.core.errors import NoTelegramLink
+from notifier.core.plans import SettledByPerson
 from notifier.core.words import masked
 from notifier.operations import telling
 from notifier.operations.deps import SOURCE, Deps
 from notifier.operations.notices import Reader
-from notifier.store import conditions, people
+from notifier.store import people
 
 KEEP_UPDATES: Final = timedelta(days=3)
 EXPIRE_BATCH: Final = 200
@@ -222,8 +223,8 @@ async def _end_waiting(connection: Connection, user_id: UUID, cause: RevocationC
 async def _close_notices(
     connection: Connection, deps: Deps, user_id: UUID, resolution: Resolution, now: datetime
 ) -> None:
-    for condition in await conditions.lock_open_of_owner(connection, NoticeCode.TELEGRAM_BROKEN, user_id):
-        await telling.resolve(connection, deps, condition, resolution, now)
+    settled = SettledByPerson(NoticeCode.TELEGRAM_BROKEN, user_id, resolution)
+    await telling.take(connection, deps, settled, now)
 
 
 async def _emit(connection: Connection, bodies: Sequence[EventBody], now: datetime) -> None:
