@@ -1,9 +1,10 @@
 """The outbox and the consumers on a real PostgreSQL and a real Kafka: nothing lost, nothing out of order."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -19,13 +20,25 @@ from common.contracts import (
     encode_body,
     encode_headers,
 )
-from common.kafka import EventConsumer, EventProducer, Outgoing, TopicError, TopicReader, create_topics
+from common.kafka import (
+    DeadLetterLimit,
+    EventConsumer,
+    EventProducer,
+    InBatches,
+    KafkaSettings,
+    Outgoing,
+    Purged,
+    TopicError,
+    TopicReader,
+    create_topics,
+)
 from common.kafka.replay import DeadLetter, dead_letters, send_again
-from common.outbox import Relay, accept, enqueue, purge
+from common.outbox import SHARDS, Relay, accept, enqueue, purge
 from common.postgres import Pool, open_pool, transaction
 from common.runtime import tasks
 from common.runtime.errors import InvalidMessageError, PermanentError, RetryableError
 from common.runtime.ids import new_id
+from common.telemetry import metrics
 from common.testing import eventually
 from common.testing.stack import DatabaseFactory, KafkaForTest
 
@@ -235,6 +248,94 @@ async def test_a_consumer_that_starts_again_goes_on_where_it_was(kafka: KafkaFor
             async with running(asyncio.create_task(consumer.run())):
                 await eventually(lambda: seen[-1:] == [version], timeout_s=30)  # noqa: B023  awaited inside the loop
     assert seen == [1, 2]
+
+
+async def test_how_long_events_wait_is_seen_while_the_relay_cannot_send(database: DatabaseFactory) -> None:
+    away = EventProducer(KafkaSettings(bootstrap_servers="127.0.0.1:9", client_id="test"))
+    async with opened(await database(PACKAGE)) as pool:
+        async with transaction(pool) as db:
+            await enqueue(db, [revoked(new_id(), 1)], source="test", now=NOW)
+        await pool.execute("UPDATE outbox SET created_at = now() - interval '4 minutes'")
+        relay = Relay(pool, away)
+        with pytest.raises(RetryableError):
+            await relay.run_once()
+        await relay.measure()
+        shards = [{"shard": str(shard)} for shard in range(SHARDS)]
+        assert max(metrics.value("wevion_outbox_oldest_age_seconds", shard) for shard in shards) >= 240
+        assert sum(metrics.value("wevion_outbox_depth_rows", shard) for shard in shards) == 1
+
+
+async def test_the_lag_is_what_is_not_committed_though_the_handler_stands_still(kafka: KafkaForTest) -> None:
+    blocked, entered = asyncio.Event(), asyncio.Event()
+
+    async def handler(_event: Event[EventBody]) -> None:
+        entered.set()
+        await blocked.wait()
+
+    def lag() -> float:
+        labels = {"group": "slow", "topic": "token.revoked"}
+        return sum(metrics.value("wevion_kafka_lag_records", labels | {"partition": str(p)}) for p in range(3))
+
+    async with producing(kafka) as producer:
+        consumer = EventConsumer(kafka.settings, "slow", ["token.revoked"], handler, producer, session_timeout_s=6)
+        with pytest.raises(RetryableError, match="no member of slow"):
+            await consumer.measure()
+        await producer.send_all([record_of(revoked(new_id(), 1)) for _ in range(40)])
+        async with running(asyncio.create_task(consumer.run())):
+            await entered.wait()
+            await consumer.measure()
+            assert lag() == 40
+            blocked.set()
+
+            async def caught_up() -> bool:
+                await consumer.measure()
+                return lag() == 0
+
+            await eventually(caught_up)
+            assert consumer.ready
+
+
+async def test_batches_hold_what_came_together_and_a_bad_one_does_not_hold_up_the_rest(kafka: KafkaForTest) -> None:
+    batches: list[list[str]] = []
+    bad = str(new_id())
+
+    async def handle(things: Sequence[Event[EventBody] | Purged]) -> None:
+        subjects = [thing.key if isinstance(thing, Purged) else thing.body.subject() for thing in things]
+        if bad in subjects:
+            raise KeyError("a bug")
+        batches.append(subjects)
+
+    good = [record_of(revoked(new_id(), 1)) for _ in range(30)]
+    tombstone = Outgoing("token.state", b"gone", None)
+    async with producing(kafka) as producer:
+        await producer.send_all([*good, tombstone])
+        topics = ["token.revoked", "token.state"]
+        consumer = EventConsumer(kafka.settings, "batch", topics, InBatches(handle), producer, session_timeout_s=6)
+        async with running(asyncio.create_task(consumer.run())):
+            await eventually(lambda: sum(map(len, batches)) == 31, 30)
+            assert max(map(len, batches)) > 1
+            assert any("gone" in batch for batch in batches)
+            await producer.send_all([record_of(revoked(UUID(bad), 1)), record_of(revoked(new_id(), 2))])
+            letters = await letters_of(kafka, 1)
+            await eventually(lambda: sum(map(len, batches)) == 32, 30)
+    assert [letter.key.decode() for letter in letters] == [bad]
+
+
+async def test_past_the_limit_a_consumer_stops_and_later_goes_on(kafka: KafkaForTest) -> None:
+    async def refuse(_event: Event[EventBody]) -> None:
+        raise PermanentError("not today")
+
+    limit = DeadLetterLimit(count=2, window_s=1.5)
+    stopped = partial(metrics.value, "wevion_kafka_consumer_stopped", {"group": "poison"})
+    async with producing(kafka) as producer:
+        consumer = EventConsumer(
+            kafka.settings, "poison", ["token.revoked"], refuse, producer, session_timeout_s=6, limit=limit
+        )
+        assert metrics.value("wevion_kafka_dead_letters_total", {"group": "poison", "topic": "token.revoked"}) == 0
+        await producer.send_all([record_of(revoked(new_id(), 1)) for _ in range(4)])
+        async with running(asyncio.create_task(tasks.supervise("poison", consumer.run))):
+            await eventually(lambda: stopped() == 1, 30, what="the consumer stops")
+            await letters_of(kafka, 4)  # and goes on when the time is over
 
 
 async def test_a_dead_letter_is_sent_again_as_it_was(kafka: KafkaForTest) -> None:

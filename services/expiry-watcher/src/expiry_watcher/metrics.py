@@ -8,10 +8,12 @@ LATENESS = {"under_1s": 1.0, "under_1m": 60.0, "under_1h": 3600.0, "over_1h": fl
 _DELAY_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300, 3600, 86400)
 
 FACTS = metrics.counter(
-    "wevion_expiry_watcher_facts_total", "Facts about tokens, by what they did: applied, stale or purged.", ("effect",)
+    "wevion_expiry_watcher_facts_total",
+    "Facts about tokens, by what they did: applied, stale or purged.",
+    {"effect": ("applied", "stale", "purged")},
 )
 ANNOUNCED = metrics.counter(
-    "wevion_expiry_watcher_announced_total", "Announcements made, by stage of the ladder.", ("stage",)
+    "wevion_expiry_watcher_announced_total", "Announcements made, by stage of the ladder.", {"stage": STAGES}
 )
 SUPPRESSED = metrics.counter(
     "wevion_expiry_watcher_suppressed_total",
@@ -25,7 +27,9 @@ NOTICE_DELAY = metrics.histogram(
     buckets=_DELAY_BUCKETS_S,
 )
 AT_CAPACITY = metrics.counter(
-    "wevion_expiry_watcher_at_capacity_total", "Sweeps that left due work behind, by limit: batch or pace.", ("limit",)
+    "wevion_expiry_watcher_at_capacity_total",
+    "Sweeps that left due work behind, by limit: batch or pace.",
+    {"limit": ("batch", "pace")},
 )
 SWEEP_SECONDS = metrics.histogram("wevion_expiry_watcher_sweep_seconds", "How long one sweep took.")
 BACKLOG = metrics.gauge(

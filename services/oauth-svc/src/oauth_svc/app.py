@@ -10,7 +10,7 @@ from common.runtime.clock import SystemClock
 from common.runtime.errors import Permanent, Retryable
 from common.runtime.shield import Shield
 from common.service import Service
-from oauth_svc import http
+from oauth_svc import http, metrics
 from oauth_svc.operations.deps import Deps
 from oauth_svc.operations.engine.breaker import Breakers
 from oauth_svc.operations.engine.refreshing import Engine
@@ -27,6 +27,7 @@ DRAIN_S = 12.0
 async def run(settings: OauthSettings) -> None:
     """Run until SIGTERM."""
     providers = open_providers(settings)
+    metrics.begin(provider.profile.provider for provider in providers)
     async with Service(settings, name="oauth-svc") as service:
         pool = await service.postgres()
         producer = await service.producer()

@@ -1,6 +1,13 @@
 """Metric catalogue of oauth-svc: name, type, meaning. Labels are bounded: never an account, a user or a workspace."""
 
-from common.telemetry.metrics import counter, gauge, histogram
+from collections.abc import Iterable
+
+from common.contracts import IssuedHow
+from common.telemetry.metrics import counter, from_zero, gauge, histogram
+from oauth_svc.core.breaker import Trouble
+from oauth_svc.core.failure import Verdict
+
+REFRESH_CLASSES = ("refreshed", *(verdict.value for verdict in Verdict), "internal_error")
 
 REFRESHES = counter("wevion_oauth_refreshes_total", "Settled refresh attempts by outcome class.", ("provider", "class"))
 REFRESH_SECONDS = histogram(
@@ -21,7 +28,9 @@ UNRECOGNISED = counter(
     ("provider",),
 )
 TOKENS_SERVED = counter(
-    "wevion_oauth_access_tokens_served_total", "Access-token requests of services by result.", ("result",)
+    "wevion_oauth_access_tokens_served_total",
+    "Access-token requests of services by result.",
+    {"result": ("served", "refreshed", "stale", "unavailable", "dead")},
 )
 INCIDENTS = counter("wevion_oauth_incidents_total", "Platform incidents opened, by reason.", ("provider", "reason"))
 INCIDENT_OPEN = gauge("wevion_oauth_incident_open", "1 while a platform incident is open.", ("provider",))
@@ -37,3 +46,14 @@ CIPHERTEXTS = gauge(
     "Ciphertexts by the key-encryption key behind their data key, and the data key's state.",
     ("kek", "state"),
 )
+
+
+def begin(providers: Iterable[str]) -> None:
+    """Make the counters of these providers exist at zero, so that the first failure is an increase."""
+    ids = tuple(providers)
+    from_zero(REFRESHES, {"provider": ids, "class": REFRESH_CLASSES})
+    from_zero(CONNECTS, {"provider": ids, "outcome": ("our_fault", *(how.value for how in IssuedHow))})
+    from_zero(WEBHOOKS, {"provider": ids, "outcome": ("refused", "repeated", "taken")})
+    from_zero(INCIDENTS, {"provider": ids, "reason": [trouble.value for trouble in Trouble]})
+    for one in (UNRECOGNISED, PURGED):
+        from_zero(one, {"provider": ids})

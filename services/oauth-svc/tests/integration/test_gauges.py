@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
+from common.runtime import ids
 from common.telemetry import metrics
+from oauth_svc import store
 from oauth_svc.operations import gauges
 
 if TYPE_CHECKING:
@@ -55,3 +58,18 @@ async def test_trouble_grows_old_and_goes_away(stage: Stage) -> None:
     await stage.refresh_due()
     await gauges.count(stage.deps)
     assert in_trouble("retry_later", "over_1d") == 0
+
+
+async def test_every_replica_shows_an_incident_as_the_database_has_it(stage: Stage) -> None:
+    """The replica that opened it, or never saw it, is not the one that closed it."""
+    gauge = partial(metrics.value, "wevion_oauth_incident_open", {"provider": PROVIDER})
+    async with stage.pool.acquire() as db:
+        await store.health.open_incident(
+            db, PROVIDER, incident_id=ids.new_id(), reason="outage", affected=9, now=stage.clock.now()
+        )
+    await gauges.count(stage.deps)
+    assert gauge() == 1
+    async with stage.pool.acquire() as db:
+        await store.health.close_incident(db, PROVIDER)
+    await gauges.count(stage.deps)
+    assert gauge() == 0

@@ -12,7 +12,7 @@ from common.postgres import Pool
 from common.runtime.clock import Clock
 from common.runtime.errors import PermanentError, RetryableError
 from common.service import Service
-from session_svc import http, sweep
+from session_svc import http, metrics, sweep
 from session_svc.clients.notifier import MessagesClient
 from session_svc.operations.deps import Deps
 from session_svc.operations.hashing import PasswordHasher
@@ -33,6 +33,7 @@ async def run(settings: SessionSettings, clock: Clock | None = None) -> None:
         keys = SigningKeys(pool, key_encryption, settings.schedule())
         key_work = sweep.keys(keys, svc.clock)
         await _first_keys(keys, svc.clock)
+        metrics.SIGNING_KEY_AGE.set_function(lambda: keys.age_s(svc.clock.now()))  # grows, whatever else stands still
         channel = MessagesClient(svc.http(), settings.notifier_url)
         mails = sweep.mails(lambda: deps, channel, svc.clock)
         hasher = password_hasher(settings)

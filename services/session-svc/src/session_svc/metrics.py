@@ -1,8 +1,16 @@
 """What session-svc counts."""
 
 from common.telemetry import metrics
+from session_svc.core import errors
 
-SIGN_INS = metrics.counter("wevion_session_sign_ins_total", "Sign-in attempts by outcome.", ("outcome",))
+SIGN_IN_OUTCOMES = (
+    "signed_in",
+    *(refusal.label() for refusal in (errors.WrongCredentialsError, errors.TooManyAttemptsError, errors.BusyError)),
+)
+
+SIGN_INS = metrics.counter(
+    "wevion_session_sign_ins_total", "Sign-in attempts by outcome.", {"outcome": SIGN_IN_OUTCOMES}
+)
 MINTS = metrics.counter("wevion_session_jwts_minted_total", "JWTs handed out, by kind of caller.", ("kind",))
 MINT_REFUSALS = metrics.counter(
     "wevion_session_mint_refusals_total", "Cookies for which no JWT was minted, by reason.", ("reason",)

@@ -20,6 +20,7 @@ def keys(signing_keys: SigningKeys, clock: Clock) -> Periodic:
     """See other replicas' keys in time, and make the next one when it is due."""
 
     async def reload() -> None:
+        await signing_keys.load(clock.now())  # first, because a reader waits for none of the locks of a rotation
         await signing_keys.ensure(clock.now())
 
     every: timedelta = signing_keys.schedule.reload_every

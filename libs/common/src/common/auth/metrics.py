@@ -1,13 +1,16 @@
 """What every verifier counts."""
 
+from common.auth.refusals import Reason
 from common.telemetry import metrics
 
 VERIFICATIONS = metrics.counter(
     "wevion_auth_verifications_total",
     "Tokens verified, by outcome: cached, verified, or the reason of the refusal.",
-    ("outcome",),
+    {"outcome": ("cached", "verified", *Reason)},
 )
-JWKS_FETCHES = metrics.counter("wevion_auth_jwks_fetches_total", "Fetches of the key set, by outcome.", ("outcome",))
+JWKS_FETCHES = metrics.counter(
+    "wevion_auth_jwks_fetches_total", "Fetches of the key set, by outcome.", {"outcome": ("ok", "failed")}
+)
 UNKNOWN_KEYS = metrics.counter(
     "wevion_auth_unknown_keys_total", "Tokens that named a key which the key set does not have, also after a refetch."
 )
@@ -17,7 +20,9 @@ REVOCATIONS_BEHIND = metrics.gauge(
     "For how long revocations may have been missed: 0 or about a second while token.state is followed.",
 )
 FEED_RECORDS = metrics.counter(
-    "wevion_auth_revocation_records_total", "Records read from token.state, by what they did.", ("effect",)
+    "wevion_auth_revocation_records_total",
+    "Records read from token.state, by what they did.",
+    {"effect": ("applied", "no_effect", "tombstone", "other_kind", "invalid")},
 )
 FEED_DELAY = metrics.histogram(
     "wevion_auth_revocation_delay_seconds",

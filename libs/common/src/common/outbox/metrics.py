@@ -9,5 +9,5 @@ EPOCH = metrics.gauge("wevion_outbox_lease_epoch", "Epoch of the shard's lease t
 EXPRESS = metrics.counter(
     "wevion_outbox_express_total",
     "Urgent events offered for sending at once, by whether they were sent or left to the relay.",
-    ("outcome",),
+    {"outcome": ("sent", "left_to_relay")},
 )

@@ -33,7 +33,6 @@ LEASE_S = 6.0
 RENEW_AFTER_S = 2.0
 """No batch starts later than this after the lease was asked for. One that takes so long that the lease ends is only a
 repeat: the delete is fenced by the epoch, and readers drop what they have."""
-MEASURE_EVERY_S = 5.0
 
 _TAKE = """
 INSERT INTO relay_lease AS held (shard, owner, epoch, expires_at)
@@ -84,7 +83,6 @@ class Relay:
         self._owner: UUID = new_id()
         self._epochs: dict[int, int] = {}
         self._renew_at = 0.0
-        self._measure_at = 0.0
         self._poked = asyncio.Event()
 
     def poke(self) -> None:
@@ -125,8 +123,6 @@ class Relay:
         rows = await self._read()
         if rows:
             await self._send(rows)
-        if monotonic() >= self._measure_at:
-            await self._measure()
         counts = Counter(row["shard"] for row in rows)
         return RelayStatus(sent=len(rows), more=any(count >= BATCH for count in counts.values()))
 
@@ -179,8 +175,13 @@ class Relay:
                 self._epochs.pop(shard, None)
                 self._renew_at = 0.0
 
-    async def _measure(self) -> None:
-        self._measure_at = monotonic() + MEASURE_EVERY_S
+    async def measure(self) -> None:
+        """Show how much waits in the outbox and for how long. Not part of a round: rounds are what may stand still.
+
+        Raises:
+            RetryableError: the database is away.
+
+        """
         with translate_errors():
             rows = await self._pool.fetch(_MEASURE)
         found = {row["shard"]: row for row in rows}

@@ -52,13 +52,20 @@ class Periodic:
             raise ValueError(f"{name}: interval_s must be above 0, not {interval_s}")
         self.name = name
         self.last_status: Status | None = None
-        self.last_success: float | None = None
+        self.last_success = monotonic()
+        """When an activation last succeeded, on the monotonic clock; before the first one, when the work was made."""
         self.failures = 0
+        """Activations that have failed since the last one that succeeded."""
         self._activation = activation
         self._interval_s = interval_s
         self._timeout_s = timeout_s
         self._next_delay = next_delay
         self._poked = asyncio.Event()
+
+    @property
+    def longest_gap_s(self) -> float:
+        """The most that lies between the ends of two activations that are well."""
+        return self._interval_s + self._timeout_s
 
     def poke(self) -> None:
         """Ask for an activation now (a hint: the timer stays the truth)."""

@@ -22,3 +22,17 @@ ALLOCATED_BLOCKS = metrics.gauge(
     "Blocks of memory that Python objects hold. A leak shows here long before it shows in the process's size.",
     read=sys.getallocatedblocks,
 )
+LAST_SUCCESS = metrics.gauge(
+    "wevion_periodic_last_success_timestamp_seconds",
+    "When periodic work last succeeded; before its first success, when the service started.",
+    ("work",),
+)
+LONGEST_GAP = metrics.gauge(
+    "wevion_periodic_longest_gap_seconds", "The most that lies between two successes of work that is well.", ("work",)
+)
+FAILURES = metrics.gauge(
+    "wevion_periodic_failures_in_a_row", "Activations that have failed since the last success.", ("work",)
+)
+CLOCK_OFFSET = metrics.gauge(
+    "wevion_clock_offset_seconds", "How far this process's clock is ahead of the database's; below zero, behind."
+)

@@ -4,6 +4,7 @@ import asyncio
 import gc
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from datetime import datetime
 from types import TracebackType
 from typing import Self
 
@@ -16,7 +17,7 @@ from common.outbox import Express, Relay, purge
 from common.outbox.express import SEND_TIMEOUT_S
 from common.postgres import Pool
 from common.runtime import tasks
-from common.runtime.clock import Clock, SystemClock
+from common.runtime.clock import Clock, SystemClock, monotonic
 from common.runtime.errors import PermanentError, RetryableError
 from common.runtime.lifecycle import stop_signals
 from common.runtime.periodic import Periodic
@@ -35,6 +36,7 @@ YOUNG_OBJECTS = 10_000
 """New objects that start a collection. Python's default of 700 is passed by one batch of rows: a seventh of a busy
 oauth-svc's time went into collections, though almost everything here dies with its last reference."""
 INBOX_PURGE_EVERY_S = 600.0
+OUTBOX_AGE_EVERY_S = 10.0
 LOOP_PROBE_S = 1.0
 LAG_EVERY_S = 10.0
 
@@ -87,7 +89,7 @@ class Service:
         except RetryableError as error:
             raise PermanentError("the database of WEVION_DATABASE_URL does not answer") from error
         self._stack.push_async_callback(_close_pool, pool)
-        self.ready_checks["database"] = _database_check(pool)
+        self.ready_checks["database"] = _database_check(pool, self.clock)
         return pool
 
     def http(self) -> aiohttp.ClientSession:
@@ -107,6 +109,7 @@ class Service:
         """Relay the database's outbox, and forget inbox rows that can no longer matter."""
         relay = Relay(pool, producer)
         self.task("outbox-relay", relay.run)
+        self.periodic(Periodic("outbox-age", relay.measure, interval_s=OUTBOX_AGE_EVERY_S, timeout_s=10.0))
         self.periodic(Periodic("inbox-purge", lambda: purge(pool), interval_s=INBOX_PURGE_EVERY_S))
         return relay
 
@@ -173,7 +176,14 @@ class Service:
         return consumer
 
     def periodic(self, work: Periodic) -> Periodic:
-        """Run periodic work until the end."""
+        """Run periodic work until the end, and show when it last succeeded: a gauge that it sets may be old."""
+
+        def succeeded_at() -> float:
+            return self.clock.now().timestamp() - (monotonic() - work.last_success)
+
+        metrics.LAST_SUCCESS.labels(work.name).set_function(succeeded_at)
+        metrics.LONGEST_GAP.labels(work.name).set(work.longest_gap_s)
+        metrics.FAILURES.labels(work.name).set_function(lambda: work.failures)
         self.task(f"periodic-{work.name}", work.run)
         return work
 
@@ -236,9 +246,11 @@ async def _close_pool(pool: Pool) -> None:
         pool.terminate()
 
 
-def _database_check(pool: Pool) -> Callable[[], Awaitable[bool]]:
+def _database_check(pool: Pool, clock: Clock) -> Callable[[], Awaitable[bool]]:
     async def check() -> bool:
-        answer: bool = await pool.fetchval("SELECT true")
-        return answer
+        theirs: datetime = await pool.fetchval("SELECT clock_timestamp()")
+        # The answer was on its way for some milliseconds; a clock that matters is off by seconds.
+        metrics.CLOCK_OFFSET.set((clock.now() - theirs).total_seconds())
+        return True
 
     return check

@@ -3,11 +3,19 @@
     from common.telemetry import metrics
     REFRESHES = metrics.counter("wevion_oauth_refreshes_total", "Refreshes by outcome.", ("provider", "outcome"))
 
+A counter whose labels come from closed lists says so, and every series of it exists from the start, at zero:
+
+    SIGN_INS = metrics.counter("wevion_session_sign_ins_total", "…", {"outcome": ("signed_in", "refused")})
+
+A series that is born with its first event has no increase that Prometheus could see. Values that are known only when
+the service starts, such as providers, are given to `from_zero` there.
+
 Declaring the same metric again (a module imported twice, as test runners do) gives the one that exists; declaring it
 differently is an error. Labels come from closed lists: a label with an id in it is refused at declaration.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from prometheus_client import (
@@ -24,7 +32,19 @@ from prometheus_client import (
 )
 from prometheus_client.openmetrics import exposition as openmetrics
 
-__all__ = ["REGISTRY", "Catalogue", "Counter", "Gauge", "Histogram", "counter", "gauge", "histogram", "render", "value"]
+__all__ = [
+    "REGISTRY",
+    "Catalogue",
+    "Counter",
+    "Gauge",
+    "Histogram",
+    "counter",
+    "from_zero",
+    "gauge",
+    "histogram",
+    "render",
+    "value",
+]
 
 # Each counter would otherwise have a second series with the time of its creation.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -37,6 +57,12 @@ _FORBIDDEN_LABELS = frozenset(
 M = TypeVar("M", Counter, Gauge, Histogram)
 
 
+def from_zero(metric: Counter, labels: Mapping[str, Iterable[str]]) -> None:
+    """Make every series of a counter exist at zero: each label with all the values that it can have."""
+    for combination in itertools.product(*labels.values()):
+        metric.labels(**dict(zip(labels, combination, strict=True)))
+
+
 class Catalogue:
     """One registry and what is declared in it."""
 
@@ -44,11 +70,27 @@ class Catalogue:
         self.registry = CollectorRegistry(auto_describe=True)
         self._declared: dict[str, tuple[tuple[Any, ...], Any]] = {}
 
-    def counter(self, name: str, meaning: str, labels: Sequence[str] = ()) -> Counter:
-        """A number that only grows; the name ends in `_total`."""
+    def counter(self, name: str, meaning: str, labels: Sequence[str] | Mapping[str, Iterable[str]] = ()) -> Counter:
+        """A number that only grows; the name ends in `_total`.
+
+        Args:
+            name: with the unit before `_total`, where there is one.
+            meaning: what is counted, for people.
+            labels: their names; or each name with all its values, and then every series begins at zero.
+
+        Returns:
+            The counter.
+
+        Raises:
+            ValueError: the name, the meaning or a label breaks a rule.
+
+        """
         if not name.endswith("_total"):
             raise ValueError(f"counter {name}: the name must end in _total")
-        return self._declare(Counter, name, meaning, tuple(labels))
+        found = self._declare(Counter, name, meaning, tuple(labels))
+        if isinstance(labels, Mapping):
+            from_zero(found, labels)
+        return found
 
     def gauge(
         self, name: str, meaning: str, labels: Sequence[str] = (), *, read: Callable[[], float] | None = None

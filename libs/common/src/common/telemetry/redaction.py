@@ -27,6 +27,8 @@ _HARMLESS_ENDINGS = frozenset(
         "table", "total", "tracked", "ttl", "type", "version",
     }
 )  # fmt: skip
+# Codes of our own and of protocols' answers: words out of closed lists, and what a runbook looks for.
+_HARMLESS_PAIRS = frozenset({(word, "code") for word in ("error", "failure", "problem", "refusal", "reply", "status")})
 _SECRET_PAIRS = frozenset({("api", "key"), ("private", "key"), ("encryption", "key"), ("signed", "request")})
 _WORDS = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
 
@@ -56,7 +58,7 @@ _LONGEST_TEXT = 8_192
 def is_secret_name(name: str) -> bool:
     """Whether a field of this name holds a secret: `access_token` does, `token_id` does not."""
     words = tuple(word.lower() for word in _WORDS.findall(name))
-    if not words or words[-1] in _HARMLESS_ENDINGS:
+    if not words or words[-1] in _HARMLESS_ENDINGS or words[-2:] in _HARMLESS_PAIRS:
         return False
     return any(word in _SECRET_WORDS for word in words) or any(
         pair in _SECRET_PAIRS for pair in itertools.pairwise(words)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from aiohttp import web
 
 from common.telemetry import metrics
+from common.web.metrics import READY
 from common.web.routes import Routes
 
 ReadyCheck = Callable[[], Awaitable[str | bool | None] | str | bool | None]
@@ -28,13 +29,15 @@ class Health:
         routes = Routes("health")
         routes.raw("GET", "/livez", self._livez, quiet=True)
         routes.raw("GET", "/readyz", self._readyz, quiet=True)
-        routes.raw("GET", "/metrics", _metrics, quiet=True)
+        routes.raw("GET", "/metrics", self._metrics, quiet=True)
         return routes
 
     async def report(self) -> tuple[bool, dict[str, str]]:
         """Whether all is ready, and what each named check says (`ok`, or why not)."""
         names = list(self._checks)
         said = dict(zip(names, await asyncio.gather(*(self._ask(name) for name in names)), strict=True))
+        for name, word in said.items():
+            READY.labels(name).set(word == "ok")
         if self.stopping.is_set():
             said["process"] = "stopping"
         return all(word == "ok" for word in said.values()), said
@@ -69,15 +72,15 @@ class Health:
         ready, said = await self.report()
         return _json(200 if ready else 503, {"status": "ready" if ready else "not ready", "checks": said})
 
+    async def _metrics(self, request: web.Request) -> web.Response:
+        await self.report()  # so that `wevion_ready` is true at every scrape, whoever else asks or does not
+        page, content_type = metrics.render(request.headers.get("Accept", ""))
+        return web.Response(body=page, headers={"Content-Type": content_type})
+
 
 async def _answer(check: ReadyCheck) -> str | bool | None:
     found = check()
     return await found if isinstance(found, Awaitable) else found
-
-
-async def _metrics(request: web.Request) -> web.Response:
-    page, content_type = metrics.render(request.headers.get("Accept", ""))
-    return web.Response(body=page, headers={"Content-Type": content_type})
 
 
 def _json(status: int, document: object) -> web.Response:

@@ -68,6 +68,15 @@ async def test_a_check_that_does_not_let_go_is_left_behind() -> None:
     let_go.set()
 
 
+async def test_each_check_is_a_metric_that_is_true_at_the_scrape(site: Any) -> None:
+    for word, ready in (("ok", 1.0), ("no connection for 12 s", 0.0), ("ok", 1.0)):
+        site.checks["database"] = True if word == "ok" else word
+        async with site.http.get("/metrics") as answer:
+            page = await answer.text()
+        assert f'wevion_ready{{check="database"}} {ready}' in page
+        assert 'wevion_ready{check="kafka"} 1.0' in page
+
+
 async def test_metrics_are_by_template_and_bounded(site: Any) -> None:
     def count(route: str, status: str, method: str = "GET") -> float:
         labels = {"method": method, "route": route, "status": status}

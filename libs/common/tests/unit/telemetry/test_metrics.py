@@ -57,3 +57,23 @@ def test_the_process_shows_itself() -> None:
     page, _ = metrics.render()
     assert b"process_resident_memory_bytes" in page
     assert b"python_info" in page
+
+
+def test_a_counter_with_closed_labels_begins_at_zero() -> None:
+    catalogue = Catalogue()
+    catalogue.counter("wevion_test_calls_total", "Calls.", {"provider": ("meta", "tiktok"), "outcome": ("ok", "bad")})
+    page = catalogue.render()[0].decode()
+    for provider in ("meta", "tiktok"):
+        for outcome in ("ok", "bad"):
+            assert f'wevion_test_calls_total{{outcome="{outcome}",provider="{provider}"}} 0.0' in page
+
+
+def test_values_that_are_known_at_the_start_begin_at_zero_then() -> None:
+    catalogue = Catalogue()
+    calls = catalogue.counter("wevion_test_calls_total", "Calls.", ("provider",))
+    assert b"provider" not in catalogue.render()[0]
+    calls.labels("meta").inc()
+    metrics.from_zero(calls, {"provider": ("meta", "tiktok")})
+    page = catalogue.render()[0].decode()
+    assert 'provider="meta"} 1.0' in page
+    assert 'provider="tiktok"} 0.0' in page

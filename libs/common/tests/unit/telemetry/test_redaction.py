@@ -1,6 +1,9 @@
 """What must never be written down, by the name of its field and by its shape."""
 
+import ast
+from collections.abc import Iterator
 from enum import StrEnum
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -107,3 +110,33 @@ def test_redaction_never_fails(value: object) -> None:
 def test_a_bearer_token_is_found_wherever_it_stands(token: str, before: str, after: str) -> None:
     ascii_token = "tok" + token.encode("ascii", "ignore").decode() + "12345678"
     assert ascii_token not in redact_text(f"{before} Bearer {ascii_token} {after}")
+
+
+def _log_fields() -> Iterator[tuple[str, str]]:
+    """Every field that a source file gives to a log line: where it is, and its name."""
+    for path in Path(__file__).parents[5].glob("*/*/src/**/*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in {"debug", "info", "warning", "error", "exception", "critical"}
+                and isinstance(node.func.value, ast.Name)
+                and node.func.value.id in {"log", "_log"}
+            ):
+                yield from ((f"{path.name}:{node.lineno}", field.arg) for field in node.keywords if field.arg)
+
+
+def test_no_log_line_has_a_field_that_is_always_redacted() -> None:
+    fields = list(_log_fields())
+    assert len(fields) > 100
+    assert [(where, name) for where, name in fields if is_secret_name(name)] == []
+
+
+@pytest.mark.parametrize("name", ["failure_code", "error_code", "status_code", "failureCode"])
+def test_codes_of_our_own_are_shown(name: str) -> None:
+    assert redact({name: "invalid_client"}) == {name: "invalid_client"}
+
+
+@pytest.mark.parametrize("name", ["code", "link_code", "authorization_code", "code_verifier"])
+def test_other_codes_are_secrets(name: str) -> None:
+    assert redact({name: "SplxlOBeZQQYbYS6WxSbIA"}) == {name: "***"}

@@ -197,7 +197,7 @@ def _paged(authenticate: Authenticate, handler: Handler) -> Endpoint:
         try:
             return await handler(request, caller)
         except errors.Refusal as refusal:
-            log.info("connect_refused", provider=provider_id[:40], code=refusal.code)
+            log.info("connect_refused", provider=provider_id[:40], failure_code=refusal.code)
             return _refused(refusal, provider_id[:40])
         except Retryable:
             return pages.message(

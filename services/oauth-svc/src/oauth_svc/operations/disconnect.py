@@ -79,7 +79,7 @@ async def _revoke_remotely(deps: Deps, connection_id: UUID) -> None:
             await deps.providers[connection.provider].revoke(deps.vault.open_credential(credential))
         except PlatformError as error:
             if not error.failure.verdict.only_a_person_helps:
-                log.warning("remote_revoke_failed", provider=connection.provider, code=error.failure.code)
+                log.warning("remote_revoke_failed", provider=connection.provider, failure_code=error.failure.code)
                 return
         except Unsealable:
             log.error("credential_unreadable", provider=connection.provider)  # noqa: TRY400

@@ -12,8 +12,12 @@ async def count(deps: Deps) -> None:
         by_status = await store.connections.count_by_status(db)
         in_trouble = await store.connections.count_in_trouble(db, now)
         due = await store.schedule.count_due(db, now)
+        troubled = await store.health.open_providers(db)
     for gauge in (metrics.CONNECTIONS, metrics.IN_TROUBLE, metrics.DUE):
         gauge.clear()
+    for known in deps.providers:
+        # Here too, and not only where the breaker acts: the replica that closes an incident is one of several.
+        metrics.INCIDENT_OPEN.labels(known.profile.provider).set(known.profile.provider in troubled)
     for provider, status, number in by_status:
         metrics.CONNECTIONS.labels(provider, status).set(number)
     for provider, class_, age, number in in_trouble:

@@ -37,7 +37,7 @@ def report(outcomes: Iterable[tuple[str, UUID, TokenAnswer | Failure]]) -> None:
             "refreshes_failed",
             provider=provider,
             verdict=verdict.value,
-            code=code,
+            failure_code=code,
             unrecognised=unrecognised,
             count=len(connections),
             connection_id=str(connections[0]),

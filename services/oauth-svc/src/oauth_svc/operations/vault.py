@@ -165,7 +165,7 @@ class Vault:
         try:
             material = await self._kek.unwrap(row.wrapped, wrap_aad(row.key_id, row.workspace_id))
         except Unsealable:
-            log.error("data_key_unreadable", kek=row.kek_id)  # noqa: TRY400 - the trace says nothing more
+            log.error("data_key_unreadable", kek_id=row.kek_id)  # noqa: TRY400 - the trace says nothing more
             return
         self._keys[row.key_id] = DataKey(row.key_id, material)
         while len(self._keys) > KEY_CACHE:

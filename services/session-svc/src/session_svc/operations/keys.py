@@ -158,6 +158,11 @@ class SigningKeys:
             return False
         return True
 
+    def age_s(self, now: datetime) -> float:
+        """How long the active key has been signing; 0 when there is none."""
+        active = keys.signing([key.times for key in self._keys], now, self.schedule)
+        return (now - active.signs_from).total_seconds() if active else 0.0
+
     def states(self, now: datetime) -> Mapping[str, KeyState]:
         """Every key in memory and its state."""
         return {key.times.kid: key.times.state(now, self.schedule) for key in self._keys}
@@ -190,8 +195,6 @@ class SigningKeys:
             metrics.SIGNING_KEYS.labels(state.value).set(
                 sum(key.times.state(now, self.schedule) is state for key in self._keys)
             )
-        active = keys.signing([key.times for key in self._keys], now, self.schedule)
-        metrics.SIGNING_KEY_AGE.set((now - active.signs_from).total_seconds() if active else 0)
 
     def _open(self, row: stored.StoredKey) -> _Key:
         private = Ed25519PrivateKey.from_private_bytes(self._keyring.open_(row.sealed_key, _aad(row.times.kid)))

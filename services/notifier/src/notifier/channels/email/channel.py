@@ -281,7 +281,7 @@ def _read(code: int, *, recipient: bool) -> Outcome:
     """The meaning of a reply (RFC 5321, section 4.2): 4yz may work later, 5yz never will."""
     detail = f"smtp_{code}"
     if code in _SIGN_IN_CODES:
-        _log.error("mail_sign_in_refused", code=code)
+        _log.error("mail_sign_in_refused", reply_code=code)
         return Outcome(Answer.CHANNEL_DOWN, detail=detail)
     if code == _SHUTTING_DOWN:
         return Outcome(Answer.CHANNEL_DOWN, detail=detail)
