@@ -16,7 +16,7 @@ from oauth_svc import store
 from oauth_svc.core.failure import reauthorize, retry_later
 from oauth_svc.operations.engine.breaker import Breakers
 from oauth_svc.operations.engine.refreshing import Engine
-from oauth_svc.operations.engine.settling import Result, Settling
+from oauth_svc.operations.engine.settling import Answered, Result, Settling
 from oauth_svc.store.health import Health
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ async def test_an_outcome_that_is_written_twice_counts_once(stage: Stage) -> Non
     secrets = stage.deps.vault.open_credential(claim.credential)
     answer = await stage.deps.providers[PROVIDER].refresh(secrets, stage.clock.now())
     await stage.engine.keeping.keep(claim, answer)
-    result = Result(claim, claim.epoch, claim.credential.generation, answer, 0, secrets)
+    result = Result(claim, claim.epoch, claim.credential.generation, Answered(answer, secrets), 0)
     settling = Settling(stage.deps, stage.engine.breakers)
     await settling.settle([result])
     await settling.settle([result])

@@ -41,11 +41,20 @@ def s256(verifier: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """What must never be seen: the tokens of a grant, or the credentials of a platform without consent."""
+    """What must never be seen: the tokens of a grant, and the credentials of a platform without consent.
 
-    access_token: str | None = field(default=None, repr=False)
+    Every stored grant has an access token: it is what the consent, the login or the import gave.
+    """
+
+    access_token: str = field(repr=False)
     refresh_token: str | None = field(default=None, repr=False)
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def refresh_secret(self) -> str:
+        """Return the refresh token. Raises `LookupError` when there is none: `can_renew` is asked first."""
+        if self.refresh_token is None:
+            raise LookupError("there is no refresh token to present")
+        return self.refresh_token
 
     def renewed_by(self, answer: "TokenAnswer") -> "Secrets":
         """An answer without a refresh token keeps the old one; one with it replaces it (RFC 6749 section 6)."""

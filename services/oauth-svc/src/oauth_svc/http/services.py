@@ -126,7 +126,7 @@ def routes(deps: Deps, access: Access) -> Routes:
             connection_id=row.connection_id,
             workspace_id=row.workspace_id,
             provider=row.provider,
-            access_token=secrets.access_token or "",
+            access_token=secrets.access_token,
             header=profile.access_header,
             scheme=profile.access_scheme,
             expires_at=row.access_expires_at,

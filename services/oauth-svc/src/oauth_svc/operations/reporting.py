@@ -7,13 +7,12 @@ from uuid import UUID
 from common.telemetry import logs
 from oauth_svc import metrics
 from oauth_svc.core.failure import Failure, Verdict
-from oauth_svc.core.grant import TokenAnswer
 
 log = logs.get_logger("refresh")
 
 
-def report(outcomes: Iterable[tuple[str, UUID, TokenAnswer | Failure]]) -> None:
-    """Count a batch of (provider, connection, outcome).
+def report(outcomes: Iterable[tuple[str, UUID, Failure | None]]) -> None:
+    """Count a batch of (provider, connection, failure); None is a success.
 
     One line for each different failure, with one connection as an example: a platform that refuses our client refuses
     it for thousands at once.
@@ -21,7 +20,7 @@ def report(outcomes: Iterable[tuple[str, UUID, TokenAnswer | Failure]]) -> None:
     counts: Counter[tuple[str, str]] = Counter()
     unusual: dict[tuple[str, Verdict, str, bool], list[UUID]] = {}
     for provider, connection_id, outcome in outcomes:
-        if not isinstance(outcome, Failure):
+        if outcome is None:
             counts[provider, "refreshed"] += 1
             continue
         verdict = outcome.verdict

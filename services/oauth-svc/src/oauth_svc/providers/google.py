@@ -62,7 +62,7 @@ class GoogleProvider(Rfc6749Provider):
     async def inspect(self, secrets: Secrets, now: datetime) -> Inspection:
         """`tokeninfo`: the `sub`, and what the token may do. It refuses an expired token, so refresh first."""
         answer = await self.ask(
-            Request("GET", self._tokeninfo_url, query={"access_token": secrets.access_token or ""}), repeatable=True
+            Request("GET", self._tokeninfo_url, query={"access_token": secrets.access_token}), repeatable=True
         )
         body = json_object(answer)
         if answer.status == 400 and body is not None and body.get("error") == "invalid_token":  # noqa: PLR2004
@@ -78,7 +78,7 @@ class GoogleProvider(Rfc6749Provider):
 
     async def revoke(self, secrets: Secrets) -> None:
         """Ends all that this person granted to the Cloud project; a token that is gone already counts as done."""
-        token = secrets.refresh_token or secrets.access_token or ""
+        token = secrets.refresh_token or secrets.access_token
         answer = await self.ask(Request("POST", self._client.revocation_url, form={"token": token}), repeatable=True)
         body = json_object(answer) or {}
         gone = answer.status == 400 and body.get("error") in ("invalid_token", "invalid_grant")  # noqa: PLR2004

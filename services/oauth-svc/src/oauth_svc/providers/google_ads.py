@@ -156,7 +156,7 @@ class GoogleAdsProvider(GoogleProvider):
         json: Mapping[str, Any] | None = None,
     ) -> Request:
         headers = {
-            "Authorization": f"Bearer {secrets.access_token or ''}",
+            "Authorization": f"Bearer {secrets.access_token}",
             "developer-token": self._developer_token,
         }
         if login_customer_id:

@@ -46,7 +46,7 @@ class GoogleDriveProvider(GoogleProvider):
 
     async def accounts(self, secrets: Secrets) -> tuple[PlatformAccount, ...]:
         """The one Google account of the grant."""
-        body = await self.read_api(f"{self._api_url}/about?fields=user", secrets.access_token or "")
+        body = await self.read_api(f"{self._api_url}/about?fields=user", secrets.access_token)
         user = body.get("user")
         user = user if isinstance(user, dict) else {}
         external_id = text(user.get("permissionId")) or text(user.get("emailAddress"))

@@ -173,13 +173,13 @@ class MetaProvider(Calling):
             return short
 
     async def refresh(self, secrets: Secrets, now: datetime) -> TokenAnswer:
-        return await self._swap(secrets.access_token or "", now)
+        return await self._swap(secrets.access_token, now)
 
     async def inspect(self, secrets: Secrets, now: datetime) -> Inspection:  # noqa: ARG002
         """`debug_token`, asked with the app's own token. Both clocks; `0` means never, not 1970."""
         answer = await self._ask(
             "/debug_token",
-            {"input_token": secrets.access_token or "", "access_token": self._app_token},
+            {"input_token": secrets.access_token, "access_token": self._app_token},
             repeatable=True,
         )
         body = self._object(answer)
@@ -298,7 +298,7 @@ class MetaProvider(Calling):
 
     def _signed(self, secrets: Secrets) -> dict[str, str]:
         """The token and its `appsecret_proof`, which belongs to that one token."""
-        token = secrets.access_token or ""
+        token = secrets.access_token
         proof = hmac.new(self._app.client_secret.encode(), token.encode(), hashlib.sha256).hexdigest()
         return {"access_token": token, "appsecret_proof": proof}
 

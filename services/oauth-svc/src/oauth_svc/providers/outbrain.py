@@ -71,9 +71,7 @@ class OutbrainProvider(Calling):
         return Inspection(subject=username or None, subject_name=username)
 
     async def accounts(self, secrets: Secrets) -> tuple[PlatformAccount, ...]:
-        body = await self.read(
-            Request("GET", f"{self._api_url}/marketers", headers={HEADER: secrets.access_token or ""})
-        )
+        body = await self.read(Request("GET", f"{self._api_url}/marketers", headers={HEADER: secrets.access_token}))
         return tuple(
             PlatformAccount(
                 str(item["id"]), text(item.get("name")) or str(item["id"]), item.get("enabled") is not False

@@ -102,20 +102,20 @@ class Rfc6749Provider(Calling):
         return self.read_tokens(await self._ask_tokens(form, repeatable=False), now)
 
     async def refresh(self, secrets: Secrets, now: datetime) -> TokenAnswer:
-        form = {"grant_type": "refresh_token", "refresh_token": secrets.refresh_token or ""}
+        form = {"grant_type": "refresh_token", "refresh_token": secrets.refresh_secret()}
         repeatable = self._profile.on_unknown is OnUnknown.REPEAT
         return self.read_tokens(await self._ask_tokens(form, repeatable=repeatable), now)
 
     async def inspect(self, secrets: Secrets, now: datetime) -> Inspection:  # noqa: ARG002
-        if self._client.introspection_url and secrets.access_token:
+        if self._client.introspection_url:
             return await self._introspected(secrets)
-        if self._client.userinfo_url and secrets.access_token:
+        if self._client.userinfo_url:
             body = await self.read_api(self._client.userinfo_url, secrets.access_token)
             return Inspection(subject=text(body.get("sub")), subject_name=text(body.get("name")) or "")
         return Inspection(asked=False)
 
     async def accounts(self, secrets: Secrets) -> tuple[PlatformAccount, ...]:
-        if not self._client.accounts_url or not secrets.access_token:
+        if not self._client.accounts_url:
             return ()
         body = await self.read_api(self._client.accounts_url, secrets.access_token)
         return tuple(
@@ -129,8 +129,6 @@ class Rfc6749Provider(Calling):
         if not self._client.revocation_url:
             return
         token = secrets.refresh_token or secrets.access_token
-        if token is None:
-            return
         hint = "refresh_token" if secrets.refresh_token else "access_token"
         answer = await self.ask(
             Request(
@@ -194,7 +192,7 @@ class Rfc6749Provider(Calling):
         )
 
     async def _introspected(self, secrets: Secrets) -> Inspection:
-        body = await self._introspect(secrets.access_token or "", "access_token")
+        body = await self._introspect(secrets.access_token, "access_token")
         if body.get("active") is not True:
             raise PlatformError(reauthorize("inactive", RevocationCause.USER_REVOKED, refresh_first=True))
         return Inspection(

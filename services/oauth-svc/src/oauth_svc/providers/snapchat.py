@@ -39,13 +39,13 @@ class SnapchatProvider(Rfc6749Provider):
         self._api_url = api_url
 
     async def inspect(self, secrets: Secrets, now: datetime) -> Inspection:  # noqa: ARG002 - no figure to compute
-        body = await self.read_api(f"{self._api_url}/me", secrets.access_token or "")
+        body = await self.read_api(f"{self._api_url}/me", secrets.access_token)
         me = body.get("me")
         me = me if isinstance(me, dict) else {}
         return Inspection(subject=text(me.get("id")), subject_name=text(me.get("display_name")) or "")
 
     async def accounts(self, secrets: Secrets) -> tuple[PlatformAccount, ...]:
-        token = secrets.access_token or ""
+        token = secrets.access_token
         body = await self.read_api(f"{self._api_url}/me/organizations", token)
         found: list[PlatformAccount] = []
         for wrapped in objects(body.get("organizations"), "organizations_malformed"):

@@ -76,7 +76,7 @@ class StripeProvider(Calling):
 
     async def refresh(self, secrets: Secrets, now: datetime) -> TokenAnswer:
         """Not needed by the schedule: the token has no end."""
-        return await self._tokens({"grant_type": "refresh_token", "refresh_token": secrets.refresh_token or ""}, now)
+        return await self._tokens({"grant_type": "refresh_token", "refresh_token": secrets.refresh_secret()}, now)
 
     async def inspect(self, secrets: Secrets, now: datetime) -> Inspection:  # noqa: ARG002 - no figure to compute
         account = await self._account(secrets)
@@ -175,7 +175,7 @@ class StripeProvider(Calling):
             Request(
                 "GET",
                 f"{self._platform.api_url}/account",
-                headers={"Authorization": f"Bearer {secrets.access_token or ''}"},
+                headers={"Authorization": f"Bearer {secrets.access_token}"},
             )
         )
         if text(account.get("id")) is None:

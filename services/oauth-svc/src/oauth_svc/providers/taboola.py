@@ -104,5 +104,5 @@ class TaboolaProvider(Calling):
         return Request(
             "GET",
             f"{self._api_url}{path}",
-            headers={"Authorization": f"Bearer {secrets.access_token or ''}", "Accept": "application/json"},
+            headers={"Authorization": f"Bearer {secrets.access_token}", "Accept": "application/json"},
         )

@@ -106,7 +106,7 @@ class TikTokProvider(Calling):
         return await self._tokens("/oauth2/access_token/", {"auth_code": code}, now)
 
     async def refresh(self, secrets: Secrets, now: datetime) -> TokenAnswer:
-        return await self._tokens("/oauth2/refresh_token/", {"refresh_token": secrets.refresh_token or ""}, now)
+        return await self._tokens("/oauth2/refresh_token/", {"refresh_token": secrets.refresh_secret()}, now)
 
     async def inspect(self, secrets: Secrets, now: datetime) -> Inspection:  # noqa: ARG002 - no figure to compute
         data = await self._data("/user/info/", secrets)
@@ -125,7 +125,7 @@ class TikTokProvider(Calling):
         )
 
     async def revoke(self, secrets: Secrets) -> None:
-        token = secrets.access_token or ""
+        token = secrets.access_token
         answer = await self.ask(
             Request(
                 "POST",
@@ -175,7 +175,7 @@ class TikTokProvider(Calling):
                 "GET",
                 f"{self._app.api_url}{path}",
                 query=query or {},
-                headers={"Access-Token": secrets.access_token or ""},
+                headers={"Access-Token": secrets.access_token},
             )
         )
         data = body.get("data")

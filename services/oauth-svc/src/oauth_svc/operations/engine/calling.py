@@ -17,7 +17,7 @@ from oauth_svc.providers.base import PlatformError, Provider
 from oauth_svc.store.schedule import Claim
 
 from .keeping import Keeping
-from .settling import Result
+from .settling import Answered, Result
 from .slots import Slot
 
 CALL_SHARE = 0.8
@@ -67,7 +67,7 @@ class Calls:
         try:
             answer = await provider.refresh(secrets, self._deps.clock.now())
         except PlatformError as error:
-            return Result(claim, claim.epoch, generation, error.failure, unknown, secrets)
+            return Result(claim, claim.epoch, generation, error.failure, unknown)
         finally:
             slot.observe(monotonic() - started)
             if provider.profile.flow is not Flow.SWAP:  # which has one more question
@@ -76,7 +76,7 @@ class Calls:
         await self._keeping.keep(claim, answer)
         if provider.profile.flow is Flow.SWAP:
             answer = await self._second_clock(provider, secrets.renewed_by(answer), answer)
-        return Result(claim, claim.epoch, generation, answer, unknown, secrets)
+        return Result(claim, claim.epoch, generation, Answered(answer, secrets), unknown)
 
     async def _second_clock(self, provider: Provider, secrets: Secrets, answer: TokenAnswer) -> TokenAnswer:
         """A swapped token has ends that the answer does not tell; ask, and go on without if it cannot be asked."""

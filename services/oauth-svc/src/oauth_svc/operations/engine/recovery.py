@@ -14,7 +14,7 @@ from oauth_svc.operations.deps import Deps
 from oauth_svc.providers.base import PlatformError, Provider
 from oauth_svc.store.schedule import Claim
 
-from .settling import Result
+from .settling import Answered, Result
 
 
 class Recovery:
@@ -84,4 +84,4 @@ class Recovery:
         except Unsealable:
             failure = our_bug("unreadable_answer")
             return Result(claim, epoch, claim.credential.generation, failure, claim.unknown_count)
-        return Result(claim, epoch, claim.credential.generation, answer, claim.unknown_count, secrets)
+        return Result(claim, epoch, claim.credential.generation, Answered(answer, secrets), claim.unknown_count)

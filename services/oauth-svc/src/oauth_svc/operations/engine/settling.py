@@ -29,15 +29,28 @@ LONGEST_BLOCK_S = 900.0
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """A token answer, with what was presented for it."""
+
+    answer: TokenAnswer
+    presented: Secrets
+
+    @property
+    def rotated(self) -> bool:
+        """Whether the platform replaced the refresh token."""
+        new = self.answer.refresh_token
+        return new is not None and new != self.presented.refresh_token
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """One outcome on its way to the settling batch. `attempt_epoch` differs from the claim's when recovering."""
 
     claim: Claim
     attempt_epoch: int
     generation: int
-    outcome: TokenAnswer | Failure
+    outcome: Answered | Failure
     unknown_count: int
-    secrets: Secrets | None = None
 
 
 class Settling:
@@ -61,8 +74,7 @@ class Settling:
             held = await store.schedule.hold(db, ids)
             for result in results:  # before any of them is decided: together they may say more than each alone
                 if (connection := locked.get(result.claim.connection_id)) is not None:
-                    failure = result.outcome if isinstance(result.outcome, Failure) else None
-                    self._breakers.note(connection, failure, now)
+                    self._breakers.note(connection, _failure(result), now)
             for result in results:
                 connection, fence = locked.get(result.claim.connection_id), held.get(result.claim.connection_id)
                 if connection is not None and fence is not None and _holds(fence, result.claim):
@@ -78,7 +90,7 @@ class Settling:
             for provider_id, wait_s in writing.blocks.items():
                 await store.health.block(db, provider_id, wait_s)
         self._deps.poke_relay()
-        report((result.claim.provider, result.claim.connection_id, result.outcome) for result in results)
+        report((r.claim.provider, r.claim.connection_id, _failure(r)) for r in results)
         await self._breakers.act({result.claim.provider for result in results}, now)
         return [None] * len(results)
 
@@ -111,27 +123,21 @@ class Settling:
             if outcome.verdict is Verdict.RATE_LIMITED and outcome.retry_after_s:
                 writing.block(result.claim.provider, outcome.retry_after_s)
         else:
-            rotated = (
-                outcome.refresh_token is not None
-                and result.secrets is not None
-                and (outcome.refresh_token != result.secrets.refresh_token)
-            )
-            missing = None if outcome.scopes is None else missing_scopes(profile.needed_scopes, outcome.scopes)
-            settlement = rules.renewed(profile, facts, outcome, rotated=rotated, scopes_missing=missing)
-            writing.credentials.append(self._renewed_credential(profile, result, outcome, fence, rotated=rotated))
+            answer = outcome.answer
+            missing = None if answer.scopes is None else missing_scopes(profile.needed_scopes, answer.scopes)
+            settlement = rules.renewed(profile, facts, answer, rotated=outcome.rotated, scopes_missing=missing)
+            writing.credentials.append(self._renewed_credential(profile, result.claim, outcome, fence))
         writing.add(result, settlement, connection, fence, self._breakers.incident(result.claim.provider))
 
-    def _renewed_credential(
-        self, profile: Profile, result: Result, answer: TokenAnswer, fence: Held, *, rotated: bool
-    ) -> SealedCredential:
-        presented_changed = rotated or profile.flow is Flow.SWAP
+    def _renewed_credential(self, profile: Profile, claim: Claim, outcome: Answered, fence: Held) -> SealedCredential:
+        presented_changed = outcome.rotated or profile.flow is Flow.SWAP
         return self._deps.vault.seal_credential(
-            result.claim.connection_id,
-            result.claim.workspace_id,
-            (result.secrets or Secrets()).renewed_by(answer),
+            claim.connection_id,
+            claim.workspace_id,
+            outcome.presented.renewed_by(outcome.answer),
             version=fence.version + 1,
             generation=fence.generation + int(presented_changed),
-            issued_at=answer.issued_at,
+            issued_at=outcome.answer.issued_at,
         )
 
 
@@ -163,7 +169,7 @@ class _Writing:
         if change is not None:
             self.changes[connection.connection_id] = change
         self.attempts.append(_closed(result, settlement.state, settlement.outcome))
-        answer = result.outcome if isinstance(result.outcome, TokenAnswer) else None
+        answer = result.outcome.answer if isinstance(result.outcome, Answered) else None
         unknown = 0 if answer is not None else result.unknown_count
         self.plans.append(
             Plan(
@@ -180,6 +186,10 @@ class _Writing:
 def _holds(fence: Held, claim: Claim) -> bool:
     """Whether this claim is the last one, and still open."""
     return fence.leased and fence.epoch == claim.epoch
+
+
+def _failure(result: Result) -> Failure | None:
+    return result.outcome if isinstance(result.outcome, Failure) else None
 
 
 def _closed(result: Result, state: AttemptState, outcome: str) -> tuple[UUID, int, str, str]:
