@@ -13,7 +13,7 @@ import jwt
 import pytest
 
 from devstack.backend import Backend
-from devstack.browser import Browser, RefusalError
+from devstack.browser import Browser, RefusedError
 from devstack.chaos import Chaos, Samples
 from devstack.record import some
 from devstack.services import SERVICES
@@ -100,7 +100,7 @@ class Load:
         try:
             await backend.call("GET", service, USER_PATHS[service], jwt=token)
             self.verified[service] += 1
-        except RefusalError as refused:
+        except RefusedError as refused:
             self.failures.append(str(refused))
 
     async def _as_old_as_allowed(self, http: aiohttp.ClientSession) -> jwt.PyJWKSet:

@@ -16,7 +16,7 @@ import pytest
 from common.contracts import TokenRefreshedV1
 from common.runtime.ids import random_bytes
 from common.testing import eventually
-from devstack.browser import Browser, RefusalError
+from devstack.browser import Browser, RefusedError
 from devstack.chaos import (
     REFRESHED,
     Chaos,
@@ -210,7 +210,7 @@ class LoginPressure:
             try:
                 await self._browser.post(f"/api/v1/connections/{self._connection}/refresh")
                 self._asked += 1
-            except (RefusalError, OSError, TimeoutError):
+            except (RefusedError, OSError, TimeoutError):
                 pass  # a replica was killed, or the budget is spent: the next one is asked
             await asyncio.sleep(0.2)
 

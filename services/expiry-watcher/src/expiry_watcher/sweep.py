@@ -4,8 +4,8 @@ from datetime import datetime
 
 from common.runtime.clock import Clock, monotonic
 from expiry_watcher import metrics
-from expiry_watcher.core.pacing import Pace
-from expiry_watcher.operations import Deps, SweepStatus, announce_due
+from expiry_watcher.core.pacing import BurstPace
+from expiry_watcher.operations import AnnounceStatus, Deps, announce_due
 from expiry_watcher.store import deadlines
 
 BATCH = 500
@@ -20,11 +20,11 @@ class Sweep:
     def __init__(self, deps: Deps, clock: Clock, *, rate_per_s: int) -> None:
         self._deps = deps
         self._clock = clock
-        self._pace = Pace.full(rate_per_s, clock.now())
+        self._pace = BurstPace.full(rate_per_s, clock.now())
         self._worthwhile = max(1, min(BATCH, int(rate_per_s * WORTHWHILE_S)))
         self._gate: datetime | None = None
 
-    async def run_once(self) -> SweepStatus:
+    async def run_once(self) -> AnnounceStatus:
         """One sweep: at most a batch, and at most what the pace allows."""
         started = monotonic()
         now = self._clock.now()
@@ -32,7 +32,7 @@ class Sweep:
         limit = min(BATCH, self._pace.available)
         if limit < self._worthwhile:
             metrics.AT_CAPACITY.labels("pace").inc()
-            return SweepStatus(0, 0, more=False)
+            return AnnounceStatus(0, 0, more=False)
         status = await announce_due(self._deps, now, limit)
         self._pace = self._pace.take(status.said)
         if status.more:

@@ -9,7 +9,7 @@ from common.contracts import EVENT_TYPES, TOPICS, Event, TokenAccountsV1, TokenE
 from common.runtime.clock import SystemClock
 from common.runtime.ids import new_id
 from expiry_watcher.consumers import TOPICS as FOLLOWED
-from expiry_watcher.core.history import Told, line_of, words
+from expiry_watcher.core.history import HistoryEvent, line_of, words
 from expiry_watcher.core.inventory import fact_of
 
 NAME = "expiry-watcher"
@@ -36,7 +36,7 @@ def test_every_example_is_understood(name: str, path: Traversable) -> None:
     assert (fact is not None) == (body.TOPIC in FOLLOWED and not isinstance(body, TokenAccountsV1))
     if line is not None:
         assert isinstance(body, TokenEvent)
-        told = Told(line.what, line.token.version, line.at, line.at, line.detail)
+        told = HistoryEvent(line.what, line.token.version, line.at, line.at, line.detail)
         said = words(told, line.token.provider)
         assert said.endswith(".")
         assert "{" not in said

@@ -13,7 +13,7 @@ from expiry_watcher.core.ladder import Ladder
 from expiry_watcher.operations import Deps, announce_due, choose_ladder, forget, track
 from expiry_watcher.store import history, queries
 from expiry_watcher.store.housekeeping import tidy
-from expiry_watcher.store.queries import Scope
+from expiry_watcher.store.queries import TokenScope
 
 Days = Callable[[float], datetime]
 Stories = Callable[..., Any]
@@ -30,8 +30,8 @@ async def sweep(deps: Deps, now: datetime) -> None:
         pass
 
 
-async def stored(deps: Deps, token: Any, now: datetime) -> queries.Token:
-    found = await queries.one(deps.pool, Scope(None, None), token.token_id, now=now)
+async def stored(deps: Deps, token: Any, now: datetime) -> queries.TrackedToken:
+    found = await queries.one(deps.pool, TokenScope(None, None), token.token_id, now=now)
     assert found is not None
     return found
 
@@ -136,7 +136,7 @@ async def test_a_purged_token_is_gone_and_late_events_do_not_bring_it_back(
     await track(deps, [issued])
     assert await forget(deps, [token.token_id], now) == 1
     await track(deps, [issued])
-    assert await queries.one(deps.pool, Scope(None, None), token.token_id, now=now) is None
+    assert await queries.one(deps.pool, TokenScope(None, None), token.token_id, now=now) is None
     await sweep(deps, days(61))
     assert await sent(deps.pool) == []
 

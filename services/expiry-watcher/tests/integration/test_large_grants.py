@@ -9,7 +9,7 @@ from common.contracts import ACCOUNTS_PER_EVENT, AccountRef, Event, EventBody, T
 from common.runtime.ids import new_id
 from expiry_watcher.operations import Deps, announce_due, forget, track
 from expiry_watcher.store import queries
-from expiry_watcher.store.queries import Filters, Scope
+from expiry_watcher.store.queries import Filters, TokenScope
 
 Days = Callable[[float], datetime]
 Stories = Callable[..., Any]
@@ -17,7 +17,7 @@ TOTAL = 20_000
 ACCOUNTS = tuple(
     AccountRef(account_id=new_id(), external_id=f"act_{number}", name=f"Shop {number}") for number in range(TOTAL)
 )
-ANYBODY = Scope(None, None)
+ANYBODY = TokenScope(None, None)
 
 
 def _pages(token: Any, at: datetime) -> list[Event[EventBody]]:

@@ -25,7 +25,7 @@ from expiry_watcher.consumers import GROUP, TOPICS, followed
 from expiry_watcher.core.ladder import Ladder
 from expiry_watcher.operations import Deps, announce_due
 from expiry_watcher.store import queries
-from expiry_watcher.store.queries import Scope
+from expiry_watcher.store.queries import TokenScope
 
 Stories = Callable[..., Any]
 PATIENCE_S = 40
@@ -64,7 +64,7 @@ def record(event: Event[EventBody]) -> Outgoing:
 
 
 async def version_of(pool: Pool, token: Any) -> int:
-    found = await queries.one(pool, Scope(None, None), token.token_id, now=datetime.now(UTC))
+    found = await queries.one(pool, TokenScope(None, None), token.token_id, now=datetime.now(UTC))
     return 0 if found is None else found.version
 
 
@@ -192,7 +192,7 @@ async def test_a_restart_goes_on_where_the_commit_was(
     await producer.send_all([record(event) for event in while_away] * 3)
     async with running(deps, kafka, producer):
         await eventually(lambda: _at_version(deps.pool, token, 4), PATIENCE_S)
-    found = await queries.one(deps.pool, Scope(None, None), token.token_id, now=datetime.now(UTC))
+    found = await queries.one(deps.pool, TokenScope(None, None), token.token_id, now=datetime.now(UTC))
     assert found is not None
     assert found.status is TokenStatus.ACTIVE
 

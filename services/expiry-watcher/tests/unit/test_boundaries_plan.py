@@ -26,11 +26,11 @@ from common.runtime.ids import new_id
 from common.testing.clock import DEFAULT_START as NOW
 from expiry_watcher.core.errors import LadderRefusedError
 from expiry_watcher.core.fixes import CREDENTIAL_PLATFORMS, fix_for
-from expiry_watcher.core.history import Line, Told, What, line_of, told_apart, words
-from expiry_watcher.core.inventory import Fact, fact_of, present_status
+from expiry_watcher.core.history import HistoryEvent, HistoryLine, What, line_of, told_apart, words
+from expiry_watcher.core.inventory import TokenFact, fact_of, present_status
 from expiry_watcher.core.ladder import EXPIRED_LEAD, Ladder
-from expiry_watcher.core.pacing import Pace
-from expiry_watcher.core.plan import Due, Plan, Said, plan
+from expiry_watcher.core.pacing import BurstPace
+from expiry_watcher.core.plan import Announced, Due, WarningPlan, plan
 from expiry_watcher.core.words import span
 
 Stories = Callable[..., Any]
@@ -57,15 +57,15 @@ DUE = Due(
 )
 
 
-def swept(now: datetime, **more: Any) -> Plan:
+def swept(now: datetime, **more: Any) -> WarningPlan:
     return plan([replace(DUE, **more)], LADDER, now)
 
 
 def test_a_stage_that_is_due_is_announced_marked_and_followed_by_the_next() -> None:
     now = END - 7 * DAY + 3 * SECOND
-    assert swept(now) == Plan(
+    assert swept(now) == WarningPlan(
         bodies=[TokenExpiringV1(token=TOKEN, stage="7d", expires_at=END, remaining_s=7 * 86_400 - 3)],
-        said=[Said("7d", 3 * SECOND)],
+        said=[Announced("7d", 3 * SECOND)],
         marks={(TOKEN.token_id, END): 7 * DAY},
         next_due={TOKEN.token_id: END - DAY},
     )
@@ -79,28 +79,28 @@ def test_what_remains_is_told_in_whole_seconds_rounded_down() -> None:
 
 def test_a_token_that_came_late_into_its_window_was_due_when_it_came() -> None:
     came = END - 3 * DAY
-    assert swept(came + 2 * SECOND, due_at=came).said == [Said("7d", 2 * SECOND)]
-    assert swept(came, due_at=END - 7 * DAY).said == [Said("7d", 4 * DAY)]
+    assert swept(came + 2 * SECOND, due_at=came).said == [Announced("7d", 2 * SECOND)]
+    assert swept(came, due_at=END - 7 * DAY).said == [Announced("7d", 4 * DAY)]
     late = END - DAY + SECOND
-    assert swept(late, due_at=END - 7 * DAY).said == [Said("1d", SECOND)], "the stage that it has become"
+    assert swept(late, due_at=END - 7 * DAY).said == [Announced("1d", SECOND)], "the stage that it has become"
 
 
 def test_full_expiry_is_announced_once_and_ends_the_deadline() -> None:
-    assert swept(END + 2 * SECOND, mark=DAY, due_at=END) == Plan(
+    assert swept(END + 2 * SECOND, mark=DAY, due_at=END) == WarningPlan(
         bodies=[TokenExpiredV1(token=TOKEN, expired_at=END)],
-        said=[Said("expired", 2 * SECOND)],
+        said=[Announced("expired", 2 * SECOND)],
         marks={(TOKEN.token_id, END): EXPIRED_LEAD},
         finished=[TOKEN.token_id],
     )
-    assert swept(END + 2 * SECOND, mark=DAY, due_at=END - DAY).said == [Said("expired", 2 * SECOND)]
-    assert swept(END + 2 * SECOND, due_at=END + SECOND).said == [Said("expired", SECOND)]
+    assert swept(END + 2 * SECOND, mark=DAY, due_at=END - DAY).said == [Announced("expired", 2 * SECOND)]
+    assert swept(END + 2 * SECOND, due_at=END + SECOND).said == [Announced("expired", SECOND)]
     again = swept(END, mark=EXPIRED_LEAD)
     assert (again.bodies, again.marks, again.finished) == ([], {}, [TOKEN.token_id])
     assert again.suppressed == {"said_before": 1}
 
 
 def test_what_is_not_due_yet_waits_without_a_mark() -> None:
-    assert swept(END - 7 * DAY - SECOND) == Plan(
+    assert swept(END - 7 * DAY - SECOND) == WarningPlan(
         next_due={TOKEN.token_id: END - 7 * DAY},
         suppressed=Counter({"not_yet": 1}),
     )
@@ -171,12 +171,12 @@ def test_a_long_name_is_not_repeated_whole() -> None:
 
 
 def test_a_bucket_is_repaid_by_waiting() -> None:
-    owing = Pace.full(10, NOW).take(12)
+    owing = BurstPace.full(10, NOW).take(12)
     assert (owing.level, owing.available) == (-2.0, -2)
     assert owing.wait_s(1) == pytest.approx(0.3)
-    assert owing.refill(NOW + SECOND / 2) == Pace(10, 3.0, NOW + SECOND / 2)
-    assert Pace(10, 2.5, NOW).available == 2
-    assert Pace(10, 2.5, NOW).wait_s(2) == 0.0
+    assert owing.refill(NOW + SECOND / 2) == BurstPace(10, 3.0, NOW + SECOND / 2)
+    assert BurstPace(10, 2.5, NOW).available == 2
+    assert BurstPace(10, 2.5, NOW).wait_s(2) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -204,12 +204,12 @@ def test_each_event_says_what_it_says_and_no_more(story: Stories) -> None:
     state = token.state(
         TokenStatus.EXPIRING, expires_at=END, access_expires_at=NOW, missing_scopes=("x",), cause=None, at=at
     )
-    assert fact_of(issued) == Fact(issued.body.token, TokenStatus.ACTIVE, at, END, None)
-    assert fact_of(refreshed) == Fact(refreshed.body.token, TokenStatus.ACTIVE, at, None, None)
-    assert fact_of(revoked) == Fact(
+    assert fact_of(issued) == TokenFact(issued.body.token, TokenStatus.ACTIVE, at, END, None)
+    assert fact_of(refreshed) == TokenFact(refreshed.body.token, TokenStatus.ACTIVE, at, None, None)
+    assert fact_of(revoked) == TokenFact(
         revoked.body.token, TokenStatus.REVOKED, at, None, None, RevocationCause.COMPROMISE, DetectedBy.WEBHOOK
     )
-    assert fact_of(state) == Fact(
+    assert fact_of(state) == TokenFact(
         state.body.token, TokenStatus.EXPIRING, at, END, NOW, missing_scopes=("x",), whole=True
     )
     lost = AccountAccessChangedV1(
@@ -241,7 +241,9 @@ def test_each_event_has_its_line(story: Stories) -> None:
         "expired": replace(issued, body=TokenExpiredV1(token=ref, expired_at=NOW)),
     }
     told = {what: line_of(event) for what, event in events.items()}
-    assert {what: (line.mark, line.at, line.detail) for what, line in told.items() if isinstance(line, Line)} == {
+    assert {
+        what: (line.mark, line.at, line.detail) for what, line in told.items() if isinstance(line, HistoryLine)
+    } == {
         "issued": ("1", at, {"how": "connect", "expires_at": end}),
         "refreshed": ("never", at, {}),
         "revoked": ("3", at, {"cause": "user_revoked", "detected_by": "webhook"}),
@@ -285,23 +287,23 @@ def test_each_event_has_its_line(story: Stories) -> None:
     ],
 )
 def test_a_line_in_words(what: What, detail: dict[str, str], said: str) -> None:
-    assert words(Told(what, 1, NOW, NOW, detail), "google-ads") == said
+    assert words(HistoryEvent(what, 1, NOW, NOW, detail), "google-ads") == said
 
 
 def test_a_refresh_that_was_repeated_says_when_last() -> None:
     last = NOW + DAY
-    assert words(Told(What.REFRESHED, 1, NOW, last, {}), "meta") == (
+    assert words(HistoryEvent(What.REFRESHED, 1, NOW, last, {}), "meta") == (
         f"Refreshed silently, most recently at {last:%Y-%m-%d %H:%M} UTC."
     )
 
 
 def test_history_is_newest_first_and_by_version_within_a_moment() -> None:
     lines = [
-        Told(What.ISSUED, 1, NOW, NOW, {}),
-        Told(What.REFRESHED, 3, NOW, NOW, {}),
-        Told(What.REFRESHED, 2, NOW, NOW + SECOND, {}),
-        Told(What.STATE, 3, NOW, NOW + DAY, {}),
-        Told(What.STATE, 4, NOW, NOW, {}),
+        HistoryEvent(What.ISSUED, 1, NOW, NOW, {}),
+        HistoryEvent(What.REFRESHED, 3, NOW, NOW, {}),
+        HistoryEvent(What.REFRESHED, 2, NOW, NOW + SECOND, {}),
+        HistoryEvent(What.STATE, 3, NOW, NOW + DAY, {}),
+        HistoryEvent(What.STATE, 4, NOW, NOW, {}),
     ]
     assert [(line.what, line.version) for line in told_apart(lines)] == [
         (What.REFRESHED, 2),

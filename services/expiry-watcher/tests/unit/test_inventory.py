@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from common.contracts import IssuedHow, RevocationCause, TokenKind, TokenStatus, provider_title
 from common.testing.clock import DEFAULT_START as NOW
 from expiry_watcher.core.fixes import fix_for
-from expiry_watcher.core.history import Told, What, line_of, told_apart, words
+from expiry_watcher.core.history import HistoryEvent, What, line_of, told_apart, words
 from expiry_watcher.core.inventory import fact_of, full_expiry, present_status, waves
-from expiry_watcher.core.pacing import Pace
+from expiry_watcher.core.pacing import BurstPace
 from expiry_watcher.core.words import span
 
 Stories = Callable[..., Any]
@@ -59,7 +59,7 @@ def test_as_time_goes_on_a_token_never_goes_from_expired_to_valid(status: TokenS
 
 
 def test_a_burst_leaves_at_its_pace() -> None:
-    pace = Pace.full(100, NOW)
+    pace = BurstPace.full(100, NOW)
     assert (pace.available, pace.wait_s(1)) == (100, 0.0)
     empty = pace.take(100)
     assert empty.available == 0
@@ -73,7 +73,7 @@ def test_a_burst_leaves_at_its_pace() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 200)), max_size=40))
 def test_no_more_leaves_than_the_rate_allows(moves: list[tuple[int, int]]) -> None:
-    pace, now, left = Pace.full(100, NOW), NOW, 0
+    pace, now, left = BurstPace.full(100, NOW), NOW, 0
     for passed_ms, wanted in moves:
         now += timedelta(milliseconds=passed_ms)
         pace = pace.refill(now)
@@ -103,7 +103,7 @@ def test_history_tells_each_fact_once_and_best(story: Stories) -> None:
         token.state(TokenStatus.REVOKED, missing_scopes=("ads_read",)),
     ]
     lines = [line for event in events if (line := line_of(event)) is not None]
-    told = [Told(line.what, line.token.version, line.at, line.at, line.detail) for line in lines]
+    told = [HistoryEvent(line.what, line.token.version, line.at, line.at, line.detail) for line in lines]
     assert [line.what for line in told_apart(told)] == [What.REVOKED, What.STATE, What.ISSUED]
     assert [words(line, "meta") for line in told_apart(told)] == [
         "Meta ended the token for safety after a compromise (Meta told us).",

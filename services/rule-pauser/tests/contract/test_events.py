@@ -19,7 +19,7 @@ from common.contracts import (
 from common.runtime.ids import new_id
 from rule_pauser.consumers import TOPICS as CONSUMED
 from rule_pauser.core.grants import RELEVANT_KINDS, next_grant
-from rule_pauser.core.pausing import Outcome, Pause, Reconciled, Rule
+from rule_pauser.core.pausing import Pause, Reconciled, Rule, RuleOutcome
 from rule_pauser.operations.reconcile import event_of
 
 NAME = "rule-pauser"
@@ -53,8 +53,8 @@ def test_every_example_is_understood(name: str, path: Traversable) -> None:
 def test_what_we_emit_keeps_the_contract() -> None:
     rule = Rule(new_id(), new_id(), "Stop losers", enabled=True, revision=3, version=7)
     pause = Pause(new_id(), new_id(), NOW)
-    body = event_of(Reconciled(rule, Outcome.PAUSED, "Paused automatically: it is dead.", pause))
+    body = event_of(Reconciled(rule, RuleOutcome.PAUSED, "Paused automatically: it is dead.", pause))
     assert isinstance(body, RulePausedV1)
     assert (body.subject(), body.aggregate_version(), body.auto_paused_at) == (str(rule.rule_id), 7, NOW)
     assert RulePausedV1.model_validate_json(body.model_dump_json(by_alias=True)) == body
-    assert event_of(Reconciled(rule, Outcome.RELEASED, "words", pause)) is None
+    assert event_of(Reconciled(rule, RuleOutcome.RELEASED, "words", pause)) is None

@@ -11,11 +11,11 @@ import pytest
 
 from common.contracts import AccountAccess, Event, EventBody, IncidentState, IssuedHow, PlatformIncidentV1
 from common.runtime.ids import new_id
-from rule_pauser.core.pausing import Actor, Mode, Why
+from rule_pauser.core.pausing import Mode, RuleActor, Why
 from rule_pauser.operations import choose_mode, pause_for_incidents, pause_rule, resume_rule
 from rule_pauser.store import reconciliations
 
-PERSON = Actor("01990000-0000-7000-8000-000000000002", "a person", UUID("01990000-0000-7000-8000-000000000002"))
+PERSON = RuleActor("01990000-0000-7000-8000-000000000002", "a person", UUID("01990000-0000-7000-8000-000000000002"))
 
 Grants = Callable[..., Any]
 PATIENCE = timedelta(hours=6)

@@ -34,10 +34,10 @@ from common.contracts import (
 from common.postgres import open_pool
 from common.runtime.ids import new_id
 from common.testing.stack import DatabaseFactory
-from rule_pauser.core.pausing import Actor, Mode, Why
+from rule_pauser.core.pausing import Mode, RuleActor, Why
 from rule_pauser.operations import choose_mode, hear, pause_for_incidents, pause_rule, resume_rule
 
-PERSON = Actor("01990000-0000-7000-8000-000000000002", "a person", UUID("01990000-0000-7000-8000-000000000002"))
+PERSON = RuleActor("01990000-0000-7000-8000-000000000002", "a person", UUID("01990000-0000-7000-8000-000000000002"))
 
 PATIENCE = timedelta(hours=6)
 #: A renewal can bring the end closer: platforms shorten lifetimes.

@@ -11,12 +11,12 @@ import pytest
 from common.contracts import AccountAccess, IssuedHow, RevocationCause
 from common.runtime.ids import new_id
 from rule_pauser.core.errors import AccountsForbiddenError, RevisionConflictError, RuleForbiddenError, RuleUnknownError
-from rule_pauser.core.pausing import Actor, Mode, Why
+from rule_pauser.core.pausing import Mode, RuleActor, Why
 from rule_pauser.operations import RuleDefinition, choose_mode, delete_rule, hear, pause_rule, put_rule, resume_rule
 from rule_pauser.store import reconciliations
 from rule_pauser.store.housekeeping import tidy
 
-PERSON = Actor("01990000-0000-7000-8000-000000000002", "a person", UUID("01990000-0000-7000-8000-000000000002"))
+PERSON = RuleActor("01990000-0000-7000-8000-000000000002", "a person", UUID("01990000-0000-7000-8000-000000000002"))
 
 Grants = Callable[..., Any]
 

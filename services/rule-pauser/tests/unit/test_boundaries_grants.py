@@ -25,7 +25,7 @@ from common.contracts import (
     TokenStatus,
 )
 from common.runtime.ids import new_id
-from rule_pauser.core.grants import Grant, Life, next_grant
+from rule_pauser.core.grants import KnownGrant, Life, next_grant
 
 NOW = datetime(2026, 9, 14, 12, 0, tzinfo=UTC)
 END = NOW + timedelta(days=60)
@@ -48,8 +48,8 @@ def token(version: int = 5, kind: TokenKind = TokenKind.PLATFORM_OAUTH) -> Token
     return TOKEN.model_copy(update={"version": version, "kind": kind})
 
 
-def live(version: int = 5, expires_at: datetime | None = END) -> Grant:
-    return Grant(version, Life.LIVE, NOW, expires_at)
+def live(version: int = 5, expires_at: datetime | None = END) -> KnownGrant:
+    return KnownGrant(version, Life.LIVE, NOW, expires_at)
 
 
 def told_expired(version: int = 5, at: datetime = END) -> Event[EventBody]:
@@ -59,7 +59,7 @@ def told_expired(version: int = 5, at: datetime = END) -> Event[EventBody]:
 def test_a_new_or_renewed_grant_is_live_until_the_date_that_it_brings() -> None:
     issued = heard(TokenIssuedV1(token=token(), how=IssuedHow.CONNECT, expires_at=END))
     refreshed = heard(TokenRefreshedV1(token=token(), expires_at=END, rotated=False))
-    dead = Grant(4, Life.REVOKED, NOW - SECOND, NOW, RevocationCause.USER_REVOKED)
+    dead = KnownGrant(4, Life.REVOKED, NOW - SECOND, NOW, RevocationCause.USER_REVOKED)
     for known in (None, live(4, NOW), dead):
         assert next_grant(known, issued) == next_grant(known, refreshed) == live(5, END)
 
@@ -67,8 +67,8 @@ def test_a_new_or_renewed_grant_is_live_until_the_date_that_it_brings() -> None:
 def test_a_revocation_keeps_the_date_that_was_held_and_brings_the_cause() -> None:
     cause = RevocationCause.PERMISSION_CHANGED
     event = heard(TokenRevokedV1(token=token(), cause=cause, detected_by=DetectedBy.WEBHOOK))
-    assert next_grant(live(4, END), event) == Grant(5, Life.REVOKED, NOW, END, cause)
-    assert next_grant(None, event) == Grant(5, Life.REVOKED, NOW, None, cause)
+    assert next_grant(live(4, END), event) == KnownGrant(5, Life.REVOKED, NOW, END, cause)
+    assert next_grant(None, event) == KnownGrant(5, Life.REVOKED, NOW, None, cause)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_the_whole_state_is_taken_as_its_owner_tells_it(
 ) -> None:
     since = NOW - timedelta(hours=1)
     event = heard(TokenStateV1(token=token(), status=status, since=since, expires_at=END, cause=cause))
-    assert next_grant(live(4), event) == Grant(5, life, since, END, cause)
+    assert next_grant(live(4), event) == KnownGrant(5, life, since, END, cause)
 
 
 @pytest.mark.parametrize("known", [5, 6])
@@ -123,22 +123,27 @@ def test_an_integration_carries_accounts_too() -> None:
 @pytest.mark.parametrize(
     ("known", "version", "expected"),
     [
-        pytest.param(None, 5, Grant(5, Life.EXPIRED, END, END), id="nothing is held"),
-        pytest.param(live(4, END + SECOND), 5, Grant(5, Life.EXPIRED, END, END), id="of a newer version than is held"),
-        pytest.param(live(5, END), 5, Grant(5, Life.EXPIRED, END, END), id="of the version and date that are held"),
-        pytest.param(live(5, None), 5, Grant(5, Life.EXPIRED, END, END), id="no date is held"),
-        pytest.param(live(6, END), 5, Grant(6, Life.EXPIRED, END, END), id="a newer version left the date as it was"),
+        pytest.param(None, 5, KnownGrant(5, Life.EXPIRED, END, END), id="unknown"),
+        pytest.param(live(4, END + SECOND), 5, KnownGrant(5, Life.EXPIRED, END, END), id="newer than what is known"),
+        pytest.param(live(5, END), 5, KnownGrant(5, Life.EXPIRED, END, END), id="of the known version and date"),
+        pytest.param(live(5, None), 5, KnownGrant(5, Life.EXPIRED, END, END), id="no date is known"),
+        pytest.param(live(6, END), 5, KnownGrant(6, Life.EXPIRED, END, END), id="a newer version left the date"),
         pytest.param(
-            live(6, END - SECOND), 5, Grant(6, Life.EXPIRED, END - SECOND, END - SECOND), id="a newer one ends before"
+            live(6, END - SECOND),
+            5,
+            KnownGrant(6, Life.EXPIRED, END - SECOND, END - SECOND),
+            id="a newer one ends before",
         ),
-        pytest.param(live(5, END + SECOND), 5, live(5, END + SECOND), id="renewed: a later date is held"),
+        pytest.param(live(5, END + SECOND), 5, live(5, END + SECOND), id="renewed: a later date is known"),
         pytest.param(live(6, None), 5, live(6, None), id="a newer version without a date"),
-        pytest.param(Grant(5, Life.EXPIRED, NOW, END), 5, Grant(5, Life.EXPIRED, NOW, END), id="it is expired already"),
-        pytest.param(Grant(5, Life.REVOKED, NOW, END), 5, Grant(5, Life.REVOKED, NOW, END), id="it was revoked"),
+        pytest.param(
+            KnownGrant(5, Life.EXPIRED, NOW, END), 5, KnownGrant(5, Life.EXPIRED, NOW, END), id="expired already"
+        ),
+        pytest.param(KnownGrant(5, Life.REVOKED, NOW, END), 5, KnownGrant(5, Life.REVOKED, NOW, END), id="revoked"),
     ],
 )
 def test_an_expiry_counts_unless_the_grant_was_renewed_or_has_ended(
-    known: Grant | None, version: int, expected: Grant
+    known: KnownGrant | None, version: int, expected: KnownGrant
 ) -> None:
     """Whatever it does to the grant, the moment that has passed is kept, and told again it says nothing new."""
     after = next_grant(known, told_expired(version))

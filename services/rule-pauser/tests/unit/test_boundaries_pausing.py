@@ -10,12 +10,12 @@ import pytest
 from common.contracts import RevocationCause, TokenKind, provider_title
 from common.runtime.ids import new_id
 from rule_pauser.core.pausing import (
-    Actor,
     Mode,
-    Outcome,
     Pause,
-    Reason,
+    PauseReason,
     Rule,
+    RuleActor,
+    RuleOutcome,
     Why,
     pause_of,
     reconcile,
@@ -23,11 +23,11 @@ from rule_pauser.core.pausing import (
 )
 from rule_pauser.core.words import fix_words, reason_words
 
-PERSON = Actor("01990000-0000-7000-8000-000000000002", "a person", UUID("01990000-0000-7000-8000-000000000002"))
+PERSON = RuleActor("01990000-0000-7000-8000-000000000002", "a person", UUID("01990000-0000-7000-8000-000000000002"))
 
 NOW = datetime(2026, 9, 14, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=1)
-FIRST = Reason(
+FIRST = PauseReason(
     new_id(),
     "Shop",
     new_id(),
@@ -61,7 +61,7 @@ BY_A_PERSON: dict[str, Any] = {"person_paused_at": NOW, "person_paused_by": new_
 def test_a_running_rule_pauses_for_the_account_that_failed_first() -> None:
     done = reconcile(RUNNING, (SECOND, FIRST), Mode.ON, NOW)
     assert done.rule == replace(PAUSED, version=8, reasons=(FIRST, SECOND))
-    assert (done.outcome, done.pause) == (Outcome.PAUSED, ANNOUNCED)
+    assert (done.outcome, done.pause) == (RuleOutcome.PAUSED, ANNOUNCED)
 
 
 def test_of_accounts_that_failed_together_the_lower_id_comes_first() -> None:
@@ -76,13 +76,19 @@ def test_a_rule_that_nobody_wants_to_run_is_not_paused_but_its_reasons_are_known
     idle = replace(RUNNING, **changed)
     for mode in (Mode.ON, Mode.DRY_RUN):
         done = reconcile(idle, (FIRST,), mode, NOW)
-        assert (done.rule, done.outcome) == (replace(idle, version=8, reasons=(FIRST,)), Outcome.REASONS_CHANGED)
+        assert (done.rule, done.outcome) == (
+            replace(idle, version=8, reasons=(FIRST,)),
+            RuleOutcome.REASONS_CHANGED,
+        )
         assert (done.words, done.pause) == ("", None)
 
 
 def test_a_second_failure_adds_a_reason_and_not_a_pause() -> None:
     done = reconcile(PAUSED, (FIRST, SECOND), Mode.ON, LATER)
-    assert (done.rule, done.outcome) == (replace(PAUSED, version=8, reasons=(FIRST, SECOND)), Outcome.REASONS_CHANGED)
+    assert (done.rule, done.outcome) == (
+        replace(PAUSED, version=8, reasons=(FIRST, SECOND)),
+        RuleOutcome.REASONS_CHANGED,
+    )
     assert done.pause is None
 
 
@@ -95,59 +101,61 @@ def test_what_is_reconciled_stays_as_it_is() -> None:
         (replace(RUNNING, reasons=(FIRST,)), (FIRST,), Mode.DRY_RUN),
     ):
         done = reconcile(rule, blocked, mode, LATER)
-        assert (done.rule, done.outcome, done.pause) == (rule, Outcome.NONE, None)
+        assert (done.rule, done.outcome, done.pause) == (rule, RuleOutcome.NONE, None)
 
 
 def test_a_dry_run_says_once_what_it_would_do() -> None:
     done = reconcile(RUNNING, (FIRST,), Mode.DRY_RUN, NOW)
-    assert (done.rule, done.outcome) == (replace(RUNNING, version=8, reasons=(FIRST,)), Outcome.WOULD_PAUSE)
+    assert (done.rule, done.outcome) == (replace(RUNNING, version=8, reasons=(FIRST,)), RuleOutcome.WOULD_PAUSE)
     assert done.words == "Would have been paused (dry run): the Meta connection of Shop has reached full expiry."
     assert done.pause is None
     assert reconcile(RUNNING, (SECOND, FIRST), Mode.DRY_RUN, NOW).words == done.words, "the account that failed first"
     more = reconcile(done.rule, (FIRST, SECOND), Mode.DRY_RUN, LATER)
-    assert (more.outcome, more.words) == (Outcome.REASONS_CHANGED, "")
+    assert (more.outcome, more.words) == (RuleOutcome.REASONS_CHANGED, "")
 
 
 def test_a_dry_run_forgets_reasons_that_are_gone() -> None:
     done = reconcile(replace(RUNNING, reasons=(FIRST,)), (), Mode.DRY_RUN, LATER)
-    assert (done.rule, done.outcome) == (replace(RUNNING, version=8), Outcome.REASONS_CHANGED)
+    assert (done.rule, done.outcome) == (replace(RUNNING, version=8), RuleOutcome.REASONS_CHANGED)
 
 
 @pytest.mark.parametrize(
     ("changed", "mode", "outcome", "words"),
     [
-        pytest.param({}, Mode.ON, Outcome.RESUMED, "Resumed: every account works again.", id="all work again"),
+        pytest.param({}, Mode.ON, RuleOutcome.RESUMED, "Resumed: every account works again.", id="all work again"),
         pytest.param(
             {},
             Mode.OFF,
-            Outcome.RESUMED,
+            RuleOutcome.RESUMED,
             "Resumed: automatic pausing was turned off for the workspace.",
             id="turned off",
         ),
         pytest.param(
             {"revision": 5},
             Mode.OFF,
-            Outcome.RESUMED,
+            RuleOutcome.RESUMED,
             "Resumed: automatic pausing was turned off for the workspace.",
             id="changed meanwhile, and turned off",
         ),
         pytest.param(
             BY_A_PERSON,
             Mode.ON,
-            Outcome.RELEASED,
+            RuleOutcome.RELEASED,
             "Every account works again; the rule stays paused, because a person paused it or switched it off.",
             id="a person paused it meanwhile",
         ),
         pytest.param(
             {"enabled": False},
             Mode.ON,
-            Outcome.RELEASED,
+            RuleOutcome.RELEASED,
             "Every account works again; the rule stays paused, because a person paused it or switched it off.",
             id="switched off meanwhile",
         ),
     ],
 )
-def test_a_pause_ends_with_its_last_reason(changed: dict[str, Any], mode: Mode, outcome: Outcome, words: str) -> None:
+def test_a_pause_ends_with_its_last_reason(
+    changed: dict[str, Any], mode: Mode, outcome: RuleOutcome, words: str
+) -> None:
     before = replace(PAUSED, **changed)
     done = reconcile(before, (), mode, LATER)
     assert done.rule == replace(before, version=8, reasons=(), **FREED)
@@ -157,7 +165,7 @@ def test_a_pause_ends_with_its_last_reason(changed: dict[str, Any], mode: Mode, 
 def test_turning_to_a_dry_run_ends_the_pause_and_keeps_the_reasons_in_sight() -> None:
     done = reconcile(PAUSED, (FIRST,), Mode.DRY_RUN, LATER)
     assert done.rule == replace(PAUSED, version=8, **FREED)
-    assert (done.outcome, done.pause) == (Outcome.RESUMED, ANNOUNCED)
+    assert (done.outcome, done.pause) == (RuleOutcome.RESUMED, ANNOUNCED)
 
 
 @pytest.mark.parametrize("revision", [3, 5])
@@ -166,13 +174,17 @@ def test_a_rule_that_was_changed_meanwhile_waits_for_a_look_and_says_so_once(rev
     assert changed.changed_while_paused
     assert not changed.held
     done = reconcile(changed, (), Mode.ON, LATER)
-    assert (done.rule, done.outcome, done.pause) == (replace(changed, version=8, reasons=()), Outcome.HELD, ANNOUNCED)
+    assert (done.rule, done.outcome, done.pause) == (
+        replace(changed, version=8, reasons=()),
+        RuleOutcome.HELD,
+        ANNOUNCED,
+    )
     assert done.rule.held
     assert done.words == (
         "Every account works again, but the rule was changed meanwhile: resume it by hand after a look at it."
     )
     again = reconcile(done.rule, (), Mode.ON, LATER)
-    assert (again.rule, again.outcome, again.words) == (done.rule, Outcome.NONE, "")
+    assert (again.rule, again.outcome, again.words) == (done.rule, RuleOutcome.NONE, "")
 
 
 def test_only_a_pause_of_ours_is_held_or_changed_meanwhile() -> None:
@@ -188,18 +200,18 @@ def test_a_hand_ends_both_pauses() -> None:
     assert done.rule == replace(
         both, version=8, reasons=(SECOND,), person_paused_at=None, person_paused_by=None, **FREED
     )
-    assert (done.outcome, done.words, done.pause) == (Outcome.RESUMED, "Resumed by a person.", ANNOUNCED)
+    assert (done.outcome, done.words, done.pause) == (RuleOutcome.RESUMED, "Resumed by a person.", ANNOUNCED)
 
 
 def test_a_hand_ends_either_pause_and_announces_only_the_end_of_ours() -> None:
     assert resume_by_hand(PAUSED, (), PERSON).pause == ANNOUNCED
     person = resume_by_hand(replace(RUNNING, **BY_A_PERSON), (), PERSON)
-    assert (person.outcome, person.pause, person.rule.person_paused_by) == (Outcome.RESUMED, None, None)
+    assert (person.outcome, person.pause, person.rule.person_paused_by) == (RuleOutcome.RESUMED, None, None)
 
 
 def test_a_hand_on_a_running_rule_changes_nothing() -> None:
     done = resume_by_hand(RUNNING, (FIRST,), PERSON)
-    assert (done.rule, done.outcome) == (RUNNING, Outcome.NONE)
+    assert (done.rule, done.outcome) == (RUNNING, RuleOutcome.NONE)
 
 
 def test_the_resume_of_a_rule_that_is_switched_off_is_not_announced() -> None:

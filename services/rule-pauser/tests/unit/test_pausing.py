@@ -23,10 +23,20 @@ from common.contracts import (
     TokenRevokedV1,
 )
 from common.runtime.ids import new_id
-from rule_pauser.core.grants import Grant, Life, next_grant
-from rule_pauser.core.pausing import Actor, Mode, Outcome, Reason, Reconciled, Rule, Why, reconcile, resume_by_hand
+from rule_pauser.core.grants import KnownGrant, Life, next_grant
+from rule_pauser.core.pausing import (
+    Mode,
+    PauseReason,
+    Reconciled,
+    Rule,
+    RuleActor,
+    RuleOutcome,
+    Why,
+    reconcile,
+    resume_by_hand,
+)
 
-PERSON = Actor("01990000-0000-7000-8000-000000000002", "a person", UUID("01990000-0000-7000-8000-000000000002"))
+PERSON = RuleActor("01990000-0000-7000-8000-000000000002", "a person", UUID("01990000-0000-7000-8000-000000000002"))
 
 NOW = datetime(2026, 9, 14, 12, 0, tzinfo=UTC)
 TOKENS = tuple(new_id() for _ in range(3))
@@ -34,8 +44,8 @@ ACCOUNTS = tuple(new_id() for _ in range(3))
 RULE = Rule(new_id(), new_id(), "Stop losers", enabled=True, revision=1, version=1)
 
 
-def reason(number: int, version: int = 1) -> Reason:
-    return Reason(
+def reason(number: int, version: int = 1) -> PauseReason:
+    return PauseReason(
         ACCOUNTS[number],
         f"Shop {number}",
         TOKENS[number],
@@ -57,20 +67,22 @@ class PauseReasons(RuleBasedStateMachine):
         self.dead: set[int] = set()
         self.mode = Mode.ON
         self.now = NOW
-        self.events: list[Outcome] = []
+        self.events: list[RuleOutcome] = []
         self.edited_while_paused = False
         self.reconciled = True
 
     def _apply(self, item: Reconciled) -> None:
         assert item.rule.version >= self.rule.version
-        assert (item.rule.version > self.rule.version) == (item.outcome is not Outcome.NONE), "no change without a mark"
-        if item.outcome in {Outcome.PAUSED, Outcome.RESUMED} and item.pause is not None:
+        assert (item.rule.version > self.rule.version) == (item.outcome is not RuleOutcome.NONE), (
+            "no change without a mark"
+        )
+        if item.outcome in {RuleOutcome.PAUSED, RuleOutcome.RESUMED} and item.pause is not None:
             self.events.append(item.outcome)
         self.rule = item.rule
         if self.rule.auto_paused_at is None:
             self.edited_while_paused = False
 
-    def _blocked(self) -> tuple[Reason, ...]:
+    def _blocked(self) -> tuple[PauseReason, ...]:
         return tuple(reason(number) for number in sorted(self.dead))
 
     @rule(number=st.integers(0, 2))
@@ -89,7 +101,7 @@ class PauseReasons(RuleBasedStateMachine):
             self.now += timedelta(seconds=1)
             self._apply(reconcile(self.rule, self._blocked(), self.mode, self.now))
         again = reconcile(self.rule, self._blocked(), self.mode, self.now)
-        assert again.outcome is Outcome.NONE, "a second look finds nothing to do"
+        assert again.outcome is RuleOutcome.NONE, "a second look finds nothing to do"
         self.reconciled = True
 
     @rule()
@@ -117,7 +129,7 @@ class PauseReasons(RuleBasedStateMachine):
     @invariant()
     def events_alternate(self) -> None:
         for first, second in zip(self.events, self.events[1:], strict=False):
-            assert (first, second) != (Outcome.RESUMED, Outcome.RESUMED)
+            assert (first, second) != (RuleOutcome.RESUMED, RuleOutcome.RESUMED)
 
     @invariant()
     def a_person_always_wins(self) -> None:
@@ -227,7 +239,7 @@ def test_deliveries_model(story: list[tuple[str, int, int]], data: st.DataObject
         told.go_on(move, days, lag)
     if not told.events:
         return
-    known: Grant | None = None
+    known: KnownGrant | None = None
     order = data.draw(st.permutations([*told.events, *data.draw(st.lists(st.sampled_from(told.events), max_size=4))]))
     for event in order:
         after = next_grant(known, event)
@@ -249,7 +261,7 @@ def test_deliveries_model(story: list[tuple[str, int, int]], data: st.DataObject
 def test_an_end_of_this_very_version_counts_where_no_end_was_known(version: int, life: Life) -> None:
     ref = REF.model_copy(update={"version": version})
     told = Event(id=new_id(), time=NOW, source="test", body=TokenExpiredV1(token=ref, expired_at=NOW))
-    after = next_grant(Grant(5, Life.LIVE, NOW), told)
+    after = next_grant(KnownGrant(5, Life.LIVE, NOW), told)
     assert after is not None
     assert (after.life, after.version, after.passed_at) == (life, 5, NOW)
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from session_svc.core import clients, device, limits, passwords, people
-from session_svc.core.audit import Action, Entry
+from session_svc.core.audit import Action, AuditedAct
 from session_svc.core.clients import ServiceClient
 from session_svc.core.errors import InvalidError, NoSessionError, TooManyAttemptsError
 from session_svc.core.limits import Decision, Limit
@@ -76,7 +76,7 @@ def test_a_client_is_granted_all_or_what_it_asks_for_and_has() -> None:
 
 
 def test_a_line_of_the_trail_has_no_details_unless_it_says_so_and_nobody_adds_any() -> None:
-    entry = Entry(audit_id=UUID(int=1), at=NOW, action=Action.SIGNED_IN)
+    entry = AuditedAct(audit_id=UUID(int=1), at=NOW, action=Action.SIGNED_IN)
     assert entry.details == {}
     with pytest.raises(TypeError):
         cast("MutableMapping[str, str]", entry.details)["x"] = "y"

@@ -12,9 +12,9 @@ from common.contracts import (
 )
 from session_svc.core import jwt, keys
 from session_svc.core import session as life
-from session_svc.core.keys import KeyTimes, Plan, Schedule
+from session_svc.core.keys import KeyPlan, KeyTimes, Schedule
 from session_svc.core.people import Role
-from session_svc.core.session import EndCause, Lifetimes, Session, Status
+from session_svc.core.session import EndCause, Lifetimes, Session, SessionStatus
 
 NOW = datetime(2026, 9, 14, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -25,7 +25,7 @@ SESSION = Session(
     role=Role.OWNER,
     epoch=5,
     version=7,
-    status=Status.ACTIVE,
+    status=SessionStatus.ACTIVE,
     created_at=NOW,
     extended_at=NOW,
     expires_at=NOW + timedelta(days=7),
@@ -82,7 +82,7 @@ def test_only_an_active_session_before_its_end_is_live() -> None:
     last = SESSION.expires_at - timedelta(microseconds=1)
     assert SESSION.live(last)
     assert not SESSION.live(SESSION.expires_at)
-    for status in (Status.EXPIRED, Status.REVOKED):
+    for status in (SessionStatus.EXPIRED, SessionStatus.REVOKED):
         assert not replace(SESSION, status=status).live(last)
 
 
@@ -129,10 +129,10 @@ def test_a_service_jwt_says_when_it_was_made_and_for_whom() -> None:
 
 def test_a_rotation_on_demand_waits_as_long_as_any_and_not_for_a_key_that_signs_from_now() -> None:
     first = KeyTimes("k0", NOW, NOW, None)
-    assert keys.plan([first], NOW, Schedule(), rotate=True) == Plan(NOW + timedelta(minutes=5, seconds=40), "k0")
+    assert keys.plan([first], NOW, Schedule(), rotate=True) == KeyPlan(NOW + timedelta(minutes=5, seconds=40), "k0")
     assert keys.plan([first], NOW - timedelta(microseconds=1), Schedule(), rotate=True) is None
     stopped = KeyTimes("k0", NOW, NOW, NOW + SECOND)
-    assert keys.plan([stopped], NOW, Schedule()) == Plan(NOW, None)
+    assert keys.plan([stopped], NOW, Schedule()) == KeyPlan(NOW, None)
 
 
 def test_the_keys_of_the_jwks_are_all_but_those_that_are_gone() -> None:

@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from session_svc.core import keys
-from session_svc.core.keys import KeyState, KeyTimes, Plan, Schedule
+from session_svc.core.keys import KeyPlan, KeyState, KeyTimes, Schedule
 
 NOW = datetime(2026, 9, 14, 12, tzinfo=UTC)
 SCHEDULE = Schedule()
 SECOND = timedelta(seconds=1)
 
 
-def _applied(found: list[KeyTimes], plan: Plan | None, now: datetime) -> list[KeyTimes]:
+def _applied(found: list[KeyTimes], plan: KeyPlan | None, now: datetime) -> list[KeyTimes]:
     """What the store does with a plan."""
     if plan is None:
         return found
@@ -26,7 +26,7 @@ def _applied(found: list[KeyTimes], plan: Plan | None, now: datetime) -> list[Ke
 
 
 def test_first_key_signs_at_once() -> None:
-    assert keys.plan([], NOW, SCHEDULE) == Plan(NOW, None)
+    assert keys.plan([], NOW, SCHEDULE) == KeyPlan(NOW, None)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_schedule_makes_the_next_key_in_time() -> None:
     due = NOW + SCHEDULE.signs_for - SCHEDULE.publish_ahead
 
     assert keys.plan([first], due - SECOND, SCHEDULE) is None
-    assert keys.plan([first], due, SCHEDULE) == Plan(NOW + SCHEDULE.signs_for, "k0")
+    assert keys.plan([first], due, SCHEDULE) == KeyPlan(NOW + SCHEDULE.signs_for, "k0")
 
 
 def test_publish_ahead_outlasts_every_cache() -> None:

@@ -15,7 +15,7 @@ from session_svc.core.clients import ServiceClient
 from session_svc.core.errors import InvalidError
 from session_svc.core.limits import Limit
 from session_svc.core.people import Role
-from session_svc.core.session import Session, Status
+from session_svc.core.session import Session, SessionStatus
 from session_svc.http.models import TokenView, token_json
 from session_svc.operations.tokens import Minted
 
@@ -147,7 +147,7 @@ SESSION = Session(
     role=Role.OWNER,
     epoch=5,
     version=1,
-    status=Status.ACTIVE,
+    status=SessionStatus.ACTIVE,
     created_at=NOW,
     extended_at=NOW,
     expires_at=NOW + timedelta(days=7),

@@ -22,8 +22,8 @@ from common.contracts import (
 )
 from session_svc.core import session as life
 from session_svc.core.people import Role
-from session_svc.core.refusals import Reason, words_for
-from session_svc.core.session import Change, EndCause, Lifetimes, Session, Status
+from session_svc.core.refusals import NoSessionReason, words_for
+from session_svc.core.session import Change, EndCause, Lifetimes, Session, SessionStatus
 
 NOW = datetime(2026, 9, 14, 12, tzinfo=UTC)
 LIFETIMES = Lifetimes()
@@ -177,7 +177,11 @@ def test_ended_says_why(cause: EndCause, on_the_wire: RevocationCause) -> None:
 
     change = life.ended(_opened().session, cause, DetectedBy.ADMIN, later, epoch=7)
 
-    assert (change.session.status, change.session.ended_at, change.session.end_cause) == (Status.REVOKED, later, cause)
+    assert (change.session.status, change.session.ended_at, change.session.end_cause) == (
+        SessionStatus.REVOKED,
+        later,
+        cause,
+    )
     assert not change.session.live(later)
     assert change.session.why_ended() is cause
     revoked = change.events[0]
@@ -203,7 +207,7 @@ def test_expired_is_a_fact_of_its_own() -> None:
 
     assert isinstance(change.events[0], TokenExpiredV1)
     assert change.events[0].expired_at == NOW + timedelta(days=7)
-    assert (change.session.status, change.session.end_cause) == (Status.EXPIRED, EndCause.EXPIRED)
+    assert (change.session.status, change.session.end_cause) == (SessionStatus.EXPIRED, EndCause.EXPIRED)
     assert (_state(change).status, _state(change).cause) == (TokenStatus.EXPIRED, None)
 
 
@@ -268,15 +272,15 @@ def test_every_end_has_words_and_a_fix(cause: EndCause | None) -> None:
     assert words.title
     assert words.detail
     assert words.fix
-    assert words.reason in Reason
+    assert words.reason in NoSessionReason
 
 
 def test_codes_tell_the_kinds_of_end_apart() -> None:
-    assert words_for(None).reason is Reason.TOKEN_MISSING
-    assert words_for(EndCause.EXPIRED).reason is Reason.SESSION_EXPIRED
-    assert words_for(EndCause.SIGNED_OUT).reason is Reason.SESSION_REVOKED
-    assert words_for(EndCause.ACCOUNT_DISABLED).reason is Reason.USER_DISABLED
-    assert words_for(EndCause.IMPERSONATION_ENDED).reason is Reason.IMPERSONATION_ENDED
+    assert words_for(None).reason is NoSessionReason.TOKEN_MISSING
+    assert words_for(EndCause.EXPIRED).reason is NoSessionReason.SESSION_EXPIRED
+    assert words_for(EndCause.SIGNED_OUT).reason is NoSessionReason.SESSION_REVOKED
+    assert words_for(EndCause.ACCOUNT_DISABLED).reason is NoSessionReason.USER_DISABLED
+    assert words_for(EndCause.IMPERSONATION_ENDED).reason is NoSessionReason.IMPERSONATION_ENDED
     assert len({words_for(cause).detail for cause in EndCause}) == len(EndCause)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from devstack.browser import HTTP_OK_BELOW, RefusalError
+from devstack.browser import HTTP_OK_BELOW, RefusedError
 
 
 class Backend:
@@ -18,13 +18,13 @@ class Backend:
         self._jwt: str | None = None
 
     async def call(self, method: str, service: str, path: str, *, jwt: str | None = None, **arguments: Any) -> Any:
-        """One call with this backend's JWT (or the given one). Raises `RefusalError`."""
+        """One call with this backend's JWT (or the given one). Raises `RefusedError`."""
         headers = {"Authorization": f"Bearer {jwt or await self.token()}"}
         url = URL(self._services[service]).join(URL(path))
         async with self._http.request(method, url, headers=headers, **arguments) as response:
             body = await response.json(content_type=None) if "json" in response.content_type else await response.text()
             if response.status >= HTTP_OK_BELOW:
-                raise RefusalError(f"{method} {service}{path}", response.status, body)
+                raise RefusedError(f"{method} {service}{path}", response.status, body)
             return body or None
 
     async def token(self) -> str:
@@ -35,12 +35,12 @@ class Backend:
             async with self._http.post(self._client["token_url"], data=form, headers=headers) as response:
                 body = await response.json(content_type=None)
                 if response.status >= HTTP_OK_BELOW:
-                    raise RefusalError("POST /oauth2/token", response.status, body)
+                    raise RefusedError("POST /oauth2/token", response.status, body)
                 jwt: str = body["access_token"]
                 self._jwt = jwt
         return self._jwt
 
     async def access_token(self, account_id: str) -> dict[str, Any]:
-        """What `GET /api/v1/accounts/{id}/access-token` answers. Raises `RefusalError` while the grant is dead."""
+        """What `GET /api/v1/accounts/{id}/access-token` answers. Raises `RefusedError` while the grant is dead."""
         answer: dict[str, Any] = await self.call("GET", "oauth-svc", f"/api/v1/accounts/{account_id}/access-token")
         return answer

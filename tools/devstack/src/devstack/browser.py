@@ -17,7 +17,7 @@ MAX_REDIRECTS = 10
 KEEP_ALIVE_S = 2.0
 
 
-class RefusalError(Exception):
+class RefusedError(Exception):
     """The product said no; the text has the status, the problem's code and its words."""
 
     def __init__(self, what: str, status: int, problem: Any) -> None:
@@ -54,11 +54,11 @@ class Browser:
         await self._http.close()
 
     async def call(self, method: str, path: str, **arguments: Any) -> Any:
-        """One API call; the JSON of the answer, or None if it has no body. Raises `RefusalError`."""
+        """One API call; the JSON of the answer, or None if it has no body. Raises `RefusedError`."""
         async with self._http.request(method, self._gateway.join(URL(path)), **arguments) as response:
             body = await response.json(content_type=None) if "json" in response.content_type else await response.text()
             if response.status >= HTTP_OK_BELOW:
-                raise RefusalError(f"{method} {path}", response.status, body)
+                raise RefusedError(f"{method} {path}", response.status, body)
             return body or None
 
     async def get(self, path: str, **query: str) -> Any:
@@ -100,7 +100,7 @@ class Browser:
         form += [("accounts", account) for account in accounts] + [("scopes", scope) for scope in scopes]
         async with self._http.post(screen, data=form, allow_redirects=False) as response:
             if "Location" not in response.headers:
-                raise RefusalError(f"the consent screen of {provider}", response.status, await response.text())
+                raise RefusedError(f"the consent screen of {provider}", response.status, await response.text())
             back = screen.join(URL(response.headers["Location"]))
         return await self._follow(back, until_away=False)
 
@@ -112,7 +112,7 @@ class Browser:
         form = self._gateway.join(URL(f"/connect/{provider}"))
         async with self._http.post(form, data=dict(credentials), allow_redirects=False) as response:
             if "Location" not in response.headers:
-                raise RefusalError(f"POST {form.path}", response.status, await response.text())
+                raise RefusedError(f"POST {form.path}", response.status, await response.text())
             back = form.join(URL(response.headers["Location"]))
         return await self._follow(back, until_away=False)
 
@@ -131,6 +131,6 @@ class Browser:
                         if "json" in response.content_type
                         else await response.text()
                     )
-                    raise RefusalError(f"GET {url.path}", response.status, body)
+                    raise RefusedError(f"GET {url.path}", response.status, body)
                 return url
-        raise RefusalError(f"GET {url.path}", 310, "too many redirects")
+        raise RefusedError(f"GET {url.path}", 310, "too many redirects")

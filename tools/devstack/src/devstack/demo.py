@@ -9,7 +9,7 @@ import aiohttp
 from common.runtime.clock import monotonic
 from devstack import stack as stacks
 from devstack.backend import Backend
-from devstack.browser import Browser, RefusalError
+from devstack.browser import Browser, RefusedError
 from devstack.layout import Layout
 from devstack.platforms import Platforms
 from devstack.story import Story
@@ -50,7 +50,7 @@ async def tell(demo: Mapping[str, Any], out: Say) -> int:
         )
         try:
             await story.tell()
-        except (NotObservedError, RefusalError, RuntimeError) as exc:
+        except (NotObservedError, RefusedError, RuntimeError) as exc:
             out(f"\nnot observed: {exc}\n")
             out("`make logs S=<service>` shows what each part says.")
             return 1

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from common.runtime.ids import new_id
-from devstack.browser import Browser, RefusalError
+from devstack.browser import Browser, RefusedError
 from devstack.platforms import GENERIC, Platforms, simulated
 from devstack.vault import Vault
 from devstack.witness import NotObservedError, becomes, persist
@@ -93,7 +93,7 @@ async def ensure(owner: Browser, platforms: Platforms, vault: Vault, kept: Path)
             try:
                 connection = await _connect(owner, platforms, wanted)
                 await _reaches(owner, connection, wanted)
-            except (NotObservedError, RefusalError, RuntimeError) as exc:
+            except (NotObservedError, RefusedError, RuntimeError) as exc:
                 failed.append(f"{wanted.provider} of {wanted.person} is not {wanted.state}: {exc}")
             else:
                 done[_key(wanted)] = connection

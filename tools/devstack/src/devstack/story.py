@@ -25,7 +25,7 @@ from common.contracts import (
 )
 from common.runtime.clock import monotonic
 from common.runtime.ids import new_id
-from devstack.browser import Browser, RefusalError
+from devstack.browser import Browser, RefusedError
 from devstack.platforms import GENERIC
 from devstack.storyteller import PERSON_PREFIX, USER_PATHS, Storyteller
 from devstack.witness import NotObservedError, becomes, persist
@@ -44,7 +44,7 @@ class Story(Storyteller):
     """The steps, in their order."""
 
     async def tell(self) -> None:
-        """Raises `NotObservedError` or `RefusalError` at the first step that does not come true."""
+        """Raises `NotObservedError` or `RefusedError` at the first step that does not come true."""
         await self.sign_in()
         await self.forget_earlier()
         await self.connect()
@@ -203,7 +203,7 @@ class Story(Storyteller):
             account = next(iter(self.accounts))
             try:
                 await persist(lambda: self.backend.access_token(account), "the refusal")
-            except RefusalError as refused:
+            except RefusedError as refused:
                 problem = refused.problem
                 missing = [name for name in ("code", "cause", "fix", "fix_url") if not problem.get(name)]
                 if missing:

@@ -22,7 +22,7 @@ from common.contracts import (
 from common.runtime.clock import monotonic
 from common.runtime.ids import random_bytes
 from devstack.backend import Backend
-from devstack.browser import Browser, RefusalError
+from devstack.browser import Browser, RefusedError
 from devstack.platforms import Platforms
 from devstack.terminal import Say, paint
 from devstack.witness import NotObservedError, Witness, becomes, persist
@@ -121,7 +121,7 @@ class Storyteller:
         """The refusal's code once the service refuses the JWT."""
         try:
             await self.as_user(service, token)
-        except RefusalError as refused:
+        except RefusedError as refused:
             if refused.status == UNAUTHORIZED:
                 return refused.code
             raise

@@ -22,7 +22,7 @@ from common.runtime.ids import new_id, random_bytes
 from common.runtime.tasks import cancel
 from common.testing import eventually
 from devstack.backend import Backend
-from devstack.browser import Browser, RefusalError
+from devstack.browser import Browser, RefusedError
 from devstack.platforms import GENERIC, Platforms, simulated
 from devstack.record import some
 from devstack.storyteller import USER_PATHS
@@ -149,7 +149,7 @@ class Traffic:
             for account in self.connected:
                 try:
                     assert (await backend.access_token(known[account]["account_id"]))["access_token"]
-                except RefusalError as refused:
+                except RefusedError as refused:
                     # Killed between a call and its answer, the new single-use token is lost: that, and only that, may
                     # have ended it, and it says so. That one was lost is known to the platform: `held_with_reason`.
                     shown = await owner.get(f"/api/v1/connections/{known[account]['connection_id']}")
@@ -170,7 +170,7 @@ class Traffic:
         while not self._stopping.is_set():
             try:
                 await work()
-            except RefusalError as refused:
+            except RefusedError as refused:
                 self.wrong.append(str(refused))
             await self._think()
 
@@ -250,12 +250,12 @@ class Traffic:
         return None if done is None else done[0]
 
     async def _try(self, what: str, call: Callable[[], Awaitable[T]]) -> tuple[T] | None:
-        """Return the answer in a tuple, or None if a part was away. Raises `RefusalError` for what is neither."""
+        """Return the answer in a tuple, or None if a part was away. Raises `RefusedError` for what is neither."""
         began = monotonic()
         outcome = "accepted"
         try:
             return (await call(),)
-        except RefusalError as refused:
+        except RefusedError as refused:
             if what in PAGES and refused.status == CONFLICT:
                 # the replica that had taken the consent was killed in its middle: the page says to begin again
                 outcome = "failed"
@@ -304,6 +304,6 @@ async def _answer(call: Callable[[], Awaitable[Any]]) -> int:
     """200, or the status of the refusal."""
     try:
         await call()
-    except RefusalError as refused:
+    except RefusedError as refused:
         return refused.status
     return 200

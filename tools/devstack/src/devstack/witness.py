@@ -13,7 +13,7 @@ import aiohttp
 from common.contracts import TOPICS, Event, EventBody, InvalidEventError, decode
 from common.kafka import KafkaSettings, TopicReader
 from common.runtime.clock import monotonic
-from devstack.browser import RefusalError
+from devstack.browser import RefusedError
 
 B = TypeVar("B", bound=EventBody)
 T = TypeVar("T")
@@ -108,7 +108,7 @@ async def persist(work: Callable[[], Awaitable[T]], what: str, patience_s: float
             return await work()
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
             last = str(exc) or type(exc).__name__
-        except RefusalError as exc:
+        except RefusedError as exc:
             if exc.status < SERVER_ERRORS_FROM and exc.status != TOO_MANY_REQUESTS:
                 raise
             last = str(exc)

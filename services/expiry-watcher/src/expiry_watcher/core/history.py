@@ -35,7 +35,7 @@ class What(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class HistoryLine:
     """One line of a token's history.
 
     `mark` tells lines of one kind apart: a fact that is delivered again, or a refresh that changed nothing which
@@ -50,7 +50,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class HistoryEvent:
     """A stored line as it is read back."""
 
     what: What
@@ -60,16 +60,16 @@ class Told:
     detail: dict[str, str]
 
 
-def line_of(event: Event[EventBody]) -> Line | None:
+def line_of(event: Event[EventBody]) -> HistoryLine | None:
     """The line that an event adds to its token's history."""
     return line(event.body, event.time)
 
 
-def line(told: EventBody, at: datetime) -> Line | None:  # noqa: PLR0911  one return per event type
+def line(told: EventBody, at: datetime) -> HistoryLine | None:  # noqa: PLR0911  one return per event type
     """The line that a fact adds to its token's history; `at` is when it happened."""
     match told:
         case TokenIssuedV1() as body:
-            return Line(
+            return HistoryLine(
                 body.token,
                 What.ISSUED,
                 str(body.token.version),
@@ -78,20 +78,22 @@ def line(told: EventBody, at: datetime) -> Line | None:  # noqa: PLR0911  one re
             )
         case TokenRefreshedV1() as body:
             # One line per full-expiry date: an hourly refresh must not bury what matters.
-            return Line(body.token, What.REFRESHED, _iso(body.expires_at), at, _detail(expires_at=body.expires_at))
+            return HistoryLine(
+                body.token, What.REFRESHED, _iso(body.expires_at), at, _detail(expires_at=body.expires_at)
+            )
         case TokenRevokedV1() as body:
             detail = _detail(cause=body.cause, detected_by=body.detected_by)
-            return Line(body.token, What.REVOKED, str(body.token.version), at, detail)
+            return HistoryLine(body.token, What.REVOKED, str(body.token.version), at, detail)
         case TokenStateV1() as body:
             detail = _detail(status=body.status, cause=body.cause, missing=", ".join(body.missing_scopes) or None)
-            return Line(body.token, What.STATE, f"{body.status}@{_iso(body.since)}", body.since, detail)
+            return HistoryLine(body.token, What.STATE, f"{body.status}@{_iso(body.since)}", body.since, detail)
         case TokenExpiringV1() as body:
             date = _iso(body.expires_at)
             detail = {"stage": body.stage, "expires_at": date, "remaining_s": str(body.remaining_s)}
-            return Line(body.token, What.WARNED, f"{body.stage}@{date}", at, detail)
+            return HistoryLine(body.token, What.WARNED, f"{body.stage}@{date}", at, detail)
         case TokenExpiredV1() as body:
             date = _iso(body.expired_at)
-            return Line(body.token, What.EXPIRED, date, at, {"expired_at": date})
+            return HistoryLine(body.token, What.EXPIRED, date, at, {"expired_at": date})
         case _:
             return None
 
@@ -137,7 +139,7 @@ STATE_WORDS = {
 }
 
 
-def words(told: Told, provider: str) -> str:
+def words(told: HistoryEvent, provider: str) -> str:
     """A stored line as a sentence. Times in it are UTC; `first_at` and `last_at` travel beside it."""
     name, detail = provider_title(provider), told.detail
     match told.what:
@@ -160,7 +162,7 @@ def words(told: Told, provider: str) -> str:
             return f"Reached full expiry at {_clock(datetime.fromisoformat(detail['expired_at']))}."
 
 
-def told_apart(lines: list[Told]) -> list[Told]:
+def told_apart(lines: list[HistoryEvent]) -> list[HistoryEvent]:
     """Newest first, without the state lines that only repeat what a fact of the same version says better."""
     said = {line.version for line in lines if line.what is not What.STATE}
     kept = [

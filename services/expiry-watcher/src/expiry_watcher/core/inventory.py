@@ -31,7 +31,7 @@ PERSONAL_KINDS = frozenset({TokenKind.SESSION, TokenKind.TELEGRAM_LINK})
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class TokenFact:
     """What one event says about one token."""
 
     token: TokenRef
@@ -50,18 +50,18 @@ class Fact:
         return (self.token.version, self.whole)
 
 
-def fact_of(event: Event[EventBody]) -> Fact | None:
+def fact_of(event: Event[EventBody]) -> TokenFact | None:
     """What an event says about its token; None for an event that says nothing about a token's state."""
     match event.body:
         case TokenIssuedV1() as body:
-            return Fact(body.token, TokenStatus.ACTIVE, event.time, body.expires_at, body.access_expires_at)
+            return TokenFact(body.token, TokenStatus.ACTIVE, event.time, body.expires_at, body.access_expires_at)
         case TokenRefreshedV1() as body:
-            return Fact(body.token, TokenStatus.ACTIVE, event.time, body.expires_at, body.access_expires_at)
+            return TokenFact(body.token, TokenStatus.ACTIVE, event.time, body.expires_at, body.access_expires_at)
         case TokenRevokedV1() as body:
             # A revocation does not repeat the dates; the store keeps the ones held, for people who ask later.
-            return Fact(body.token, TokenStatus.REVOKED, event.time, None, None, body.cause, body.detected_by)
+            return TokenFact(body.token, TokenStatus.REVOKED, event.time, None, None, body.cause, body.detected_by)
         case TokenStateV1() as body:
-            return Fact(
+            return TokenFact(
                 body.token,
                 body.status,
                 body.since,
@@ -76,16 +76,16 @@ def fact_of(event: Event[EventBody]) -> Fact | None:
             return None
 
 
-def waves(facts: Iterable[Fact]) -> list[tuple[Fact, ...]]:
+def waves(facts: Iterable[TokenFact]) -> list[tuple[TokenFact, ...]]:
     """A batch as rounds to be applied one after the other: in each, a token occurs once, its lower ranks first.
 
     Every fact is applied on top of the one before it, because a lesser fact (a revocation, say) builds on what was
     held. Within a round facts are ordered by token id, so that two writers lock rows in one order.
     """
-    by_token: dict[UUID, list[Fact]] = {}
+    by_token: dict[UUID, list[TokenFact]] = {}
     for fact in facts:
         by_token.setdefault(fact.token.token_id, []).append(fact)
-    rounds: list[list[Fact]] = []
+    rounds: list[list[TokenFact]] = []
     for token_id in sorted(by_token):
         for number, fact in enumerate(sorted(by_token[token_id], key=lambda fact: fact.rank)):
             if number == len(rounds):

@@ -5,7 +5,7 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class BurstPace:
     """How many announcements may leave now.
 
     The bucket holds at most one second's worth. A stage is hours long and the nearest expiry goes first, so
@@ -17,22 +17,22 @@ class Pace:
     at: datetime
 
     @classmethod
-    def full(cls, rate_per_s: int, now: datetime) -> "Pace":
+    def full(cls, rate_per_s: int, now: datetime) -> "BurstPace":
         return cls(rate_per_s, float(rate_per_s), now)
 
-    def refill(self, now: datetime) -> "Pace":
+    def refill(self, now: datetime) -> "BurstPace":
         """The bucket at `now`. A clock that went back adds nothing and takes nothing."""
         elapsed = max(0.0, (now - self.at).total_seconds())
         level = min(float(self.rate_per_s), self.level + elapsed * self.rate_per_s)
-        return Pace(self.rate_per_s, level, max(now, self.at))
+        return BurstPace(self.rate_per_s, level, max(now, self.at))
 
     @property
     def available(self) -> int:
         return int(self.level)
 
-    def take(self, count: int) -> "Pace":
+    def take(self, count: int) -> "BurstPace":
         """The bucket after `count` announcements; it may go below zero and is then repaid by waiting."""
-        return Pace(self.rate_per_s, self.level - count, self.at)
+        return BurstPace(self.rate_per_s, self.level - count, self.at)
 
     def wait_s(self, wanted: int) -> float:
         """Seconds until `wanted` (at most a bucket full) may leave."""

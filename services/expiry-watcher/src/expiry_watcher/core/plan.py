@@ -32,7 +32,7 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Announced:
     """One announcement: its stage, and how long after its moment it is made."""
 
     stage: str
@@ -40,11 +40,11 @@ class Said:
 
 
 @dataclass(slots=True)
-class Plan:
+class WarningPlan:
     """All that one sweep does."""
 
     bodies: list[TokenEvent] = field(default_factory=list)
-    said: list[Said] = field(default_factory=list)
+    said: list[Announced] = field(default_factory=list)
     marks: dict[tuple[UUID, datetime], timedelta] = field(default_factory=dict)
     next_due: dict[UUID, datetime] = field(default_factory=dict)
     replanned: dict[UUID, datetime] = field(default_factory=dict)
@@ -52,9 +52,9 @@ class Plan:
     suppressed: Counter[str] = field(default_factory=Counter)
 
 
-def plan(dues: Iterable[Due], default: Ladder, now: datetime) -> Plan:
+def plan(dues: Iterable[Due], default: Ladder, now: datetime) -> WarningPlan:
     """Decide about each claimed deadline at `now`."""
-    result = Plan()
+    result = WarningPlan()
     for due in dues:
         present = full_expiry(due.token.kind, due.status, due.since, due.token_expires_at)
         if present == due.expires_at:
@@ -69,7 +69,7 @@ def plan(dues: Iterable[Due], default: Ladder, now: datetime) -> Plan:
     return result
 
 
-def _step(result: Plan, due: Due, ladder: Ladder, now: datetime) -> None:
+def _step(result: WarningPlan, due: Due, ladder: Ladder, now: datetime) -> None:
     decision = step(due.expires_at, due.mark, ladder, now)
     match decision.say:
         case Warn(stage):
@@ -78,10 +78,10 @@ def _step(result: Plan, due: Due, ladder: Ladder, now: datetime) -> None:
                 TokenExpiringV1(token=due.token, stage=stage.name, expires_at=due.expires_at, remaining_s=remaining_s)
             )
             # A token that came late into its window was due from when it came, not from when the stage began.
-            result.said.append(Said(stage.name, now - max(due.due_at, due.expires_at - stage.lead)))
+            result.said.append(Announced(stage.name, now - max(due.due_at, due.expires_at - stage.lead)))
         case Expire():
             result.bodies.append(TokenExpiredV1(token=due.token, expired_at=due.expires_at))
-            result.said.append(Said(EXPIRED, now - max(due.due_at, due.expires_at)))
+            result.said.append(Announced(EXPIRED, now - max(due.due_at, due.expires_at)))
         case None:
             result.suppressed["not_yet" if decision.mark is None else "said_before"] += 1
     if decision.mark is not None and decision.mark != due.mark:

@@ -4,12 +4,12 @@ from uuid import UUID
 
 from common.web import Principal, Problem, invalid_field
 from common.web.problems import Place
-from expiry_watcher.store.queries import Scope
+from expiry_watcher.store.queries import TokenScope
 
 WORKSPACE_ADMINS = frozenset({"owner", "admin"})
 
 
-def scope_of(principal: Principal, workspace_id: UUID | None, place: Place = "query") -> Scope:
+def scope_of(principal: Principal, workspace_id: UUID | None, place: Place = "query") -> TokenScope:
     """The tokens that a caller may see.
 
     A person sees their workspace: a member all of its connections and integrations but only their own sessions and
@@ -21,17 +21,17 @@ def scope_of(principal: Principal, workspace_id: UUID | None, place: Place = "qu
             raise invalid_field(
                 "workspace_id", "required", "a service names the workspace that it asks about", place=place
             )
-        return Scope(workspace_id, None)
+        return TokenScope(workspace_id, None)
     if workspace_id is not None and workspace_id != principal.workspace_id:
         raise Problem(403, "forbidden", detail="this workspace is not yours")
     if principal.workspace_id is None:
         raise Problem(403, "forbidden", detail="this session has no workspace")
     everybody = principal.role in WORKSPACE_ADMINS
-    return Scope(principal.workspace_id, None if everybody else principal.user_id)
+    return TokenScope(principal.workspace_id, None if everybody else principal.user_id)
 
 
-def scope_of_one(principal: Principal) -> Scope:
+def scope_of_one(principal: Principal) -> TokenScope:
     """As `scope_of`, for a token that is asked for by its id: services may see any."""
     if principal.kind == "service":
-        return Scope(None, None)
+        return TokenScope(None, None)
     return scope_of(principal, None)

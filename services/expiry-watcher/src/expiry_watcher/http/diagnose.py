@@ -16,8 +16,8 @@ from expiry_watcher.core.fixes import fix_for
 from expiry_watcher.http.callers import scope_of
 from expiry_watcher.http.views import TokenView, token_view
 from expiry_watcher.operations import Deps, Question, diagnose
-from expiry_watcher.operations.diagnose import Answer
-from expiry_watcher.store.queries import Token
+from expiry_watcher.operations.diagnose import Suspect
+from expiry_watcher.store.queries import TrackedToken
 
 SCOPE = "tokens:read"
 LONGEST = 20_000
@@ -160,11 +160,11 @@ def diagnose_routes(deps: Deps, clock: Clock, notices: NoticesClient) -> Routes:
     return r
 
 
-def _provider(answer: Answer) -> str | None:
+def _provider(answer: Suspect) -> str | None:
     return answer.token.provider if answer.token is not None else answer.candidate.provider
 
 
-def _nothing(failing: Sequence[Token], public_url: str) -> DiagnosisView:
+def _nothing(failing: Sequence[TrackedToken], public_url: str) -> DiagnosisView:
     unrelated = [
         f"The {provider_title(token.provider)} connection does not work now, which may have nothing to do with it: "
         + fix_for(token.kind, token.provider, public_url, status=token.status, token_id=token.token_id).words

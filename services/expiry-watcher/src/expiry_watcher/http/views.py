@@ -7,9 +7,9 @@ from pydantic import BaseModel, Field
 
 from common.contracts import DetectedBy, RevocationCause, TokenKind, TokenStatus, provider_title
 from expiry_watcher.core.fixes import fix_for
-from expiry_watcher.core.history import Told, told_apart, words
+from expiry_watcher.core.history import HistoryEvent, told_apart, words
 from expiry_watcher.core.words import span
-from expiry_watcher.store.queries import Token
+from expiry_watcher.store.queries import TrackedToken
 
 
 class AccountView(BaseModel):
@@ -69,12 +69,12 @@ class CountView(BaseModel):
     count: int
 
 
-def token_view(token: Token, now: datetime, public_url: str) -> TokenView:
+def token_view(token: TrackedToken, now: datetime, public_url: str) -> TokenView:
     """A token for people and programs."""
     return TokenView(**_members(token, now, public_url))
 
 
-def token_detail(token: Token, told: list[Told], now: datetime, public_url: str) -> TokenDetail:
+def token_detail(token: TrackedToken, told: list[HistoryEvent], now: datetime, public_url: str) -> TokenDetail:
     """A token with its history."""
     lines = [
         HistoryView(
@@ -89,7 +89,7 @@ def token_detail(token: Token, told: list[Told], now: datetime, public_url: str)
     return TokenDetail(**_members(token, now, public_url), history=lines)
 
 
-def summary(token: Token, now: datetime) -> str:
+def summary(token: TrackedToken, now: datetime) -> str:
     """The state of a token in one sentence."""
     name = provider_title(token.provider)
     match token.status:
@@ -106,7 +106,7 @@ def summary(token: Token, now: datetime) -> str:
     return f"{name}: works; {span(token.expires_at - now)} until full expiry."
 
 
-def _members(token: Token, now: datetime, public_url: str) -> dict[str, object]:
+def _members(token: TrackedToken, now: datetime, public_url: str) -> dict[str, object]:
     fix = None
     if token.status is not TokenStatus.ACTIVE or token.missing_scopes:
         fix = fix_for(

@@ -7,7 +7,7 @@ from common.outbox import enqueue
 from common.postgres import transaction
 from expiry_watcher import metrics
 from expiry_watcher.core.history import line
-from expiry_watcher.core.plan import Plan, plan
+from expiry_watcher.core.plan import WarningPlan, plan
 from expiry_watcher.operations.deps import SOURCE, Deps
 from expiry_watcher.store import deadlines, history
 
@@ -15,7 +15,7 @@ _BACKLOG_LIMIT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class SweepStatus:
+class AnnounceStatus:
     """What one sweep did."""
 
     claimed: int
@@ -23,7 +23,7 @@ class SweepStatus:
     more: bool
 
 
-async def announce_due(deps: Deps, now: datetime, limit: int) -> SweepStatus:
+async def announce_due(deps: Deps, now: datetime, limit: int) -> AnnounceStatus:
     """Announce up to `limit` of the steps that are due at `now`.
 
     A token that was renewed or revoked meanwhile is not announced: the claim holds its deadline's lock, and the
@@ -32,7 +32,7 @@ async def announce_due(deps: Deps, now: datetime, limit: int) -> SweepStatus:
     async with transaction(deps.pool) as db:
         claimed = await deadlines.claim(db, now, limit)
         if not claimed:
-            return SweepStatus(0, 0, more=False)
+            return AnnounceStatus(0, 0, more=False)
         decided = plan(await deadlines.read_claimed(db, claimed), deps.ladder, now)
         await deadlines.mark(db, decided.marks, now)
         await deadlines.advance(db, decided.next_due, decided.finished)
@@ -44,10 +44,10 @@ async def announce_due(deps: Deps, now: datetime, limit: int) -> SweepStatus:
     if decided.bodies:
         deps.wake_relay()
     _count(decided)
-    return SweepStatus(claimed=len(claimed), said=len(decided.bodies), more=len(claimed) == limit)
+    return AnnounceStatus(claimed=len(claimed), said=len(decided.bodies), more=len(claimed) == limit)
 
 
-def _count(decided: Plan) -> None:
+def _count(decided: WarningPlan) -> None:
     by_stage: dict[str, list[float]] = {}
     for said in decided.said:
         by_stage.setdefault(metrics.stage_label(said.stage), []).append(max(said.delay.total_seconds(), 0.0))

@@ -12,7 +12,7 @@ from expiry_watcher.core.diagnosis.judge import Candidate, observe, rank
 from expiry_watcher.core.diagnosis.signals import Signals, read
 from expiry_watcher.operations.deps import Deps
 from expiry_watcher.store import queries
-from expiry_watcher.store.queries import Scope, Token
+from expiry_watcher.store.queries import TokenScope, TrackedToken
 
 _SUSPECTS = 100
 _FAILING = 5
@@ -39,11 +39,11 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """One kind that it can be, with the token of that kind if it could be told which."""
+class Suspect:
+    """A kind of token that may be the cause, with the token itself if it could be told which."""
 
     candidate: Candidate
-    token: Token | None
+    token: TrackedToken | None
     conclusion: Conclusion
 
 
@@ -54,11 +54,11 @@ class Diagnosis:
     Then `failing` are the connections that do not work now, which may have nothing to do with it.
     """
 
-    answers: tuple[Answer, ...]
-    failing: tuple[Token, ...] = ()
+    answers: tuple[Suspect, ...]
+    failing: tuple[TrackedToken, ...] = ()
 
 
-async def diagnose(deps: Deps, scope: Scope, question: Question, now: datetime) -> Diagnosis:
+async def diagnose(deps: Deps, scope: TokenScope, question: Question, now: datetime) -> Diagnosis:
     """Answer a question from what the caller may see."""
     signals = _signals(question)
     evidence = observe(signals)
@@ -90,14 +90,14 @@ async def diagnose(deps: Deps, scope: Scope, question: Question, now: datetime) 
 
 
 def _answer(
-    candidate: Candidate, tokens: list[Token], named: frozenset[UUID], question: Question, public_url: str
-) -> Answer:
+    candidate: Candidate, tokens: list[TrackedToken], named: frozenset[UUID], question: Question, public_url: str
+) -> Suspect:
     mine = [token for token in tokens if token.kind is candidate.kind]
     if candidate.kind is TokenKind.SESSION and not any(token.token_id in named for token in mine):
         # Asked without an id, the session in question is the one that the question came with.
         mine = [token for token in mine if token.token_id == question.session_id]
     token = the_very_one(mine, candidate, named)
-    return Answer(candidate, token, conclude(candidate, token, public_url))
+    return Suspect(candidate, token, conclude(candidate, token, public_url))
 
 
 def _signals(question: Question) -> Signals:
@@ -126,6 +126,6 @@ def _named(question: Question, signals: Signals) -> set[UUID]:
     return found
 
 
-def _named_weights(tokens: list[Token], named: frozenset[UUID]) -> dict[TokenKind, float]:
+def _named_weights(tokens: list[TrackedToken], named: frozenset[UUID]) -> dict[TokenKind, float]:
     """A token that was named by its id settles the question of the kind."""
     return {token.kind: 8.0 for token in tokens if token.token_id in named}

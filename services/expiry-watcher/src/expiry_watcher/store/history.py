@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from common.postgres import Db, Pool, translate_errors
-from expiry_watcher.core.history import Line, Told, What
+from expiry_watcher.core.history import HistoryEvent, HistoryLine, What
 
 _RECORD = """
 INSERT INTO history (token_id, what, mark, version, first_at, last_at, detail)
@@ -19,7 +19,7 @@ SELECT l.token_id, l.what, l.mark, min(l.version), min(l.at), max(l.at), (array_
 """
 
 
-async def record(db: Db, lines: Sequence[Line]) -> None:
+async def record(db: Db, lines: Sequence[HistoryLine]) -> None:
     """Add lines; one that is there already only stretches its first and last time."""
     if not lines:
         return
@@ -34,7 +34,7 @@ async def record(db: Db, lines: Sequence[Line]) -> None:
     )
 
 
-async def read(pool: Pool, token_id: UUID, limit: int) -> list[Told]:
+async def read(pool: Pool, token_id: UUID, limit: int) -> list[HistoryEvent]:
     """The latest lines of one token."""
     with translate_errors():
         rows = await pool.fetch(
@@ -43,4 +43,6 @@ async def read(pool: Pool, token_id: UUID, limit: int) -> list[Told]:
             token_id,
             limit,
         )
-    return [Told(What(row["what"]), row["version"], row["first_at"], row["last_at"], row["detail"]) for row in rows]
+    return [
+        HistoryEvent(What(row["what"]), row["version"], row["first_at"], row["last_at"], row["detail"]) for row in rows
+    ]

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from common.contracts import TokenAccountsV1, TokenKind, TokenStatus
 from common.postgres import Db
-from expiry_watcher.core.inventory import Fact
+from expiry_watcher.core.inventory import TokenFact
 
 _UPSERT = """
 INSERT INTO token (token_id, kind, provider, workspace_id, owner_user_id, version, whole, status, since,
@@ -57,7 +57,7 @@ class Changed:
     expires_at: datetime | None
 
 
-async def upsert(db: Db, facts: Sequence[Fact]) -> list[Changed]:
+async def upsert(db: Db, facts: Sequence[TokenFact]) -> list[Changed]:
     """Apply facts that are newer than what is held; returns the tokens that changed.
 
     At most one fact per token, in the order of token ids (see `core.inventory.waves`): two writers then lock rows

@@ -26,7 +26,7 @@ _REACHES = """(accounts @> {0}
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class TokenScope:
     """What a caller may see: one workspace (None: any) and, of personal tokens, one person's (None: everybody's)."""
 
     workspace_id: UUID | None
@@ -34,7 +34,7 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class TrackedToken:
     """One row of the inventory. `status` is as of the moment that the query was given."""
 
     token_id: UUID
@@ -67,8 +67,8 @@ class Filters:
 
 
 async def page(
-    pool: Pool, scope: Scope, filters: Filters, *, now: datetime, after: UUID | None, limit: int
-) -> list[Token]:
+    pool: Pool, scope: TokenScope, filters: Filters, *, now: datetime, after: UUID | None, limit: int
+) -> list[TrackedToken]:
     """Tokens in the order of their ids (which is the order they came into being), at most `limit`."""
     with translate_errors():
         rows = await pool.fetch(
@@ -97,7 +97,7 @@ async def page(
     return [_token(row) for row in rows]
 
 
-async def one(pool: Pool, scope: Scope, token_id: UUID, *, now: datetime) -> Token | None:
+async def one(pool: Pool, scope: TokenScope, token_id: UUID, *, now: datetime) -> TrackedToken | None:
     """One token, if the caller may see it."""
     with translate_errors():
         row = await pool.fetchrow(
@@ -112,14 +112,14 @@ async def one(pool: Pool, scope: Scope, token_id: UUID, *, now: datetime) -> Tok
 
 async def suspects(
     pool: Pool,
-    scope: Scope,
+    scope: TokenScope,
     *,
     ids: Sequence[UUID],
     account_id: UUID | None,
     provider: str | None,
     now: datetime,
     limit: int,
-) -> list[Token]:
+) -> list[TrackedToken]:
     """Tokens that an error can be about: those named by id first, then the failing ones, then the others.
 
     With an account only the tokens that give access to it; with a provider only that provider's. Of ended sessions
@@ -150,7 +150,7 @@ async def suspects(
     return [_token(row) for row in rows]
 
 
-async def counts(pool: Pool, scope: Scope, *, now: datetime) -> dict[tuple[TokenKind, TokenStatus], int]:
+async def counts(pool: Pool, scope: TokenScope, *, now: datetime) -> dict[tuple[TokenKind, TokenStatus], int]:
     """How many tokens the caller can see, by kind and present status."""
     with translate_errors():
         rows = await pool.fetch(
@@ -163,8 +163,8 @@ async def counts(pool: Pool, scope: Scope, *, now: datetime) -> dict[tuple[Token
     return {(TokenKind(row["kind"]), TokenStatus(row["present"])): row["number"] for row in rows}
 
 
-def _token(row: Record) -> Token:
-    return Token(
+def _token(row: Record) -> TrackedToken:
+    return TrackedToken(
         token_id=row["token_id"],
         kind=TokenKind(row["kind"]),
         provider=row["provider"],

@@ -18,7 +18,7 @@ class Guard(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class PrefixRule:
     """Where a path goes."""
 
     prefix: str
@@ -39,43 +39,43 @@ SERVICES = (SESSION, OAUTH, WATCHER, PAUSER, NOTIFIER)
 
 # The first prefix that fits wins, so the narrower ones come first. A prefix fits whole path segments only.
 RULES = (
-    Rule("/api/v1/auth/sign-in", SESSION, Guard.COOKIE),
-    Rule("/api/v1/auth/sign-out", SESSION, Guard.COOKIE),
-    Rule("/api/v1/auth/token", SESSION, Guard.COOKIE, repeatable=True),  # a second JWT does no harm
-    Rule("/api/v1/auth/session", SESSION, Guard.COOKIE),
-    Rule("/api/v1/auth/password-reset", SESSION, Guard.COOKIE),
-    Rule("/api/v1/auth", SESSION, Guard.JWT),
-    Rule("/api/v1/admin", SESSION, Guard.JWT),
-    Rule("/api/v1/people", SESSION, Guard.JWT),
+    PrefixRule("/api/v1/auth/sign-in", SESSION, Guard.COOKIE),
+    PrefixRule("/api/v1/auth/sign-out", SESSION, Guard.COOKIE),
+    PrefixRule("/api/v1/auth/token", SESSION, Guard.COOKIE, repeatable=True),  # a second JWT does no harm
+    PrefixRule("/api/v1/auth/session", SESSION, Guard.COOKIE),
+    PrefixRule("/api/v1/auth/password-reset", SESSION, Guard.COOKIE),
+    PrefixRule("/api/v1/auth", SESSION, Guard.JWT),
+    PrefixRule("/api/v1/admin", SESSION, Guard.JWT),
+    PrefixRule("/api/v1/people", SESSION, Guard.JWT),
     # The secret in the body of these is the proof; the person may have no session yet.
-    Rule("/api/v1/invitations/by-link", SESSION, Guard.OPEN),
-    Rule("/api/v1/invitations", SESSION, Guard.JWT),
-    Rule("/api/v1/memberships", SESSION, Guard.JWT),
-    Rule("/api/v1/connections", OAUTH, Guard.JWT),
-    Rule("/api/v1/accounts", OAUTH, Guard.JWT),
-    Rule("/api/v1/providers", OAUTH, Guard.JWT),
-    Rule("/api/v1/integrations", OAUTH, Guard.JWT),
-    Rule("/api/v1/data-gaps", OAUTH, Guard.JWT),
-    Rule("/api/v1/tokens", WATCHER, Guard.JWT),
-    Rule("/api/v1/rules", PAUSER, Guard.JWT),
-    Rule("/api/v1/notices", NOTIFIER, Guard.JWT),
+    PrefixRule("/api/v1/invitations/by-link", SESSION, Guard.OPEN),
+    PrefixRule("/api/v1/invitations", SESSION, Guard.JWT),
+    PrefixRule("/api/v1/memberships", SESSION, Guard.JWT),
+    PrefixRule("/api/v1/connections", OAUTH, Guard.JWT),
+    PrefixRule("/api/v1/accounts", OAUTH, Guard.JWT),
+    PrefixRule("/api/v1/providers", OAUTH, Guard.JWT),
+    PrefixRule("/api/v1/integrations", OAUTH, Guard.JWT),
+    PrefixRule("/api/v1/data-gaps", OAUTH, Guard.JWT),
+    PrefixRule("/api/v1/tokens", WATCHER, Guard.JWT),
+    PrefixRule("/api/v1/rules", PAUSER, Guard.JWT),
+    PrefixRule("/api/v1/notices", NOTIFIER, Guard.JWT),
     # A mail client posts here, without session and Origin (RFC 8058): the sealed token in the link is the proof.
-    Rule("/api/v1/notification-preferences/unsubscribe", NOTIFIER, Guard.OPEN, check_origin=False),
-    Rule("/api/v1/notification-preferences", NOTIFIER, Guard.JWT),
-    Rule("/api/v1/telegram", NOTIFIER, Guard.JWT),
-    Rule("/webhooks/telegram", NOTIFIER, Guard.OPEN, check_origin=False),
-    Rule("/webhooks", OAUTH, Guard.OPEN, check_origin=False),
-    Rule("/connect", OAUTH, Guard.PAGE),
-    Rule("/.well-known/jwks.json", SESSION, Guard.OPEN, check_origin=False),
-    Rule("/.well-known/oauth-authorization-server", SESSION, Guard.OPEN, check_origin=False),
-    Rule("/oauth2", SESSION, Guard.OPEN, check_origin=False),
+    PrefixRule("/api/v1/notification-preferences/unsubscribe", NOTIFIER, Guard.OPEN, check_origin=False),
+    PrefixRule("/api/v1/notification-preferences", NOTIFIER, Guard.JWT),
+    PrefixRule("/api/v1/telegram", NOTIFIER, Guard.JWT),
+    PrefixRule("/webhooks/telegram", NOTIFIER, Guard.OPEN, check_origin=False),
+    PrefixRule("/webhooks", OAUTH, Guard.OPEN, check_origin=False),
+    PrefixRule("/connect", OAUTH, Guard.PAGE),
+    PrefixRule("/.well-known/jwks.json", SESSION, Guard.OPEN, check_origin=False),
+    PrefixRule("/.well-known/oauth-authorization-server", SESSION, Guard.OPEN, check_origin=False),
+    PrefixRule("/oauth2", SESSION, Guard.OPEN, check_origin=False),
 )
 
 PUBLIC_PREFIXES = tuple(dict.fromkeys("/" + rule.prefix.split("/")[1] for rule in RULES))
 """The first segment of every public path."""
 
 
-def rule_for(path: str) -> Rule | None:
+def rule_for(path: str) -> PrefixRule | None:
     """The rule of a path, or None if nothing there is public.
 
     A provider that answers by form post comes from its own origin, without our cookie (SameSite=Lax): its callback is
@@ -84,6 +84,6 @@ def rule_for(path: str) -> Rule | None:
     for rule in RULES:
         if path == rule.prefix or path.startswith(rule.prefix + "/"):
             if rule.guard is Guard.PAGE and path.endswith("/callback"):
-                return Rule(rule.prefix, rule.service, rule.guard, check_origin=False)
+                return PrefixRule(rule.prefix, rule.service, rule.guard, check_origin=False)
             return rule
     return None

@@ -12,7 +12,7 @@ from common.telemetry.logs import get_logger
 from common.web import Problem, Routes
 from gateway import metrics
 from gateway.core.headers import inward, outward, session_cookie
-from gateway.core.routing import PUBLIC_PREFIXES, SESSION, Guard, Rule, rule_for
+from gateway.core.routing import PUBLIC_PREFIXES, SESSION, Guard, PrefixRule, rule_for
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.upstreams import Upstreams
 
@@ -110,7 +110,7 @@ class Gateway:
                 fix="Make the call from the console; programs use a service client at the services themselves.",
             )
 
-    def _rule(self, request: web.Request) -> Rule:
+    def _rule(self, request: web.Request) -> PrefixRule:
         path = request.rel_url.raw_path
         decoded = unquote(path)
         # Dots, doubled slashes and encoded ones could mean one path here and another one in a service.
@@ -135,7 +135,7 @@ class Gateway:
             headers={"Connection": "close"},
         )
 
-    async def _stream(self, request: web.Request, rule: Rule, headers: Mapping[str, str]) -> web.StreamResponse:
+    async def _stream(self, request: web.Request, rule: PrefixRule, headers: Mapping[str, str]) -> web.StreamResponse:
         data = await self._body(request)
         async with self.upstreams.request(
             rule.service,
@@ -189,5 +189,5 @@ class Gateway:
 _SMALL_BODY = 64 * 1024
 
 
-def _is_navigation(request: web.Request, rule: Rule) -> bool:
+def _is_navigation(request: web.Request, rule: PrefixRule) -> bool:
     return rule.guard is Guard.PAGE and request.method in {"GET", "HEAD"}

@@ -31,7 +31,7 @@ class Life(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class KnownGrant:
     """A grant's present life.
 
     `passed_at` is the latest full expiry that expiry-watcher announced, whichever life of the grant it was for: that
@@ -46,7 +46,7 @@ class Grant:
     passed_at: datetime | None = None
 
 
-def next_grant(known: Grant | None, event: Event[EventBody]) -> Grant | None:
+def next_grant(known: KnownGrant | None, event: Event[EventBody]) -> KnownGrant | None:
     """The grant after an event; None if the event changes nothing: it is old news, or about something else.
 
     Facts of the owner count by version. `token.expired` is derived from a version, and topics overtake each other: it
@@ -64,41 +64,41 @@ def next_grant(known: Grant | None, event: Event[EventBody]) -> Grant | None:
     return None if fresh is None else _aged(replace(fresh, passed_at=known.passed_at if known else None))
 
 
-def _changed(known: Grant | None, body: TokenEvent, at: datetime) -> Grant | None:
+def _changed(known: KnownGrant | None, body: TokenEvent, at: datetime) -> KnownGrant | None:
     version = body.token.version
     match body:
         case TokenIssuedV1() | TokenRefreshedV1():
-            return Grant(version, Life.LIVE, at, body.expires_at)
+            return KnownGrant(version, Life.LIVE, at, body.expires_at)
         case TokenRevokedV1():
-            return Grant(version, Life.REVOKED, at, known.expires_at if known else None, body.cause)
+            return KnownGrant(version, Life.REVOKED, at, known.expires_at if known else None, body.cause)
         case TokenStateV1():
             return _whole(body, version)
         case _:
             return None
 
 
-def _expired(known: Grant | None, version: int, expired_at: datetime) -> Grant | None:
+def _expired(known: KnownGrant | None, version: int, expired_at: datetime) -> KnownGrant | None:
     passed_at = expired_at if known is None or known.passed_at is None else max(known.passed_at, expired_at)
     if known is None or version > known.version:
-        return Grant(version, Life.EXPIRED, expired_at, expired_at, passed_at=passed_at)
+        return KnownGrant(version, Life.EXPIRED, expired_at, expired_at, passed_at=passed_at)
     if known.life is Life.LIVE and known.expires_at is None and version == known.version:
         return replace(known, life=Life.EXPIRED, since=expired_at, expires_at=expired_at, passed_at=passed_at)
     after = _aged(replace(known, passed_at=passed_at))
     return None if after == known else after
 
 
-def _aged(grant: Grant) -> Grant:
+def _aged(grant: KnownGrant) -> KnownGrant:
     """The grant, expired if its end has passed."""
     if grant.life is not Life.LIVE or grant.expires_at is None or grant.passed_at is None:
         return grant
     return replace(grant, life=Life.EXPIRED, since=grant.expires_at) if grant.expires_at <= grant.passed_at else grant
 
 
-def _whole(body: TokenStateV1, version: int) -> Grant:
+def _whole(body: TokenStateV1, version: int) -> KnownGrant:
     match body.status:
         case TokenStatus.REVOKED:
-            return Grant(version, Life.REVOKED, body.since, body.expires_at, body.cause)
+            return KnownGrant(version, Life.REVOKED, body.since, body.expires_at, body.cause)
         case TokenStatus.EXPIRED:
-            return Grant(version, Life.EXPIRED, body.since, body.expires_at)
+            return KnownGrant(version, Life.EXPIRED, body.since, body.expires_at)
         case _:
-            return Grant(version, Life.LIVE, body.since, body.expires_at)
+            return KnownGrant(version, Life.LIVE, body.since, body.expires_at)

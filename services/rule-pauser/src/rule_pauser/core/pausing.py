@@ -31,7 +31,7 @@ class Why(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
+class PauseReason:
     """One account that does not work, why, and since which version of its grant (or of its platform's incident)."""
 
     account_id: UUID
@@ -65,7 +65,7 @@ class Rule:
     auto_paused_revision: int | None = None
     auto_paused_account: UUID | None = None
     auto_paused_token: UUID | None = None
-    reasons: tuple[Reason, ...] = ()
+    reasons: tuple[PauseReason, ...] = ()
 
     @property
     def wanted(self) -> bool:
@@ -87,7 +87,7 @@ class Rule:
         return self.auto_paused_at is not None and not self.reasons
 
 
-class Outcome(StrEnum):
+class RuleOutcome(StrEnum):
     """What reconciling did to a rule."""
 
     NONE = "none"
@@ -113,12 +113,12 @@ class Reconciled:
     """The rule after reconciling, what happened, and why, in words; `pause` is what began or ended."""
 
     rule: Rule
-    outcome: Outcome
+    outcome: RuleOutcome
     words: str = ""
     pause: Pause | None = None
 
 
-def reconcile(rule: Rule, blocked: tuple[Reason, ...], mode: Mode, now: datetime) -> Reconciled:
+def reconcile(rule: Rule, blocked: tuple[PauseReason, ...], mode: Mode, now: datetime) -> Reconciled:
     """Bring a rule in line with the accounts that do not work at `now`."""
     reasons = () if mode is Mode.OFF else tuple(sorted(blocked, key=lambda reason: (reason.since, reason.account_id)))
     after = replace(rule, reasons=reasons)
@@ -129,14 +129,14 @@ def reconcile(rule: Rule, blocked: tuple[Reason, ...], mode: Mode, now: datetime
         return _end(rule, after, mode)
     elif reasons and not rule.reasons and rule.wanted:
         words = f"Would have been paused (dry run): {reasons[0].words}"
-        return Reconciled(_raised(after), Outcome.WOULD_PAUSE, words)
+        return Reconciled(_raised(after), RuleOutcome.WOULD_PAUSE, words)
     if reasons != rule.reasons:
-        return Reconciled(_raised(after), Outcome.REASONS_CHANGED)
-    return Reconciled(rule, Outcome.NONE)
+        return Reconciled(_raised(after), RuleOutcome.REASONS_CHANGED)
+    return Reconciled(rule, RuleOutcome.NONE)
 
 
 @dataclass(frozen=True, slots=True)
-class Actor:
+class RuleActor:
     """Who pauses or resumes a rule by hand.
 
     Attributes:
@@ -151,12 +151,12 @@ class Actor:
     user_id: UUID | None = None
 
 
-def resume_by_hand(rule: Rule, blocked: tuple[Reason, ...], actor: Actor) -> Reconciled:
+def resume_by_hand(rule: Rule, blocked: tuple[PauseReason, ...], actor: RuleActor) -> Reconciled:
     """Resume a rule by hand, which ends the pause by hand and whatever is left of the automatic one."""
     if rule.person_paused_at is None and rule.auto_paused_at is None:
-        return Reconciled(rule, Outcome.NONE)
+        return Reconciled(rule, RuleOutcome.NONE)
     free = replace(_freed(rule), person_paused_at=None, person_paused_by=None, reasons=blocked)
-    return Reconciled(free, Outcome.RESUMED, f"Resumed by {actor.words}.", pause_of(rule) if rule.enabled else None)
+    return Reconciled(free, RuleOutcome.RESUMED, f"Resumed by {actor.words}.", pause_of(rule) if rule.enabled else None)
 
 
 def pause_of(rule: Rule) -> Pause | None:
@@ -175,23 +175,23 @@ def _pause(after: Rule, now: datetime) -> Reconciled:
         auto_paused_account=first.account_id,
         auto_paused_token=first.token_id,
     )
-    return Reconciled(paused, Outcome.PAUSED, f"Paused automatically: {first.words}", pause_of(paused))
+    return Reconciled(paused, RuleOutcome.PAUSED, f"Paused automatically: {first.words}", pause_of(paused))
 
 
 def _end(before: Rule, after: Rule, mode: Mode) -> Reconciled:
     ended = pause_of(before)
     if not before.wanted:
         words = "Every account works again; the rule stays paused, because a person paused it or switched it off."
-        return Reconciled(_freed(after), Outcome.RELEASED, words, ended)
+        return Reconciled(_freed(after), RuleOutcome.RELEASED, words, ended)
     if mode is not Mode.ON:
         words = "Resumed: automatic pausing was turned off for the workspace."
-        return Reconciled(_freed(after), Outcome.RESUMED, words, ended)
+        return Reconciled(_freed(after), RuleOutcome.RESUMED, words, ended)
     if not before.changed_while_paused:
-        return Reconciled(_freed(after), Outcome.RESUMED, "Resumed: every account works again.", ended)
+        return Reconciled(_freed(after), RuleOutcome.RESUMED, "Resumed: every account works again.", ended)
     if not before.reasons:
-        return Reconciled(before, Outcome.NONE)
+        return Reconciled(before, RuleOutcome.NONE)
     words = "Every account works again, but the rule was changed meanwhile: resume it by hand after a look at it."
-    return Reconciled(_raised(after), Outcome.HELD, words, ended)
+    return Reconciled(_raised(after), RuleOutcome.HELD, words, ended)
 
 
 def _freed(rule: Rule) -> Rule:

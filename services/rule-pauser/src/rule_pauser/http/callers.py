@@ -4,7 +4,7 @@ from uuid import UUID
 
 from common.web import Access, Principal, Problem, invalid_field
 from common.web.problems import Place
-from rule_pauser.core.pausing import Actor
+from rule_pauser.core.pausing import RuleActor
 
 SCOPE = "rules:write"
 WORKSPACE_ADMINS = frozenset({"owner", "admin"})
@@ -37,14 +37,14 @@ def visible_workspace(principal: Principal) -> UUID | None:
     return named_workspace(principal, None, "path")
 
 
-def actor_of(principal: Principal) -> Actor:
+def actor_of(principal: Principal) -> RuleActor:
     """Return who does it, for the history: the support admin behind an impersonated session included."""
     if principal.kind == "service":
-        return Actor(principal.subject, "a service")
+        return RuleActor(principal.subject, "a service")
     if principal.act is not None:
-        return Actor(
+        return RuleActor(
             f"{principal.subject} (support admin {principal.act.subject})",
             "Wevion support, acting as a person",
             principal.user_id,
         )
-    return Actor(principal.subject, "a person", principal.user_id)
+    return RuleActor(principal.subject, "a person", principal.user_id)

@@ -17,7 +17,7 @@ from common.web import (
     invalid_field,
 )
 from rule_pauser.core.errors import AccountsForbiddenError, RevisionConflictError, RuleForbiddenError, RuleUnknownError
-from rule_pauser.core.pausing import Reason, Why
+from rule_pauser.core.pausing import PauseReason, Why
 from rule_pauser.core.words import fix_words
 from rule_pauser.http.callers import ANYONE, actor_of, named_workspace, visible_workspace
 from rule_pauser.http.views import RuleDetail, RuleView, fix_url, rule_detail, rule_view
@@ -176,7 +176,7 @@ def _refused(error: RevisionConflictError | AccountsForbiddenError | RuleForbidd
             return Problem(403, "forbidden", detail="this rule id is not yours")
 
 
-def _cannot_run(reason: Reason, public_url: str) -> Problem:
+def _cannot_run(reason: PauseReason, public_url: str) -> Problem:
     return Problem(
         409,
         reason.why if reason.why in {Why.ACCESS_LOST, Why.PLATFORM_INCIDENT} else "token_dead",

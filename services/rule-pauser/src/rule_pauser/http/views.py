@@ -7,10 +7,10 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from common.contracts import TokenKind
-from rule_pauser.core.pausing import Mode, Reason, Why
+from rule_pauser.core.pausing import Mode, PauseReason, Why
 from rule_pauser.core.words import fix_words
 from rule_pauser.store.reconciliations import Reconciliation
-from rule_pauser.store.rules import Entry, Listed
+from rule_pauser.store.rules import HistoryEntry, Listed
 
 
 class ReasonView(BaseModel):
@@ -83,7 +83,7 @@ class OperationView(BaseModel):
     resumed: int
 
 
-def fix_url(reason: Reason, public_url: str) -> str | None:
+def fix_url(reason: PauseReason, public_url: str) -> str | None:
     """Where a person fixes it; None: it passes by itself."""
     if reason.why is Why.PLATFORM_INCIDENT:
         return None
@@ -97,7 +97,7 @@ def rule_view(listed: Listed, public_url: str) -> RuleView:
     return RuleView.model_validate(_members(listed, public_url))
 
 
-def rule_detail(listed: Listed, history: Sequence[Entry], public_url: str) -> RuleDetail:
+def rule_detail(listed: Listed, history: Sequence[HistoryEntry], public_url: str) -> RuleDetail:
     """A rule with its history."""
     lines = [
         EntryView(at=entry.at, what=entry.what, words=entry.words, actor=entry.actor, version=entry.version)

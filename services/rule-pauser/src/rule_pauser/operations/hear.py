@@ -14,11 +14,11 @@ from common.contracts import (
 from common.postgres import Db, transaction
 from common.runtime.ids import new_id
 from rule_pauser import metrics
-from rule_pauser.core.grants import RELEVANT_KINDS, Grant, Life, next_grant
+from rule_pauser.core.grants import RELEVANT_KINDS, KnownGrant, Life, next_grant
 from rule_pauser.operations.deps import Deps
 from rule_pauser.operations.incidents import hear_incident
 from rule_pauser.store import grants, reconciliations
-from rule_pauser.store.rules import Scope
+from rule_pauser.store.rules import RuleScope
 
 
 async def hear(deps: Deps, event: Event[EventBody], now: datetime) -> bool:
@@ -54,7 +54,7 @@ async def _hear_grant(db: Db, event: Event[EventBody], body: TokenEvent, now: da
     came = await grants.put_accounts(db, body.token, grant)
     # A silent refresh concerns no rule: it must neither lock them all every hour nor crowd the list of operations.
     if came or (known.life if known else Life.LIVE, known.cause if known else None) != (grant.life, grant.cause):
-        scope = Scope(body.token.workspace_id, token_id=body.token.token_id)
+        scope = RuleScope(body.token.workspace_id, token_id=body.token.token_id)
         why = f"{body.token.provider}: {grant.life}"
         await reconciliations.open_(db, new_id(), scope, why=why, fact_at=event.time, now=now)
     return known is None or grant != replace(known, passed_at=grant.passed_at)
@@ -67,10 +67,10 @@ async def _hear_accounts(db: Db, body: TokenAccountsV1, at: datetime, now: datet
     living one, and one of a dead grant takes no account away from the grant that replaced it.
     """
     known = await grants.lock_grant(db, body.token, at)
-    grant = known or Grant(0, Life.LIVE, at)
+    grant = known or KnownGrant(0, Life.LIVE, at)
     if not await grants.put_accounts(db, body.token, grant):
         return False
-    scope = Scope(body.token.workspace_id, token_id=body.token.token_id)
+    scope = RuleScope(body.token.workspace_id, token_id=body.token.token_id)
     why = f"{body.token.provider}: {grant.life}"
     await reconciliations.open_(db, new_id(), scope, why=why, fact_at=at, now=now)
     return True
@@ -79,7 +79,7 @@ async def _hear_accounts(db: Db, body: TokenAccountsV1, at: datetime, now: datet
 async def _hear_access(db: Db, body: AccountAccessChangedV1, at: datetime, now: datetime) -> bool:
     if not await grants.put_access(db, body, at):
         return False
-    scope = Scope(body.workspace_id, account_id=body.account.account_id)
+    scope = RuleScope(body.workspace_id, account_id=body.account.account_id)
     why = f"{body.provider}: access {body.access}"
     await reconciliations.open_(db, new_id(), scope, why=why, fact_at=at, now=now)
     return True

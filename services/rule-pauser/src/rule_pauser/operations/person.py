@@ -7,7 +7,7 @@ from uuid import UUID
 from common.outbox import enqueue
 from common.postgres import Db, transaction
 from rule_pauser.core.errors import RuleUnknownError
-from rule_pauser.core.pausing import Actor, Mode, Outcome, Reason, Rule, resume_by_hand
+from rule_pauser.core.pausing import Mode, PauseReason, Rule, RuleActor, RuleOutcome, resume_by_hand
 from rule_pauser.operations.deps import SOURCE, Deps
 from rule_pauser.operations.reconcile import event_of
 from rule_pauser.store import rules
@@ -17,10 +17,10 @@ from rule_pauser.store import rules
 class Blocked:
     """Why a rule cannot be resumed now."""
 
-    reason: Reason
+    reason: PauseReason
 
 
-async def pause_rule(deps: Deps, rule_id: UUID, workspace_id: UUID | None, actor: Actor, now: datetime) -> None:
+async def pause_rule(deps: Deps, rule_id: UUID, workspace_id: UUID | None, actor: RuleActor, now: datetime) -> None:
     """Pause a rule for a person; only a person resumes it. Pausing it again changes nothing.
 
     Raises:
@@ -37,7 +37,7 @@ async def pause_rule(deps: Deps, rule_id: UUID, workspace_id: UUID | None, actor
 
 
 async def resume_rule(
-    deps: Deps, rule_id: UUID, workspace_id: UUID | None, actor: Actor, now: datetime
+    deps: Deps, rule_id: UUID, workspace_id: UUID | None, actor: RuleActor, now: datetime
 ) -> Blocked | None:
     """Resume a rule for a person; None when it runs.
 
@@ -55,7 +55,7 @@ async def resume_rule(
         if blocked and mode is Mode.ON:
             return Blocked(blocked[0])
         item = resume_by_hand(rule, blocked, actor)
-        if item.outcome is Outcome.NONE:
+        if item.outcome is RuleOutcome.NONE:
             return None
         await rules.put(db, item.rule, await rules.accounts_of(db, rule_id), now)
         await rules.save(db, [item], now, actor.name)

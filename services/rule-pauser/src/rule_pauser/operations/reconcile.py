@@ -9,7 +9,7 @@ from common.outbox import enqueue
 from common.postgres import Db, transaction
 from common.runtime.clock import monotonic
 from rule_pauser import metrics
-from rule_pauser.core.pausing import Mode, Outcome, Reconciled, Rule, reconcile
+from rule_pauser.core.pausing import Mode, Reconciled, Rule, RuleOutcome, reconcile
 from rule_pauser.operations.deps import SOURCE, Deps
 from rule_pauser.store import reconciliations, rules
 
@@ -37,8 +37,8 @@ async def reconcile_some(deps: Deps, now: datetime) -> ReconcileStatus:
             return ReconcileStatus(0, 0, 0, more=False)
         found = await rules.lock_scope(db, work.scope, work.after_rule, BATCH)
         reconciled = await reconcile_rules(db, found, now)
-        paused = sum(item.outcome is Outcome.PAUSED for item in reconciled)
-        resumed = sum(item.outcome is Outcome.RESUMED for item in reconciled)
+        paused = sum(item.outcome is RuleOutcome.PAUSED for item in reconciled)
+        resumed = sum(item.outcome is RuleOutcome.RESUMED for item in reconciled)
         done = len(found) < BATCH
         await reconciliations.advance(
             db,
@@ -90,7 +90,7 @@ def event_of(item: Reconciled) -> EventBody | None:
     )
 
 
-_EVENTS: dict[Outcome, type[RulePausedV1 | RuleResumedV1]] = {
-    Outcome.PAUSED: RulePausedV1,
-    Outcome.RESUMED: RuleResumedV1,
+_EVENTS: dict[RuleOutcome, type[RulePausedV1 | RuleResumedV1]] = {
+    RuleOutcome.PAUSED: RulePausedV1,
+    RuleOutcome.RESUMED: RuleResumedV1,
 }

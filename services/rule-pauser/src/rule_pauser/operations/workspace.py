@@ -8,7 +8,7 @@ from common.runtime.ids import new_id
 from rule_pauser.core.pausing import Mode
 from rule_pauser.operations.deps import Deps
 from rule_pauser.store import reconciliations
-from rule_pauser.store.rules import Scope
+from rule_pauser.store.rules import RuleScope
 
 
 async def choose_mode(deps: Deps, workspace_id: UUID, mode: Mode, set_by: UUID, now: datetime) -> None:
@@ -16,5 +16,5 @@ async def choose_mode(deps: Deps, workspace_id: UUID, mode: Mode, set_by: UUID, 
     async with transaction(deps.pool) as db:
         await reconciliations.put_mode(db, workspace_id, mode, set_by, now)
         why = f"automatic pausing: {mode}"
-        await reconciliations.open_(db, new_id(), Scope(workspace_id), why=why, fact_at=now, now=now)
+        await reconciliations.open_(db, new_id(), RuleScope(workspace_id), why=why, fact_at=now, now=now)
     deps.wake_reconciling()

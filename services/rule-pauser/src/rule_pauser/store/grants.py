@@ -6,10 +6,10 @@ from uuid import UUID
 
 from common.contracts import AccountAccessChangedV1, RevocationCause, TokenRef
 from common.postgres import Db, Pool, Record, translate_errors
-from rule_pauser.core.grants import Grant, Life
+from rule_pauser.core.grants import KnownGrant, Life
 
 
-async def lock_grant(db: Db, token: TokenRef, at: datetime) -> Grant | None:
+async def lock_grant(db: Db, token: TokenRef, at: datetime) -> KnownGrant | None:
     """Lock the grant's row, which is made if there is none, and return what was known before; None: nothing was."""
     await db.execute(
         """INSERT INTO token (token_id, kind, workspace_id, provider, version, life, since)
@@ -28,7 +28,7 @@ async def lock_grant(db: Db, token: TokenRef, at: datetime) -> Grant | None:
     return None if row is None or row["version"] == 0 else _grant(row)
 
 
-async def put_grant(db: Db, token: TokenRef, grant: Grant) -> None:
+async def put_grant(db: Db, token: TokenRef, grant: KnownGrant) -> None:
     """Store the grant's new life; its row is locked by `lock_grant`."""
     await db.execute(
         """UPDATE token SET workspace_id = $2, provider = $3, version = $4, life = $5, cause = $6, since = $7,
@@ -46,7 +46,7 @@ async def put_grant(db: Db, token: TokenRef, grant: Grant) -> None:
     )
 
 
-async def put_accounts(db: Db, token: TokenRef, grant: Grant) -> bool:
+async def put_accounts(db: Db, token: TokenRef, grant: KnownGrant) -> bool:
     """Remember which accounts the grant gives access to, and lock them all; True if one came that it had not.
 
     An account moves to another grant only if that one is alive or its own is dead: news of a dead connection must not
@@ -153,9 +153,9 @@ async def note_caught_up(pool: Pool, now: datetime) -> None:
         await pool.execute("INSERT INTO caught_up (at) VALUES ($1) ON CONFLICT DO NOTHING", now)
 
 
-def _grant(row: Record) -> Grant:
+def _grant(row: Record) -> KnownGrant:
     cause = row["cause"]
-    return Grant(
+    return KnownGrant(
         row["version"],
         Life(row["life"]),
         row["since"],

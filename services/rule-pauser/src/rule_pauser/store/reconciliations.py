@@ -7,7 +7,7 @@ from uuid import UUID
 from common.postgres import Db, Pool, Record, translate_errors
 from common.runtime.ids import new_id
 from rule_pauser.core.pausing import Mode
-from rule_pauser.store.rules import Scope
+from rule_pauser.store.rules import RuleScope
 
 _COLUMNS = """settlement_id, workspace_id, token_id, account_id, why, fact_at, started_at, finished_at,
  after_rule, seen, paused, resumed, provider"""
@@ -18,7 +18,7 @@ class Reconciliation:
     """One bulk operation."""
 
     reconciliation_id: UUID
-    scope: Scope
+    scope: RuleScope
     why: str
     fact_at: datetime
     started_at: datetime
@@ -29,7 +29,9 @@ class Reconciliation:
     resumed: int
 
 
-async def open_(db: Db, reconciliation_id: UUID, scope: Scope, *, why: str, fact_at: datetime, now: datetime) -> None:
+async def open_(
+    db: Db, reconciliation_id: UUID, scope: RuleScope, *, why: str, fact_at: datetime, now: datetime
+) -> None:
     """Ask for the rules of a scope to be reconciled, in the transaction that changed what they depend on."""
     await db.execute(
         """INSERT INTO settlement (settlement_id, workspace_id, token_id, account_id, why, fact_at, started_at)
@@ -133,7 +135,7 @@ async def put_mode(db: Db, workspace_id: UUID, mode: Mode, set_by: UUID, now: da
 def _reconciliation(row: Record) -> Reconciliation:
     return Reconciliation(
         reconciliation_id=row["settlement_id"],
-        scope=Scope(row["workspace_id"], row["token_id"], row["account_id"], row["provider"]),
+        scope=RuleScope(row["workspace_id"], row["token_id"], row["account_id"], row["provider"]),
         why=row["why"],
         fact_at=row["fact_at"],
         started_at=row["started_at"],

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from common.contracts import TokenKind
 from common.postgres import Db, Pool, Record, translate_errors
-from rule_pauser.core.pausing import Mode, Outcome, Reason, Reconciled, Rule, Why
+from rule_pauser.core.pausing import Mode, PauseReason, Reconciled, Rule, RuleOutcome, Why
 
 _RULE = """r.rule_id, r.workspace_id, r.name, r.enabled, r.revision, r.version, r.person_paused_at,
  r.person_paused_by, r.auto_paused_at, r.auto_paused_revision, r.auto_paused_account, r.auto_paused_token"""
@@ -36,7 +36,7 @@ SELECT ra.rule_id, ra.account_id, a.token_id, {_ACCOUNT}, why,
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class RuleScope:
     """Name the rules of a reconciliation: those of a grant, an account, a workspace, or a platform in a workspace."""
 
     workspace_id: UUID
@@ -54,7 +54,7 @@ _OF_GRANT = """r.rule_id IN (SELECT ra.rule_id FROM rule_account ra JOIN account
 _OF_ACCOUNT = "r.rule_id IN (SELECT ra.rule_id FROM rule_account ra WHERE ra.account_id = $1)"
 
 
-async def lock_scope(db: Db, scope: Scope, after: UUID | None, limit: int) -> list[Rule]:
+async def lock_scope(db: Db, scope: RuleScope, after: UUID | None, limit: int) -> list[Rule]:
     """The next rules of a scope in the order of their ids, locked, with the reasons that hold them."""
     if scope.account_id is not None:
         which, whose = _OF_ACCOUNT, scope.account_id
@@ -86,7 +86,7 @@ async def lock(db: Db, rule_id: UUID) -> tuple[Rule, bool] | None:
     return (await _with_reasons(db, [row]))[0], row["deleted_at"] is not None
 
 
-async def blocked(db: Db, rule_ids: Sequence[UUID]) -> dict[UUID, tuple[Reason, ...]]:
+async def blocked(db: Db, rule_ids: Sequence[UUID]) -> dict[UUID, tuple[PauseReason, ...]]:
     """What does not work now, per rule. Read it after the rules are locked: then nothing newer is overwritten."""
     return _by_rule(await db.fetch(_BLOCKED, rule_ids))
 
@@ -101,7 +101,7 @@ async def modes(db: Db, workspace_ids: Sequence[UUID]) -> dict[UUID, Mode]:
 
 async def save(db: Db, reconciled: Sequence[Reconciled], now: datetime, actor: str | None = None) -> None:
     """Store rules that reconciling changed, their reasons, and a line of history for each that has words."""
-    changed = [item for item in reconciled if item.outcome is not Outcome.NONE]
+    changed = [item for item in reconciled if item.outcome is not RuleOutcome.NONE]
     if not changed:
         return
     rules = [item.rule for item in changed]
@@ -234,7 +234,7 @@ async def _with_reasons(db: Db, rows: Sequence[Record]) -> list[Rule]:
     return [rule_of(row, reasons) for row in rows]
 
 
-def rule_of(row: Record, reasons: Mapping[UUID, tuple[Reason, ...]]) -> Rule:
+def rule_of(row: Record, reasons: Mapping[UUID, tuple[PauseReason, ...]]) -> Rule:
     """A row as a rule."""
     return Rule(
         rule_id=row["rule_id"],
@@ -253,11 +253,11 @@ def rule_of(row: Record, reasons: Mapping[UUID, tuple[Reason, ...]]) -> Rule:
     )
 
 
-def _by_rule(rows: Sequence[Record]) -> dict[UUID, tuple[Reason, ...]]:
-    found: dict[UUID, list[Reason]] = {}
+def _by_rule(rows: Sequence[Record]) -> dict[UUID, tuple[PauseReason, ...]]:
+    found: dict[UUID, list[PauseReason]] = {}
     for row in rows:
         found.setdefault(row["rule_id"], []).append(
-            Reason(
+            PauseReason(
                 account_id=row["account_id"],
                 account_name=row["account_name"],
                 token_id=row["token_id"],
@@ -276,7 +276,7 @@ def _by_rule(rows: Sequence[Record]) -> dict[UUID, tuple[Reason, ...]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class HistoryEntry:
     """One line of a rule's history."""
 
     at: datetime
@@ -337,7 +337,7 @@ async def one(pool: Pool, workspace_id: UUID | None, rule_id: UUID) -> Listed | 
     return found[0] if found else None
 
 
-async def read_history(pool: Pool, rule_id: UUID, limit: int) -> list[Entry]:
+async def read_history(pool: Pool, rule_id: UUID, limit: int) -> list[HistoryEntry]:
     """The latest lines of a rule's history, newest first."""
     with translate_errors():
         rows = await pool.fetch(
@@ -346,7 +346,7 @@ async def read_history(pool: Pool, rule_id: UUID, limit: int) -> list[Entry]:
             rule_id,
             limit,
         )
-    return [Entry(row["at"], row["what"], row["words"], row["actor"], row["version"]) for row in rows]
+    return [HistoryEntry(row["at"], row["what"], row["words"], row["actor"], row["version"]) for row in rows]
 
 
 async def _listed(db: Db, rows: Sequence[Record]) -> list[Listed]:

@@ -59,14 +59,14 @@ class KeyTimes:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class KeyPlan:
     """A key to be made: when it starts to sign, which is also when `replaces` stops."""
 
     signs_from: datetime
     replaces: str | None
 
 
-def plan(keys: Sequence[KeyTimes], now: datetime, schedule: Schedule, *, rotate: bool = False) -> Plan | None:
+def plan(keys: Sequence[KeyTimes], now: datetime, schedule: Schedule, *, rotate: bool = False) -> KeyPlan | None:
     """The key that should be made now, if any. `rotate` asks for one ahead of the schedule.
 
     The very first key signs at once: no JWKS without it can be in anybody's cache that matters. While a next key
@@ -74,12 +74,12 @@ def plan(keys: Sequence[KeyTimes], now: datetime, schedule: Schedule, *, rotate:
     """
     latest = next((key for key in keys if key.signs_until is None), None)
     if latest is None:
-        return Plan(now, None)
+        return KeyPlan(now, None)
     if latest.signs_from > now:
         return None
     due = latest.signs_from + schedule.signs_for - schedule.publish_ahead
     if rotate or now >= due:
-        return Plan(now + schedule.publish_ahead, latest.kid)
+        return KeyPlan(now + schedule.publish_ahead, latest.kid)
     return None
 
 

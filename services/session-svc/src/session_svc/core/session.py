@@ -28,7 +28,7 @@ from session_svc.core.people import Role
 PROVIDER = "wevion"
 
 
-class Status(StrEnum):
+class SessionStatus(StrEnum):
     """A session's state: the part of the token state machine that a session can be in."""
 
     ACTIVE = "active"
@@ -82,7 +82,7 @@ class Session:
     role: Role
     epoch: int
     version: int
-    status: Status
+    status: SessionStatus
     created_at: datetime
     extended_at: datetime
     expires_at: datetime
@@ -99,7 +99,7 @@ class Session:
 
     def live(self, now: datetime) -> bool:
         """Whether it may be used at `now`. Time alone ends it; the sweep only records that."""
-        return self.status is Status.ACTIVE and now < self.expires_at
+        return self.status is SessionStatus.ACTIVE and now < self.expires_at
 
     def why_ended(self) -> EndCause:
         """Why it is not live (asked only of a session that is not)."""
@@ -142,7 +142,7 @@ def opened(
         role=role,
         epoch=epoch,
         version=1,
-        status=Status.ACTIVE,
+        status=SessionStatus.ACTIVE,
         created_at=now,
         extended_at=now,
         expires_at=now + life,
@@ -174,7 +174,7 @@ def ended(
     session: Session, cause: EndCause, detected_by: DetectedBy, now: datetime, *, epoch: int | None = None
 ) -> Change:
     """It is over before its time. `epoch`: the user's new one, when all of their sessions end together."""
-    over = replace(session, version=session.version + 1, status=Status.REVOKED, ended_at=now, end_cause=cause)
+    over = replace(session, version=session.version + 1, status=SessionStatus.REVOKED, ended_at=now, end_cause=cause)
     on_the_wire = _ON_THE_WIRE[cause]
     revoked = TokenRevokedV1(token=_ref(over), cause=on_the_wire, detected_by=detected_by, user_epoch=epoch)
     return Change(over, (revoked, _state(over, now, detected_by=detected_by, epoch=epoch)))
@@ -185,7 +185,7 @@ def expired(session: Session, now: datetime) -> Change:
     if session.impersonated:
         return ended(session, EndCause.IMPERSONATION_ENDED, DetectedBy.PROBE, now)
     over = replace(
-        session, version=session.version + 1, status=Status.EXPIRED, ended_at=now, end_cause=EndCause.EXPIRED
+        session, version=session.version + 1, status=SessionStatus.EXPIRED, ended_at=now, end_cause=EndCause.EXPIRED
     )
     fact = TokenExpiredV1(token=_ref(over), expired_at=session.expires_at)
     return Change(over, (fact, _state(over, now)))

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, Field, SecretStr, StringConstrai
 
 from common import addresses
 from session_svc.core import people
-from session_svc.core.audit import Entry
+from session_svc.core.audit import AuditedAct
 from session_svc.core.people import Member, Membership, Role
 from session_svc.core.session import Session
 from session_svc.operations.sign_in import Who
@@ -328,7 +328,7 @@ class AuditEntry(BaseModel):
     details: dict[str, str]
 
     @classmethod
-    def of(cls, entry: Entry, names: Mapping[UUID, str]) -> Self:
+    def of(cls, entry: AuditedAct, names: Mapping[UUID, str]) -> Self:
         """As the API shows it."""
 
         def name(user_id: UUID | None) -> str | None:

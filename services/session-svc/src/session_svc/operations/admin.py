@@ -13,7 +13,7 @@ from common.contracts import DetectedBy
 from common.postgres import Db, transaction, translate_errors
 from session_svc.core import people
 from session_svc.core import session as life
-from session_svc.core.audit import Action, Entry
+from session_svc.core.audit import Action, AuditedAct
 from session_svc.core.errors import NotAllowedError, NotFoundError
 from session_svc.core.people import Member, Role
 from session_svc.core.session import EndCause, Session
@@ -249,7 +249,7 @@ async def live_sessions(
 class Trail:
     """Lines of the audit trail, and what the people in them are called."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[AuditedAct, ...]
     names: Mapping[UUID, str]
 
 

@@ -9,7 +9,7 @@ from common.contracts import Event, EventBody
 from common.crypto import Sealer
 from common.postgres import Db, Pool
 from common.runtime.ids import new_id
-from session_svc.core.audit import Action, Entry
+from session_svc.core.audit import Action, AuditedAct
 from session_svc.core.limits import Limit
 from session_svc.core.people import Role
 from session_svc.core.session import Lifetimes
@@ -37,7 +37,7 @@ INVITATION_MAILS_PER_ADDRESS = Limit(burst=3, every=timedelta(hours=8))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class AttemptLimits:
     """How often what may be tried, and how long what is kept."""
 
     per_account_and_address: Limit = PER_ACCOUNT_AND_ADDRESS
@@ -65,7 +65,7 @@ class Deps:
     audience: str
     public_url: str
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
-    limits: Limits = field(default_factory=Limits)
+    limits: AttemptLimits = field(default_factory=AttemptLimits)
     wake_relay: Callable[[], None] = lambda: None
     """Events leave at once instead of at the relay's next look."""
     express: Callable[[Sequence[Event[EventBody]]], None] = lambda _: None
@@ -101,7 +101,7 @@ async def record_act(
     details: dict[str, str] | None = None,
 ) -> None:
     """One line of the audit trail about what `caller` does. Both names are in it when somebody acts as another."""
-    entry = Entry(
+    entry = AuditedAct(
         audit_id=new_id(),
         at=now,
         action=action,

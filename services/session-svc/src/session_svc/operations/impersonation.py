@@ -7,7 +7,7 @@ from uuid import UUID
 from common.contracts import DetectedBy
 from common.runtime.ids import new_id, random_token
 from session_svc.core import session as life
-from session_svc.core.audit import Action, Entry
+from session_svc.core.audit import Action, AuditedAct
 from session_svc.core.errors import NotAllowedError, NotFoundError
 from session_svc.core.people import User
 from session_svc.core.session import EndCause, Session
@@ -80,7 +80,7 @@ async def impersonate(
         await state.open_session(tx, change, hash_secret(cookie), now)
         await sessions.insert_impersonation(tx.db, change.session, reason=reason, ticket=ticket, now=now)
         await state.end(tx, [own], EndCause.SUPERSEDED, DetectedBy.USER, now)
-        entry = Entry(
+        entry = AuditedAct(
             audit_id=new_id(),
             at=now,
             action=Action.IMPERSONATION_STARTED,

@@ -10,7 +10,7 @@ import jwt
 from common.contracts import DetectedBy
 from common.postgres import translate_errors
 from common.runtime.ids import new_id
-from session_svc.core.audit import Action, Entry
+from session_svc.core.audit import Action, AuditedAct
 from session_svc.core.jwt import ALGORITHM
 from session_svc.core.session import EndCause
 from session_svc.operations import state
@@ -52,7 +52,7 @@ async def revoke(deps: Deps, token: str, client_id: str, now: datetime) -> bool:
         if session is not None and session.live(now):
             cause = EndCause.IMPERSONATION_ENDED if session.impersonated else EndCause.ADMIN_FORCED
             await state.end(tx, [session], cause, DetectedBy.REPORT, now)
-            entry = Entry(
+            entry = AuditedAct(
                 audit_id=new_id(),
                 at=now,
                 action=Action.SESSION_FORCED_OUT,

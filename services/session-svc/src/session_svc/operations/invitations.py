@@ -11,7 +11,7 @@ from common import addresses, edge
 from common.postgres import Db, transaction, translate_errors
 from common.runtime.ids import new_id
 from session_svc.core import passwords
-from session_svc.core.audit import Action, Entry
+from session_svc.core.audit import Action, AuditedAct
 from session_svc.core.errors import (
     InvitationRefusedError,
     NotAllowedError,
@@ -241,7 +241,7 @@ async def accept_by_link(
         user = await _person_of(db, locked, password_hash, name=name, zone=(time_zone, locale), now=now)
         await stored_people.add_membership(db, user.user_id, locked.workspace_id, locked.role, now)
         await stored.decide(db, locked.invitation_id, InvitationState.ACCEPTED, now)
-        entry = Entry(
+        entry = AuditedAct(
             audit_id=new_id(),
             at=now,
             action=Action.INVITATION_ACCEPTED,
@@ -294,7 +294,7 @@ async def decline_by_link(deps: Deps, *, secret: str, place: Place, now: datetim
             raise InvitationRefusedError("unknown")
         _check_open(locked, now)
         await stored.decide(db, locked.invitation_id, InvitationState.DECLINED, now)
-        entry = Entry(
+        entry = AuditedAct(
             audit_id=new_id(),
             at=now,
             action=Action.INVITATION_DECLINED,

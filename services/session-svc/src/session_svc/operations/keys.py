@@ -17,7 +17,7 @@ from common.runtime.ids import new_id
 from common.telemetry.logs import get_logger
 from session_svc import metrics
 from session_svc.core import jwt, keys
-from session_svc.core.audit import Action, Entry
+from session_svc.core.audit import Action, AuditedAct
 from session_svc.core.errors import NoSigningKeyError
 from session_svc.core.keys import KeyState, KeyTimes, Schedule
 from session_svc.store import audit
@@ -89,7 +89,7 @@ class SigningKeys:
             if plan is not None:
                 new = self._make(now, plan.signs_from)
                 await stored.add(db, new, replaces=plan.replaces)
-                entry = Entry(
+                entry = AuditedAct(
                     audit_id=new_id(),
                     at=now,
                     action=Action.KEY_CREATED,

@@ -8,7 +8,7 @@ from common.contracts import DetectedBy
 from common.postgres import Db, transaction, translate_errors
 from common.runtime.ids import new_id, random_token
 from session_svc.core import passwords
-from session_svc.core.audit import Action, Entry
+from session_svc.core.audit import Action, AuditedAct
 from session_svc.core.errors import LinkRefusedError, NotFoundError, TooManyAttemptsError, WrongCredentialsError
 from session_svc.core.session import EndCause
 from session_svc.operations import limiting, links, state
@@ -85,7 +85,7 @@ async def request_reset(deps: Deps, *, email: str, place: Place, now: datetime) 
     async with transaction(deps.pool) as db:
         if mail:
             await resets.insert(db, new_id(), key, now)
-        entry = Entry(
+        entry = AuditedAct(
             audit_id=new_id(),
             at=now,
             action=Action.PASSWORD_RESET_REQUESTED,
@@ -131,7 +131,7 @@ async def confirm_reset(deps: Deps, *, secret: str, new: str, place: Place, now:
         await devices.remember(tx.db, hash_secret(device), user_id, now)
         await limits.forget_account(tx.db, account_digest(addresses.key(known.email)))
         memberships = await stored.memberships(tx.db, user_id)
-        entry = Entry(
+        entry = AuditedAct(
             audit_id=new_id(),
             at=now,
             action=Action.PASSWORD_RESET,

@@ -8,7 +8,7 @@ from uuid import UUID
 from common.postgres import Db, Pool, transaction
 from common.runtime.ids import new_id, random_token
 from session_svc.core import clients, passwords
-from session_svc.core.audit import Action, Entry
+from session_svc.core.audit import Action, AuditedAct
 from session_svc.core.errors import InvalidError, NotFoundError
 from session_svc.core.people import Role, User
 from session_svc.operations.hashing import PasswordHasher
@@ -116,7 +116,7 @@ async def _workspace(db: Db, *, name: str, workspace_id: UUID | None, now: datet
 
 
 async def _note(db: Db, action: Action, target: tuple[str, str], now: datetime, workspace_id: UUID | None) -> None:
-    entry = Entry(
+    entry = AuditedAct(
         audit_id=new_id(),
         at=now,
         action=action,

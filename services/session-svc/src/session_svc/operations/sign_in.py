@@ -11,12 +11,12 @@ from common.runtime.ids import new_id, random_token
 from session_svc import metrics
 from session_svc.core import people
 from session_svc.core import session as life
-from session_svc.core.audit import Action, Entry
+from session_svc.core.audit import Action, AuditedAct
 from session_svc.core.errors import NotAllowedError, NotFoundError, RefusalError, WrongCredentialsError
 from session_svc.core.limits import Limit
 from session_svc.core.passwords import normalise
 from session_svc.core.people import Member, Membership, User
-from session_svc.core.session import Change, EndCause, Session, Status
+from session_svc.core.session import Change, EndCause, Session, SessionStatus
 from session_svc.operations import limiting, links, state
 from session_svc.operations.deps import Caller, Deps, record_act
 from session_svc.operations.tokens import hash_secret
@@ -195,7 +195,7 @@ async def _record_refusal(deps: Deps, user: User | None, place: Place, now: date
     # Written for unknown addresses too, so that the answer takes as long.
     async with transaction(deps.pool) as db:
         memberships = await stored_people.memberships(db, user.user_id if user else new_id())
-        entry = Entry(
+        entry = AuditedAct(
             audit_id=new_id(),
             at=now,
             action=Action.SIGN_IN_REFUSED,
@@ -221,7 +221,7 @@ async def sign_out(deps: Deps, cookie: str | None, *, everywhere: bool, place: P
         # The user before the session, as everywhere: two orders would deadlock.
         await stored_people.lock_user(tx.db, found.user_id)
         session = await sessions.lock(tx.db, found.session_id)
-        if session is None or session.status is not Status.ACTIVE:
+        if session is None or session.status is not SessionStatus.ACTIVE:
             return
         caller = caller_of(session, place.address)
         if everywhere and not session.impersonated:

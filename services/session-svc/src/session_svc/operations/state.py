@@ -14,7 +14,7 @@ from common.contracts import DetectedBy, Event, EventBody
 from common.outbox import enqueue
 from common.postgres import Db, transaction
 from session_svc.core import session as life
-from session_svc.core.session import Change, EndCause, Session, Status
+from session_svc.core.session import Change, EndCause, Session, SessionStatus
 from session_svc.metrics import ENDED
 from session_svc.operations.deps import SOURCE, Deps
 from session_svc.store import people, sessions
@@ -58,7 +58,7 @@ async def record(tx: Transition, changes: Sequence[Change], now: datetime) -> No
     bodies = [event for change in changes for event in change.events]
     tx.events.extend(await enqueue(tx.db, bodies, source=SOURCE, now=now))
     for change in changes:
-        if change.session.status is not Status.ACTIVE and change.session.end_cause is not None:
+        if change.session.status is not SessionStatus.ACTIVE and change.session.end_cause is not None:
             ENDED.labels(change.session.end_cause.value).inc()
 
 
@@ -66,7 +66,7 @@ async def end(
     tx: Transition, locked: Sequence[Session], cause: EndCause, detected_by: DetectedBy, now: datetime
 ) -> int:
     """End these sessions; those that are over already stay as they are. Returns how many ended now."""
-    changes = [life.ended(one, cause, detected_by, now) for one in locked if one.status is Status.ACTIVE]
+    changes = [life.ended(one, cause, detected_by, now) for one in locked if one.status is SessionStatus.ACTIVE]
     await record(tx, changes, now)
     return len(changes)
 
@@ -95,4 +95,4 @@ async def end_all_of_user(
             # They act as somebody else here: the epoch of that other person is not theirs to raise.
             changes.append(life.ended(one, cause, detected_by, now))
     await record(tx, changes, now)
-    return sum(change.session.status is not Status.ACTIVE for change in changes)
+    return sum(change.session.status is not SessionStatus.ACTIVE for change in changes)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from common.postgres import Db
-from session_svc.core.audit import Action, Entry
+from session_svc.core.audit import Action, AuditedAct
 
 _COLUMNS = (
     "audit_id, at, action, workspace_id, actor_user_id, as_user_id, client_id, session_id, target_kind, target_id, "
@@ -12,7 +12,7 @@ _COLUMNS = (
 )
 
 
-async def add(db: Db, entries: Sequence[Entry]) -> None:
+async def add(db: Db, entries: Sequence[AuditedAct]) -> None:
     """New lines, in the transaction of what they tell."""
     await db.executemany(
         f"INSERT INTO audit ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
@@ -37,7 +37,7 @@ async def add(db: Db, entries: Sequence[Entry]) -> None:
     )
 
 
-async def page(db: Db, *, workspace_id: UUID | None, before: UUID | None, limit: int) -> tuple[Entry, ...]:
+async def page(db: Db, *, workspace_id: UUID | None, before: UUID | None, limit: int) -> tuple[AuditedAct, ...]:
     """The newest lines of a workspace (None: of all), older than `before`."""
     rows = await db.fetch(
         f"""SELECT {_COLUMNS} FROM audit
@@ -47,4 +47,4 @@ async def page(db: Db, *, workspace_id: UUID | None, before: UUID | None, limit:
         before,
         limit,
     )
-    return tuple(Entry(**{**dict(row.items()), "action": Action(row["action"])}) for row in rows)
+    return tuple(AuditedAct(**{**dict(row.items()), "action": Action(row["action"])}) for row in rows)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from common.postgres import Db, Pool, Record
 from session_svc.core.people import Role
-from session_svc.core.session import EndCause, Session, Status
+from session_svc.core.session import EndCause, Session, SessionStatus
 
 _NAMES = (
     "session_id",
@@ -32,7 +32,7 @@ _COLUMNS = ", ".join(_NAMES)
 _BY_SECRET = f"SELECT {_COLUMNS} FROM sessions WHERE secret_hash = $1"
 
 _ROLES = {role.value: role for role in Role}
-_STATUSES = {status.value: status for status in Status}
+_STATUSES = {status.value: status for status in SessionStatus}
 _CAUSES: dict[str | None, EndCause | None] = {cause.value: cause for cause in EndCause} | {None: None}
 
 
