@@ -27,6 +27,11 @@ UNRECOGNISED = counter(
     "Answers that no row of a provider's table knows; each needs a look.",
     ("provider",),
 )
+LISTS_DOUBTED = counter(
+    "wevion_oauth_account_lists_doubted_total",
+    "Lists that lacked most accounts of a living grant; each is asked for again before it is believed.",
+    ("provider",),
+)
 TOKENS_SERVED = counter(
     "wevion_oauth_access_tokens_served_total",
     "Access-token requests of services by result.",

@@ -2,10 +2,17 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from common.contracts import AccountAccess, AccountAccessChangedV1, EventBody, RevocationCause
+from common.contracts import (
+    ACCOUNTS_PER_EVENT,
+    AccountAccess,
+    AccountAccessChangedV1,
+    EventBody,
+    RevocationCause,
+    TokenAccountsV1,
+)
 
 from .connection import Account, Connection, PlatformAccount
 from .gaps import of_account
@@ -23,6 +30,25 @@ class Comparison:
     told: tuple[Account, ...]
     good_before: Mapping[UUID, datetime] = field(default_factory=dict)
 
+    @property
+    def loses_most(self) -> bool:
+        """Whether more than half of the accounts that were reached are missing now."""
+        lost = len(self.good_before)
+        kept = sum(account.access is AccountAccess.GRANTED for account in self.accounts) - sum(
+            account.access is AccountAccess.GRANTED for account in self.told
+        )
+        return lost > kept
+
+    def without_losses(self, known: Sequence[Account]) -> "Comparison":
+        """Return what the list adds and confirms; the accounts that it lacks stay as they are."""
+        before = {account.account_id: account for account in known}
+        kept = {account_id: before[account_id] for account_id in self.good_before}
+        return Comparison(
+            tuple(kept.get(account.account_id, account) for account in self.accounts),
+            tuple(account for account in self.to_write if account.account_id not in kept),
+            tuple(account for account in self.told if account.account_id not in kept),
+        )
+
     def events(self, connection: Connection) -> Iterable[EventBody]:
         """`account.access_changed` for each, at the connection's new version."""
         for account in self.told:
@@ -36,6 +62,50 @@ class Comparison:
                 access=account.access,
                 cause=account.cause,
             )
+
+
+LOOK_AGAIN_AFTER = timedelta(minutes=2)
+"""How much later a list has to say the same before it is believed that a living grant lost most of its accounts."""
+
+
+def is_believed(doubted_at: datetime | None, now: datetime) -> bool:
+    """Return whether a list without most of a living grant's accounts is the second one, minutes after the first.
+
+    One empty answer proves nothing: platforms give them while they are in trouble, and each account that is called
+    lost stops its syncs, pauses its rules and mails its people.
+    """
+    return doubted_at is not None and now - doubted_at >= LOOK_AGAIN_AFTER
+
+
+def pages(connection: Connection, before: int) -> list[TokenAccountsV1]:
+    """Return the pages of a grant's accounts, for one that has more than an event can name; else none.
+
+    Args:
+        connection: the grant as it is now.
+        before: how many accounts it reached before; pages that it does not need any more are sent empty.
+
+    """
+    reached = sorted(
+        (a.ref for a in connection.accounts if a.access is AccountAccess.GRANTED), key=lambda ref: ref.account_id
+    )
+    count = _page_count(len(reached))
+    ref = connection.ref
+    return [
+        TokenAccountsV1.model_construct(
+            token=ref.model_copy(
+                update={"accounts": tuple(reached[page * ACCOUNTS_PER_EVENT : (page + 1) * ACCOUNTS_PER_EVENT])}
+                if page < count
+                else {"accounts": ()}
+            ),
+            page=page,
+            pages=max(count, 1),
+        )
+        for page in range(max(count, _page_count(before)))
+    ]
+
+
+def _page_count(accounts: int) -> int:
+    return 0 if accounts <= ACCOUNTS_PER_EVENT else -(-accounts // ACCOUNTS_PER_EVENT)
 
 
 def compare(

@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from common.contracts import (
+    ACCOUNTS_PER_EVENT,
     AccountAccess,
     AccountRef,
     DetectedBy,
@@ -102,7 +103,13 @@ class Connection:
 
     @property
     def ref(self) -> TokenRef:
-        """As events carry it. The parts were checked when they were stored, so they are not checked again."""
+        """As events carry it. The parts were checked when they were stored, so they are not checked again.
+
+        An event names the first accounts of a grant that has thousands; `token.accounts` has the others.
+        """
+        reached = sorted(
+            (a for a in self.accounts if a.access is AccountAccess.GRANTED), key=lambda account: account.account_id
+        )
         return TokenRef.model_construct(
             token_id=self.connection_id,
             kind=self.kind,
@@ -110,7 +117,8 @@ class Connection:
             workspace_id=self.workspace_id,
             owner_user_id=self.owner_user_id,
             version=self.version,
-            accounts=tuple(a.ref for a in self.accounts if a.access is AccountAccess.GRANTED),
+            accounts=tuple(account.ref for account in reached[:ACCOUNTS_PER_EVENT]),
+            accounts_total=len(reached) if len(reached) > ACCOUNTS_PER_EVENT else None,
         )
 
     @property

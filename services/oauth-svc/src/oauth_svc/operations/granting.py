@@ -66,6 +66,7 @@ async def store_grants(db: store.Db, deps: Deps, grants: Sequence[NewGrant], now
     for key, grant in by_id.items():
         if grant.accounts.told:
             await tokens.tell_accounts(db, after[key], grant.accounts, now)
+        await tokens.tell_list(db, after[key], grant.connection, now)
     await _keep_secrets(db, deps, grants)
     await store.connections.mark_authorized(
         db, [(key, g.asked, None if g.granted is None else sorted(g.granted)) for key, g in by_id.items()]

@@ -12,7 +12,7 @@ from common.contracts import AccountAccess, DataGapClosedV1, EventBody, Revocati
 from common.postgres import Connection as Db
 from common.runtime import ids
 from oauth_svc import metrics, store
-from oauth_svc.core.accounts import Comparison
+from oauth_svc.core.accounts import Comparison, pages
 from oauth_svc.core.connection import Connection
 from oauth_svc.core.gaps import of_grant
 from oauth_svc.core.lifecycle import AccountsChanged, Applied, Change, Confirmed, Refreshed, apply
@@ -71,7 +71,14 @@ async def change_accounts(db: Db, connection: Connection, comparison: Comparison
     await store.connections.save(db, [applied.connection])
     await tell_accounts(db, applied.connection, comparison, now)
     await outbox.enqueue(db, applied.events, source=SOURCE, now=now)
+    await tell_list(db, applied.connection, connection, now)
     return applied.connection
+
+
+async def tell_list(db: Db, connection: Connection, before: Connection, now: datetime) -> None:
+    """Send the pages of a list of accounts that is too long for one event."""
+    reached = sum(account.access is AccountAccess.GRANTED for account in before.accounts)
+    await outbox.enqueue(db, pages(connection, reached), source=SOURCE, now=now)
 
 
 async def tell_accounts(db: Db, connection: Connection, comparison: Comparison, now: datetime) -> None:

@@ -2,7 +2,7 @@
 
 from common.postgres import Connection as Db
 
-from . import access, attempts, connections, credentials, doubts, gaps, health, keys, logins, schedule, states
+from . import access, attempts, connections, credentials, doubts, gaps, health, keys, listings, logins, schedule, states
 
 __all__ = [
     "Db",
@@ -14,6 +14,7 @@ __all__ = [
     "gaps",
     "health",
     "keys",
+    "listings",
     "logins",
     "schedule",
     "states",

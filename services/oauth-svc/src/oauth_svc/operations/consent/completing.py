@@ -10,7 +10,7 @@ from common.postgres import transaction
 from common.runtime import ids
 from oauth_svc import metrics, store
 from oauth_svc.core import errors
-from oauth_svc.core.accounts import Comparison, compare
+from oauth_svc.core.accounts import LOOK_AGAIN_AFTER, Comparison, compare
 from oauth_svc.core.connection import Connection, PlatformAccount
 from oauth_svc.core.flow import Profile
 from oauth_svc.core.grant import Secrets, TokenAnswer, earliest, missing_scopes
@@ -88,6 +88,7 @@ async def complete(
         await deps.vault.ready(db, now, workspaces=[consented.workspace_id])
         existing = await _target(db, profile, consented, answer.subject or inspection.subject, inspection, now)
         comparison = Comparison(existing.accounts, (), ())
+        look_again_at: datetime | None = None
         if accounts is not None:
             comparison = compare(
                 existing.accounts,
@@ -99,6 +100,11 @@ async def complete(
             )
             if profile.needs_accounts and existing.version == 0 and not comparison.accounts:
                 raise errors.NoAccountsError
+            if profile.needs_accounts and not accounts and comparison.loses_most:
+                # The person has just consented: an empty list is asked for again before anybody is told of a loss.
+                await store.listings.doubt(db, existing.connection_id, now)
+                comparison = comparison.without_losses(existing.accounts)
+                look_again_at = now + LOOK_AGAIN_AFTER
         granted = answer.scopes if answer.scopes is not None else inspection.scopes
         grant = NewGrant(
             connection=existing,
@@ -112,7 +118,7 @@ async def complete(
             # A consent that asks for a missing part only adds to what was asked for before.
             asked=profile.scopes if set(consented.scopes) < set(profile.scopes) else consented.scopes,
             granted=granted,
-            probe_at=now if accounts is None else None,
+            probe_at=now if accounts is None else look_again_at,
         )
         await store_grants(db, deps, [grant], answer.issued_at)
     deps.poke_relay()

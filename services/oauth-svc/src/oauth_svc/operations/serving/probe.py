@@ -15,7 +15,7 @@ from common.runtime.errors import Retryable
 from common.telemetry import logs
 from oauth_svc import metrics, store
 from oauth_svc.core import refresh as rules
-from oauth_svc.core.accounts import compare
+from oauth_svc.core.accounts import LOOK_AGAIN_AFTER, Comparison, compare, is_believed
 from oauth_svc.core.connection import Account, Connection, PlatformAccount
 from oauth_svc.core.errors import Refusal, UnknownConnectionError
 from oauth_svc.core.failure import Failure, Verdict, retry_later
@@ -184,8 +184,12 @@ async def _good(
             raise UnknownConnectionError
         if not current.status.alive or current.authorized_at != connection.authorized_at:
             return Finding(current)  # it changed while we asked; what we learned is about the past
+        look_again_at: datetime | None = None
         if profile.needs_accounts or accounts:
             comparison = compare(current.accounts, accounts, now, deps.new_id, last_good_at=current.last_good_at)
+            look_again_at = await _doubted(db, current, comparison, now)
+            if look_again_at is not None:
+                comparison = comparison.without_losses(current.accounts)
             current = await tokens.change_accounts(db, current, comparison, now)
         confirmed = Confirmed(
             expires_at=inspection.expires_at,
@@ -201,9 +205,32 @@ async def _good(
             {connection.connection_id: confirmed} if proved else {},
             now,
         )
-        await store.schedule.plan_probe(db, connection.connection_id, next_probe(deps, connection, now))
+        usual = next_probe(deps, connection, now)
+        await store.schedule.plan_probe(
+            db, connection.connection_id, usual if look_again_at is None else min(usual, look_again_at)
+        )
     deps.poke_relay()
     return Finding(after[connection.connection_id])
+
+
+async def _doubted(db: store.Db, connection: Connection, comparison: Comparison, now: datetime) -> datetime | None:
+    """Return when to list again, if the platform's list lacks most accounts for the first time; None to believe it."""
+    if not comparison.loses_most:
+        await store.listings.doubt(db, connection.connection_id, None)
+        return None
+    doubted_at = await store.listings.doubted_at(db, connection.connection_id)
+    if is_believed(doubted_at, now):
+        await store.listings.doubt(db, connection.connection_id, None)
+        return None
+    metrics.LISTS_DOUBTED.labels(connection.provider).inc()
+    log.warning(
+        "account_list_doubted",
+        provider=connection.provider,
+        connection_id=str(connection.connection_id),
+        missing=len(comparison.good_before),
+    )
+    await store.listings.doubt(db, connection.connection_id, now)
+    return (doubted_at or now) + LOOK_AGAIN_AFTER
 
 
 def next_probe(deps: Deps, connection: Connection, now: datetime) -> datetime:
