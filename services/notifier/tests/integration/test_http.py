@@ -177,7 +177,10 @@ async def _update(number: int, code: str) -> dict[str, Any]:
     return {"update_id": number, "message": message}
 
 
-@pytest.mark.parametrize("headers", [{}, {"X-Telegram-Bot-Api-Secret-Token": "wrong"}])
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"X-Telegram-Bot-Api-Secret-Token": "wrong"}, {"X-Telegram-Bot-Api-Secret-Token": "\udcff\udce9"}],
+)
 async def test_a_forged_update_is_refused_and_changes_nothing(world: Any, api: Any, headers: Any) -> None:
     offer = await api.call("POST", LINK, api.signed_in(world.people["mia"]))
     update = await _update(1, offer.body["url"].partition("start=")[2])

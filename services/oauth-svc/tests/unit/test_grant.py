@@ -39,6 +39,7 @@ def test_local_paths_are_kept(path: str) -> None:
         "javascript:alert(1)",
         "/\t/evil.example",
         "/\n/evil.example",
+        "/connections\n",
         "evil",
         "/" + "a" * 600,
         "/a b",

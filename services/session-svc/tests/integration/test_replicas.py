@@ -132,6 +132,7 @@ async def cluster(
         "WEVION_SESSION_URL": f"{urls[0]},{urls[1]}",
         "WEVION_LOG_LEVEL": "warning",
         "WEVION_DRAIN_S": "1",
+        "WEVION_LAME_DUCK_S": "0",
     }
 
     def replica(number: int, package: str) -> Replica:

@@ -83,7 +83,11 @@ class Stack:
     def environment(self, **settings: str | float | Path) -> dict[str, str]:
         """A child's environment: ours without `WEVION_*`, and `settings` as `WEVION_<NAME>`."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("WEVION_")}
-        base = {"WEVION_KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap, "WEVION_LOG_LEVEL": "warning"}
+        base = {
+            "WEVION_KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap,
+            "WEVION_LOG_LEVEL": "warning",
+            "WEVION_LAME_DUCK_S": "0",
+        }
         return inherited | base | {f"WEVION_{name.upper()}": str(value) for name, value in settings.items()}
 
     def start(self, name: str, argv: Sequence[str], environment: dict[str, str]) -> Child:

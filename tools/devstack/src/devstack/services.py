@@ -108,6 +108,7 @@ def process(
         "JWKS_URL": f"{addresses.url('session-svc')}/.well-known/jwks.json",
         "TOKEN_URL": f"{addresses.url('session-svc')}/oauth2/token",
         "LOG_FORMAT": "json",
+        "LAME_DUCK_S": "1",  # nobody routes by /readyz here, and Ctrl-C is impatient
     }
     secrets: dict[str, str] = {}
     if service in addresses.database_urls:

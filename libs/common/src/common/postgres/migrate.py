@@ -20,7 +20,7 @@ from common.telemetry.logs import get_logger
 _log = get_logger(__name__)
 
 SHARED_PACKAGE = "common.outbox"
-_NAME = re.compile(r"^(?P<number>\d{4})_[a-z0-9_]+\.sql$")
+_NAME = re.compile(r"(?P<number>\d{4})_[a-z0-9_]+\.sql")
 _LOCK = 0x5745_5649_4F4E  # "WEVION": one migration at a time in a database
 _CONNECT_TIMEOUT_S = 10
 LOCK_TIMEOUT_S = 3
@@ -58,7 +58,7 @@ def collect(package: str) -> list[Migration]:
         for path in sorted(folder.iterdir(), key=lambda path: path.name):
             if not path.name.endswith(".sql"):
                 continue
-            if _NAME.match(path.name) is None:
+            if _NAME.fullmatch(path.name) is None:
                 raise MigrationError(f"{owner}/migrations/{path.name}: name it NNNN_what_it_does.sql")
             found.append(Migration(owner, path.name, path.read_text(encoding="utf-8")))
     numbers = [(migration.package, migration.name[:4]) for migration in found]

@@ -25,7 +25,7 @@ from common.runtime.retry import Backoff, retry_until
 from common.service import metrics
 from common.service.settings import ServiceSettings
 from common.telemetry.logs import get_logger
-from common.web import ReadyCheck, Routes, Server, create_app, serve
+from common.web import HEALTH, Health, ReadyCheck, Routes, Server, create_app, serve
 
 _log = get_logger(__name__)
 
@@ -57,6 +57,7 @@ class Service:
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
         self._http: aiohttp.ClientSession | None = None
+        self._health: list[Health] = []
 
     async def __aenter__(self) -> Self:
         await self._stack.__aenter__()
@@ -210,23 +211,48 @@ class Service:
             PermanentError: the port is taken.
 
         """
-        host, port = self.settings.http_host, self.settings.http_port
+        return await self.listen(app, self.settings.http_host, self.settings.http_port, setting="WEVION_HTTP_PORT")
+
+    async def listen(self, app: web.Application, host: str, port: int, *, setting: str) -> Server:
+        """Serve an aiohttp application until the service ends.
+
+        Args:
+            app: made by `create_app`.
+            host: the address to listen on.
+            port: 0 takes a free one.
+            setting: what the port is called, for the error.
+
+        Returns:
+            Where it answers.
+
+        Raises:
+            PermanentError: the port is taken.
+
+        """
+        self._health.append(app[HEALTH])
         try:
             return await self._stack.enter_async_context(
                 serve(app, host=host, port=port, shutdown_timeout_s=self.settings.drain_s)
             )
         except OSError as error:
-            raise PermanentError(f"port {port} on {host} is taken; set WEVION_HTTP_PORT") from error
+            raise PermanentError(f"port {port} on {host} is taken; set {setting}") from error
 
     async def run(self) -> None:
-        """Wait for SIGTERM (or Ctrl-C), then return, and the context closes everything."""
+        """Wait for SIGTERM (or Ctrl-C), then return, and the context closes everything.
+
+        After the signal `/readyz` says no, and the service goes on for `lame_duck_s`: whoever routes requests here
+        learns it by asking, and what comes before that must still be answered.
+        """
         # What the start has made (modules, models, routes) lives as long as the process: no collection need look at it.
         gc.collect()
         gc.freeze()
         gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
         with stop_signals() as stop:
             await stop.wait()
-        _log.info("stopping")
+            _log.info("stopping", lame_duck_s=self.settings.lame_duck_s)
+            for health in self._health:
+                health.stopping.set()
+            await asyncio.sleep(self.settings.lame_duck_s)
 
 
 async def _watch_loop() -> None:

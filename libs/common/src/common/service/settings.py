@@ -60,6 +60,12 @@ class ServiceSettings(Settings):
     service_client_secret: SecretStr | None = Field(default=None, description="this service's OAuth client secret")
     log_format: Literal["auto", "json", "console"] = Field(default="auto", description="console is for people")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="least level to log")
+    lame_duck_s: float = Field(
+        default=5,
+        ge=0,
+        le=60,
+        description="seconds to go on serving after SIGTERM while /readyz says no, until callers have been told to go",
+    )
     drain_s: float = Field(
         default=10, ge=1, le=120, description="seconds to finish what is under way; keep it below the orchestrator's"
     )

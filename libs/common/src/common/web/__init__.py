@@ -2,6 +2,7 @@
 
 from common.web.access import Access, Actor, Audience, Principal
 from common.web.app import HEALTH, MAX_BODY_BYTES, create_app
+from common.web.bodies import Pace, read_body, read_form, stream_body
 from common.web.endpoint import PRINCIPAL, Authenticate
 from common.web.health import Health, ReadyCheck
 from common.web.pages import Page, PageQuery, decode_cursor, encode_cursor
@@ -22,6 +23,7 @@ __all__ = [
     "FieldError",
     "Form",
     "Health",
+    "Pace",
     "Page",
     "PageQuery",
     "Principal",
@@ -37,6 +39,9 @@ __all__ = [
     "encode_cursor",
     "invalid",
     "invalid_field",
+    "read_body",
+    "read_form",
     "secured",
     "serve",
+    "stream_body",
 ]

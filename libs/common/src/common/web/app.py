@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from aiohttp import hdrs, web
+from yarl import URL
 
 from common.web import endpoint, openapi
 from common.web.access import Access
@@ -73,16 +74,45 @@ def create_app(
             max_body_bytes=max_body_bytes,
             watch=watch,
             access_log=access_log,
+            stopping=health.stopping,
         )
         if route.method == hdrs.METH_GET:
-            app.router.add_get(route.path, handler, allow_head=True)
+            app.router.add_get(route.path, handler, allow_head=route.head)
         else:
             app.router.add_route(route.method, route.path, handler)
 
-    for route in [*health.routes(), *document, *table]:
+    served = [*health.routes(), *document, *table]
+    for route in served:
         add(route)
+    for path, methods in _methods(served).items():
+        if "{" not in path and hdrs.METH_ANY not in methods:
+            # /tokens/diagnose is a path of its own, though /tokens/{id} would fit it, too.
+            add(replace(_FALLBACK, path=path, handler=_wrong_method(methods)))
     add(replace(_FALLBACK, handler=_not_found(app)))
     return app
+
+
+def _methods(table: Iterable[Route]) -> dict[str, set[str]]:
+    """Return what each path answers to."""
+    found: dict[str, set[str]] = {}
+    for route in table:
+        methods = found.setdefault(route.path, set())
+        methods.add(route.method)
+        if route.method == hdrs.METH_GET and route.head:
+            methods.add(hdrs.METH_HEAD)
+    return found
+
+
+def _method_not_allowed(allowed: Iterable[str]) -> Problem:
+    allow = ", ".join(sorted(allowed))
+    return Problem(405, "method_not_allowed", detail=f"this path answers to {allow}", headers={"Allow": allow})
+
+
+def _wrong_method(methods: Iterable[str]) -> endpoint.Handler:
+    async def refuse(_: web.Request) -> web.StreamResponse:
+        raise _method_not_allowed(methods)
+
+    return refuse
 
 
 def _document(table: list[Route], title: str, version: str) -> endpoint.Handler:
@@ -95,17 +125,24 @@ def _document(table: list[Route], title: str, version: str) -> endpoint.Handler:
 
 
 def _not_found(app: web.Application) -> endpoint.Handler:
-    """What answers when no route matched: 405 with `Allow` where the path is known, else 404."""
+    """What answers when no route matched: 405 with `Allow`, or the way without a slash at the end, or 404."""
 
-    async def refuse(request: web.Request) -> web.StreamResponse:
+    async def methods_of(request: web.Request) -> set[str]:
         allowed: set[str] = set()
         for resource in app.router.resources():
             _, methods = await resource.resolve(request)
             allowed |= methods
-        allowed.discard(hdrs.METH_ANY)
-        if allowed:
-            allow = ", ".join(sorted(allowed))
-            raise Problem(405, "method_not_allowed", detail=f"this path answers to {allow}", headers={"Allow": allow})
+        return allowed - {hdrs.METH_ANY}
+
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        if allowed := await methods_of(request):
+            raise _method_not_allowed(allowed)
+        path = request.rel_url.raw_path
+        bare = path.rstrip("/")
+        if bare != path and bare and not bare.startswith("//"):
+            target = URL.build(path=bare, query_string=request.rel_url.raw_query_string, encoded=True)
+            if await methods_of(request.clone(rel_url=target)):
+                return web.Response(status=308, headers={"Location": str(target)})
         raise Problem(404, "not_found", "There is nothing here")
 
     return refuse

@@ -1,18 +1,15 @@
 """From a request to validated values. Each binder is built once per endpoint; a request only runs it."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, get_args, get_origin
-from urllib.parse import parse_qsl
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
+from common.web.bodies import FORM, parse_form, read_body
 from common.web.problems import FieldError, Place, Problem, from_validation, invalid
 from common.web.routes import Body
 
-BODY_TIMEOUT_S = 15.0  # a client that needs longer for a body of this size is broken or hostile
-_MOST_FORM_FIELDS = 100
 _NUL = "\x00"  # PostgreSQL has no text with it, so it is refused at the edge rather than failing inside
 _NUL_IN_JSON = b"\\u0000"
 
@@ -81,19 +78,8 @@ def _bind_form(model: type[BaseModel], limit: int) -> BindBody:
 
     async def bind(request: web.Request) -> BaseModel:
         raw = await read_body(request, limit)
-        _require_media_type(request, "application/x-www-form-urlencoded")
-        try:
-            fields = parse_qsl(
-                raw.decode(),
-                keep_blank_values=True,
-                strict_parsing=bool(raw),
-                max_num_fields=_MOST_FORM_FIELDS,
-                errors="strict",
-            )
-        except ValueError:
-            error = FieldError(field="", rule="malformed_form", message="is not a usable form")
-            raise invalid([error], code="malformed_form") from None
-        return collect(fields)
+        _require_media_type(request, FORM)
+        return collect(parse_form(raw))
 
     return bind
 
@@ -117,43 +103,6 @@ def _bind_json(model: type[BaseModel], limit: int, *, optional: bool) -> BindBod
         return found
 
     return bind
-
-
-async def read_body(request: web.Request, limit: int) -> bytes:
-    """The body's bytes. Raises a Problem when it is larger than `limit`, encoded, or does not arrive in time."""
-    length = request.content_length
-    if length is not None and length > limit:
-        raise _too_large(limit)
-    encoding = request.headers.get("Content-Encoding", "identity").lower()
-    if encoding != "identity":
-        raise Problem(
-            415,
-            "unsupported_content_encoding",
-            detail="send the body as it is",
-            headers={"Accept-Encoding": "identity"},
-        )
-    content = request.content
-    if content.is_eof():  # the usual case: the whole body came with the head
-        raw = content.read_nowait()
-        if len(raw) > limit:
-            raise _too_large(limit)
-        return raw
-    parts: list[bytes] = []
-    size = 0
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            while part := await content.readany():
-                size += len(part)
-                if size > limit:
-                    raise _too_large(limit)
-                parts.append(part)
-    except TimeoutError:
-        raise Problem(
-            408, "request_timeout", detail="the body did not arrive in time", headers={"Connection": "close"}
-        ) from None
-    except web.RequestPayloadError:
-        raise Problem(400, "malformed_body", detail="the body broke off or is not framed as announced") from None
-    return b"".join(parts)
 
 
 def _collector(model: type[BaseModel], place: Place) -> Callable[[Iterable[tuple[str, str]]], BaseModel]:
@@ -205,13 +154,6 @@ def _require_media_type(request: web.Request, wanted: str) -> None:
         "unsupported_media_type",
         detail=f"the body must be {wanted}",
         headers={"Accept": wanted},
-    )
-
-
-def _too_large(limit: int) -> Problem:
-    # The rest of the body is not read: the connection cannot be used again.
-    return Problem(
-        413, "body_too_large", detail=f"the body may have at most {limit} bytes", headers={"Connection": "close"}
     )
 
 

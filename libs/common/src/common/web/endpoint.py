@@ -44,8 +44,22 @@ def build(
     max_body_bytes: int,
     watch: Watch,
     access_log: bool,
+    stopping: asyncio.Event,
 ) -> Handler:
-    """The handler for a route. Raises TypeError when the route needs an authenticator and there is none."""
+    """Return the handler for a route.
+
+    Args:
+        route: what it serves.
+        authenticate: finds who calls; None where no route needs to know.
+        max_body_bytes: the limit of a body, where the route has none of its own.
+        watch: is told which requests run.
+        access_log: whether requests are logged.
+        stopping: once it is set, each answer asks its client to make a new connection, which leads elsewhere.
+
+    Raises:
+        TypeError: the route needs an authenticator and there is none.
+
+    """
     answer = _answer(route, authenticate, max_body_bytes)
     limited = not route.raw
     record = _Recorder(route, access_log=access_log)
@@ -79,6 +93,8 @@ def build(
             except Exception as error:  # noqa: BLE001  whatever it is, a stranger must not see it
                 response = refuse(_unexpected(error, route))
             status = response.status
+            if stopping.is_set():
+                response.force_close()
             return response
         finally:
             watch.leave(task)

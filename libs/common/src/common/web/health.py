@@ -17,10 +17,18 @@ CHECK_TIMEOUT_S = 2.0
 
 
 class Health:
-    """What the probes ask. `stopping` is set when the process winds down: not ready any more, still alive."""
+    """What the probes ask.
+
+    A process is ready once each of its checks was good, and stays so: what it needs is shared by all replicas, so a
+    database or broker that is away would take every one of them out of service, and with them all that works
+    without it. What fails later is refused where it matters, shown by `wevion_ready`, and alerted on.
+
+    `stopping` is set when the process winds down: not ready any more, still alive.
+    """
 
     def __init__(self, checks: Mapping[str, ReadyCheck]) -> None:
         self._checks = dict(checks)
+        self._passed: set[str] = set()
         self._asking: dict[str, asyncio.Task[str | bool | None]] = {}
         self.stopping = asyncio.Event()
 
@@ -33,14 +41,17 @@ class Health:
         return routes
 
     async def report(self) -> tuple[bool, dict[str, str]]:
-        """Whether all is ready, and what each named check says (`ok`, or why not)."""
+        """Whether the process is ready, and what each named check says now (`ok`, or why not)."""
         names = list(self._checks)
         said = dict(zip(names, await asyncio.gather(*(self._ask(name) for name in names)), strict=True))
         for name, word in said.items():
             READY.labels(name).set(word == "ok")
-        if self.stopping.is_set():
+            if word == "ok":
+                self._passed.add(name)
+        stopping = self.stopping.is_set()
+        if stopping:
             said["process"] = "stopping"
-        return all(word == "ok" for word in said.values()), said
+        return self._passed == set(names) and not stopping, said
 
     async def _ask(self, name: str) -> str:
         """What one check says, in time.

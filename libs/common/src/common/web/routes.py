@@ -62,7 +62,9 @@ class Route:
     returns_response: bool = False
     max_body_bytes: int | None = None
     raw: bool = False
-    """Raw routes stream: no time limit, no documentation, the query is the handler's business."""
+    """Raw routes stream: no time limit on the answer, no documentation, the query is the handler's business."""
+    head: bool = True
+    """Whether a GET route answers to HEAD, too. A stream does not: it would send the body that HEAD must not have."""
     quiet: bool = False
     """Quiet routes are not in the access log unless they fail."""
     oauth_errors: bool = False
@@ -153,11 +155,22 @@ class Routes:
         *,
         access: Access | None = None,
         quiet: bool = False,
+        head: bool = True,
     ) -> None:
-        """Register a handler of the bare request (`*`: any method): for pages, streams and proxies.
+        """Register a handler of the bare request: for pages, streams and proxies.
 
-        It has no time limit and is not in the OpenAPI document. Problems, logs, metrics and traces work as elsewhere;
-        with an `access`, the principal is in `request[PRINCIPAL]`.
+        Its answer has no time limit (a body is read by `common.web.read_body` and its kin, which have), and it is not
+        in the OpenAPI document. Problems, logs, metrics and traces work as elsewhere; with an `access`, the principal
+        is in `request[PRINCIPAL]`.
+
+        Args:
+            method: of HTTP; `*` for any.
+            path: with variables in braces.
+            handler: gets the request.
+            access: who may call; everybody by default.
+            quiet: whether only failures are in the access log.
+            head: whether a GET route answers to HEAD; False for a stream.
+
         """
         self._routes.append(
             Route(
@@ -169,6 +182,7 @@ class Routes:
                 wants=frozenset({"request"}),
                 raw=True,
                 quiet=quiet,
+                head=head,
             )
         )
 

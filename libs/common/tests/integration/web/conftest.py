@@ -61,6 +61,7 @@ class Site:
     host: str
     port: int
     checks: dict[str, Any]
+    app: web.Application
     release: asyncio.Event = field(default_factory=asyncio.Event)
     entered: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -153,5 +154,5 @@ async def site() -> AsyncIterator[Site]:
         timeout_s=20,
     )
     async with serve(app, shutdown_timeout_s=5) as server, aiohttp.ClientSession(server.url) as http:
-        yield Site(http, server.url, server.host, server.port, checks, release, entered)
+        yield Site(http, server.url, server.host, server.port, checks, app, release, entered)
         release.set()

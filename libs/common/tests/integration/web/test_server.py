@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 import structlog
 from aiohttp import web
+from yarl import URL
 
 from common.telemetry import logs, metrics
 from common.telemetry.sink import SINK
@@ -17,17 +18,38 @@ from common.web import HEALTH, Access, Routes, create_app, serve
 from common.web import server as server_module
 
 
-async def test_alive_is_not_ready(site: Any) -> None:
+async def test_what_fails_after_the_start_is_shown_and_takes_nothing_out_of_service(site: Any) -> None:
     async with site.http.get("/readyz") as answer:
         assert answer.status == 200
         assert await answer.json() == {"status": "ready", "checks": {"database": "ok", "kafka": "ok"}}
     site.checks["database"] = "no connection for 12 s"
     site.checks["kafka"] = False
     async with site.http.get("/readyz") as answer:
-        assert answer.status == 503
+        assert answer.status == 200
         assert (await answer.json())["checks"] == {"database": "no connection for 12 s", "kafka": "not ready"}
+    async with site.http.get("/metrics") as answer:
+        page = await answer.text()
+    assert 'wevion_ready{check="database"} 0.0' in page
+    site.checks["database"] = True
+    async with site.http.get("/metrics") as answer:
+        page = await answer.text()
+    assert 'wevion_ready{check="database"} 1.0' in page
+    assert 'wevion_ready{check="kafka"} 0.0' in page
     async with site.http.get("/livez") as answer:
         assert answer.status == 200
+
+
+async def test_a_process_is_ready_once_each_check_was_good() -> None:
+    said: dict[str, str | bool] = {"database": "starting", "kafka": "starting"}
+    checks = {name: (lambda name=name: said[name]) for name in said}
+    app = create_app(Routes("x"), title="x", version="1", ready_checks=checks)
+    assert await app[HEALTH].report() == (False, {"database": "starting", "kafka": "starting"})
+    said["database"] = True
+    assert (await app[HEALTH].report())[0] is False
+    said |= {"database": "away", "kafka": True}
+    assert await app[HEALTH].report() == (True, {"database": "away", "kafka": "ok"})
+    app[HEALTH].stopping.set()
+    assert (await app[HEALTH].report())[0] is False
 
 
 async def test_checks_may_wait_fail_and_hang() -> None:
@@ -82,7 +104,7 @@ async def test_metrics_are_by_template_and_bounded(site: Any) -> None:
         labels = {"method": method, "route": route, "status": status}
         return metrics.value("wevion_http_request_duration_seconds_count", labels)
 
-    before = count("/items/{id}", "200"), count("/{unknown:.*}", "404"), count("/{unknown:.*}", "405", "other")
+    before = count("/items/{id}", "200"), count("/{unknown:.*}", "404"), count("/items", "405", "other")
     for number in range(1, 4):
         async with site.http.get(f"/items/00000000-0000-0000-0000-00000000000{number}"), site.http.get(f"/no/{number}"):
             pass
@@ -91,7 +113,7 @@ async def test_metrics_are_by_template_and_bounded(site: Any) -> None:
             pass
     assert count("/items/{id}", "200") == before[0] + 3
     assert count("/{unknown:.*}", "404") == before[1] + 3
-    assert count("/{unknown:.*}", "405", "other") == before[2] + 2
+    assert count("/items", "405", "other") == before[2] + 2
     async with site.http.get("/metrics", headers={"Accept": "application/openmetrics-text"}) as answer:
         assert answer.content_type == "application/openmetrics-text"
         assert "wevion_http_requests_in_flight 1.0" in await answer.text()
@@ -247,6 +269,87 @@ async def test_the_document_is_served(site: Any) -> None:
     assert document["openapi"] == "3.1.0"
     assert "/items/{id}" in document["paths"]
     assert "/stream/{rest}" not in document["paths"]
+
+
+async def test_a_stopping_server_asks_its_clients_to_connect_elsewhere(site: Any) -> None:
+    async with site.http.get("/items") as answer:
+        assert "Connection" not in answer.headers
+    site.app[HEALTH].stopping.set()
+    async with site.http.get("/items") as answer:
+        assert (answer.status, answer.headers["Connection"]) == (200, "close")
+    async with site.http.get("/readyz") as answer:
+        assert answer.status == 503
+
+
+async def test_a_stream_does_not_answer_to_head() -> None:
+    """What it would send stands where the next answer of the connection is expected."""
+    routes = Routes("x")
+
+    async def stream(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        await answer.write(b"retry: 2000\n\n")
+        return answer
+
+    routes.raw("GET", "/events", stream, head=False)
+    async with serve(create_app(routes, title="x", version="1")) as server:
+        reader, writer = await asyncio.open_connection(server.host, server.port)
+        writer.write(b"HEAD /events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        async with asyncio.timeout(5):
+            answer = await reader.read()
+        writer.close()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 405 ")
+    assert b"\r\nAllow: GET\r\n" in head
+    assert body == b""
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("GET", "/tokens/diagnose", "POST"),
+        ("DELETE", "/tokens/diagnose", "POST"),
+        ("POST", "/tokens/1", "GET, HEAD"),
+        ("PUT", "/tokens", "GET, HEAD"),
+        ("POST", "/livez", "GET, HEAD"),
+        ("OPTIONS", "/tokens/diagnose", "POST"),
+    ],
+)
+async def test_a_method_that_a_path_does_not_have_is_named(method: str, path: str, allow: str) -> None:
+    """A path that is written out is not what a template beside it would make of it."""
+    routes = Routes("x")
+
+    async def answered(request: web.Request) -> web.Response:
+        return web.Response(text=request.path)
+
+    routes.raw("GET", "/tokens", answered)
+    routes.raw("GET", "/tokens/{id}", answered)
+    routes.raw("POST", "/tokens/diagnose", answered)
+    async with serve(create_app(routes, title="x", version="1")) as server, aiohttp.ClientSession(server.url) as http:
+        async with http.request(method, path) as answer:
+            assert (answer.status, answer.headers["Allow"]) == (405, allow)
+            assert (await answer.json(content_type=None))["code"] == "method_not_allowed"
+        async with http.get("/tokens/diagnosis") as answer:
+            assert await answer.text() == "/tokens/diagnosis"
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "location"),
+    [
+        ("/items/", 308, "/items"),
+        ("/items/?tag=a%2Fb", 308, "/items?tag=a%2Fb"),
+        ("/items///", 308, "/items"),
+        ("/nothing/", 404, None),
+        ("//evil.example/", 404, None),
+        ("/", 404, None),
+    ],
+)
+async def test_a_slash_at_the_end_leads_to_the_path_without_it(
+    site: Any, path: str, status: int, location: str | None
+) -> None:
+    url = URL(f"{site.url}{path}", encoded=True)
+    async with site.http.get(url, allow_redirects=False) as answer:
+        assert (answer.status, answer.headers.get("Location")) == (status, location)
 
 
 async def test_a_taken_port_is_an_error(site: Any) -> None:

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from common import edge
 from common.telemetry.logs import get_logger
-from common.web import Problem, Routes
+from common.web import Problem, Routes, read_body, stream_body
 from gateway import metrics
 from gateway.core.headers import inward, outward, session_cookie
 from gateway.core.routing import PUBLIC_PREFIXES, SESSION, Guard, PrefixRule, rule_for
@@ -61,7 +61,6 @@ class Gateway:
 
         """
         rule = self._rule(request)
-        self._check_size(request)
         if rule.check_origin:
             self.check_origin(request)
         address = self.client_address(request)
@@ -122,19 +121,6 @@ class Gateway:
             raise Problem(404, "not_found", "There is nothing here")
         return rule
 
-    def _check_size(self, request: web.Request) -> None:
-        if request.content_length is not None and request.content_length > self.max_body_bytes:
-            raise self._too_large()
-
-    def _too_large(self) -> Problem:
-        metrics.REFUSED.labels("body_too_large").inc()
-        return Problem(
-            413,
-            "body_too_large",
-            detail=f"the body may have at most {self.max_body_bytes} bytes",
-            headers={"Connection": "close"},
-        )
-
     async def _stream(self, request: web.Request, rule: PrefixRule, headers: Mapping[str, str]) -> web.StreamResponse:
         data = await self._body(request)
         async with self.upstreams.request(
@@ -164,20 +150,17 @@ class Gateway:
             return response
 
     async def _body(self, request: web.Request) -> bytes | AsyncIterator[bytes] | None:
+        """Return the body: a small one whole, so that it can be sent twice; a larger one as it arrives."""
         if not request.body_exists or not request.can_read_body:
             return None
         length = request.content_length
-        if length is not None and length <= _SMALL_BODY:
-            return await request.read()
-        return self._limited(request)
-
-    async def _limited(self, request: web.Request) -> AsyncIterator[bytes]:
-        size = 0
-        async for chunk in request.content.iter_any():
-            size += len(chunk)
-            if size > self.max_body_bytes:
-                raise self._too_large()
-            yield chunk
+        try:
+            if length is not None and length <= _SMALL_BODY:
+                return await read_body(request, self.max_body_bytes)
+        except Problem as problem:
+            metrics.REFUSED.labels(problem.code).inc()
+            raise
+        return stream_body(request, self.max_body_bytes)
 
     def _to_sign_in(self, request: web.Request, problem: Problem) -> web.StreamResponse:
         """A person who navigates without a session signs in first, and comes back to where they were going."""

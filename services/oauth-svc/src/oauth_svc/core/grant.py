@@ -17,7 +17,7 @@ SAME_END = timedelta(seconds=10)
 MAX_SECRET = 16_384
 """Longest token that is stored, in characters; a longer one is a malformed answer."""
 
-_LOCAL_PATH = re.compile(r"^/(?![/\\])[A-Za-z0-9\-._~!$&'()*+,;=:@%/?#\[\]]*$")
+_LOCAL_PATH = re.compile(r"/(?![/\\])[A-Za-z0-9\-._~!$&'()*+,;=:@%/?#\[\]]*")
 
 
 def local_return(path: str | None, default: str = "/connections") -> str:
@@ -28,7 +28,7 @@ def local_return(path: str | None, default: str = "/connections") -> str:
     """
     if path is None or path == "":
         return default
-    if len(path) > MAX_RETURN_TO or not _LOCAL_PATH.match(path):
+    if len(path) > MAX_RETURN_TO or not _LOCAL_PATH.fullmatch(path):
         raise UnsafeReturnError
     return path
 

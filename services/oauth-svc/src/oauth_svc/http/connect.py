@@ -1,6 +1,6 @@
 """`/connect/{provider}`: the browser's way to a platform's consent and back. Answers are pages and redirects."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from urllib.parse import quote, urlencode
 from uuid import UUID
 
@@ -9,7 +9,7 @@ from aiohttp import web
 from common.runtime.errors import Retryable
 from common.runtime.shield import Shield
 from common.telemetry import logs
-from common.web import Access, Authenticate, Problem, Routes
+from common.web import Access, Authenticate, Problem, Routes, read_form
 from oauth_svc.core import errors
 from oauth_svc.core.flow import Profile
 from oauth_svc.core.grant import local_return
@@ -56,7 +56,7 @@ def routes(deps: Deps, shield: Shield, authenticate: Authenticate) -> Routes:
 
     async def begin(request: web.Request, caller: Caller) -> web.StreamResponse:
         provider_id = request.match_info["provider"]
-        query = _flat(request.query)
+        query = _flat(request.query.items())
         connection_id = _uuid(query.get("connection_id"))
         profile = deps.providers[provider_id].profile
         if not profile.by_consent:
@@ -73,9 +73,9 @@ def routes(deps: Deps, shield: Shield, authenticate: Authenticate) -> Routes:
 
     async def callback(request: web.Request, caller: Caller) -> web.StreamResponse:
         provider_id = request.match_info["provider"]
-        query = _flat(request.query)
+        query = _flat(request.query.items())
         if request.method == "POST":
-            query |= _flat(await _form_of(request))
+            query |= _flat(await read_form(request, MAX_FORM_BYTES))
         connected = await finish(deps, shield, caller, provider_id, query)
         return _redirect(_end(provider_id, connected))
 
@@ -84,7 +84,7 @@ def routes(deps: Deps, shield: Shield, authenticate: Authenticate) -> Routes:
         profile = deps.providers[provider_id].profile
         if profile.by_consent:
             raise web.HTTPMethodNotAllowed("POST", ["GET"])
-        form = _flat(await _form_of(request))
+        form = _flat(await read_form(request, MAX_FORM_BYTES))
         connection_id = _uuid(form.get("connection_id"))
         return_to = local_return(form.get("return_to"), _home(profile))
         credentials = {field.name: form.get(field.name, "").strip() for field in profile.form}
@@ -160,11 +160,11 @@ def _redirect(url: str) -> web.Response:
     )
 
 
-def _flat(values: Mapping[str, object]) -> dict[str, str]:
-    """The first of each; a file or an over-long value is as good as none."""
+def _flat(values: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return the first value of each name; an over-long one is as good as none."""
     found: dict[str, str] = {}
-    for name, value in values.items():
-        if isinstance(value, str) and len(value) <= 4096 and name not in found:  # noqa: PLR2004 - longer than any code
+    for name, value in values:
+        if len(value) <= 4096 and name not in found:  # noqa: PLR2004 - longer than any code
             found[name] = value
     return found
 
@@ -178,10 +178,14 @@ def _uuid(value: str | None) -> UUID | None:
         raise errors.UnknownConnectionError from None
 
 
-async def _form_of(request: web.Request) -> Mapping[str, object]:
-    if (request.content_length or 0) > MAX_FORM_BYTES:
-        raise web.HTTPRequestEntityTooLarge(MAX_FORM_BYTES, request.content_length or 0)
-    return await request.post()
+def _way_back(request: web.Request) -> str:
+    """Return where a person goes on who has to sign in first.
+
+    A callback's query holds the platform's code, which belongs into no other address: the person begins again.
+    """
+    if request.path.endswith("/callback"):
+        return request.path.removesuffix("/callback")
+    return request.rel_url.path_qs if request.method == "GET" else "/connections"
 
 
 def _paged(authenticate: Authenticate, handler: Handler) -> Endpoint:
@@ -191,8 +195,7 @@ def _paged(authenticate: Authenticate, handler: Handler) -> Endpoint:
             caller = caller_of(await authenticate(request, PERSON_ONLY))
         except Problem as problem:
             if problem.status == 401:  # noqa: PLR2004
-                back = quote(request.rel_url.path_qs if request.method == "GET" else "/connections", safe="")
-                return _redirect(f"/sign-in?return_to={back}")
+                return _redirect(f"/sign-in?return_to={quote(_way_back(request), safe='')}")
             return pages.message(problem.status, problem.title, problem.detail, fix=problem.fix)
         try:
             return await handler(request, caller)

@@ -128,7 +128,10 @@ class StripeProvider(Calling):
         stamp, candidates = _signature(headers.get("stripe-signature", ""))
         secret = self._platform.webhook_secret.encode()
         expected = hmac.new(secret, stamp.encode() + b"." + raw, hashlib.sha256).hexdigest()
-        matches = [hmac.compare_digest(expected, candidate) for candidate in candidates]
+        matches = [
+            hmac.compare_digest(expected.encode(), candidate.encode("utf-8", "surrogateescape"))
+            for candidate in candidates
+        ]
         if not secret or not any(matches):
             raise WebhookRefusedError("wrong signature")
         at = datetime.fromtimestamp(int(stamp), UTC)
@@ -201,7 +204,7 @@ def _signature(header: str) -> tuple[str, list[str]]:
             stamp = value
         elif name == "v1":
             candidates.append(value)
-    if not stamp.isdigit() or len(stamp) > 12:  # noqa: PLR2004 - seconds until far beyond any calendar
+    if not (stamp.isascii() and stamp.isdigit()) or len(stamp) > 12:  # noqa: PLR2004 - seconds until far beyond any calendar
         raise WebhookRefusedError("no timestamp")
     return stamp, candidates
 

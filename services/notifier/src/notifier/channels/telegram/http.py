@@ -110,7 +110,7 @@ def webhook_routes(deps: Deps, clock: Clock, bot: TelegramChannel | None, *, sec
         if bot is None or secret is None:
             raise Problem(404, "no_webhook", "Updates are not received this way here")
         given = request.headers.get(SECRET_HEADER, "")
-        if not hmac.compare_digest(given.encode(), secret.get_secret_value().encode()):
+        if not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), secret.get_secret_value().encode()):
             raise Problem(403, "wrong_secret", "The secret token is missing or wrong")
         try:
             update = bot.parse(body)

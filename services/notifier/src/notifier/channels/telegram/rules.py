@@ -15,9 +15,9 @@ CODE_LIFE: Final = timedelta(hours=24)
 CODE_BYTES: Final = 32
 """256 bits; 43 characters as base64url, of the 64 that a deep link may carry (Bot API, "Deep Linking")."""
 
-_START: Final = re.compile(r"^/start(?:@[A-Za-z0-9_]+)?(?:\s+(?P<code>[A-Za-z0-9_-]{1,64}))?\s*$")
+_START: Final = re.compile(r"/start(?:@[A-Za-z0-9_]+)?(?:\s+(?P<code>[A-Za-z0-9_-]{1,64}))?\s*")
 _COMMAND: Final = re.compile(r"^/(?P<name>[a-z]+)(?:@[A-Za-z0-9_]+)?(?:\s|$)")
-_PRESSED: Final = re.compile(r"^(?P<verb>link|refuse):(?P<token>[0-9a-f]{32})$")
+_PRESSED: Final = re.compile(r"(?P<verb>link|refuse):(?P<token>[0-9a-f]{32})")
 
 
 class CodeState(StrEnum):
@@ -111,7 +111,7 @@ class Answer(StrEnum):
 
 def start_code(text: str) -> str | None:
     """The code of `/start <code>`; empty for a bare `/start`; None for anything else."""
-    found = _START.match(text)
+    found = _START.fullmatch(text)
     return None if found is None else found["code"] or ""
 
 
@@ -128,7 +128,7 @@ def button(verb: str, token_id: UUID) -> str:
 
 def pressed(data: str) -> tuple[str, UUID] | None:
     """What a button's data says; None for data that is not ours."""
-    found = _PRESSED.match(data)
+    found = _PRESSED.fullmatch(data)
     return None if found is None else (found["verb"], UUID(hex=found["token"]))
 
 
