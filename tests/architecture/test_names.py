@@ -23,6 +23,7 @@ STILL_SHARED = frozenset(
         "Health",
         "Limits",
         "NoAnswerError",
+        "Plan",
         "Problem",
         "Purged",
         "Refusal",

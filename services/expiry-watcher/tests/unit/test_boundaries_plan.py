@@ -27,7 +27,7 @@ from common.testing.clock import DEFAULT_START as NOW
 from expiry_watcher.core.errors import LadderRefusedError
 from expiry_watcher.core.fixes import CREDENTIAL_PLATFORMS, fix_for
 from expiry_watcher.core.history import HistoryEvent, HistoryLine, What, line_of, told_apart, words
-from expiry_watcher.core.inventory import TokenFact, fact_of, present_status
+from expiry_watcher.core.inventory import TokenFact, fact_of
 from expiry_watcher.core.ladder import EXPIRED_LEAD, Ladder
 from expiry_watcher.core.pacing import BurstPace
 from expiry_watcher.core.plan import Announced, Due, WarningPlan, plan
@@ -177,23 +177,6 @@ def test_a_bucket_is_repaid_by_waiting() -> None:
     assert owing.refill(NOW + SECOND / 2) == BurstPace(10, 3.0, NOW + SECOND / 2)
     assert BurstPace(10, 2.5, NOW).available == 2
     assert BurstPace(10, 2.5, NOW).wait_s(2) == 0.0
-
-
-@pytest.mark.parametrize(
-    ("status", "left", "shown"),
-    [
-        (TokenStatus.ACTIVE, SECOND, TokenStatus.ACTIVE),
-        (TokenStatus.ACTIVE, timedelta(0), TokenStatus.EXPIRED),
-        (TokenStatus.DEGRADED, -SECOND, TokenStatus.EXPIRED),
-        (TokenStatus.EXPIRING, None, TokenStatus.EXPIRING),
-        (TokenStatus.REVOKED, -SECOND, TokenStatus.REVOKED),
-        (TokenStatus.EXPIRED, SECOND, TokenStatus.EXPIRED),
-    ],
-)
-def test_what_is_shown_never_outlives_full_expiry(
-    status: TokenStatus, left: timedelta | None, shown: TokenStatus
-) -> None:
-    assert present_status(status, None if left is None else NOW + left, NOW) is shown
 
 
 def test_each_event_says_what_it_says_and_no_more(story: Stories) -> None:

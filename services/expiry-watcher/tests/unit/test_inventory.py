@@ -12,7 +12,7 @@ from common.contracts import IssuedHow, RevocationCause, TokenKind, TokenStatus,
 from common.testing.clock import DEFAULT_START as NOW
 from expiry_watcher.core.fixes import fix_for
 from expiry_watcher.core.history import HistoryEvent, What, line_of, told_apart, words
-from expiry_watcher.core.inventory import fact_of, full_expiry, present_status, waves
+from expiry_watcher.core.inventory import fact_of, full_expiry, waves
 from expiry_watcher.core.pacing import BurstPace
 from expiry_watcher.core.words import span
 
@@ -50,12 +50,6 @@ def test_full_expiry(
         return None if days is None else NOW + timedelta(days=days)
 
     assert full_expiry(kind, status, NOW + timedelta(days=since), at(expires_at)) == at(expected)
-
-
-@given(st.sampled_from(TokenStatus), st.lists(st.integers(-10, 10), min_size=2).map(sorted))
-def test_as_time_goes_on_a_token_never_goes_from_expired_to_valid(status: TokenStatus, seconds: list[int]) -> None:
-    seen = [present_status(status, NOW, NOW + timedelta(seconds=second)).alive for second in seconds]
-    assert seen == sorted(seen, reverse=True)
 
 
 def test_a_burst_leaves_at_its_pace() -> None:

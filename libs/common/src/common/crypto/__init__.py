@@ -4,7 +4,6 @@ from common.crypto.data_keys import DataKey, DataKeys, associated_data, create, 
 from common.crypto.encryption import KeyEncryption, KeyringEncryption, TransitEncryption
 from common.crypto.keyring import Keyring, KeyringError, KeyringFile, Sealer
 from common.crypto.sealed import SealingKey, UnsealableError
-from common.crypto.secret import Secret
 
 Unsealable = UnsealableError  # the name that oauth-svc still uses
 
@@ -18,7 +17,6 @@ __all__ = [
     "KeyringFile",
     "Sealer",
     "SealingKey",
-    "Secret",
     "TransitEncryption",
     "Unsealable",
     "UnsealableError",

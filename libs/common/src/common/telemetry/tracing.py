@@ -5,7 +5,7 @@ tell the same story. Broken headers start a new trace; they are never an error.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import NamedTuple
@@ -21,8 +21,6 @@ _SHAPE = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(
 _NO_TRACE = "0" * 32
 _NO_SPAN = "0" * 16
 _LONGEST_STATE = 512  # characters; the recommendation asks to carry at least this much
-
-Carrier = Mapping[str, str] | Iterable[tuple[str, bytes]]
 
 
 class TraceContext(NamedTuple):
@@ -64,17 +62,6 @@ def parse(traceparent: str | None, state: str | None = None) -> TraceContext | N
     if version == "ff" or (version == "00" and rest) or trace_id == _NO_TRACE or span_id == _NO_SPAN:
         return None
     return TraceContext(trace_id, span_id, flags, state if state and len(state) <= _LONGEST_STATE else None)
-
-
-def extract(headers: Carrier) -> TraceContext | None:
-    """The context that HTTP headers (a mapping) or Kafka headers (pairs of name and bytes) carry, if any."""
-    if isinstance(headers, Mapping):
-        return parse(headers.get(TRACEPARENT), headers.get(TRACESTATE))
-    found = {name: value for name, value in headers if name in {TRACEPARENT, TRACESTATE}}
-    parent, state = found.get(TRACEPARENT), found.get(TRACESTATE)
-    return parse(
-        parent.decode("ascii", "replace") if parent else None, state.decode("ascii", "replace") if state else None
-    )
 
 
 def begin(parent: TraceContext | None) -> TraceContext:

@@ -102,10 +102,6 @@ class Routes:
         """Register a PUT; see `route` for the options."""
         return self.route("PUT", path, access=access, summary=summary, **more)
 
-    def patch(self, path: str, *, access: Access, summary: str, **more: Any) -> Callable[[F], F]:
-        """Register a PATCH; see `route` for the options."""
-        return self.route("PATCH", path, access=access, summary=summary, **more)
-
     def delete(self, path: str, *, access: Access, summary: str, **more: Any) -> Callable[[F], F]:
         """Register a DELETE; see `route` for the options."""
         return self.route("DELETE", path, access=access, summary=summary, **more)

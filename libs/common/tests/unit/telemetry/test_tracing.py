@@ -28,10 +28,8 @@ def test_without_a_parent_a_trace_begins() -> None:
         assert two.trace_id != one.trace_id
 
 
-def test_both_kinds_of_headers() -> None:
-    http = tracing.extract({"traceparent": PARENT, "tracestate": "a=1"})
-    kafka = tracing.extract([("ce_id", b"1"), ("traceparent", PARENT.encode()), ("tracestate", b"a=1")])
-    assert http == kafka
+def test_the_headers_of_a_call_carry_the_context_on() -> None:
+    http = tracing.parse(PARENT, "a=1")
     assert http is not None
     assert http.state == "a=1"
     headers = {"x": "y"}
@@ -55,7 +53,6 @@ def test_both_kinds_of_headers() -> None:
 )  # fmt: skip
 def test_a_broken_parent_is_no_parent(broken: str) -> None:
     assert tracing.parse(broken) is None
-    assert tracing.extract([("traceparent", broken.encode())]) is None
 
 
 def test_a_later_version_is_read_as_the_first() -> None:
@@ -82,8 +79,3 @@ def test_a_live_opentelemetry_span_wins() -> None:
 def test_any_text_is_read_or_refused(text: str) -> None:
     found = tracing.parse(text)
     assert found is None or tracing.parse(found.traceparent) == found
-
-
-@given(st.binary(max_size=80))
-def test_any_header_bytes_are_read_or_refused(raw: bytes) -> None:
-    tracing.extract([("traceparent", raw), ("tracestate", raw)])

@@ -3,7 +3,3 @@
 
 class LadderRefusedError(ValueError):
     """A ladder of stages that could not warn anybody in time; the message names the stage and the rule."""
-
-
-class TokenUnknownError(LookupError):
-    """No such token in what the caller may see."""

@@ -26,9 +26,6 @@ from common.contracts import (
 WATCHED_KINDS = frozenset({TokenKind.PLATFORM_OAUTH, TokenKind.INTEGRATION})
 """The kinds whose ladder is ours. Sessions and Telegram links are ended by their owners, who say so themselves."""
 
-PERSONAL_KINDS = frozenset({TokenKind.SESSION, TokenKind.TELEGRAM_LINK})
-"""The kinds that concern one person only: colleagues see them only as admin or owner."""
-
 
 @dataclass(frozen=True, slots=True)
 class TokenFact:
@@ -105,10 +102,3 @@ def full_expiry(kind: TokenKind, status: TokenStatus, since: datetime, expires_a
     if status is TokenStatus.EXPIRED:
         return since if expires_at is None else min(expires_at, since)
     return expires_at
-
-
-def present_status(status: TokenStatus, expires_at: datetime | None, now: datetime) -> TokenStatus:
-    """The status to show at `now`: a full expiry that has passed is an expiry, even before its owner says so."""
-    if status is TokenStatus.REVOKED or expires_at is None or expires_at > now:
-        return status
-    return TokenStatus.EXPIRED
