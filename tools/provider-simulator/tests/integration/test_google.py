@@ -471,3 +471,26 @@ async def test_a_channel_starts_with_sync_and_dies_without_a_notice(client: Clie
     )
     assert stopped.status == 404
     assert len(receiver.got) == 1
+
+
+async def test_search_answers_in_pages_of_a_fixed_size(client: Client) -> None:
+    await client.sim("PUT", "modes/google-ads", {"search_page": 3})
+    token = (await ads.tokens(client, ("user", "agency")))["access_token"]
+    manager = manager_of(client.world.people["agency"])
+    url = f"{GOOGLEADS}/customers/{manager}/googleAds:search"
+    headers = ads_headers(token, **{"login-customer-id": manager})
+
+    rows, page_token = [], ""
+    while True:
+        document = {"query": CLIENTS, **({"pageToken": page_token} if page_token else {})}
+        body = (await client.ask("POST", url, json=document, headers=headers)).json
+        assert len(body["results"]) <= 3
+        rows += body["results"]
+        if "nextPageToken" not in body:
+            break
+        page_token = body["nextPageToken"]
+
+    assert len(rows) == len({row["customerClient"]["id"] for row in rows}) > 3
+    for wrong in ({"pageToken": "nonsense"}, {"pageSize": 100}):
+        refused = await client.ask("POST", url, json={"query": CLIENTS, **wrong}, headers=headers)
+        assert refused.status == 400

@@ -143,3 +143,30 @@ async def test_ten_requests_a_second_per_token_as_an_average(client: Client) -> 
     assert 429 in statuses
     await client.sim("POST", "clock", {"advance_s": 11})
     assert (await api(client, "me", token)).status == 200
+
+
+async def test_organizations_come_in_pages_and_one_may_be_refused(client: Client) -> None:
+    modes = {"organizations": 3, "organizations_per_page": 2, "refused_organization": 1}
+    await client.sim("PUT", "modes/snapchat", modes)
+    token = (await tokens_of(client, ("user", "agency")))["access_token"]
+
+    first = await api(client, "me/organizations", token)
+    rest = await api(client, first.json["paging"]["next_link"], token)
+
+    found = [*first.json["organizations"], *rest.json["organizations"]]
+    ids = [wrapped["organization"]["id"] for wrapped in found]
+    assert (len(set(ids)), rest.json["paging"]) == (3, {})
+    answers = [await api(client, f"organizations/{one}/adaccounts", token) for one in ids]
+    assert [answer.status for answer in answers] == [200, 403, 200]
+    assert [len(answer.json.get("adaccounts", ())) for answer in answers] == [7, 0, 6]
+
+
+async def test_an_item_of_a_page_may_be_a_failed_request_of_its_own(client: Client) -> None:
+    await client.sim("PUT", "modes/snapchat", {"failed_items": 2})
+    token = (await tokens_of(client, ("user", "agency")))["access_token"]
+    found = (await api(client, "me/organizations", token)).json["organizations"][0]["organization"]
+
+    items = (await api(client, f"organizations/{found['id']}/adaccounts", token)).json["adaccounts"]
+
+    assert [item["sub_request_status"] for item in items] == ["ERROR"] * 2 + ["SUCCESS"] * 18
+    assert "adaccount" not in items[0]

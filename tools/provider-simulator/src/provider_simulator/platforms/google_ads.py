@@ -76,7 +76,19 @@ class GoogleAds:
 
     async def search(self, call: Call) -> web.StreamResponse:
         results = await self.results(call)
-        return answer({"results": results, "fieldMask": ""} if results else {})
+        document = await call.json() or {}
+        if "pageSize" in document:
+            raise _refuse(400, "requestError", "PAGE_SIZE_NOT_SUPPORTED")
+        token = str(document.get("pageToken", "") or "0")
+        start = int(token) if token.isdigit() else -1
+        page = int(self._world.mode(PROVIDER, "search_page"))
+        if start < 0 or start % page:
+            raise _refuse(400, "requestError", "INVALID_PAGE_TOKEN")
+        shown = results[start : start + page]
+        body: dict[str, Any] = {"results": shown, "fieldMask": ""} if shown else {}
+        if start + page < len(results):
+            body["nextPageToken"] = str(start + page)
+        return answer(body)
 
     async def search_stream(self, call: Call) -> web.StreamResponse:
         results = await self.results(call)

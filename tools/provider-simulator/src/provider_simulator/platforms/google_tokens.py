@@ -74,6 +74,7 @@ class GoogleTokens(Platform):
         "long_scope_names": True,
         "risc_names_token": False,  # token-revoked (one refresh token) instead of tokens-revoked (all of a user)
         "drive_rate_limit_status": 403,  # or 429
+        "search_page": 10_000,  # rows of googleAds:search; a fixed size since v17
     }
 
     def __init__(self, world: World) -> None:

@@ -32,7 +32,9 @@ class Snapchat(Platform):
     """Modes.
 
     Does a refresh answer hold a refresh token; does it rotate (the old one then is single use); the shape of API errors
-    ("display" or "msg"); are the API's rates enforced.
+    ("display" or "msg"); are the API's rates enforced; over how many organizations the accounts are spread, and how
+    many are on a page; the number of the organization that answers 403; how many ad accounts of each page come as a
+    failed sub-request (an item without the account).
     """
 
     providers = (PROVIDER,)
@@ -43,6 +45,10 @@ class Snapchat(Platform):
         "error_shape": "display",
         "limits": True,
         "refuses_pkce": True,
+        "organizations": 1,
+        "organizations_per_page": 50,
+        "refused_organization": None,
+        "failed_items": 0,
     }
 
     def routes(self, routes: Routes) -> None:
@@ -195,33 +201,58 @@ class Snapchat(Platform):
         return _success({"me": me})
 
     async def organizations(self, call: Call) -> web.StreamResponse:
+        """Wrapped items; `paging.next_link` while there is more."""
         grant = self.caller(call)
         person = self.world.person_of(grant)
-        organization: dict[str, Any] = {
-            "id": _id("organization", person),
-            "name": f"{person.name} Organization",
-            "country": "DE",
-            "type": "ENTERPRISE",
-        }
-        if call.query.get("with_ad_accounts") == "true":
-            organization["ad_accounts"] = [_shown(a, person) for a in self.world.reached(grant)]
-        return _success({"organizations": [{"sub_request_status": "SUCCESS", "organization": organization}]})
+        numbers = list(range(int(self.mode("organizations"))))
+        page = int(self.mode("organizations_per_page"))
+        start = _number(call.query.get("cursor"), 0)
+        if start is None:
+            raise self.refuse(400, "E1001", "cursor is wrong")
+        found: list[dict[str, Any]] = []
+        for number in numbers[start : start + page]:
+            organization: dict[str, Any] = {
+                "id": _organization(person, number),
+                "name": f"{person.name} Organization",
+                "country": "DE",
+                "type": "ENTERPRISE",
+            }
+            if call.query.get("with_ad_accounts") == "true":
+                organization["ad_accounts"] = [_shown(a, person) for a in self.of_organization(grant, number)]
+            found.append({"sub_request_status": "SUCCESS", "organization": organization})
+        body: dict[str, Any] = {"paging": {}, "organizations": found}
+        if start + page < len(numbers):
+            body["paging"] = {"next_link": f"{call.origin}{call.request.path}?cursor={start + page}"}
+        return _success(body)
+
+    def of_organization(self, grant: Grant, number: int) -> list[Account]:
+        """The accounts are dealt out over the person's organizations."""
+        person = self.world.person_of(grant)
+        dealt = {account.id: index for index, account in enumerate(person.accounts[PROVIDER])}
+        count = int(self.mode("organizations"))
+        return [account for account in self.world.reached(grant) if dealt[account.id] % count == number]
 
     async def ad_accounts(self, call: Call) -> web.StreamResponse:
         """Wrapped items; `paging.next_link` while there is more."""
         grant = self.caller(call)
         person = self.world.person_of(grant)
-        if call.path["organization"] != _id("organization", person):
+        ids = [_organization(person, number) for number in range(int(self.mode("organizations")))]
+        if call.path["organization"] not in ids:
             raise self.refuse(403, "E1003", "No access to this organization")
-        accounts = self.world.reached(grant)
+        number = ids.index(call.path["organization"])
+        if number == self.mode("refused_organization"):
+            raise self.refuse(403, "E1003", "No access to this organization")
+        accounts = self.of_organization(grant, number)
         limit, start = _number(call.query.get("limit"), PAGE_DEFAULT), _number(call.query.get("cursor"), 0)
         if limit is None or start is None or not 1 <= limit <= PAGE_MOST:
             raise self.refuse(400, "E1001", "limit or cursor is wrong")
         shown = accounts[start : start + limit]
-        body: dict[str, Any] = {
-            "paging": {},
-            "adaccounts": [{"sub_request_status": "SUCCESS", "adaccount": _shown(a, person)} for a in shown],
-        }
+        failed = int(self.mode("failed_items"))
+        items: list[dict[str, Any]] = [
+            {"sub_request_status": "ERROR", "sub_request_error_reason": "internal error"} for _ in shown[:failed]
+        ]
+        items += [{"sub_request_status": "SUCCESS", "adaccount": _shown(a, person)} for a in shown[failed:]]
+        body: dict[str, Any] = {"paging": {}, "adaccounts": items}
         if start + limit < len(accounts):
             link = f"{call.origin}{call.request.path}?limit={limit}&cursor={start + limit}"
             body["paging"] = {"next_link": link}
@@ -287,6 +318,10 @@ def _success(body: dict[str, Any]) -> web.Response:
 def _id(kind: str, person: Person) -> str:
     h = hashlib.sha256(f"snapchat/{kind}/{person.key}".encode()).hexdigest()
     return f"{h[:8]}-{h[8:12]}-4{h[13:16]}-a{h[17:20]}-{h[20:32]}"
+
+
+def _organization(person: Person, number: int) -> str:
+    return _id("organization" if number == 0 else f"organization-{number}", person)
 
 
 def _shown(account: Account, person: Person) -> dict[str, Any]:
