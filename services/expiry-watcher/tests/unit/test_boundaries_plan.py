@@ -20,12 +20,12 @@ from common.contracts import (
     TokenKind,
     TokenRef,
     TokenStatus,
-    provider_title,
 )
+from common.platforms import title_of
 from common.runtime.ids import new_id
 from common.testing.clock import DEFAULT_START as NOW
 from expiry_watcher.core.errors import LadderRefusedError
-from expiry_watcher.core.fixes import CREDENTIAL_PLATFORMS, fix_for
+from expiry_watcher.core.fixes import fix_for
 from expiry_watcher.core.history import HistoryEvent, HistoryLine, What, line_of, told_apart, words
 from expiry_watcher.core.inventory import TokenFact, fact_of
 from expiry_watcher.core.ladder import EXPIRED_LEAD, Ladder
@@ -254,7 +254,7 @@ def test_each_event_has_its_line(story: Stories) -> None:
         (
             What.REVOKED,
             {"cause": "user_revoked", "detected_by": "report"},
-            "The user removed Wevion at Google Ads (a service's call was refused).",
+            "Somebody removed Wevion at Google Ads (a service's call was refused).",
         ),
         (
             What.STATE,
@@ -311,7 +311,7 @@ def test_history_is_newest_first_and_by_version_within_a_moment() -> None:
 )
 def test_a_span_is_told_in_its_largest_whole_unit(seconds: int, said: str) -> None:
     assert span(timedelta(seconds=seconds)) == said
-    assert provider_title("a-b") == "A B"
+    assert title_of("a-b") == "A B"
 
 
 def test_a_fix_names_the_platform_and_the_very_connection() -> None:
@@ -319,9 +319,9 @@ def test_a_fix_names_the_platform_and_the_very_connection() -> None:
     fix = fix_for(TokenKind.PLATFORM_OAUTH, "meta", "http://g", token_id=token_id)
     assert fix.url == f"http://g/connect/meta?connection_id={token_id}"
     assert fix.words == "Re-authorise Meta: one consent renews all of its accounts."
-    for provider in CREDENTIAL_PLATFORMS:
+    for provider in ("taboola", "outbrain"):
         entered = fix_for(TokenKind.PLATFORM_OAUTH, provider, "http://g", status=TokenStatus.REVOKED)
-        assert entered.words == f"Enter new {provider_title(provider)} credentials for this connection."
+        assert entered.words == f"Enter new {title_of(provider)} credentials for this connection."
     unknown = fix_for(TokenKind.INTEGRATION, None, "http://g")
     assert unknown.words == "Re-authorise the integration in the settings; a workspace admin or owner can do it."
     degraded = fix_for(TokenKind.PLATFORM_OAUTH, None, "http://g", status=TokenStatus.DEGRADED)

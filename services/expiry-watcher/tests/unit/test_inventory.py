@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.contracts import IssuedHow, RevocationCause, TokenKind, TokenStatus, provider_title
+from common.contracts import IssuedHow, RevocationCause, TokenKind, TokenStatus
+from common.platforms import title_of
 from common.testing.clock import DEFAULT_START as NOW
 from expiry_watcher.core.fixes import fix_for
 from expiry_watcher.core.history import HistoryEvent, What, line_of, told_apart, words
@@ -85,7 +86,7 @@ def test_spans(seconds: float, said: str) -> None:
 
 
 def test_titles() -> None:
-    assert (provider_title("google-ads"), provider_title("my-crm")) == ("Google Ads", "My Crm")
+    assert (title_of("google-ads"), title_of("my-crm")) == ("Google Ads", "My Crm")
 
 
 def test_history_tells_each_fact_once_and_best(story: Stories) -> None:
@@ -100,7 +101,7 @@ def test_history_tells_each_fact_once_and_best(story: Stories) -> None:
     told = [HistoryEvent(line.what, line.token.version, line.at, line.at, line.detail) for line in lines]
     assert [line.what for line in told_apart(told)] == [What.REVOKED, What.STATE, What.ISSUED]
     assert [words(line, "meta") for line in told_apart(told)] == [
-        "Meta ended the token for safety after a compromise (Meta told us).",
+        "Meta ended the access for security reasons and asks for a new consent (Meta told us).",
         "Ended before its time. Missing permissions: ads_read.",
         "Connected to Meta. Full expiry: 2026-09-14 12:00 UTC.",
     ]

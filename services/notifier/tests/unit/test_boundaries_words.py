@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from common.contracts import NoticeCode, RevocationCause, TokenKind, provider_title
+from common.contracts import NoticeCode, RevocationCause, TokenKind
+from common.platforms import title_of
 from notifier.app import load_texts
 from notifier.core.conditions import Resolution
 from notifier.core.rendering import Gap, NoticeView, Severity, Texts, Words
@@ -172,8 +173,8 @@ def test_a_list_names_as_many_as_fit_and_counts_the_rest() -> None:
 
 
 def test_a_name_that_nobody_gave_is_made_readable() -> None:
-    assert provider_title("my-ad_network") == "My Ad Network"
-    assert provider_title("telegram") == "Telegram"
+    assert title_of("my-ad_network") == "My Ad Network"
+    assert title_of("telegram") == "Telegram"
 
 
 @pytest.mark.parametrize("code", [code for code in NoticeCode if code is not NoticeCode.DATA_GAP])

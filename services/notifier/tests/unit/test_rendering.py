@@ -88,7 +88,8 @@ def test_a_message_about_many_names_the_rest_by_title_and_fits_a_chat(texts: Tex
 
 @pytest.mark.parametrize(("name", "in_full"), [(3, 5), (70, 3), (400, 1), (600, 0)])
 def test_a_chat_message_holds_what_fits_and_is_never_cut(texts: Texts, name: int, in_full: int) -> None:
-    words = [_words(texts, NoticeCode.TOKEN_REVOKED, account_names=("N" * name,) * 8)] * 6
+    cause = RevocationCause.USER_REVOKED
+    words = [_words(texts, NoticeCode.TOKEN_REVOKED, cause=cause, account_names=("N" * name,) * 8)] * 6
     chat = texts.chat(words)
     assert 0 < len(chat) <= 4_096
     assert chat.count("<a ") == chat.count("</a>") == in_full + 1

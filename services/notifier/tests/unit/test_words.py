@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from common.contracts import provider_title
+from common.platforms import title_of
 from notifier.core.words import listed, moment, time_left
 
 
@@ -53,5 +53,5 @@ def test_lists_name_up_to_eight(names: list[str], words: str) -> None:
 
 
 def test_a_platform_added_by_settings_is_written_from_its_id() -> None:
-    assert provider_title("google-ads") == "Google Ads"
-    assert provider_title("acme_ads") == "Acme Ads"
+    assert title_of("google-ads") == "Google Ads"
+    assert title_of("acme_ads") == "Acme Ads"

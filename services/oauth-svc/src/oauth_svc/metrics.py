@@ -2,12 +2,10 @@
 
 from collections.abc import Iterable
 
-from common.contracts import IssuedHow
+from common.contracts import INCIDENT_VERDICTS, PLATFORM_VERDICTS, IssuedHow
 from common.telemetry.metrics import counter, from_zero, gauge, histogram
-from oauth_svc.core.breaker import Trouble
-from oauth_svc.core.failure import Verdict
 
-REFRESH_CLASSES = ("refreshed", *(verdict.value for verdict in Verdict), "internal_error")
+REFRESH_CLASSES = ("refreshed", *PLATFORM_VERDICTS, "internal_error")
 
 REFRESHES = counter("wevion_oauth_refreshes_total", "Settled refresh attempts by outcome class.", ("provider", "class"))
 REFRESH_SECONDS = histogram(
@@ -59,6 +57,6 @@ def begin(providers: Iterable[str]) -> None:
     from_zero(REFRESHES, {"provider": ids, "class": REFRESH_CLASSES})
     from_zero(CONNECTS, {"provider": ids, "outcome": ("our_fault", *(how.value for how in IssuedHow))})
     from_zero(WEBHOOKS, {"provider": ids, "outcome": ("refused", "repeated", "taken")})
-    from_zero(INCIDENTS, {"provider": ids, "reason": [trouble.value for trouble in Trouble]})
+    from_zero(INCIDENTS, {"provider": ids, "reason": list(INCIDENT_VERDICTS)})
     for one in (UNRECOGNISED, PURGED):
         from_zero(one, {"provider": ids})

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from common.contracts import RevocationCause
+from common.platforms.errors import reauthorize, retry_later
 from common.runtime import ids
 from common.testing import eventually
 from oauth_svc import store
-from oauth_svc.core.failure import reauthorize, retry_later
 from oauth_svc.operations.engine.breaker import Breakers
 from oauth_svc.operations.engine.refreshing import Engine
 from oauth_svc.operations.engine.settling import Answered, Result, Settling

@@ -6,6 +6,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
+from common.contracts import Verdict
 from common.runtime import ids
 from common.telemetry import metrics
 from oauth_svc import store
@@ -65,7 +66,7 @@ async def test_every_replica_shows_an_incident_as_the_database_has_it(stage: Sta
     gauge = partial(metrics.value, "wevion_oauth_incident_open", {"provider": PROVIDER})
     async with stage.pool.acquire() as db:
         await store.health.open_incident(
-            db, PROVIDER, incident_id=ids.new_id(), reason="outage", affected=9, now=stage.clock.now()
+            db, PROVIDER, incident_id=ids.new_id(), reason=Verdict.RETRY_LATER, affected=9, now=stage.clock.now()
         )
     await gauges.count(stage.deps)
     assert gauge() == 1

@@ -9,11 +9,10 @@ from uuid import UUID
 
 import pytest
 
-from common.contracts import AccountAccess, RevocationCause
+from common.contracts import AccountAccess, RevocationCause, Verdict
 from oauth_svc.core.accounts import compare
-from oauth_svc.core.breaker import Evidence, Trouble
+from oauth_svc.core.breaker import Evidence
 from oauth_svc.core.connection import Account, PlatformAccount
-from oauth_svc.core.failure import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,20 +81,20 @@ def evidence(*outcomes: Verdict | None, grants: int = 4) -> Evidence:
 @pytest.mark.parametrize(
     ("outcomes", "trouble"),
     [
-        ([Verdict.RETRY_LATER] * 4, Trouble.OUTAGE),
-        ([Verdict.UNKNOWN_OUTCOME] * 4, Trouble.OUTAGE),
-        ([Verdict.RATE_LIMITED] * 5, Trouble.RATE_LIMIT),
-        ([Verdict.OUR_BUG] * 4, Trouble.CLIENT),
-        ([Verdict.REAUTHORIZE] * 4, Trouble.CONSENT),
+        ([Verdict.RETRY_LATER] * 4, Verdict.RETRY_LATER),
+        ([Verdict.UNKNOWN_OUTCOME] * 4, Verdict.RETRY_LATER),
+        ([Verdict.RATE_LIMITED] * 5, Verdict.RATE_LIMITED),
+        ([Verdict.OUR_BUG] * 4, Verdict.OUR_BUG),
+        ([Verdict.REAUTHORIZE] * 4, Verdict.REAUTHORIZE),
         ([Verdict.RETRY_LATER] * 3, None),
         ([Verdict.RETRY_LATER] * 4 + [None] * 2, None),
-        ([Verdict.RETRY_LATER] * 8 + [None] * 2, Trouble.OUTAGE),
+        ([Verdict.RETRY_LATER] * 8 + [None] * 2, Verdict.RETRY_LATER),
         ([Verdict.ACCOUNT_LOST_ACCESS] * 9, None),
         ([None] * 9, None),
         ([], None),
     ],
 )
-def test_many_unrelated_grants_convict_the_platform(outcomes: list[Verdict | None], trouble: Trouble | None) -> None:
+def test_many_unrelated_grants_convict_the_platform(outcomes: list[Verdict | None], trouble: Verdict | None) -> None:
     assert evidence(*outcomes).verdict(NOW) is trouble
 
 
@@ -109,14 +108,14 @@ def test_one_grant_failing_often_is_one_voice() -> None:
 
 def test_old_evidence_is_forgotten() -> None:
     found = evidence(*[Verdict.RETRY_LATER] * 6)
-    assert found.verdict(NOW + timedelta(seconds=60)) is Trouble.OUTAGE
+    assert found.verdict(NOW + timedelta(seconds=60)) is Verdict.RETRY_LATER
     assert found.verdict(NOW + timedelta(seconds=61)) is None
 
 
 def test_a_few_voices_are_a_suspicion_before_they_are_a_proof() -> None:
     found = evidence(*[Verdict.REAUTHORIZE] * 3, grants=8)
     assert found.verdict(NOW) is None
-    assert found.verdict(NOW, voices=3) is Trouble.CONSENT
+    assert found.verdict(NOW, voices=3) is Verdict.REAUTHORIZE
     assert evidence(*[Verdict.REAUTHORIZE] * 2, grants=8).verdict(NOW, voices=3) is None
-    assert evidence(*[Verdict.REAUTHORIZE] * 2, grants=2).verdict(NOW, voices=3) is Trouble.CONSENT
+    assert evidence(*[Verdict.REAUTHORIZE] * 2, grants=2).verdict(NOW, voices=3) is Verdict.REAUTHORIZE
     assert evidence(*[Verdict.REAUTHORIZE] * 3, None, grants=8).verdict(NOW, voices=3) is None

@@ -12,8 +12,8 @@ import pytest
 from common.contracts import (
     AccountAccess,
     DetectedBy,
-    FailureClass,
     IssuedHow,
+    RefreshFailure,
     RevocationCause,
     TokenIssuedV1,
     TokenKind,
@@ -22,6 +22,7 @@ from common.contracts import (
     TokenRevokedV1,
     TokenStateV1,
     TokenStatus,
+    Verdict,
 )
 from oauth_svc.core.accounts import compare
 from oauth_svc.core.connection import Account, Connection, PlatformAccount
@@ -74,7 +75,7 @@ def connection(**more: Any) -> Connection:
     return Connection(**(members | more))
 
 
-def failed(attempt: int = 1, class_: FailureClass = FailureClass.RETRY_LATER, **more: Any) -> RefreshFailed:
+def failed(attempt: int = 1, class_: RefreshFailure = Verdict.RETRY_LATER, **more: Any) -> RefreshFailed:
     return RefreshFailed(class_=class_, code="x", attempt=attempt, retry_at=NOW, **more)
 
 
@@ -172,17 +173,17 @@ def test_consent_makes_the_row_anew_and_keeps_what_it_does_not_say() -> None:
 @pytest.mark.parametrize(
     ("attempt", "class_", "access_left", "status"),
     [
-        pytest.param(2, FailureClass.RETRY_LATER, SECOND, S.ACTIVE, id="two failures"),
-        pytest.param(3, FailureClass.RETRY_LATER, SECOND, S.DEGRADED, id="three failures"),
-        pytest.param(4, FailureClass.RATE_LIMITED, SECOND, S.DEGRADED, id="four failures"),
-        pytest.param(1, FailureClass.RATE_LIMITED, None, S.ACTIVE, id="an access token without an end"),
-        pytest.param(1, FailureClass.OUR_BUG, timedelta(0), S.DEGRADED, id="the access token has just ended"),
-        pytest.param(1, FailureClass.OUR_BUG, -SECOND, S.DEGRADED, id="the access token has ended"),
-        pytest.param(1, FailureClass.UNKNOWN_OUTCOME, SECOND, S.DEGRADED, id="nobody knows what became of it"),
+        pytest.param(2, Verdict.RETRY_LATER, SECOND, S.ACTIVE, id="two failures"),
+        pytest.param(3, Verdict.RETRY_LATER, SECOND, S.DEGRADED, id="three failures"),
+        pytest.param(4, Verdict.RATE_LIMITED, SECOND, S.DEGRADED, id="four failures"),
+        pytest.param(1, Verdict.RATE_LIMITED, None, S.ACTIVE, id="an access token without an end"),
+        pytest.param(1, Verdict.OUR_BUG, timedelta(0), S.DEGRADED, id="the access token has just ended"),
+        pytest.param(1, Verdict.OUR_BUG, -SECOND, S.DEGRADED, id="the access token has ended"),
+        pytest.param(1, Verdict.UNKNOWN_OUTCOME, SECOND, S.DEGRADED, id="nobody knows what became of it"),
     ],
 )
 def test_one_wobble_moves_nothing_and_what_lasts_degrades(
-    attempt: int, class_: FailureClass, access_left: timedelta | None, status: TokenStatus
+    attempt: int, class_: RefreshFailure, access_left: timedelta | None, status: TokenStatus
 ) -> None:
     was = connection(access_expires_at=None if access_left is None else NOW + access_left)
     applied = apply(was, failed(attempt, class_), NOW)
@@ -197,7 +198,7 @@ def test_a_failure_counts_from_one_and_names_the_incident(attempt: int, said: in
     (event,) = applied.events
     assert isinstance(event, TokenRefreshFailedV1)
     assert (event.attempt, event.retry_at, event.incident_id) == (said, NOW, UUID(int=8))
-    assert event.class_ is FailureClass.RETRY_LATER
+    assert event.class_ is Verdict.RETRY_LATER
 
 
 @pytest.mark.parametrize(

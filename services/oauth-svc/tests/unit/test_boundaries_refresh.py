@@ -9,13 +9,9 @@ from uuid import UUID
 
 import pytest
 
-from common.contracts import DetectedBy, FailureClass, RevocationCause, TokenKind
-from oauth_svc.core import refresh as rules
-from oauth_svc.core.breaker import Evidence, Trouble
-from oauth_svc.core.errors import LoginBudgetError, Refusal, StateUsedError, UnsafeReturnError
-from oauth_svc.core.failure import (
+from common.contracts import DetectedBy, RevocationCause, TokenKind, Verdict
+from common.platforms.errors import (
     Failure,
-    Verdict,
     by_status,
     lost_access,
     our_bug,
@@ -24,6 +20,9 @@ from oauth_svc.core.failure import (
     retry_later,
     unknown_outcome,
 )
+from oauth_svc.core import refresh as rules
+from oauth_svc.core.breaker import Evidence
+from oauth_svc.core.errors import LoginBudgetError, Refusal, StateUsedError, UnsafeReturnError
 from oauth_svc.core.flow import Budget, Flow, FormField, OnUnknown, Profile
 from oauth_svc.core.grant import (
     SAME_END,
@@ -141,7 +140,7 @@ def test_a_death_is_settled_for_good_and_says_how_it_was_seen() -> None:
         0,
         "reauthorize:gone",
     )
-    ran_out = rules.failed(REFRESH, FACTS, reauthorize("old", None), NOW)
+    ran_out = rules.failed(REFRESH, FACTS, reauthorize("old", ran_out=True), NOW)
     assert (ran_out.change, ran_out.refresh_at, ran_out.attempt) == (RanOut(), None, 0)
 
 
@@ -178,7 +177,7 @@ def test_what_is_held_lives_as_long_as_its_access_token() -> None:
     settled = rules.failed(REFRESH, FACTS, unknown_outcome("timeout"), NOW)
     assert settled == rules.Settlement(
         AttemptState.UNKNOWN,
-        RefreshFailed(FailureClass.UNKNOWN_OUTCOME, "timeout", 4, None, shorten_to=NOW + HOUR),
+        RefreshFailed(Verdict.UNKNOWN_OUTCOME, "timeout", 4, None, shorten_to=NOW + HOUR),
         None,
         4,
         "unknown_outcome:timeout",
@@ -190,7 +189,7 @@ def test_what_is_tried_later_says_when() -> None:
     at = retry_at(GRANT, 4, NOW, retry_after_s=600)
     assert settled == rules.Settlement(
         AttemptState.FAILED,
-        RefreshFailed(FailureClass.RATE_LIMITED, "http_429", 4, at),
+        RefreshFailed(Verdict.RATE_LIMITED, "http_429", 4, at),
         at,
         4,
         "rate_limited:http_429",
@@ -219,14 +218,12 @@ def test_a_probe_ends_a_grant_only_when_the_platform_says_so() -> None:
     assert rules.ended(GONE, DetectedBy.PROBE) == Revoked(
         RevocationCause.USER_REVOKED, DetectedBy.PROBE, "reauthorize:gone"
     )
-    assert rules.ended(reauthorize("old", None), DetectedBy.PROBE) == RanOut()
+    assert rules.ended(reauthorize("old", ran_out=True), DetectedBy.PROBE) == RanOut()
+    assert rules.ended(reauthorize("gone", None), DetectedBy.PROBE) == Revoked(
+        None, DetectedBy.PROBE, "reauthorize:gone"
+    ), "nobody said why, which is no full expiry and nobody's doing"
     for verdict in set(Verdict) - {Verdict.REAUTHORIZE}:
         assert rules.ended(Failure(verdict, "x"), DetectedBy.PROBE) is None
-
-
-def test_a_cause_has_words_and_none_is_full_expiry() -> None:
-    assert rules.cause_words(RevocationCause.COMPROMISE) == "The platform ended the access for security reasons."
-    assert rules.cause_words(None) == "It reached its full expiry."
 
 
 def test_who_can_help_and_who_is_called() -> None:
@@ -258,7 +255,7 @@ def test_a_status_alone_ends_nothing(status: int, failure: Failure | None) -> No
 
 def test_a_failure_is_no_more_than_what_was_said() -> None:
     for made in (retry_later("x"), rate_limited("x"), lost_access("x"), our_bug("x"), unknown_outcome("x")):
-        assert made == Failure(made.verdict, "x", None, None, unrecognised=False, refresh_first=False, final=False)
+        assert made == Failure(made.verdict, "x")
     assert reauthorize("x", None) == Failure(Verdict.REAUTHORIZE, "x")
     assert reauthorize("x", None, refresh_first=True) == Failure(Verdict.REAUTHORIZE, "x", refresh_first=True)
 
@@ -372,10 +369,10 @@ def evidence(*outcomes: Verdict | None, grants: int = 4) -> Evidence:
 
 def test_four_of_five_convict_and_the_most_frequent_trouble_is_named() -> None:
     later, bug = Verdict.RETRY_LATER, Verdict.OUR_BUG
-    assert evidence(*[later] * 4, None).verdict(NOW) is Trouble.OUTAGE
+    assert evidence(*[later] * 4, None).verdict(NOW) is Verdict.RETRY_LATER
     assert evidence(*[later] * 4, None, None).verdict(NOW) is None
-    assert evidence(*[later] * 2, *[bug] * 3).verdict(NOW) is Trouble.CLIENT
-    assert evidence(*[later] * 3, *[bug] * 2).verdict(NOW) is Trouble.OUTAGE
+    assert evidence(*[later] * 2, *[bug] * 3).verdict(NOW) is Verdict.OUR_BUG
+    assert evidence(*[later] * 3, *[bug] * 2).verdict(NOW) is Verdict.RETRY_LATER
 
 
 def test_a_grant_counts_with_its_latest_outcome() -> None:
@@ -392,7 +389,7 @@ def test_evidence_leaves_the_window_one_by_one() -> None:
     for number, at in enumerate((0, 1, 61)):
         found.note(UUID(int=number), Verdict.RETRY_LATER, NOW + timedelta(seconds=at))
     assert found.affected() == 2
-    assert found.verdict(NOW + timedelta(seconds=61)) is Trouble.OUTAGE
+    assert found.verdict(NOW + timedelta(seconds=61)) is Verdict.RETRY_LATER
     assert found.verdict(NOW + timedelta(seconds=62)) is None
 
 

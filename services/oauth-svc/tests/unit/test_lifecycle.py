@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from common.contracts import (
     DetectedBy,
-    FailureClass,
     IssuedHow,
+    RefreshFailure,
     RevocationCause,
     TokenKind,
     TokenStatus,
+    Verdict,
 )
 from oauth_svc.core.connection import Connection
 from oauth_svc.core.lifecycle import (
@@ -71,7 +72,7 @@ RECAUSED = Recaused(RevocationCause.PLATFORM_ENFORCED)
 AUTHORIZED = Authorized(IssuedHow.REAUTHORIZE, UUID(int=9), "Avery L", FAR, FAR, ())
 
 
-def failed(attempt: int = 1, class_: FailureClass = FailureClass.RETRY_LATER) -> RefreshFailed:
+def failed(attempt: int = 1, class_: RefreshFailure = Verdict.RETRY_LATER) -> RefreshFailed:
     return RefreshFailed(class_=class_, code="http_503", attempt=attempt, retry_at=NOW)
 
 
@@ -84,7 +85,7 @@ def failed(attempt: int = 1, class_: FailureClass = FailureClass.RETRY_LATER) ->
         (S.ACTIVE, failed(1), S.ACTIVE, ["token.refresh_failed"]),
         (S.ACTIVE, failed(2), S.ACTIVE, ["token.refresh_failed"]),
         (S.ACTIVE, failed(3), S.DEGRADED, ["token.refresh_failed", "token.state"]),
-        (S.ACTIVE, failed(1, FailureClass.UNKNOWN_OUTCOME), S.DEGRADED, ["token.refresh_failed", "token.state"]),
+        (S.ACTIVE, failed(1, Verdict.UNKNOWN_OUTCOME), S.DEGRADED, ["token.refresh_failed", "token.state"]),
         (S.EXPIRING, failed(3), S.EXPIRING, ["token.refresh_failed"]),
         (S.ACTIVE, REVOKED, S.REVOKED, ["token.revoked", "token.state"]),
         (S.DEGRADED, REVOKED, S.REVOKED, ["token.revoked", "token.state"]),
@@ -154,7 +155,7 @@ def test_a_dead_access_token_degrades_at_the_first_failure() -> None:
 
 
 def test_a_held_credential_shortens_the_full_expiry_and_never_lengthens_it() -> None:
-    held = replace(failed(1, FailureClass.UNKNOWN_OUTCOME), shorten_to=SOON)
+    held = replace(failed(1, Verdict.UNKNOWN_OUTCOME), shorten_to=SOON)
     assert apply(connection(), held, NOW).connection.expires_at == SOON
     assert apply(connection(expires_at=None), held, NOW).connection.expires_at == SOON
     nearer = NOW + timedelta(hours=1)

@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 
 from common.contracts import RevocationCause, TokenKind, TokenStatus
+from common.platforms.errors import rate_limited, reauthorize
 from oauth_svc.core.connection import Connection
-from oauth_svc.core.failure import rate_limited, reauthorize
 from oauth_svc.core.reconsent import Finding, belongs, enforced, is_surprise, weigh
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -61,7 +61,7 @@ def test_the_platform_is_believed_when_it_says_it_again(
 
 
 def test_a_grant_whose_time_was_over_surprises_nobody() -> None:
-    culprit, ran_out = reauthorize("x", RevocationCause.USER_REVOKED), reauthorize("x", None)
+    culprit, ran_out = reauthorize("x", RevocationCause.USER_REVOKED), reauthorize("x", ran_out=True)
     for expires_at, surprise in ((None, True), (NOW + timedelta(seconds=1), True), (NOW, False)):
         assert is_surprise(ran_out, connection(expires_at), NOW) is surprise
         assert is_surprise(culprit, connection(expires_at), NOW)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.contracts import FailureClass, RevocationCause, TokenKind
+from common.contracts import RevocationCause, TokenKind, Verdict
+from common.platforms.errors import Failure, our_bug, rate_limited, reauthorize, retry_later, unknown_outcome
 from oauth_svc.core import refresh as rules
-from oauth_svc.core.failure import Failure, Verdict, our_bug, rate_limited, reauthorize, retry_later, unknown_outcome
 from oauth_svc.core.flow import Flow, OnUnknown, Profile
 from oauth_svc.core.grant import Secrets, TokenAnswer
 from oauth_svc.core.lifecycle import Doubted, RanOut, Refreshed, RefreshFailed, Revoked
@@ -65,14 +65,14 @@ def test_a_known_reconsent_gives_the_cause_unless_the_platform_is_more_exact(
 
 
 def test_refusal_without_a_culprit_is_full_expiry() -> None:
-    assert isinstance(rules.failed(PROFILE, FACTS, reauthorize("190/463", None), NOW).change, RanOut)
+    assert isinstance(rules.failed(PROFILE, FACTS, reauthorize("190/463", ran_out=True), NOW).change, RanOut)
 
 
 def test_refusal_after_a_lost_answer_holds_instead_of_revoking() -> None:
     refusal = reauthorize("invalid_grant", RevocationCause.USER_REVOKED)
     held = rules.failed(on(OnUnknown.PROBE_THEN_ONCE), replace(FACTS, unknown_before=1), refusal, NOW)
     assert isinstance(held.change, RefreshFailed)
-    assert (held.change.class_, held.change.shorten_to) == (FailureClass.UNKNOWN_OUTCOME, HOUR)
+    assert (held.change.class_, held.change.shorten_to) == (Verdict.UNKNOWN_OUTCOME, HOUR)
     safe = rules.failed(on(OnUnknown.REPEAT), replace(FACTS, unknown_before=1), refusal, NOW)
     assert isinstance(safe.change, Revoked), "where nothing rotates, a refusal is a refusal"
 
@@ -113,12 +113,12 @@ def test_what_the_platform_calls_spent_is_final() -> None:
 @pytest.mark.parametrize(
     ("failure", "class_", "at_least"),
     [
-        (retry_later("http_503"), FailureClass.RETRY_LATER, timedelta(seconds=3)),
-        (rate_limited("http_429", retry_after_s=120), FailureClass.RATE_LIMITED, timedelta(seconds=120)),
-        (our_bug("invalid_client"), FailureClass.OUR_BUG, timedelta(minutes=5)),
+        (retry_later("http_503"), Verdict.RETRY_LATER, timedelta(seconds=3)),
+        (rate_limited("http_429", retry_after_s=120), Verdict.RATE_LIMITED, timedelta(seconds=120)),
+        (our_bug("invalid_client"), Verdict.OUR_BUG, timedelta(minutes=5)),
     ],
 )
-def test_passing_trouble_is_waited_for(failure: Failure, class_: FailureClass, at_least: timedelta) -> None:
+def test_passing_trouble_is_waited_for(failure: Failure, class_: Verdict, at_least: timedelta) -> None:
     settled = rules.failed(PROFILE, FACTS, failure, NOW)
     assert isinstance(settled.change, RefreshFailed)
     assert (settled.change.class_, settled.attempt) == (class_, 1)

@@ -7,8 +7,8 @@ from uuid import UUID
 from structlog.testing import capture_logs
 
 from common.contracts import RevocationCause
+from common.platforms.errors import our_bug, rate_limited, reauthorize, retry_later, unknown_outcome
 from common.telemetry import metrics
-from oauth_svc.core.failure import our_bug, rate_limited, reauthorize, retry_later, unknown_outcome
 from oauth_svc.operations.reporting import report
 
 ONE, TWO, THREE = UUID(int=1), UUID(int=2), UUID(int=3)

@@ -25,7 +25,7 @@ async def test_the_life_of_a_rule(api: Any, house: Any, grant: Grants) -> None:
     await house.hear(meta.revoked())
     paused = (await api.call("GET", path, person)).body
     assert paused["auto_paused_at"] is not None
-    assert paused["reasons"][0]["words"] == "the Meta connection of Shop 0 has ended: the user removed Wevion at Meta."
+    assert paused["reasons"][0]["words"] == "the Meta connection of Shop 0 has ended: somebody removed Wevion at Meta."
     assert paused["reasons"][0]["fix_url"].endswith(f"/connect/meta?connection_id={meta.token_id}")
     refused = await api.call("POST", f"{path}/resume", person)
     assert (refused.status, refused.body["code"], refused.body["cause"]) == (409, "token_dead", "user_revoked")

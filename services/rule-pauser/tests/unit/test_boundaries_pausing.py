@@ -7,7 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from common.contracts import RevocationCause, TokenKind, provider_title
+from common.contracts import RevocationCause, TokenKind
+from common.platforms import clause, title_of
 from common.runtime.ids import new_id
 from rule_pauser.core.pausing import (
     Mode,
@@ -225,6 +226,9 @@ def test_a_pause_is_whole_or_none(missing: str) -> None:
     assert pause_of(replace(PAUSED, **whole)) is None
 
 
+UNSTATED = "the Google Ads connection of Shop has ended: Google Ads no longer accepts the access; it does not say why."
+
+
 @pytest.mark.parametrize(
     ("why", "cause", "words"),
     [
@@ -234,14 +238,14 @@ def test_a_pause_is_whole_or_none(missing: str) -> None:
         (
             "access_lost",
             "permission_changed",
-            "access to the Google Ads account Shop was lost: permissions at Google Ads were changed.",
+            "access to the Google Ads account Shop was lost: a permission at Google Ads was taken away.",
         ),
-        ("token_revoked", None, "the Google Ads connection of Shop has ended."),
-        ("token_revoked", "of tomorrow", "the Google Ads connection of Shop has ended."),
+        ("token_revoked", None, UNSTATED),
+        ("token_revoked", "of tomorrow", UNSTATED),
         (
             "token_revoked",
             "compromise",
-            "the Google Ads connection of Shop has ended: Google Ads ended the connection after a compromise.",
+            f"the Google Ads connection of Shop has ended: {clause(RevocationCause.COMPROMISE, 'Google Ads')}.",
         ),
     ],
 )
@@ -251,7 +255,7 @@ def test_a_reason_names_the_account_and_what_is_known(why: str, cause: str | Non
 
 def test_a_reason_speaks_for_itself() -> None:
     lost = replace(FIRST, why=Why.ACCESS_LOST, cause=RevocationCause.PERMISSION_CHANGED)
-    assert lost.words == "access to the Meta account Shop was lost: permissions at Meta were changed."
+    assert lost.words == "access to the Meta account Shop was lost: a permission at Meta was taken away."
 
 
 def test_a_lost_account_needs_access_and_everything_else_a_consent() -> None:
@@ -263,4 +267,4 @@ def test_a_lost_account_needs_access_and_everything_else_a_consent() -> None:
 
 
 def test_a_provider_that_was_added_by_settings_is_written_from_its_id() -> None:
-    assert provider_title("my-network") == "My Network"
+    assert title_of("my-network") == "My Network"

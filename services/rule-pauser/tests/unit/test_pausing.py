@@ -278,5 +278,5 @@ def test_kinds_without_accounts_are_none_of_our_business(kind: TokenKind) -> Non
 def test_the_reason_is_told_in_words() -> None:
     item = reconcile(RULE, (reason(1), reason(0)), Mode.ON, NOW)
     assert (
-        item.words == "Paused automatically: the Meta connection of Shop 0 has ended: the user removed Wevion at Meta."
+        item.words == "Paused automatically: the Meta connection of Shop 0 has ended: somebody removed Wevion at Meta."
     )

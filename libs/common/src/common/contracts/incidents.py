@@ -1,11 +1,26 @@
 """A platform in trouble: one fact instead of hundreds."""
 
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from common.contracts.base import EventBody, UtcDatetime, event
-from common.contracts.vocabulary import IncidentReason, IncidentState
+from common.contracts.vocabulary import INCIDENT_REASONS, INCIDENT_VERDICTS, IncidentState, IncidentVerdict, Verdict
+
+
+def _read(value: Any) -> Any:
+    """The verdict of a written reason; any other word is refused by the field's own rule."""
+    return value if isinstance(value, Verdict) else INCIDENT_VERDICTS.get(value, "")
+
+
+Reason = Annotated[
+    IncidentVerdict,
+    BeforeValidator(_read),
+    PlainSerializer(lambda verdict: INCIDENT_REASONS[verdict], return_type=str),
+    WithJsonSchema({"enum": list(INCIDENT_VERDICTS), "type": "string"}),
+]
+"""An incident's verdict, written as `INCIDENT_REASONS` says."""
 
 
 @event("platform.incident")
@@ -19,7 +34,7 @@ class PlatformIncidentV1(EventBody):
     since: UtcDatetime
     workspace_ids: tuple[UUID, ...] = Field(default=(), description="the workspaces with connections to the provider")
     version: int = Field(ge=1, description="1 when opened; raised with each change of this incident")
-    reason: IncidentReason | None = Field(default=None, description="what tells an outage from a forced re-consent")
+    reason: Reason | None = Field(default=None, description="what tells an outage from a forced re-consent")
 
     def subject(self) -> str:
         return self.provider

@@ -12,8 +12,8 @@ from pydantic import Field
 from common.contracts.base import EventBody, Part, UtcDatetime, event
 from common.contracts.vocabulary import (
     DetectedBy,
-    FailureClass,
     IssuedHow,
+    RefreshFailure,
     RevocationCause,
     TokenKind,
     TokenStatus,
@@ -86,7 +86,7 @@ class TokenRefreshedV1(TokenEvent):
 class TokenRefreshFailedV1(TokenEvent):
     """A refresh did not work, and the grant is still believed alive."""
 
-    class_: FailureClass = Field(alias="class")
+    class_: RefreshFailure = Field(alias="class")
     attempt: int = Field(ge=1)
     retry_at: UtcDatetime | None = None
     incident_id: UUID | None = None
@@ -113,8 +113,17 @@ class TokenRevokedV1(TokenEvent):
     """A token ended before its time."""
 
     cause: RevocationCause
+    cause_stated: bool = Field(
+        default=True,
+        description="false: nobody said why; `cause` is then `platform_enforced`, for readers without this field",
+    )
     detected_by: DetectedBy
     user_epoch: int | None = Field(default=None, description="sessions: JWTs of the owner with a lower epoch are dead")
+
+    @property
+    def known_cause(self) -> RevocationCause | None:
+        """Why it ended; None where the platform did not say."""
+        return self.cause if self.cause_stated else None
 
 
 @event("token.state")
@@ -125,7 +134,7 @@ class TokenStateV1(TokenEvent):
     since: UtcDatetime = Field(description="when the token entered this status")
     expires_at: UtcDatetime | None = None
     access_expires_at: UtcDatetime | None = None
-    cause: RevocationCause | None = None
+    cause: RevocationCause | None = Field(default=None, description="null although revoked: nobody said why")
     detected_by: DetectedBy | None = None
     missing_scopes: tuple[str, ...] = ()
     user_epoch: int | None = None

@@ -1,6 +1,7 @@
 """The words that events, APIs and databases share. A value on the wire never changes its meaning."""
 
 from enum import StrEnum
+from typing import Literal
 
 
 class TokenKind(StrEnum):
@@ -65,13 +66,64 @@ class DetectedBy(StrEnum):
     ADMIN = "admin"
 
 
-class FailureClass(StrEnum):
-    """What a failed refresh means for us; permanence, retry and blame follow from it."""
+class Verdict(StrEnum):
+    """What a refusal or an error means, named by who can help: the one taxonomy of the product.
+
+    `PLATFORM_VERDICTS` are those of a platform's answer; `RefreshFailure` and `IncidentVerdict` are what events
+    carry. "Which token is it?" may answer any of them.
+    """
 
     RETRY_LATER = "retry_later"
     RATE_LIMITED = "rate_limited"
-    UNKNOWN_OUTCOME = "unknown_outcome"
+    REAUTHORIZE = "reauthorize"
+    ACCOUNT_LOST_ACCESS = "account_lost_access"
     OUR_BUG = "our_bug"
+    UNKNOWN_OUTCOME = "unknown_outcome"
+    MISSING_PERMISSION = "missing_permission"
+    EXPIRING = "expiring"
+    SIGN_IN = "sign_in"
+    NEW_LINK = "new_link"
+    NOT_ALLOWED = "not_allowed"
+    NOT_A_TOKEN = "not_a_token"  # noqa: S105  a verdict, not a token
+    UNKNOWN = "unknown"
+
+    @property
+    def only_a_person_helps(self) -> bool:
+        """True when no retry of ours can succeed."""
+        return self is Verdict.REAUTHORIZE
+
+    @property
+    def pages_operators(self) -> bool:
+        """True when the fault is ours: operators are alerted, customers are never told to re-authorise."""
+        return self is Verdict.OUR_BUG
+
+
+PLATFORM_VERDICTS = (
+    Verdict.RETRY_LATER,
+    Verdict.RATE_LIMITED,
+    Verdict.REAUTHORIZE,
+    Verdict.ACCOUNT_LOST_ACCESS,
+    Verdict.OUR_BUG,
+    Verdict.UNKNOWN_OUTCOME,
+)
+"""What a platform's answer can mean."""
+
+RefreshFailure = Literal[Verdict.RETRY_LATER, Verdict.RATE_LIMITED, Verdict.UNKNOWN_OUTCOME, Verdict.OUR_BUG]
+"""What a failed refresh can mean while the grant is believed alive."""
+
+IncidentVerdict = Literal[Verdict.RETRY_LATER, Verdict.RATE_LIMITED, Verdict.OUR_BUG, Verdict.REAUTHORIZE]
+"""What many unrelated tokens of one platform failing alike amounts to."""
+
+INCIDENT_REASONS: dict[IncidentVerdict, str] = {
+    Verdict.RETRY_LATER: "outage",
+    Verdict.RATE_LIMITED: "rate_limit",
+    Verdict.OUR_BUG: "client",  # Wevion's own client is refused
+    Verdict.REAUTHORIZE: "consent",  # many consents are refused at once: the platform enforces new ones, or it errs
+}
+"""How `platform.incident` and the database write an incident's verdict."""
+
+INCIDENT_VERDICTS = {written: verdict for verdict, written in INCIDENT_REASONS.items()}
+"""The verdict of a written reason."""
 
 
 class AccountAccess(StrEnum):
@@ -86,15 +138,6 @@ class IncidentState(StrEnum):
 
     OPENED = "opened"
     CLOSED = "closed"
-
-
-class IncidentReason(StrEnum):
-    """What many unrelated tokens of one platform failing alike amounts to."""
-
-    OUTAGE = "outage"
-    RATE_LIMIT = "rate_limit"
-    CLIENT = "client"  # Wevion's own client is refused
-    CONSENT = "consent"  # the platform refuses many consents at once: it enforces new ones, or it errs
 
 
 class NoticeCode(StrEnum):
@@ -116,23 +159,3 @@ class NoticeChannel(StrEnum):
     IN_APP = "in_app"
     EMAIL = "email"
     TELEGRAM = "telegram"
-
-
-PROVIDER_TITLES = {
-    "meta": "Meta",
-    "google-ads": "Google Ads",
-    "tiktok": "TikTok",
-    "taboola": "Taboola",
-    "snapchat": "Snapchat",
-    "outbrain": "Outbrain",
-    "stripe": "Stripe",
-    "google-drive": "Google Drive",
-    "telegram": "Telegram",
-    "wevion": "Wevion",
-}
-"""The spelling of each provider's own."""
-
-
-def provider_title(provider: str) -> str:
-    """The name that people know a provider by; one that was added by settings is written from its id."""
-    return PROVIDER_TITLES.get(provider) or provider.replace("-", " ").replace("_", " ").title()

@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from common.contracts import RevocationCause, TokenKind, TokenStatus, provider_title
-
-CREDENTIAL_PLATFORMS = frozenset({"taboola", "outbrain"})
-"""Platforms without a consent screen: "re-authorise" means entering new credentials (providers.md, section 11)."""
+from common.contracts import RevocationCause, TokenKind, TokenStatus
+from common.platforms import by_credentials, title_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +32,15 @@ def fix_for(  # noqa: PLR0911  one return per case reads as a table
     if kind is TokenKind.TELEGRAM_LINK:
         return Fix("Create a new Telegram link and open it within 24 hours.", f"{public_url}/settings/notifications")
     if kind is TokenKind.INTEGRATION:
-        name = provider_title(provider) if provider else "the integration"
+        name = title_of(provider) if provider else "the integration"
         return Fix(
             f"Re-authorise {name} in the settings; a workspace admin or owner can do it.",
             f"{public_url}/settings/integrations",
         )
-    name = provider_title(provider) if provider else "the platform"
+    name = title_of(provider) if provider else "the platform"
     if status is TokenStatus.DEGRADED:
         return Fix(f"Nothing to do: refreshes at {name} fail for now and are retried.", None)
-    if provider in CREDENTIAL_PLATFORMS:
+    if by_credentials(provider):
         return Fix(f"Enter new {name} credentials for this connection.", _connect(public_url, provider, token_id))
     return Fix(
         f"Re-authorise {name}: one consent renews all of its accounts.", _connect(public_url, provider, token_id)

@@ -18,8 +18,8 @@ from common.contracts import (
     TokenRevokedV1,
     TokenStateV1,
     TokenStatus,
-    provider_title,
 )
+from common.platforms import sentence, title_of
 from expiry_watcher.core.words import span
 
 
@@ -82,7 +82,7 @@ def line(told: EventBody, at: datetime) -> HistoryLine | None:  # noqa: PLR0911 
                 body.token, What.REFRESHED, _iso(body.expires_at), at, _detail(expires_at=body.expires_at)
             )
         case TokenRevokedV1() as body:
-            detail = _detail(cause=body.cause, detected_by=body.detected_by)
+            detail = _detail(cause=body.known_cause, detected_by=body.detected_by)
             return HistoryLine(body.token, What.REVOKED, str(body.token.version), at, detail)
         case TokenStateV1() as body:
             detail = _detail(status=body.status, cause=body.cause, missing=", ".join(body.missing_scopes) or None)
@@ -106,21 +106,6 @@ ISSUED_WORDS = {
     IssuedHow.LINK_CREATED: "A Telegram link was created.",
 }
 
-REVOKED_WORDS = {
-    RevocationCause.USER_REVOKED: "The user removed Wevion at {provider}",
-    RevocationCause.PERMISSION_CHANGED: "Permissions at {provider} were changed so that the connection ended",
-    RevocationCause.PLATFORM_ENFORCED: "{provider} requires a new consent",
-    RevocationCause.COMPROMISE: "{provider} ended the token for safety after a compromise",
-    RevocationCause.DISCONNECTED: "Disconnected in Wevion",
-    RevocationCause.SIGNED_OUT: "Signed out",
-    RevocationCause.ADMIN_FORCED: "An admin ended the session",
-    RevocationCause.PASSWORD_CHANGED: "The password was changed, which ends the session",
-    RevocationCause.IMPERSONATION_ENDED: "The support admin's session as this user ended",
-    RevocationCause.UNLINKED: "Telegram was unlinked",
-    RevocationCause.USED: "The link was used",
-    RevocationCause.SUPERSEDED: "A newer one took its place",
-}
-
 DETECTED_WORDS = {
     DetectedBy.REFRESH: "seen when it was refreshed",
     DetectedBy.WEBHOOK: "{provider} told us",
@@ -141,7 +126,7 @@ STATE_WORDS = {
 
 def words(told: HistoryEvent, provider: str) -> str:
     """A stored line as a sentence. Times in it are UTC; `first_at` and `last_at` travel beside it."""
-    name, detail = provider_title(provider), told.detail
+    name, detail = title_of(provider), told.detail
     match told.what:
         case What.ISSUED:
             return ISSUED_WORDS[IssuedHow(detail["how"])].format(provider=name) + _until(detail)
@@ -149,9 +134,9 @@ def words(told: HistoryEvent, provider: str) -> str:
             repeated = "" if told.first_at == told.last_at else f", most recently at {_clock(told.last_at)}"
             return f"Refreshed silently{repeated}." + _until(detail)
         case What.REVOKED:
-            cause = REVOKED_WORDS[RevocationCause(detail["cause"])]
-            seen = DETECTED_WORDS[DetectedBy(detail["detected_by"])]
-            return f"{cause} ({seen}).".format(provider=name)
+            cause = sentence(RevocationCause(detail["cause"]) if "cause" in detail else None, name).removesuffix(".")
+            seen = DETECTED_WORDS[DetectedBy(detail["detected_by"])].format(provider=name)
+            return f"{cause} ({seen})."
         case What.STATE:
             missing = f" Missing permissions: {detail['missing']}." if "missing" in detail else ""
             return STATE_WORDS[TokenStatus(detail["status"])] + missing

@@ -56,7 +56,9 @@ def fact_of(event: Event[EventBody]) -> TokenFact | None:
             return TokenFact(body.token, TokenStatus.ACTIVE, event.time, body.expires_at, body.access_expires_at)
         case TokenRevokedV1() as body:
             # A revocation does not repeat the dates; the store keeps the ones held, for people who ask later.
-            return TokenFact(body.token, TokenStatus.REVOKED, event.time, None, None, body.cause, body.detected_by)
+            return TokenFact(
+                body.token, TokenStatus.REVOKED, event.time, None, None, body.known_cause, body.detected_by
+            )
         case TokenStateV1() as body:
             return TokenFact(
                 body.token,

@@ -7,11 +7,11 @@ from uuid import UUID
 from aiohttp import web
 from pydantic import AliasChoices, BaseModel, Field, model_validator
 
-from common.contracts import RevocationCause, TokenKind, provider_title
+from common.contracts import RevocationCause, TokenKind, Verdict
+from common.platforms import title_of
 from common.runtime.clock import Clock
 from common.web import Access, Principal, Routes
 from expiry_watcher.clients.notifier import NoticesClient
-from expiry_watcher.core.diagnosis.evidence import Problem
 from expiry_watcher.core.fixes import fix_for
 from expiry_watcher.http.callers import scope_of
 from expiry_watcher.http.views import TokenView, token_view
@@ -73,7 +73,7 @@ class CandidateView(BaseModel):
     kind: TokenKind
     confidence: float = Field(ge=0, le=1)
     provider: str | None
-    problem: Problem
+    problem: Verdict
     cause: RevocationCause | None
     token: TokenView | None = Field(description="the very token, where it could be told")
     words: str
@@ -89,7 +89,7 @@ class DiagnosisView(BaseModel):
     certainty: str = Field(description="high, medium or low")
     evidence: list[str] = Field(description="what the answer rests on, the heaviest first")
     nothing_wrong: bool = Field(description="no token of the caller's is the problem now")
-    problem: Problem
+    problem: Verdict
     cause: RevocationCause | None
     words: str
     otherwise: list[str] = Field(description="what else it may be")
@@ -166,7 +166,7 @@ def _provider(answer: Suspect) -> str | None:
 
 def _nothing(failing: Sequence[TrackedToken], public_url: str) -> DiagnosisView:
     unrelated = [
-        f"The {provider_title(token.provider)} connection does not work now, which may have nothing to do with it: "
+        f"The {title_of(token.provider)} connection does not work now, which may have nothing to do with it: "
         + fix_for(token.kind, token.provider, public_url, status=token.status, token_id=token.token_id).words
         for token in failing
     ]
@@ -176,7 +176,7 @@ def _nothing(failing: Sequence[TrackedToken], public_url: str) -> DiagnosisView:
         certainty="low",
         evidence=[],
         nothing_wrong=False,
-        problem=Problem.UNKNOWN,
+        problem=Verdict.UNKNOWN,
         cause=None,
         words=NOTHING,
         otherwise=unrelated,

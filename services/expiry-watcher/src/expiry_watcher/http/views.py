@@ -5,7 +5,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from common.contracts import DetectedBy, RevocationCause, TokenKind, TokenStatus, provider_title
+from common.contracts import DetectedBy, RevocationCause, TokenKind, TokenStatus
+from common.platforms import title_of
 from expiry_watcher.core.fixes import fix_for
 from expiry_watcher.core.history import HistoryEvent, told_apart, words
 from expiry_watcher.core.words import span
@@ -91,7 +92,7 @@ def token_detail(token: TrackedToken, told: list[HistoryEvent], now: datetime, p
 
 def summary(token: TrackedToken, now: datetime) -> str:
     """The state of a token in one sentence."""
-    name = provider_title(token.provider)
+    name = title_of(token.provider)
     match token.status:
         case TokenStatus.REVOKED:
             return f"{name}: ended before its time."
@@ -122,7 +123,7 @@ def _members(token: TrackedToken, now: datetime, public_url: str) -> dict[str, o
         "token_id": token.token_id,
         "kind": token.kind,
         "provider": token.provider,
-        "title": provider_title(token.provider),
+        "title": title_of(token.provider),
         "workspace_id": token.workspace_id,
         "owner_user_id": token.owner_user_id,
         "status": token.status,

@@ -7,12 +7,12 @@ from uuid import UUID
 
 import pytest
 
-from common.contracts import RevocationCause, TokenKind, TokenStatus
+from common.contracts import RevocationCause, TokenKind, TokenStatus, Verdict
 from expiry_watcher.core.diagnosis.answer import conclude, state_weights, the_very_one
-from expiry_watcher.core.diagnosis.evidence import Evidence, Problem
+from expiry_watcher.core.diagnosis.evidence import Evidence
 from expiry_watcher.core.diagnosis.judge import Candidate
 
-K, P, S = TokenKind, Problem, TokenStatus
+K, P, S = TokenKind, Verdict, TokenStatus
 URL = "http://g"
 
 
@@ -39,7 +39,7 @@ DEAD: dict[str, Any] = {"status": S.REVOKED, "cause": RevocationCause.USER_REVOK
 
 
 def candidate(
-    kind: TokenKind = K.PLATFORM_OAUTH, problem: Problem | None = P.REAUTHORIZE, provider: str | None = "meta"
+    kind: TokenKind = K.PLATFORM_OAUTH, problem: Verdict | None = P.REAUTHORIZE, provider: str | None = "meta"
 ) -> Candidate:
     return Candidate(kind, 0.9, (Evidence("", {kind: 3.0}, provider, problem),))
 
@@ -100,7 +100,7 @@ def test_the_very_one(tokens: list[Held], asked: Candidate, named: tuple[UUID, .
     assert the_very_one(tokens, asked, frozenset(named)) == expected
 
 
-def told(asked: Candidate, token: Held | None) -> tuple[Problem, RevocationCause | None, str, str, str | None, bool]:
+def told(asked: Candidate, token: Held | None) -> tuple[Verdict, RevocationCause | None, str, str, str | None, bool]:
     found = conclude(asked, token, URL)
     return found.problem, found.cause, found.words, found.fix.words, found.fix.url, found.nothing_wrong
 
@@ -141,7 +141,7 @@ def told(asked: Candidate, token: Held | None) -> tuple[Problem, RevocationCause
 )
 @pytest.mark.parametrize("said", [None, P.RATE_LIMITED, P.ACCOUNT_LOST_ACCESS])
 def test_a_dead_token_is_the_answer_whatever_the_error_says(
-    token: Held, kind: TokenKind, problem: Problem, *, words: str, url: str, said: Problem | None
+    token: Held, kind: TokenKind, problem: Verdict, *, words: str, url: str, said: Verdict | None
 ) -> None:
     found = conclude(candidate(kind, said), token, URL)
     assert (found.problem, found.cause, found.words, found.fix.url) == (problem, token.cause, words, url)
@@ -164,9 +164,9 @@ def test_a_problem_that_a_person_mends_is_kept_for_a_dead_token() -> None:
     ],
 )
 def test_a_token_that_lives_is_not_said_to_be_dead(
-    problem: Problem,
+    problem: Verdict,
     more: dict[str, Any],
-    found: Problem | None,
+    found: Verdict | None,
     *,
     nothing_wrong: bool,
     otherwise: int,
@@ -211,7 +211,7 @@ def test_a_living_session_needs_no_second_guess() -> None:
         (P.NOT_ALLOWED, "Ask an admin or the owner of the workspace."),
     ],
 )
-def test_what_is_not_the_tokens_fault_is_nobodys_to_click(token: Held | None, problem: Problem, fix: str) -> None:
+def test_what_is_not_the_tokens_fault_is_nobodys_to_click(token: Held | None, problem: Verdict, fix: str) -> None:
     _, cause, words, said, url, nothing_wrong = told(candidate(problem=problem), token)
     assert (cause, said, url, nothing_wrong) == (None, fix, None, True)
     assert words

@@ -16,7 +16,8 @@ from zoneinfo import ZoneInfo
 from jinja2 import DictLoader, Environment, StrictUndefined, Template
 from markupsafe import escape
 
-from common.contracts import DetectedBy, NoticeCode, RevocationCause, TokenKind, provider_title
+from common.contracts import DetectedBy, NoticeCode, RevocationCause, TokenKind
+from common.platforms import clause, reasons_of, title_of
 from notifier.core.conditions import DEAD_CODES, Resolution
 from notifier.core.words import listed, moment, time_left
 
@@ -139,13 +140,15 @@ class Texts:
         left = time_left(view.expires_at - now) if view.expires_at is not None else ""
         when = moment(view.expires_at, zone) if view.expires_at is not None else ""
         facts: dict[str, Any] = {
-            "platform": provider_title(view.provider),
+            "platform": title_of(view.provider),
             "accounts": listed(view.account_names),
             "account_count": len(view.account_names),
             "left": left,
             "when": when,
             "since": moment(view.raised_at, zone),
             "cause": view.cause.value if view.cause else "",
+            "why": clause(view.cause, title_of(view.provider)),
+            "reasons": [] if view.cause else [f"{one.words}: {one.fix}" for one in reasons_of(view.provider)],
             "rules": view.rules_paused,
             "gaps": [
                 {"account": gap.account_name, "from": moment(gap.from_at, zone), "to": moment(gap.to_at, zone)}

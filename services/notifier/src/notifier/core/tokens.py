@@ -111,7 +111,7 @@ def fold(held: Token | None, body: TokenEvent) -> tuple[Token, Reading]:
         case TokenIssuedV1() | TokenRefreshedV1():
             after = replace(base, status=TokenStatus.ACTIVE, expires_at=body.expires_at, cause=None, detected_by=None)
         case TokenRevokedV1():
-            after = replace(base, status=TokenStatus.REVOKED, cause=body.cause, detected_by=body.detected_by)
+            after = replace(base, status=TokenStatus.REVOKED, cause=body.known_cause, detected_by=body.detected_by)
         case TokenStateV1():
             after = replace(
                 base,

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from common.contracts import NoticeCode, RevocationCause, TokenKind, provider_title
+from common.contracts import NoticeCode, RevocationCause, TokenKind
+from common.platforms import title_of
 from common.runtime.clock import Clock
 from common.web import Access, Page, PageQuery, Principal, Problem, Routes, decode_cursor, encode_cursor
 from notifier.core.conditions import Resolution
@@ -99,7 +100,7 @@ class NoticeItem(BaseModel):
             recovered=words.recovered,
             fix_url=words.fix_url,
             provider=view.provider,
-            platform=provider_title(view.provider),
+            platform=title_of(view.provider),
             token_id=view.token_id,
             token_kind=view.kind,
             cause=view.cause,

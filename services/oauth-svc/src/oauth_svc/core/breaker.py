@@ -5,31 +5,21 @@ that one person who removes Wevion is one voice in however many workspaces. Pure
 what it says.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 
-from .failure import Verdict
+from common.contracts import IncidentVerdict, Verdict
 
-
-class Trouble(StrEnum):
-    """Why a breaker opens."""
-
-    OUTAGE = "outage"
-    RATE_LIMIT = "rate_limit"
-    CLIENT = "client"  # our own client is refused: operators, never users
-    CONSENT = "consent"  # many grants end at once: a platform-wide event, or an error of the platform
-
-
-_TROUBLE = {
-    Verdict.RETRY_LATER: Trouble.OUTAGE,
-    Verdict.UNKNOWN_OUTCOME: Trouble.OUTAGE,
-    Verdict.RATE_LIMITED: Trouble.RATE_LIMIT,
-    Verdict.OUR_BUG: Trouble.CLIENT,
-    Verdict.REAUTHORIZE: Trouble.CONSENT,
+_TROUBLE: dict[Verdict, IncidentVerdict] = {
+    Verdict.RETRY_LATER: Verdict.RETRY_LATER,
+    Verdict.UNKNOWN_OUTCOME: Verdict.RETRY_LATER,
+    Verdict.RATE_LIMITED: Verdict.RATE_LIMITED,
+    Verdict.OUR_BUG: Verdict.OUR_BUG,
+    Verdict.REAUTHORIZE: Verdict.REAUTHORIZE,
 }
+"""What single outcomes amount to together: the verdicts that an incident can have (`INCIDENT_REASONS`)."""
 
 
 @dataclass(slots=True)
@@ -39,7 +29,7 @@ class Evidence:
     window: timedelta
     grants: int
     share: float = 0.8
-    _seen: deque[tuple[datetime, Hashable, Trouble | None]] = field(default_factory=deque)
+    _seen: deque[tuple[datetime, Hashable, IncidentVerdict | None]] = field(default_factory=deque)
 
     def note(self, voice: Hashable, verdict: Verdict | None, now: datetime) -> None:
         """One outcome; None is a success."""
@@ -49,7 +39,7 @@ class Evidence:
         while len(self._seen) > 4 * self.grants + 256:  # bounded: the newest tell best
             self._seen.popleft()
 
-    def verdict(self, now: datetime, *, voices: int | None = None) -> Trouble | None:
+    def verdict(self, now: datetime, *, voices: int | None = None) -> IncidentVerdict | None:
         """The trouble that the window proves, if any. A voice counts once, with its latest outcome.
 
         With `voices` below `grants` it is a suspicion.
@@ -58,8 +48,8 @@ class Evidence:
         failing = [trouble for trouble in latest.values() if trouble is not None]
         if len(failing) < min(voices or self.grants, self.grants) or len(failing) < self.share * len(latest):
             return None
-        counts = {trouble: failing.count(trouble) for trouble in Trouble}
-        return max(counts, key=lambda trouble: counts[trouble])
+        counts = Counter(failing)
+        return max(_TROUBLE.values(), key=lambda trouble: counts[trouble])
 
     def affected(self) -> int:
         return len({voice for _, voice, trouble in self._seen if trouble is not None})

@@ -15,6 +15,7 @@ from common.contracts import (
     TokenRef,
     TokenStatus,
 )
+from common.platforms import sentence
 
 DOUBT = "doubted"
 """How `last_failure` begins while a refusal is not believed; it stands in for a failure class."""
@@ -138,3 +139,15 @@ class PlatformAccount:
     name: str
     usable: bool = True
     details: Mapping[str, str] = field(default_factory=dict)
+
+
+def ended_as(status: TokenStatus, cause: RevocationCause | None) -> str:
+    """How a dead grant ended, for programs: its cause, `expired`, or `not_stated` where the platform does not say."""
+    if cause is not None:
+        return cause.value
+    return "expired" if status is TokenStatus.EXPIRED else "not_stated"
+
+
+def ended_words(status: TokenStatus, cause: RevocationCause | None, title: str) -> str:
+    """How a dead grant ended, for people."""
+    return "It reached its full expiry." if status is TokenStatus.EXPIRED else sentence(cause, title)

@@ -11,8 +11,8 @@ from uuid import UUID
 from common.contracts import (
     DetectedBy,
     EventBody,
-    FailureClass,
     IssuedHow,
+    RefreshFailure,
     RevocationCause,
     TokenIssuedV1,
     TokenRef,
@@ -22,6 +22,7 @@ from common.contracts import (
     TokenStateV1,
     TokenStatus,
     Trigger,
+    Verdict,
     transition,
 )
 
@@ -49,7 +50,7 @@ class Refreshed:
 class RefreshFailed:
     """A refresh failed for now. `shorten_to` is set when only what is left of the access token remains."""
 
-    class_: FailureClass
+    class_: RefreshFailure
     code: str
     attempt: int
     retry_at: datetime | None
@@ -59,9 +60,9 @@ class RefreshFailed:
 
 @dataclass(frozen=True, slots=True)
 class Revoked:
-    """The grant ended before its time."""
+    """The grant ended before its time; `cause` is None where the platform does not say why."""
 
-    cause: RevocationCause
+    cause: RevocationCause | None
     detected_by: DetectedBy
     code: str | None = None
 
@@ -253,7 +254,7 @@ def _refreshed(connection: Connection, change: Refreshed, now: datetime) -> Appl
 def _failed(connection: Connection, change: RefreshFailed, now: datetime) -> Applied:
     status = connection.status
     over = connection.access_expires_at is not None and connection.access_expires_at <= now
-    lasting = change.attempt >= DEGRADED_AFTER or over or change.class_ is FailureClass.UNKNOWN_OUTCOME
+    lasting = change.attempt >= DEGRADED_AFTER or over or change.class_ is Verdict.UNKNOWN_OUTCOME
     if lasting:
         status = transition(status, Trigger.REFRESH_FAILING)
     expires_at = connection.expires_at
@@ -284,7 +285,11 @@ def _revoked(connection: Connection, change: Revoked, now: datetime) -> Applied:
         last_failure=change.code or connection.last_failure,
     )
     event = TokenRevokedV1.model_construct(
-        token=ended.ref, cause=change.cause, detected_by=change.detected_by, user_epoch=None
+        token=ended.ref,
+        cause=change.cause or RevocationCause.PLATFORM_ENFORCED,
+        cause_stated=change.cause is not None,
+        detected_by=change.detected_by,
+        user_epoch=None,
     )
     return _tell(ended, (event,))
 

@@ -7,10 +7,10 @@ doubted grants are asked about again. The same word says that the platform means
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from common.contracts import RevocationCause
+from common.contracts import RevocationCause, Verdict
+from common.platforms.errors import Failure
 
 from .connection import Connection
-from .failure import Failure, Verdict
 
 LAPSE = timedelta(hours=1)
 """A doubt that nobody settled is judged again after this: no grant is kept undecided for ever."""
@@ -50,7 +50,7 @@ def is_surprise(failure: Failure, connection: Connection, now: datetime) -> bool
     """Whether this refusal, were it alone, would be read as some person's doing: not of one whose time was over."""
     if failure.verdict is not Verdict.REAUTHORIZE:
         return False
-    return failure.cause is not None or connection.expires_at is None or connection.expires_at > now
+    return not failure.ran_out or connection.expires_at is None or connection.expires_at > now
 
 
 def enforced(cause: RevocationCause | None) -> RevocationCause:

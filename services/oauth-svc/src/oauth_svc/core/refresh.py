@@ -8,9 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from common.contracts import DetectedBy, FailureClass, RevocationCause
+from common.contracts import DetectedBy, Verdict
+from common.platforms.errors import Failure
 
-from .failure import Failure, Verdict
 from .flow import Flow, OnUnknown, Profile
 from .grant import Secrets, TokenAnswer, earliest, same_end
 from .lifecycle import Change, Doubted, RanOut, Refreshed, RefreshFailed, Revoked
@@ -173,7 +173,7 @@ def _later(facts: Facts, attempt: int, failure: Failure, now: datetime, state: A
         at = max(at, now + OUR_BUG_PAUSE)
     return Settlement(
         state=state,
-        change=RefreshFailed(class_=failure.event_class, code=failure.code, attempt=attempt, retry_at=at),
+        change=RefreshFailed(class_=failure.refresh_verdict, code=failure.code, attempt=attempt, retry_at=at),
         refresh_at=at,
         attempt=attempt,
         outcome=f"{failure.verdict.value}:{failure.code}",
@@ -185,7 +185,7 @@ def _hold(facts: Facts, attempt: int, failure: Failure, state: AttemptState) -> 
     return Settlement(
         state=state,
         change=RefreshFailed(
-            class_=FailureClass.UNKNOWN_OUTCOME,
+            class_=Verdict.UNKNOWN_OUTCOME,
             code=failure.code,
             attempt=attempt,
             retry_at=None,
@@ -206,19 +206,6 @@ def ended(
     if doubted:
         return Doubted(failure.code)
     cause = enforced(failure.cause) if in_reconsent else failure.cause
-    return RanOut() if cause is None else Revoked(cause, detected_by, f"{failure.verdict.value}:{failure.code}")
-
-
-def cause_words(cause: RevocationCause | None) -> str:
-    """The cause for people."""
-    return _CAUSE_WORDS.get(cause, "It reached its full expiry.")
-
-
-_CAUSE_WORDS: dict[RevocationCause | None, str] = {
-    RevocationCause.USER_REVOKED: "Wevion's access was removed at the platform.",
-    RevocationCause.PERMISSION_CHANGED: "Permission was taken away at the platform.",
-    RevocationCause.PLATFORM_ENFORCED: "The platform requires a new consent.",
-    RevocationCause.COMPROMISE: "The platform ended the access for security reasons.",
-    RevocationCause.DISCONNECTED: "It was disconnected in Wevion.",
-    RevocationCause.SUPERSEDED: "It was replaced by a newer one.",
-}
+    if failure.ran_out and cause is None:
+        return RanOut()
+    return Revoked(cause, detected_by, f"{failure.verdict.value}:{failure.code}")

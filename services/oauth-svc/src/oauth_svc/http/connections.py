@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field
 
 from common.contracts import TokenKind
 from common.web import Access, Page, PageQuery, Principal, Problem, Routes, decode_cursor, encode_cursor
+from oauth_svc.core.connection import ended_as
 from oauth_svc.core.roles import MANAGERS
 from oauth_svc.operations import disconnect as disconnecting
 from oauth_svc.operations.deps import Deps
@@ -100,7 +101,7 @@ def routes(deps: Deps, engine: Engine) -> Routes:
                     fix_url=deps.fix_url(before.provider, before.connection_id),
                     token_kind=before.kind.value,
                     token_id=before.connection_id,
-                    cause=before.cause.value if before.cause else "expired",
+                    cause=ended_as(before.status, before.cause),
                 )
             await engine.refresh_now(path.id)
             return connection_view(deps, await reading.connection(deps, workspace_id, path.id))

@@ -5,11 +5,12 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from common.contracts import Verdict
 from common.web import Access as WebAccess
 from common.web import Problem, Routes
+from oauth_svc.core.connection import ended_words
 from oauth_svc.core.errors import UnknownAccountError
 from oauth_svc.core.grant import Secrets
-from oauth_svc.core.refresh import cause_words
 from oauth_svc.operations.deps import Deps
 from oauth_svc.operations.serving import probe, reading
 from oauth_svc.operations.serving.access import Access, TokenDeadError, TokenUnavailableError
@@ -57,20 +58,20 @@ class FailureReport(BaseModel):
 class Judgement(BaseModel):
     """What the answer means, and what is done about it."""
 
-    classification: str
+    classification: str = Field(description="a verdict, or none")
     code: str | None = None
     probing: bool = Field(description="the grant is being asked at the platform; the state follows from that alone")
     advice: str
 
 
 _ADVICE = {
-    "retry_later": "Back off and try again; nothing is wrong with the grant.",
-    "rate_limited": "Wait as the platform says; nothing is wrong with the grant.",
-    "our_bug": "The request or our set-up is wrong; operators are told.",
-    "reauthorize": "The grant is being checked; stop using it until it is judged.",
-    "account_lost_access": "The account is being checked; stop using it until it is judged.",
-    "unknown_outcome": "The outcome is not known; do not repeat a write blindly.",
-    "none": "This answer proves nothing about the grant.",
+    Verdict.RETRY_LATER: "Back off and try again; nothing is wrong with the grant.",
+    Verdict.RATE_LIMITED: "Wait as the platform says; nothing is wrong with the grant.",
+    Verdict.OUR_BUG: "The request or our set-up is wrong; operators are told.",
+    Verdict.REAUTHORIZE: "The grant is being checked; stop using it until it is judged.",
+    Verdict.ACCOUNT_LOST_ACCESS: "The account is being checked; stop using it until it is judged.",
+    Verdict.UNKNOWN_OUTCOME: "The outcome is not known; do not repeat a write blindly.",
+    None: "This answer proves nothing about the grant.",
 }
 
 
@@ -151,8 +152,15 @@ def routes(deps: Deps, access: Access) -> Routes:
         headers = {name.lower(): value for name, value in body.headers.items()}
         failure = deps.providers[connection.provider].judge(Answer(body.status, headers, body.body.encode()))
         probing = connection.status.alive and await probe.report(deps, account, connection, failure)
-        verdict = failure.verdict.value if failure else "none"
-        advice = _ADVICE[verdict] if connection.status.alive else cause_words(connection.cause)
-        return Judgement(classification=verdict, code=failure.code if failure else None, probing=probing, advice=advice)
+        profile = deps.providers[connection.provider].profile
+        verdict = failure.verdict if failure else None
+        advice = (
+            _ADVICE[verdict]
+            if connection.status.alive
+            else ended_words(connection.status, connection.cause, profile.title)
+        )
+        return Judgement(
+            classification=verdict or "none", code=failure.code if failure else None, probing=probing, advice=advice
+        )
 
     return r

@@ -13,9 +13,9 @@ from common.contracts import (
     TokenKind,
     TokenStatus,
 )
-from oauth_svc.core.connection import Account, Connection
+from common.platforms import sentence, title_of
+from oauth_svc.core.connection import Account, Connection, ended_words
 from oauth_svc.core.flow import Profile
-from oauth_svc.core.refresh import cause_words
 from oauth_svc.operations.deps import Deps
 from oauth_svc.store.gaps import Gap
 
@@ -127,6 +127,7 @@ class GapView(BaseModel):
     from_: datetime = Field(serialization_alias="from")
     to: datetime | None = None
     cause: str | None = None
+    why: str = Field(description="the cause in words")
 
 
 class Gaps(BaseModel):
@@ -231,7 +232,7 @@ def summary_of(connection: Connection, profile: Profile) -> str:
         case TokenStatus.EXPIRED:
             return f"{profile.title} reached its full expiry."
         case TokenStatus.REVOKED:
-            return cause_words(connection.cause)
+            return ended_words(connection.status, connection.cause, profile.title)
 
 
 def _effects(connection: Connection, profile: Profile) -> str:
@@ -265,4 +266,11 @@ def gap_view(gap: Gap) -> GapView:
         from_=gap.from_at,
         to=gap.to_at,
         cause=gap.cause,
+        why=_why(gap),
     )
+
+
+def _why(gap: Gap) -> str:
+    if gap.cause is None or gap.cause == "expired":
+        return "The access reached its full expiry."
+    return sentence(RevocationCause(gap.cause), title_of(gap.provider))

@@ -5,14 +5,13 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from common.contracts import DetectedBy, RevocationCause
+from common.contracts import DetectedBy, RevocationCause, Verdict
 from common.crypto import Unsealable
+from common.platforms.errors import reauthorize
 from common.postgres import transaction
 from common.telemetry import logs
 from oauth_svc import store
 from oauth_svc.core import refresh as rules
-from oauth_svc.core.breaker import Trouble
-from oauth_svc.core.failure import Verdict, reauthorize
 from oauth_svc.core.flow import Flow, OnUnknown
 from oauth_svc.core.grant import Secrets
 from oauth_svc.core.lifecycle import Change, Recaused
@@ -42,7 +41,7 @@ async def sweep(deps: Deps, engine: Engine) -> SweepStatus:
             continue
         if not standing.open:
             await _believe_each(deps, engine, standing, now)
-        elif standing.reason == Trouble.CONSENT.value:
+        elif standing.reason is Verdict.REAUTHORIZE:
             await _settle(deps, engine, standing, now)
     return SweepStatus(len(found))
 
@@ -103,7 +102,7 @@ async def _end(
     locked = await store.connections.lock(db, [*changes, *doubted])
     for doubt in await store.doubts.take(db, doubted):
         if locked[doubt.connection_id].doubted:
-            failure = reauthorize(doubt.code, doubt.cause)
+            failure = reauthorize(doubt.code, doubt.cause, ran_out=doubt.ran_out)
             change = rules.ended(failure, doubt.detected_by, in_reconsent=forced)
             if change is not None:
                 changes[doubt.connection_id] = change

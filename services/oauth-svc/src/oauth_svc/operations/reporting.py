@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Iterable
 from uuid import UUID
 
+from common.contracts import Verdict
+from common.platforms.errors import Failure
 from common.telemetry import logs
 from oauth_svc import metrics
-from oauth_svc.core.failure import Failure, Verdict
 
 log = logs.get_logger("refresh")
 

@@ -8,12 +8,12 @@ from datetime import datetime
 from uuid import UUID
 
 from common import outbox
-from common.contracts import AccountAccess, DataGapClosedV1, EventBody, RevocationCause
+from common.contracts import AccountAccess, DataGapClosedV1, EventBody, RevocationCause, TokenStatus
 from common.postgres import Connection as Db
 from common.runtime import ids
 from oauth_svc import metrics, store
 from oauth_svc.core.accounts import Comparison, pages
-from oauth_svc.core.connection import Connection
+from oauth_svc.core.connection import Connection, ended_as
 from oauth_svc.core.gaps import of_grant
 from oauth_svc.core.lifecycle import AccountsChanged, Applied, Change, Confirmed, Refreshed, apply
 from oauth_svc.core.reconsent import Word
@@ -135,7 +135,7 @@ async def _end(db: Db, ended: Sequence[Connection]) -> None:
     await store.schedule.stop(db, [connection.connection_id for connection in ended])
     gaps: list[tuple[UUID, UUID, UUID, UUID, datetime, str | None]] = []
     for connection in ended:
-        metrics.ENDED.labels(connection.provider, connection.cause.value if connection.cause else "expired").inc()
+        metrics.ENDED.labels(connection.provider, ended_as(connection.status, connection.cause)).inc()
         gaps.extend(
             (
                 ids.new_id(),
@@ -143,12 +143,19 @@ async def _end(db: Db, ended: Sequence[Connection]) -> None:
                 connection.connection_id,
                 connection.workspace_id,
                 of_grant(connection, account),
-                connection.cause and connection.cause.value,
+                _gap_cause(connection),
             )
             for account in connection.accounts
             if account.access is AccountAccess.GRANTED
         )
     await store.gaps.open_gaps(db, gaps)
+
+
+def _gap_cause(connection: Connection) -> str | None:
+    """Why data is missing: null for a full expiry; an end without a stated cause is the platform's."""
+    if connection.status is TokenStatus.EXPIRED:
+        return None
+    return (connection.cause or RevocationCause.PLATFORM_ENFORCED).value
 
 
 def _sort(before: Connection, applied: Applied, ended: list[Connection], revived: list[Connection]) -> None:

@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from common.contracts import RevocationCause
+from common.platforms.errors import Call, Failure, retry_later, unknown_outcome
 from oauth_svc.core.connection import PlatformAccount
-from oauth_svc.core.failure import Failure, Verdict, rate_limited, retry_later, unknown_outcome
 from oauth_svc.core.flow import Profile
 from oauth_svc.core.grant import Secrets, TokenAnswer
 
@@ -126,8 +126,8 @@ class Provider(Protocol):
         """Whether the refresh token was never used (RFC 7662), or None where that cannot be asked."""
         ...
 
-    def judge(self, answer: Answer) -> Failure | None:
-        """What an API answer, such as one that a service reports, means. None when it proves nothing."""
+    def judge(self, answer: Answer, call: Call = Call.API) -> Failure | None:
+        """What an answer, such as one that a service reports, means. None when it proves nothing."""
         ...
 
     async def read_webhook(self, raw: bytes, headers: Mapping[str, str], now: datetime) -> tuple[Signal, ...]:
@@ -142,19 +142,10 @@ def settle_no_answer(error: NoAnswerError, *, repeatable: bool) -> PlatformError
     return PlatformError(unknown_outcome(error.code))
 
 
-def believable(failure: Failure, answer: Answer) -> Failure:
-    """A platform in trouble says many things. No 429 and no 5xx ever proves that a grant is over."""
-    if answer.status == 429:  # noqa: PLR2004 - whatever the body calls it
-        return rate_limited(failure.code, retry_after_s=failure.retry_after_s or answer.retry_after_s)
-    if answer.status >= 500 and failure.verdict is Verdict.REAUTHORIZE:  # noqa: PLR2004
-        return retry_later(f"http_{answer.status}", retry_after_s=answer.retry_after_s)
-    return failure
-
-
 def json_object(answer: Answer) -> dict[str, Any] | None:
     """The body as a JSON object, or None for anything else (HTML, XML, text, a list, nothing)."""
     try:
-        body = json.loads(answer.body)
+        body = json.loads(answer.body.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from common.platforms.google_ads import GOOGLE_ADS
+from common.platforms.meta import META
 from oauth_svc.core.flow import Profile
 
 from . import google, google_ads, google_drive, meta, outbrain, snapchat, stripe, taboola, tiktok
@@ -126,13 +128,13 @@ BUILTIN: dict[str, Builder] = {
             "api_url": "https://graph.facebook.com/{version}",
         },
         build=_meta,
-        api_version=meta.API_VERSION,
+        api_version=META.api_version,
     ),
     "google-ads": Builder(
         profile=google_ads.PROFILE,
         urls={**_GOOGLE_URLS, "api_url": "https://googleads.googleapis.com/{version}"},
         build=_google_ads,
-        api_version=google_ads.API_VERSION,
+        api_version=GOOGLE_ADS.api_version,
     ),
     "google-drive": Builder(
         profile=google_drive.PROFILE,

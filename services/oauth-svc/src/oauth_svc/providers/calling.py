@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from oauth_svc.core.failure import Failure, by_status, retry_later
+from common.platforms import PLATFORMS, rfc6749
+from common.platforms.errors import Call, Failure, read_reply, retry_later
 from oauth_svc.core.flow import Profile
 from oauth_svc.core.grant import Secrets, TokenAnswer
 
@@ -13,7 +14,7 @@ from .wire import Answer, NoAnswerError, Request, Wire
 
 
 class Calling:
-    """The base of the built-in providers. Subclasses say how an answer is judged."""
+    """The base of all providers."""
 
     def __init__(self, profile: Profile, wire: Wire) -> None:
         self._profile = profile
@@ -46,8 +47,11 @@ class Calling:
     ) -> tuple[Signal, ...]:
         raise WebhookRefusedError("this provider sends none")
 
-    def judge(self, answer: Answer) -> Failure | None:
-        return by_status(answer.status, retry_after_s=answer.retry_after_s)
+    def judge(self, answer: Answer, call: Call = Call.API) -> Failure | None:
+        """What an answer means by the platform's table; one that was added by settings follows the RFCs."""
+        platform = PLATFORMS.get(self._profile.provider)
+        table = platform.meaning if platform else rfc6749.meaning
+        return table(read_reply(answer.status, answer.body, answer.headers, call))
 
     async def ask(self, request: Request, *, repeatable: bool) -> Answer:
         """One answer to one call. Raises `PlatformError` when there is none."""
@@ -68,11 +72,11 @@ class Calling:
         return body
 
 
-def text(value: object) -> str | None:
+def text(value: object, longest: int = 256) -> str | None:
     """A short text (or a number as text) from an answer, or None."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
-    return value[:256] if isinstance(value, str) and value else None
+    return value[:longest] if isinstance(value, str) and value else None
 
 
 def objects(value: object, code: str) -> list[dict[str, Any]]:

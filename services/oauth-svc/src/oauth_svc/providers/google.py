@@ -14,7 +14,8 @@ from typing import Any
 import jwt
 
 from common.contracts import RevocationCause
-from oauth_svc.core.failure import Failure, our_bug, rate_limited, reauthorize, retry_later
+from common.platforms import google
+from common.platforms.errors import Call, read_reply, retry_later
 from oauth_svc.core.flow import Profile
 from oauth_svc.core.grant import Secrets, TokenAnswer, after, scope_set, seconds
 
@@ -33,13 +34,6 @@ _C = RevocationCause
 _LONG = {
     "https://www.googleapis.com/auth/userinfo.email": "email",
     "https://www.googleapis.com/auth/userinfo.profile": "profile",
-}
-_TABLE: dict[str, Failure] = {
-    "admin_policy_enforced": reauthorize("admin_policy_enforced", _C.PLATFORM_ENFORCED),
-    "deleted_client": our_bug("deleted_client"),
-    "redirect_uri_mismatch": our_bug("redirect_uri_mismatch"),
-    "internal_failure": retry_later("internal_failure"),
-    "rate_limit_exceeded": rate_limited("rate_limit_exceeded"),
 }
 _EVENTS: dict[str, RevocationCause | None] = {
     "tokens-revoked": _C.USER_REVOKED,
@@ -65,10 +59,9 @@ class GoogleProvider(Rfc6749Provider):
             Request("GET", self._tokeninfo_url, query={"access_token": secrets.access_token}), repeatable=True
         )
         body = json_object(answer)
-        if answer.status == 400 and body is not None and body.get("error") == "invalid_token":  # noqa: PLR2004
-            raise PlatformError(reauthorize("invalid_token", _C.USER_REVOKED, refresh_first=True))
         if answer.status != 200 or body is None:  # noqa: PLR2004
-            raise PlatformError(self.token_failure(answer) if answer.status >= 400 else retry_later("not_json"))  # noqa: PLR2004
+            failure = google.token_meaning(read_reply(answer.status, answer.body, answer.headers))
+            raise PlatformError(failure or retry_later("not_json", unrecognised=True))
         return Inspection(
             subject=text(body.get("sub")),
             subject_name=text(body.get("email")) or "",
@@ -83,15 +76,10 @@ class GoogleProvider(Rfc6749Provider):
         body = json_object(answer) or {}
         gone = answer.status == 400 and body.get("error") in ("invalid_token", "invalid_grant")  # noqa: PLR2004
         if answer.status >= 400 and not gone:  # noqa: PLR2004
-            raise PlatformError(self.token_failure(answer))
+            raise PlatformError(self.token_failure(answer, Call.REVOKE))
 
-    def table(self, body: Mapping[str, Any]) -> Failure | None:
-        if body.get("error") == "invalid_grant" and body.get("error_subtype") in ("invalid_rapt", "rapt_required"):
-            return reauthorize(f"invalid_grant/{body['error_subtype']}", _C.PLATFORM_ENFORCED)
-        return _TABLE.get(str(body.get("error"))) or super().table(body)
-
-    def read_tokens(self, answer: Answer, now: datetime) -> TokenAnswer:
-        found = super().read_tokens(answer, now)
+    def read_tokens(self, answer: Answer, now: datetime, call: Call = Call.REFRESH) -> TokenAnswer:
+        found = super().read_tokens(answer, now, call)
         subject = _subject(found.id_token) if found.id_token else None
         return replace(found, subject=subject, scopes=_short(found.scopes))
 

@@ -11,18 +11,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from common.contracts import RevocationCause, TokenKind
+from common.contracts import RevocationCause
+from common.platforms.errors import Call, number, our_bug, reauthorize, retry_later, unknown_outcome
+from common.platforms.meta import META, of_error
 from oauth_svc.core.connection import PlatformAccount
-from oauth_svc.core.failure import (
-    Failure,
-    by_status,
-    lost_access,
-    our_bug,
-    rate_limited,
-    reauthorize,
-    retry_later,
-    unknown_outcome,
-)
 from oauth_svc.core.flow import Flow, OnUnknown, Profile, RevokeScope
 from oauth_svc.core.grant import MalformedAnswerError, Secrets, TokenAnswer, earliest, read_token_answer, scope_set
 
@@ -33,21 +25,19 @@ from .base import (
     PlatformError,
     Signal,
     WebhookRefusedError,
-    believable,
     json_object,
 )
 from .calling import Calling, objects, text
 from .wire import Answer, Request, Wire
 
-API_VERSION = "v23.0"
 MAX_PAGES = 100
 WEBHOOK_MAX_AGE = timedelta(hours=6)
 """A deauthorisation older than this is refused; within it, `webhook_seen` makes a replay harmless."""
 
 PROFILE = Profile(
-    provider="meta",
-    title="Meta",
-    kind=TokenKind.PLATFORM_OAUTH,
+    provider=META.provider,
+    title=META.title,
+    kind=META.kind,
     flow=Flow.SWAP,
     on_unknown=OnUnknown.PROBE_THEN_REPEAT,
     revoke_scope=RevokeScope.SUBJECT,
@@ -71,62 +61,11 @@ class MetaApp:
 
     client_id: str
     client_secret: str = field(repr=False)
-    authorize_url: str = f"https://www.facebook.com/{API_VERSION}/dialog/oauth"
-    api_url: str = f"https://graph.facebook.com/{API_VERSION}"
+    authorize_url: str = f"https://www.facebook.com/{META.api_version}/dialog/oauth"
+    api_url: str = f"https://graph.facebook.com/{META.api_version}"
 
 
 _C = RevocationCause
-
-_SUBCODES_190: dict[int, RevocationCause | None] = {
-    458: _C.USER_REVOKED,
-    459: _C.PLATFORM_ENFORCED,
-    460: _C.COMPROMISE,
-    461: _C.USER_REVOKED,
-    463: None,  # ran out by age
-    464: _C.PLATFORM_ENFORCED,
-    466: _C.USER_REVOKED,
-    467: _C.USER_REVOKED,
-    468: _C.PLATFORM_ENFORCED,
-    492: _C.PERMISSION_CHANGED,
-}
-_RETRY = frozenset({1, 2, 104, 960})
-_LIMITED = frozenset({4, 17, 32, 613, 80000, 80001, 80002, 80003, 80004, 80005, 80006, 80008, 80009, 80014})
-_LOST = frozenset({3, 10, 294, 368, 803}) | frozenset(range(200, 300))
-
-
-def classify(error: Mapping[str, Any], retry_after_s: float | None = None) -> Failure | None:  # noqa: PLR0911
-    """Meta's error object -> class, by codes and never by the message text. None for a code that no row knows."""
-    code = _int(error.get("code"))
-    subcode = _int(error.get("error_subcode", error.get("subcode")))
-    name = f"{code}/{subcode}" if subcode else str(code)
-    if code == 190 and subcode != 99:  # noqa: PLR2004
-        return reauthorize(name, _SUBCODES_190.get(subcode or 0, _C.USER_REVOKED))
-    if code == 102:  # noqa: PLR2004
-        return reauthorize(name, _C.USER_REVOKED)
-    if code in _LIMITED:
-        return rate_limited(name, retry_after_s=retry_after_s)
-    if error.get("is_transient") is True or subcode == 99 or code in _RETRY:  # noqa: PLR2004
-        return retry_later(name)
-    if code in _LOST or (code, subcode) == (100, 33):
-        return lost_access(name)
-    if code == 2635 or code in (100, 101, 191):  # noqa: PLR2004
-        return our_bug(name)
-    return None
-
-
-def wait_s(headers: Mapping[str, str]) -> float | None:
-    """How long Meta says to wait: minutes in one header, seconds in another (providers.md, section 1)."""
-    waits: list[float] = []
-    usage = _loads(headers.get("x-business-use-case-usage"))
-    for entries in usage.values():
-        for entry in entries if isinstance(entries, list) else []:
-            minutes = _int(entry.get("estimated_time_to_regain_access")) if isinstance(entry, dict) else None
-            if minutes:
-                waits.append(minutes * 60.0)
-    reset = _int(_loads(headers.get("x-ad-account-usage")).get("reset_time_duration"))
-    if reset:
-        waits.append(float(reset))
-    return max(waits) if waits else None
 
 
 class MetaProvider(Calling):
@@ -166,6 +105,7 @@ class MetaProvider(Calling):
                 repeatable=False,
             ),
             now,
+            Call.EXCHANGE,
         )
         try:
             return await self._swap(short.access_token, now)
@@ -188,8 +128,8 @@ class MetaProvider(Calling):
             raise PlatformError(retry_later("debug_token_malformed", unrecognised=True))
         if data.get("is_valid") is not True:
             error = data.get("error")
-            failure = classify({**error, "code": error.get("code", 190)}) if isinstance(error, dict) else None
-            raise PlatformError(failure or reauthorize("190", _C.USER_REVOKED))
+            failure = of_error({**error, "code": error.get("code", 190)}) if isinstance(error, dict) else None
+            raise PlatformError(failure or reauthorize("190", None, "the token is not valid"))
         if str(data.get("app_id")) != self._app.client_id:
             raise PlatformError(our_bug("foreign_app_id"))
         token_end = _epoch(data.get("expires_at"))
@@ -229,18 +169,6 @@ class MetaProvider(Calling):
         if failure is not None and not failure.verdict.only_a_person_helps:
             raise PlatformError(failure)
 
-    def judge(self, answer: Answer) -> Failure | None:
-        """The body decides, whatever the status: an `error` key is a failure, also with 200."""
-        body = json_object(answer)
-        if body is not None and isinstance(body.get("error"), dict):
-            failure = classify(body["error"], wait_s(answer.headers))
-            if failure is not None:
-                return believable(failure, answer)
-            return by_status(answer.status) or retry_later("unknown_code", unrecognised=True)
-        if body is None and answer.status < 400 and b"Service Unavailable" in answer.body:  # noqa: PLR2004
-            return retry_later("service_unavailable")
-        return by_status(answer.status, retry_after_s=answer.retry_after_s)
-
     async def read_webhook(self, raw: bytes, headers: Mapping[str, str], now: datetime) -> tuple[Signal, ...]:  # noqa: ARG002
         """The deauthorisation callback's `signed_request`: HMAC-SHA256 over the encoded payload."""
         payload, signature = _signed_request(raw)
@@ -274,8 +202,8 @@ class MetaProvider(Calling):
         )
         return self._tokens(answer, now)
 
-    def _tokens(self, answer: Answer, now: datetime) -> TokenAnswer:
-        failure = self.judge(answer)
+    def _tokens(self, answer: Answer, now: datetime, call: Call = Call.REFRESH) -> TokenAnswer:
+        failure = self.judge(answer, call)
         if failure is not None:
             raise PlatformError(failure)
         body = json_object(answer)
@@ -333,22 +261,6 @@ def _loads_bytes(raw: bytes) -> dict[str, Any]:
     return data
 
 
-def _loads(value: str | None) -> dict[str, Any]:
-    try:
-        data = json.loads(value or "{}")
-    except ValueError:
-        return {}
-    return data if isinstance(data, dict) else {}
-
-
-def _int(value: object) -> int | None:
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
-        return value
-    return int(value) if isinstance(value, str) and value.isdigit() else None
-
-
 def _epoch(value: object) -> datetime | None:
-    number = _int(value)
-    return datetime.fromtimestamp(number, UTC) if number and number < 10**11 else None
+    seconds = number(value)
+    return datetime.fromtimestamp(seconds, UTC) if seconds and seconds < 10**11 else None

@@ -4,23 +4,23 @@ import base64
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from common.contracts import RevocationCause, TokenKind
+from common.platforms.errors import Call, unknown_outcome
+from common.platforms.outbrain import OUTBRAIN
 from oauth_svc.core.connection import PlatformAccount
-from oauth_svc.core.failure import Failure, by_status, lost_access, rate_limited, reauthorize, unknown_outcome
 from oauth_svc.core.flow import Budget, Flow, FormField, OnUnknown, Profile
 from oauth_svc.core.grant import MalformedAnswerError, Secrets, TokenAnswer, token_text
 
 from .base import Inspection, PlatformError, json_object
 from .calling import Calling, objects, text
-from .wire import Answer, Request, Wire
+from .wire import Request, Wire
 
 HEADER = "OB-TOKEN-V1"
 TOKEN_LIFE = timedelta(days=30)
 
 PROFILE = Profile(
-    provider="outbrain",
-    title="Outbrain",
-    kind=TokenKind.PLATFORM_OAUTH,
+    provider=OUTBRAIN.provider,
+    title=OUTBRAIN.title,
+    kind=OUTBRAIN.kind,
     flow=Flow.LOGIN,
     on_unknown=OnUnknown.PROBE_THEN_REPEAT,
     form=(
@@ -50,9 +50,7 @@ class OutbrainProvider(Calling):
         answer = await self.ask(
             Request("GET", f"{self._api_url}/login", headers={"Authorization": f"Basic {basic}"}), repeatable=False
         )
-        if answer.status == 401:  # noqa: PLR2004 - at this URL it is the password, not a token
-            raise PlatformError(reauthorize("login_401", RevocationCause.USER_REVOKED))
-        failure = self.judge(answer)
+        failure = self.judge(answer, Call.LOGIN)
         if failure is not None:
             raise PlatformError(failure)
         try:
@@ -79,18 +77,3 @@ class OutbrainProvider(Calling):
             for item in objects(body.get("marketers"), "marketers_malformed")
             if item.get("id") is not None
         )
-
-    def judge(self, answer: Answer) -> Failure | None:
-        if answer.status == 429:  # noqa: PLR2004
-            return rate_limited("http_429", retry_after_s=_wait_s(answer))
-        if answer.status == 401:  # noqa: PLR2004 - the token; one login tells about the grant
-            return reauthorize("http_401", RevocationCause.USER_REVOKED, refresh_first=True)
-        if answer.status in (403, 404):
-            return lost_access(f"http_{answer.status}")
-        return by_status(answer.status, retry_after_s=answer.retry_after_s)
-
-
-def _wait_s(answer: Answer) -> float | None:
-    """`rate-limit-msec-left` is in milliseconds."""
-    value = answer.headers.get("rate-limit-msec-left", "")
-    return int(value) / 1000 if value.isdigit() else answer.retry_after_s

@@ -10,21 +10,13 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
-from common.contracts import RevocationCause
+from common.platforms.errors import Call, Failure, retry_later, unknown_outcome
+from common.platforms.rfc6749 import expired_access
 from oauth_svc.core.connection import PlatformAccount
-from oauth_svc.core.failure import (
-    Failure,
-    by_status,
-    our_bug,
-    rate_limited,
-    reauthorize,
-    retry_later,
-    unknown_outcome,
-)
 from oauth_svc.core.flow import OnUnknown, Profile
 from oauth_svc.core.grant import MalformedAnswerError, Secrets, TokenAnswer, read_token_answer, scope_set
 
-from .base import Callback, Consent, Inspection, PlatformError, believable, json_object
+from .base import Callback, Consent, Inspection, PlatformError, json_object
 from .calling import Calling, objects, text
 from .wire import Answer, Request, Wire
 
@@ -43,28 +35,6 @@ class Client:
     accounts_url: str = ""
     auth: str = "basic"
     extra_authorize: Mapping[str, str] = field(default_factory=dict)
-
-
-def table(body: Mapping[str, Any]) -> Failure | None:
-    """RFC 6749 section 5.2, with the codes of 4.1.2.1 that servers also use here. None: a code we do not know."""
-    code = body.get("error")
-    if not isinstance(code, str):
-        return None
-    return _TABLE.get(code)
-
-
-_TABLE: dict[str, Failure] = {
-    "invalid_grant": reauthorize("invalid_grant", RevocationCause.USER_REVOKED),
-    "invalid_client": our_bug("invalid_client"),
-    "unauthorized_client": our_bug("unauthorized_client"),
-    "invalid_request": our_bug("invalid_request"),
-    "unsupported_grant_type": our_bug("unsupported_grant_type"),
-    "invalid_scope": our_bug("invalid_scope"),
-    "access_denied": reauthorize("access_denied", RevocationCause.PERMISSION_CHANGED),
-    "temporarily_unavailable": retry_later("temporarily_unavailable"),
-    "server_error": retry_later("server_error"),
-    "slow_down": rate_limited("slow_down"),
-}
 
 
 class Rfc6749Provider(Calling):
@@ -99,7 +69,7 @@ class Rfc6749Provider(Calling):
         }
         if callback.verifier is not None:
             form["code_verifier"] = callback.verifier
-        return self.read_tokens(await self._ask_tokens(form, repeatable=False), now)
+        return self.read_tokens(await self._ask_tokens(form, repeatable=False), now, Call.EXCHANGE)
 
     async def refresh(self, secrets: Secrets, now: datetime) -> TokenAnswer:
         form = {"grant_type": "refresh_token", "refresh_token": secrets.refresh_secret()}
@@ -140,7 +110,7 @@ class Rfc6749Provider(Calling):
             repeatable=True,
         )
         if answer.status >= 400:  # noqa: PLR2004
-            raise PlatformError(self.token_failure(answer))
+            raise PlatformError(self.token_failure(answer, Call.REVOKE))
 
     async def unspent(self, secrets: Secrets) -> bool | None:
         if not self._client.introspection_url or secrets.refresh_token is None:
@@ -148,16 +118,11 @@ class Rfc6749Provider(Calling):
         body = await self._introspect(secrets.refresh_token, "refresh_token")
         return body.get("active") is True
 
-    def judge(self, answer: Answer) -> Failure | None:
-        if answer.status == 401:  # noqa: PLR2004 - RFC 6750 section 3.1: the access token, not the grant
-            return reauthorize("http_401", RevocationCause.USER_REVOKED, refresh_first=True)
-        return by_status(answer.status, retry_after_s=answer.retry_after_s)
-
-    def read_tokens(self, answer: Answer, now: datetime) -> TokenAnswer:
+    def read_tokens(self, answer: Answer, now: datetime, call: Call = Call.REFRESH) -> TokenAnswer:
         """A token endpoint's answer -> tokens, or the failure it stands for."""
         body = json_object(answer)
         if answer.status >= 400 or (body is not None and "error" in body):  # noqa: PLR2004
-            raise PlatformError(self.token_failure(answer))
+            raise PlatformError(self.token_failure(answer, call))
         if body is None:
             raise PlatformError(self._unreadable())
         try:
@@ -165,17 +130,9 @@ class Rfc6749Provider(Calling):
         except MalformedAnswerError as error:
             raise PlatformError(self._unreadable()) from error
 
-    def token_failure(self, answer: Answer) -> Failure:
+    def token_failure(self, answer: Answer, call: Call = Call.REFRESH) -> Failure:
         """The body decides before the status; a status that no row knows is retried, never death."""
-        body = json_object(answer)
-        failure = self.table(body) if body is not None else None
-        if failure is not None:
-            return believable(failure, answer)
-        return by_status(answer.status, retry_after_s=answer.retry_after_s) or self._unreadable()
-
-    def table(self, body: Mapping[str, Any]) -> Failure | None:
-        """The provider's own codes; overridden by built-in providers."""
-        return table(body)
+        return self.judge(answer, call) or self._unreadable()
 
     async def read_api(
         self, url: str, access_token: str, *, headers: Mapping[str, str] | None = None
@@ -194,7 +151,7 @@ class Rfc6749Provider(Calling):
     async def _introspected(self, secrets: Secrets) -> Inspection:
         body = await self._introspect(secrets.access_token, "access_token")
         if body.get("active") is not True:
-            raise PlatformError(reauthorize("inactive", RevocationCause.USER_REVOKED, refresh_first=True))
+            raise PlatformError(expired_access("inactive"))
         return Inspection(
             subject=text(body.get("sub")),
             subject_name=text(body.get("username")) or "",

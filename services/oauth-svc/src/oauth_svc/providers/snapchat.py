@@ -1,26 +1,29 @@
 """Snapchat Marketing API: RFC 6749 without PKCE, rotation not known, wrapped lists (providers.md section 7)."""
 
 from datetime import datetime
-from urllib.parse import parse_qs, urlsplit
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
 
-from common.contracts import RevocationCause, TokenKind
+from common.contracts import Verdict
+from common.platforms.errors import retry_later
+from common.platforms.snapchat import SNAPCHAT
 from oauth_svc.core.connection import PlatformAccount
-from oauth_svc.core.failure import Failure, by_status, lost_access, reauthorize
 from oauth_svc.core.flow import Flow, OnUnknown, Profile
 from oauth_svc.core.grant import Secrets
 
-from .base import Inspection
+from .base import Inspection, PlatformError
 from .calling import objects, text
 from .rfc6749 import Client, Rfc6749Provider
-from .wire import Answer, Wire
+from .wire import Wire
 
 SCOPE = "snapchat-marketing-api"
 MAX_PAGES = 100
+MAX_LINK = 4096
 
 PROFILE = Profile(
-    provider="snapchat",
-    title="Snapchat",
-    kind=TokenKind.PLATFORM_OAUTH,
+    provider=SNAPCHAT.provider,
+    title=SNAPCHAT.title,
+    kind=SNAPCHAT.kind,
     flow=Flow.REFRESH,
     on_unknown=OnUnknown.PROBE_THEN_ONCE,
     scopes=(SCOPE,),
@@ -45,38 +48,52 @@ class SnapchatProvider(Rfc6749Provider):
         return Inspection(subject=text(me.get("id")), subject_name=text(me.get("display_name")) or "")
 
     async def accounts(self, secrets: Secrets) -> tuple[PlatformAccount, ...]:
+        """Every page of organizations and of their ad accounts.
+
+        An organization in which this person has no rights to ads answers 403: its accounts cannot be reached, and those
+        of the others can.
+        """
         token = secrets.access_token
-        body = await self.read_api(f"{self._api_url}/me/organizations", token)
         found: list[PlatformAccount] = []
-        for wrapped in objects(body.get("organizations"), "organizations_malformed"):
-            organization = wrapped.get("organization")
-            organization_id = text(organization.get("id")) if isinstance(organization, dict) else None
-            if organization_id is not None:
-                found.extend(await self._of(organization_id, token))
-        return tuple(found)
-
-    def judge(self, answer: Answer) -> Failure | None:
-        if answer.status == 401:  # noqa: PLR2004
-            return reauthorize("http_401", RevocationCause.USER_REVOKED, refresh_first=True)
-        if answer.status in (403, 404, 410):
-            return lost_access(f"http_{answer.status}")
-        return by_status(answer.status, retry_after_s=answer.retry_after_s)
-
-    async def _of(self, organization_id: str, token: str) -> list[PlatformAccount]:
-        """All pages. Of `next_link` only the cursor is taken: an answer does not choose whom we call."""
-        found: list[PlatformAccount] = []
-        url = f"{self._api_url}/organizations/{organization_id}/adaccounts"
-        cursor = ""
-        for _ in range(MAX_PAGES):
-            body = await self.read_api(f"{url}?limit=200&cursor={cursor}" if cursor else f"{url}?limit=200", token)
-            for wrapped in objects(body.get("adaccounts"), "adaccounts_malformed"):
-                account = wrapped.get("adaccount")
-                external_id = text(account.get("id")) if isinstance(account, dict) else None
-                if isinstance(account, dict) and external_id is not None:
+        for organization in await self._pages("/me/organizations", "organizations", "organization", token):
+            organization_id = text(organization.get("id"))
+            if organization_id is None:
+                continue
+            try:
+                accounts = await self._pages(
+                    f"/organizations/{organization_id}/adaccounts", "adaccounts", "adaccount", token, limit=200
+                )
+            except PlatformError as error:
+                if error.failure.verdict is not Verdict.ACCOUNT_LOST_ACCESS:
+                    raise
+                continue
+            for account in accounts:
+                external_id = text(account.get("id"))
+                if external_id is not None:
                     usable = account.get("status", "ACTIVE") == "ACTIVE"
                     found.append(PlatformAccount(external_id, text(account.get("name")) or external_id, usable))
+        return tuple(found)
+
+    async def _pages(self, path: str, many: str, one: str, token: str, *, limit: int = 50) -> list[dict[str, Any]]:
+        """All items of a wrapped list. Of `next_link` only the cursor is taken: an answer does not choose whom we call.
+
+        Raises:
+            PlatformError: an item says that its part of the answer failed. A list without it would be taken for whole.
+
+        """
+        found: list[dict[str, Any]] = []
+        cursor = ""
+        for _ in range(MAX_PAGES):
+            query = urlencode({"limit": limit, **({"cursor": cursor} if cursor else {})})
+            body = await self.read_api(f"{self._api_url}{path}?{query}", token)
+            for wrapped in objects(body.get(many), f"{many}_malformed"):
+                item = wrapped.get(one)
+                if str(wrapped.get("sub_request_status", "SUCCESS")).upper() != "SUCCESS":
+                    raise PlatformError(retry_later("partial_answer"))
+                if isinstance(item, dict):
+                    found.append(item)
             paging = body.get("paging")
-            following = text(paging.get("next_link")) if isinstance(paging, dict) else None
+            following = text(paging.get("next_link"), MAX_LINK) if isinstance(paging, dict) else None
             cursors = parse_qs(urlsplit(following).query).get("cursor", [""]) if following else [""]
             if not cursors[0] or cursors[0] == cursor:
                 break

@@ -9,24 +9,25 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from common.contracts import RevocationCause, TokenKind
+from common.contracts import RevocationCause
+from common.platforms.errors import Call, read_reply, retry_later, unknown_outcome
+from common.platforms.stripe import STRIPE, already_disconnected
 from oauth_svc.core.connection import PlatformAccount
-from oauth_svc.core.failure import Failure, by_status, our_bug, rate_limited, reauthorize, retry_later, unknown_outcome
 from oauth_svc.core.flow import Flow, OnUnknown, Profile, RevokeScope
 from oauth_svc.core.grant import MalformedAnswerError, Secrets, TokenAnswer, read_token_answer
 
-from .base import Callback, Consent, Inspection, PlatformError, Signal, WebhookRefusedError, believable, json_object
+from .base import Callback, Consent, Inspection, PlatformError, Signal, WebhookRefusedError, json_object
 from .calling import Calling, text
-from .wire import Answer, Request, Wire
+from .wire import Request, Wire
 
 TOLERANCE = timedelta(seconds=300)
 SCOPE = "read_write"
 DEAUTHORIZED = "account.application.deauthorized"
 
 PROFILE = Profile(
-    provider="stripe",
-    title="Stripe",
-    kind=TokenKind.INTEGRATION,
+    provider=STRIPE.provider,
+    title=STRIPE.title,
+    kind=STRIPE.kind,
     flow=Flow.LASTING,
     on_unknown=OnUnknown.WAIT,
     revoke_scope=RevokeScope.SUBJECT,
@@ -72,11 +73,14 @@ class StripeProvider(Calling):
         return f"{self._platform.authorize_url}?{urlencode(query)}"
 
     async def exchange(self, callback: Callback, now: datetime) -> TokenAnswer:
-        return await self._tokens({"grant_type": "authorization_code", "code": callback.query.get("code", "")}, now)
+        return await self._tokens(
+            {"grant_type": "authorization_code", "code": callback.query.get("code", "")}, now, Call.EXCHANGE
+        )
 
     async def refresh(self, secrets: Secrets, now: datetime) -> TokenAnswer:
         """Not needed by the schedule: the token has no end."""
-        return await self._tokens({"grant_type": "refresh_token", "refresh_token": secrets.refresh_secret()}, now)
+        form = {"grant_type": "refresh_token", "refresh_token": secrets.refresh_secret()}
+        return await self._tokens(form, now, Call.REFRESH)
 
     async def inspect(self, secrets: Secrets, now: datetime) -> Inspection:  # noqa: ARG002 - no figure to compute
         account = await self._account(secrets)
@@ -88,7 +92,7 @@ class StripeProvider(Calling):
         return (PlatformAccount(external_id, _name(account) or external_id),)
 
     async def revoke(self, secrets: Secrets) -> None:
-        """Acts on the account. 401 `invalid_client` says that it is disconnected already: done."""
+        """Acts on the account. One that Stripe says is not connected counts as done."""
         try:
             account = await self._account(secrets)
         except PlatformError as error:
@@ -104,24 +108,9 @@ class StripeProvider(Calling):
             ),
             repeatable=True,
         )
-        if answer.status == 401 and (json_object(answer) or {}).get("error") == "invalid_client":  # noqa: PLR2004
-            return
-        failure = self._oauth_failure(answer)
-        if failure is not None:
+        failure = self.judge(answer, Call.REVOKE)
+        if failure is not None and not already_disconnected(read_reply(answer.status, answer.body)):
             raise PlatformError(failure)
-
-    def judge(self, answer: Answer) -> Failure | None:
-        """At API URLs `error` is an object."""
-        body = json_object(answer) or {}
-        error = body.get("error")
-        error = error if isinstance(error, dict) else {}
-        if error.get("code") == "rate_limit":
-            return rate_limited("rate_limit", retry_after_s=answer.retry_after_s)
-        if answer.status == 403 and error.get("code") == "account_invalid":  # noqa: PLR2004
-            return reauthorize("account_invalid", _C.USER_REVOKED)
-        if answer.status == 401:  # noqa: PLR2004 - a key that Stripe does not know: the grant's own token is over
-            return reauthorize("http_401", _C.USER_REVOKED)
-        return _should_retry(by_status(answer.status, retry_after_s=answer.retry_after_s), answer)
 
     async def read_webhook(self, raw: bytes, headers: Mapping[str, str], now: datetime) -> tuple[Signal, ...]:
         """`Stripe-Signature` over `<t>.<raw body>`; any of several `v1` may match. The account is at top level."""
@@ -148,11 +137,11 @@ class StripeProvider(Calling):
             raise WebhookRefusedError("no account")
         return (Signal(message_id, account, _C.USER_REVOKED, at),)
 
-    async def _tokens(self, form: Mapping[str, str], now: datetime) -> TokenAnswer:
+    async def _tokens(self, form: Mapping[str, str], now: datetime, call: Call) -> TokenAnswer:
         answer = await self.ask(
             Request("POST", self._platform.token_url, form=form, headers=self._key), repeatable=False
         )
-        failure = self._oauth_failure(answer)
+        failure = self.judge(answer, call)
         if failure is not None:
             raise PlatformError(failure)
         body = json_object(answer) or {}
@@ -161,17 +150,6 @@ class StripeProvider(Calling):
         except MalformedAnswerError as error:
             raise PlatformError(unknown_outcome("unreadable_answer")) from error
         return replace(found, subject=text(body.get("stripe_user_id")))
-
-    def _oauth_failure(self, answer: Answer) -> Failure | None:
-        """At OAuth URLs `error` is a string."""
-        code = (json_object(answer) or {}).get("error")
-        if code == "invalid_grant":
-            return believable(reauthorize("invalid_grant", _C.USER_REVOKED), answer)
-        if code == "rate_limit":
-            return rate_limited("rate_limit", retry_after_s=answer.retry_after_s)
-        if isinstance(code, str) and answer.status in (400, 401):
-            return our_bug(code[:40])
-        return _should_retry(by_status(answer.status, retry_after_s=answer.retry_after_s), answer)
 
     async def _account(self, secrets: Secrets) -> dict[str, Any]:
         account = await self.read(
@@ -184,16 +162,6 @@ class StripeProvider(Calling):
         if text(account.get("id")) is None:
             raise PlatformError(retry_later("account_malformed", unrecognised=True))
         return account
-
-
-def _should_retry(failure: Failure | None, answer: Answer) -> Failure | None:
-    """`Stripe-Should-Retry` overrides the status: `false` on a 5xx asks for a look, not for another try soon."""
-    told = answer.headers.get("stripe-should-retry")
-    if failure is None or told is None:
-        return failure
-    if told == "true":
-        return retry_later(failure.code, retry_after_s=failure.retry_after_s)
-    return replace(failure, unrecognised=True)
 
 
 def _signature(header: str) -> tuple[str, list[str]]:

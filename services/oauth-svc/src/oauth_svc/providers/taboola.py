@@ -3,20 +3,20 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from common.contracts import RevocationCause, TokenKind
+from common.platforms.errors import Call, retry_later
+from common.platforms.taboola import TABOOLA
 from oauth_svc.core.connection import PlatformAccount
-from oauth_svc.core.failure import Failure, by_status, lost_access, our_bug, reauthorize, retry_later
 from oauth_svc.core.flow import Flow, FormField, OnUnknown, Profile
 from oauth_svc.core.grant import MalformedAnswerError, Secrets, TokenAnswer, after, read_token_answer, seconds
 
-from .base import Inspection, PlatformError, believable, json_object
+from .base import Inspection, PlatformError, json_object
 from .calling import Calling, objects, text
-from .wire import Answer, Request, Wire
+from .wire import Request, Wire
 
 PROFILE = Profile(
-    provider="taboola",
-    title="Taboola",
-    kind=TokenKind.PLATFORM_OAUTH,
+    provider=TABOOLA.provider,
+    title=TABOOLA.title,
+    kind=TABOOLA.kind,
     flow=Flow.CLIENT_CREDENTIALS,
     on_unknown=OnUnknown.REPEAT,
     form=(
@@ -50,7 +50,7 @@ class TaboolaProvider(Calling):
             ),
             repeatable=True,
         )
-        failure = self._token_failure(answer)
+        failure = self.judge(answer, Call.LOGIN)
         if failure is not None:
             raise PlatformError(failure)
         try:
@@ -82,23 +82,6 @@ class TaboolaProvider(Calling):
             for item in objects(body.get("results"), "accounts_malformed")
             if item.get("account_id") and item.get("type") != "NETWORK"
         )
-
-    def judge(self, answer: Answer) -> Failure | None:
-        if answer.status == 401:  # noqa: PLR2004
-            return reauthorize("http_401", RevocationCause.USER_REVOKED, refresh_first=True)
-        if answer.status in (403, 404):
-            return lost_access(f"http_{answer.status}")
-        return by_status(answer.status, retry_after_s=answer.retry_after_s)
-
-    def _token_failure(self, answer: Answer) -> Failure | None:
-        body = json_object(answer) or {}
-        if body.get("error") == "invalid_client":
-            return believable(reauthorize("invalid_client", RevocationCause.USER_REVOKED), answer)
-        if isinstance(body.get("error"), str) and answer.status in (400, 401):
-            return our_bug(str(body["error"])[:40])
-        if answer.status == 403 and b"<html" in answer.body[:512].lower():  # noqa: PLR2004 - the slash rule
-            return our_bug("csrf_page")
-        return by_status(answer.status, retry_after_s=answer.retry_after_s)
 
     def _get(self, path: str, secrets: Secrets) -> Request:
         return Request(

@@ -9,29 +9,21 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from common.contracts import RevocationCause, TokenKind
+from common.contracts import Verdict
+from common.platforms.errors import Call, unknown_outcome
+from common.platforms.tiktok import TIKTOK
 from oauth_svc.core.connection import PlatformAccount
-from oauth_svc.core.failure import (
-    Failure,
-    by_status,
-    lost_access,
-    our_bug,
-    rate_limited,
-    reauthorize,
-    retry_later,
-    unknown_outcome,
-)
 from oauth_svc.core.flow import Flow, OnUnknown, Profile, RevokeScope
 from oauth_svc.core.grant import MalformedAnswerError, Secrets, TokenAnswer, read_token_answer
 
-from .base import Callback, Consent, Inspection, PlatformError, believable, json_object
+from .base import Callback, Consent, Inspection, PlatformError, json_object
 from .calling import Calling, objects, text
-from .wire import Answer, Request, Wire
+from .wire import Request, Wire
 
 PROFILE = Profile(
-    provider="tiktok",
-    title="TikTok",
-    kind=TokenKind.PLATFORM_OAUTH,
+    provider=TIKTOK.provider,
+    title=TIKTOK.title,
+    kind=TIKTOK.kind,
     flow=Flow.REFRESH,
     on_unknown=OnUnknown.WAIT,
     revoke_scope=RevokeScope.TOKEN,
@@ -42,23 +34,6 @@ PROFILE = Profile(
     access_scheme="",
 )
 
-_C = RevocationCause
-_ENDED: dict[int, RevocationCause | None] = {
-    40103: None,
-    40105: _C.USER_REVOKED,
-    40106: _C.USER_REVOKED,
-    40107: _C.USER_REVOKED,
-    40110: _C.USER_REVOKED,
-    40114: _C.USER_REVOKED,
-    40130: _C.PERMISSION_CHANGED,
-    40309: _C.PLATFORM_ENFORCED,
-}
-_LIMITED = frozenset({40100, 40132, 40016, 61000})
-_LOST = frozenset({40001, 40003, 40113, 40300, 40301})
-_OURS = frozenset({40104, 40101, 40000, 40002, 40117, 40118, 40124, 40125})
-_PARTIAL = 20001
-_ACCESS_EXPIRED = 40102
-
 
 @dataclass(frozen=True, slots=True)
 class TikTokApp:
@@ -68,26 +43,6 @@ class TikTokApp:
     client_secret: str = field(repr=False)
     authorize_url: str
     api_url: str
-
-
-def classify(code: int) -> Failure | None:  # noqa: PLR0911 - one return per class
-    """TikTok's own code table; None for success, and for a code that no row knows."""
-    name = str(code)
-    if code == _ACCESS_EXPIRED:
-        return reauthorize(name, None, refresh_first=True)
-    if code in _ENDED:
-        return reauthorize(name, _ENDED[code])
-    if code in _LIMITED:
-        return rate_limited(name)
-    if code in _LOST:
-        return lost_access(name)
-    if code in _OURS:
-        return our_bug(name)
-    if code == _PARTIAL:
-        return unknown_outcome(name)
-    if 50000 <= code <= 59999 or code == 60001:  # noqa: PLR2004 - system errors, and maintenance
-        return retry_later(name)
-    return None
 
 
 class TikTokProvider(Calling):
@@ -103,13 +58,21 @@ class TikTokProvider(Calling):
 
     async def exchange(self, callback: Callback, now: datetime) -> TokenAnswer:
         code = callback.query.get("auth_code") or callback.query.get("code", "")
-        return await self._tokens("/oauth2/access_token/", {"auth_code": code}, now)
+        return await self._tokens("/oauth2/access_token/", {"auth_code": code}, now, Call.EXCHANGE)
 
     async def refresh(self, secrets: Secrets, now: datetime) -> TokenAnswer:
-        return await self._tokens("/oauth2/refresh_token/", {"refresh_token": secrets.refresh_secret()}, now)
+        return await self._tokens(
+            "/oauth2/refresh_token/", {"refresh_token": secrets.refresh_secret()}, now, Call.REFRESH
+        )
 
     async def inspect(self, secrets: Secrets, now: datetime) -> Inspection:  # noqa: ARG002 - no figure to compute
-        data = await self._data("/user/info/", secrets)
+        try:
+            data = await self._data("/user/info/", secrets)
+        except PlatformError as error:
+            if error.failure.verdict is not Verdict.ACCOUNT_LOST_ACCESS:
+                raise
+            # The call needs a permission of its own, without which nobody is named; the list of advertisers tells more.
+            return Inspection(asked=False)
         subject = text(data.get("core_user_id")) or text(data.get("email"))
         return Inspection(subject=subject, subject_name=text(data.get("display_name")) or "")
 
@@ -139,18 +102,7 @@ class TikTokProvider(Calling):
         if failure is not None and not failure.verdict.only_a_person_helps:
             raise PlatformError(failure)
 
-    def judge(self, answer: Answer) -> Failure | None:
-        """The `code` decides, whatever the status."""
-        body = json_object(answer)
-        code = body.get("code") if body is not None else None
-        if not isinstance(code, int) or isinstance(code, bool):
-            return by_status(answer.status, retry_after_s=answer.retry_after_s)
-        if code == 0:
-            return None
-        failure = classify(code) or retry_later(str(code), unrecognised=True)
-        return believable(failure, answer)
-
-    async def _tokens(self, path: str, given: Mapping[str, str], now: datetime) -> TokenAnswer:
+    async def _tokens(self, path: str, given: Mapping[str, str], now: datetime, call: Call) -> TokenAnswer:
         answer = await self.ask(
             Request(
                 "POST",
@@ -159,7 +111,7 @@ class TikTokProvider(Calling):
             ),
             repeatable=False,
         )
-        failure = self.judge(answer)
+        failure = self.judge(answer, call)
         if failure is not None:
             raise PlatformError(failure)
         body = json_object(answer) or {}

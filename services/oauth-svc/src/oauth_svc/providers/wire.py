@@ -17,8 +17,10 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
-BODY_LIMIT = 1 << 20
-"""Longest answer that is read, in bytes."""
+from common.platforms.errors import retry_after_s
+
+BODY_LIMIT = 16 << 20
+"""Longest answer that is read, in bytes: a manager's 10,000 customers, pretty-printed, are about 3 MB."""
 
 KEEPALIVE_S = 2.0
 USER_AGENT = "Wevion/1.0"
@@ -47,9 +49,8 @@ class Answer:
 
     @property
     def retry_after_s(self) -> float | None:
-        """Seconds from `Retry-After`; the HTTP-date form is not used by any of our platforms."""
-        value = self.headers.get("retry-after", "")
-        return float(value) if value.isdigit() else None
+        """Seconds from `Retry-After`, whichever of its forms was used."""
+        return retry_after_s(self.headers)
 
 
 class NoAnswerError(Exception):

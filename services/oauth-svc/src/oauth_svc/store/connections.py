@@ -183,7 +183,8 @@ async def ended_since(db: Db, provider: str, since: datetime) -> list[UUID]:
     """Grants whose end we read from the platform's refusals, without a narrower cause, since then."""
     rows = await db.fetch(
         """SELECT connection_id FROM connection WHERE provider = $1 AND status = 'revoked'
-             AND cause IN ('user_revoked', 'platform_enforced') AND detected_by IN ('refresh', 'probe', 'report')
+             AND coalesce(cause, 'platform_enforced') IN ('user_revoked', 'platform_enforced')
+             AND detected_by IN ('refresh', 'probe', 'report')
              AND since >= $2""",
         provider,
         since,

@@ -5,19 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from common.contracts import DetectedBy, RevocationCause
+from common.contracts import INCIDENT_VERDICTS, DetectedBy, IncidentVerdict, RevocationCause
 from common.postgres import Connection as Db
 
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """One refusal: what it would mean, were it alone."""
+    """One refusal: what it would mean, were it alone. `cause` is None where the platform states none."""
 
     connection_id: UUID
     provider: str
     cause: RevocationCause | None
     detected_by: DetectedBy
     code: str
+    ran_out: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Standing:
     lives: int
     newest: datetime
     open: bool
-    reason: str | None
+    reason: IncidentVerdict | None
     since: datetime | None
 
 
@@ -42,14 +43,15 @@ async def put(db: Db, doubts: Sequence[Doubt], now: datetime) -> None:
     if not doubts:
         return
     await db.execute(
-        """INSERT INTO doubt (connection_id, provider, cause, detected_by, code, since)
-           SELECT n.*, $6 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[]) AS n
+        """INSERT INTO doubt (connection_id, provider, cause, detected_by, code, ran_out, since)
+           SELECT n.*, $7 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bool[]) AS n
            ON CONFLICT (connection_id) DO UPDATE SET word = 'same'""",
         [d.connection_id for d in doubts],
         [d.provider for d in doubts],
         [d.cause and d.cause.value for d in doubts],
         [d.detected_by.value for d in doubts],
         [d.code for d in doubts],
+        [d.ran_out for d in doubts],
         now,
     )
 
@@ -63,7 +65,16 @@ async def standing(db: Db) -> list[Standing]:
            FROM doubt d LEFT JOIN provider_health h USING (provider) GROUP BY d.provider ORDER BY d.provider"""
     )
     return [
-        Standing(r["provider"], r["doubts"], r["same"], r["lives"], r["newest"], r["open"], r["reason"], r["opened"])
+        Standing(
+            r["provider"],
+            r["doubts"],
+            r["same"],
+            r["lives"],
+            r["newest"],
+            r["open"],
+            INCIDENT_VERDICTS.get(r["reason"]),
+            r["opened"],
+        )
         for r in rows
     ]
 
@@ -100,7 +111,8 @@ async def take(db: Db, connection_ids: Sequence[UUID]) -> list[Doubt]:
     """Take the doubts about grants that this transaction has locked, to settle them."""
     rows = await db.fetch(
         """DELETE FROM doubt WHERE connection_id = ANY($1)
-           RETURNING connection_id, provider, cause, detected_by, code""",
+           RETURNING connection_id, provider, cause, detected_by, code,
+             coalesce(ran_out, cause IS NULL) AS ran_out""",
         list(connection_ids),
     )
     return [
@@ -110,6 +122,7 @@ async def take(db: Db, connection_ids: Sequence[UUID]) -> list[Doubt]:
             RevocationCause(r["cause"]) if r["cause"] else None,
             DetectedBy(r["detected_by"]),
             r["code"],
+            r["ran_out"],
         )
         for r in rows
     ]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from common.contracts import INCIDENT_REASONS, INCIDENT_VERDICTS, IncidentVerdict
 from common.postgres import Connection as Db
 
 
@@ -13,7 +14,7 @@ class Health:
 
     granted: int
     open: bool
-    reason: str | None
+    reason: IncidentVerdict | None
     incident_id: UUID | None
     incident_version: int
     since: datetime | None
@@ -62,7 +63,7 @@ async def take(db: Db, provider: str, *, wanted: int, rate: float, burst: float,
     return Health(
         granted,
         is_open,
-        row["reason"],
+        INCIDENT_VERDICTS.get(row["reason"]),
         row["incident_id"],
         row["incident_version"],
         row["since"],
@@ -89,7 +90,7 @@ async def block(db: Db, provider: str, seconds: float) -> None:
 
 
 async def open_incident(
-    db: Db, provider: str, *, incident_id: UUID, reason: str, affected: int, now: datetime
+    db: Db, provider: str, *, incident_id: UUID, reason: IncidentVerdict, affected: int, now: datetime
 ) -> int | None:
     """Open the breaker; the incident's version, or None when another replica opened it already."""
     await db.execute(
@@ -100,7 +101,7 @@ async def open_incident(
              affected = $5, next_canary_at = clock_timestamp()
            WHERE provider = $1 AND state = 'closed' RETURNING incident_version""",
         provider,
-        reason,
+        INCIDENT_REASONS[reason],
         incident_id,
         now,
         affected,
@@ -119,7 +120,14 @@ async def close_incident(db: Db, provider: str) -> Health | None:
     if row is None:
         return None
     return Health(
-        0, False, row["reason"], row["incident_id"], row["incident_version"], row["since"], row["affected"], 0.0
+        0,
+        False,
+        INCIDENT_VERDICTS.get(row["reason"]),
+        row["incident_id"],
+        row["incident_version"],
+        row["since"],
+        row["affected"],
+        0.0,
     )
 
 
@@ -149,7 +157,7 @@ async def current(db: Db, provider: str) -> Health | None:
     return Health(
         0,
         row["state"] == "open",
-        row["reason"],
+        INCIDENT_VERDICTS.get(row["reason"]),
         row["incident_id"],
         row["incident_version"],
         row["since"],

@@ -70,7 +70,7 @@ def _changed(known: KnownGrant | None, body: TokenEvent, at: datetime) -> KnownG
         case TokenIssuedV1() | TokenRefreshedV1():
             return KnownGrant(version, Life.LIVE, at, body.expires_at)
         case TokenRevokedV1():
-            return KnownGrant(version, Life.REVOKED, at, known.expires_at if known else None, body.cause)
+            return KnownGrant(version, Life.REVOKED, at, known.expires_at if known else None, body.known_cause)
         case TokenStateV1():
             return _whole(body, version)
         case _:

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 from uuid import UUID
 
-from common.contracts import RevocationCause, TokenKind, TokenStatus, provider_title
-from expiry_watcher.core.diagnosis.evidence import Problem
+from common.contracts import RevocationCause, TokenKind, TokenStatus, Verdict
+from common.platforms import title_of
 from expiry_watcher.core.diagnosis.judge import Candidate
 from expiry_watcher.core.fixes import Fix, fix_for
 
@@ -44,7 +44,7 @@ T = TypeVar("T", bound=Known)
 class Conclusion:
     """What is wrong with the token in question, and what to do about it."""
 
-    problem: Problem
+    problem: Verdict
     cause: RevocationCause | None
     words: str
     fix: Fix
@@ -77,7 +77,7 @@ def the_very_one(tokens: Sequence[T], candidate: Candidate, named: frozenset[UUI
     ]
     if len(fitting) == 1:
         return fitting[0]
-    if candidate.problem not in _MENDED_BY_A_PERSON | {Problem.UNKNOWN}:
+    if candidate.problem not in _MENDED_BY_A_PERSON | {Verdict.UNKNOWN}:
         return None  # that one of them has ended does not explain this
     failing = [token for token in fitting if token.status in DEAD and token.kind in CONNECTIONS]
     return failing[0] if len(failing) == 1 else None
@@ -86,19 +86,19 @@ def the_very_one(tokens: Sequence[T], candidate: Candidate, named: frozenset[UUI
 def conclude(candidate: Candidate, token: Known | None, public_url: str) -> Conclusion:
     """What to tell about the likeliest kind and, if it was found, the very token."""
     provider = token.provider if token is not None else candidate.provider
-    name = provider_title(provider) if provider else "the platform"
+    name = title_of(provider) if provider else "the platform"
     problem, cause = candidate.problem, candidate.cause
     if token is not None and token.status in DEAD:
         problem, cause = (problem if problem in _MENDED_BY_A_PERSON else _MENDING[token.kind]), token.cause
         words = _ended(token, name)
-    elif token is not None and problem in _MENDED_BY_A_PERSON | {Problem.UNKNOWN}:
+    elif token is not None and problem in _MENDED_BY_A_PERSON | {Verdict.UNKNOWN}:
         return _alive(candidate, token, name, public_url)
     else:
         words = _WORDS[problem].format(name=name)
     if problem in _NOT_THE_TOKEN:
         fix = Fix(_NOT_THE_TOKEN[problem].format(name=name), None)
         return Conclusion(problem, cause, words, fix, nothing_wrong=True, otherwise=())
-    if problem is Problem.ACCOUNT_LOST_ACCESS:
+    if problem is Verdict.ACCOUNT_LOST_ACCESS:
         fix = Fix(
             f"Get access to the account back at {name} (its owner or admin gives it), then check the account.",
             f"{public_url}/connections",
@@ -112,13 +112,13 @@ def conclude(candidate: Candidate, token: Known | None, public_url: str) -> Conc
 
 def _alive(candidate: Candidate, token: Known, name: str, public_url: str) -> Conclusion:
     if token.status is TokenStatus.EXPIRING or token.missing_scopes:
-        problem = Problem.EXPIRING if token.status is TokenStatus.EXPIRING else Problem.MISSING_PERMISSION
+        problem = Verdict.EXPIRING if token.status is TokenStatus.EXPIRING else Verdict.MISSING_PERMISSION
         fix = fix_for(token.kind, token.provider, public_url, status=token.status, token_id=token.token_id)
         return Conclusion(problem, None, _WORDS[problem].format(name=name), fix, nothing_wrong=False, otherwise=())
     if token.status is TokenStatus.DEGRADED:
-        fix = Fix(_NOT_THE_TOKEN[Problem.RETRY_LATER].format(name=name), None)
+        fix = Fix(_NOT_THE_TOKEN[Verdict.RETRY_LATER].format(name=name), None)
         words = f"Refreshes at {name} fail for now, but the connection is believed alive."
-        return Conclusion(Problem.RETRY_LATER, None, words, fix, nothing_wrong=True, otherwise=_OTHERWISE)
+        return Conclusion(Verdict.RETRY_LATER, None, words, fix, nothing_wrong=True, otherwise=_OTHERWISE)
     words = "Nothing is wrong with your tokens now: the one that this error is about works."
     fix = Fix("Try again. If it still fails, it is something else.", None)
     otherwise = _OTHERWISE if token.kind in CONNECTIONS else ()
@@ -135,31 +135,31 @@ def _ended(token: Known, name: str) -> str:
 
 
 _MENDING = {
-    TokenKind.SESSION: Problem.SIGN_IN,
-    TokenKind.TELEGRAM_LINK: Problem.NEW_LINK,
-    TokenKind.PLATFORM_OAUTH: Problem.REAUTHORIZE,
-    TokenKind.INTEGRATION: Problem.REAUTHORIZE,
+    TokenKind.SESSION: Verdict.SIGN_IN,
+    TokenKind.TELEGRAM_LINK: Verdict.NEW_LINK,
+    TokenKind.PLATFORM_OAUTH: Verdict.REAUTHORIZE,
+    TokenKind.INTEGRATION: Verdict.REAUTHORIZE,
 }
-_MENDED_BY_A_PERSON = frozenset({*_MENDING.values(), Problem.EXPIRING, Problem.MISSING_PERMISSION})
+_MENDED_BY_A_PERSON = frozenset({*_MENDING.values(), Verdict.EXPIRING, Verdict.MISSING_PERMISSION})
 
 _WORDS = {
-    Problem.REAUTHORIZE: "The connection to {name} no longer works until somebody re-authorises it.",
-    Problem.ACCOUNT_LOST_ACCESS: "The connection to {name} may work, but access to this account or object was removed.",
-    Problem.MISSING_PERMISSION: "The connection to {name} works, but lacks a permission.",
-    Problem.RATE_LIMITED: "{name} limits how often it may be asked. The token is not the problem.",
-    Problem.RETRY_LATER: "{name} has trouble of its own. The token is not the problem.",
-    Problem.OUR_BUG: "{name} refuses Wevion's own request or client. No token of yours is the problem.",
-    Problem.EXPIRING: "The connection to {name} works, and reaches full expiry soon.",
-    Problem.SIGN_IN: "The session in Wevion has ended, or its JWT was refused.",
-    Problem.NEW_LINK: "The Telegram link does not work: it was used, has expired, or the chat is gone.",
-    Problem.NOT_ALLOWED: "The session is fine, but this person may not do that.",
-    Problem.UNKNOWN: "What exactly is wrong does not show in what was given.",
+    Verdict.REAUTHORIZE: "The connection to {name} no longer works until somebody re-authorises it.",
+    Verdict.ACCOUNT_LOST_ACCESS: "The connection to {name} may work, but access to this account or object was removed.",
+    Verdict.MISSING_PERMISSION: "The connection to {name} works, but lacks a permission.",
+    Verdict.RATE_LIMITED: "{name} limits how often it may be asked. The token is not the problem.",
+    Verdict.RETRY_LATER: "{name} has trouble of its own. The token is not the problem.",
+    Verdict.OUR_BUG: "{name} refuses Wevion's own request or client. No token of yours is the problem.",
+    Verdict.EXPIRING: "The connection to {name} works, and reaches full expiry soon.",
+    Verdict.SIGN_IN: "The session in Wevion has ended, or its JWT was refused.",
+    Verdict.NEW_LINK: "The Telegram link does not work: it was used, has expired, or the chat is gone.",
+    Verdict.NOT_ALLOWED: "The session is fine, but this person may not do that.",
+    Verdict.UNKNOWN: "What exactly is wrong does not show in what was given.",
 }
 _NOT_THE_TOKEN = {
-    Problem.RATE_LIMITED: "Nothing to do: the call is repeated when {name} allows it.",
-    Problem.RETRY_LATER: "Nothing to do: the call is repeated until {name} is well again.",
-    Problem.OUR_BUG: "Nothing that a customer can fix: tell Wevion's support, with the error.",
-    Problem.NOT_ALLOWED: "Ask an admin or the owner of the workspace.",
+    Verdict.RATE_LIMITED: "Nothing to do: the call is repeated when {name} allows it.",
+    Verdict.RETRY_LATER: "Nothing to do: the call is repeated until {name} is well again.",
+    Verdict.OUR_BUG: "Nothing that a customer can fix: tell Wevion's support, with the error.",
+    Verdict.NOT_ALLOWED: "Ask an admin or the owner of the workspace.",
 }
 _OTHERWISE = (
     "The error may be from before the last re-authorisation.",

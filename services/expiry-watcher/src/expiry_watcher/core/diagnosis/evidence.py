@@ -1,25 +1,8 @@
 """The unit of a diagnosis: one observation, what it says about the kind of token, and what it says is wrong."""
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 
-from common.contracts import RevocationCause, TokenKind
-
-
-class Problem(StrEnum):
-    """What is wrong, in classes that have one fix each (providers.md names the first seven)."""
-
-    REAUTHORIZE = "reauthorize"
-    ACCOUNT_LOST_ACCESS = "account_lost_access"
-    MISSING_PERMISSION = "missing_permission"
-    RATE_LIMITED = "rate_limited"
-    RETRY_LATER = "retry_later"
-    OUR_BUG = "our_bug"
-    EXPIRING = "expiring"
-    SIGN_IN = "sign_in"
-    NEW_LINK = "new_link"
-    NOT_ALLOWED = "not_allowed"
-    UNKNOWN = "unknown"
+from common.contracts import RevocationCause, TokenKind, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +16,7 @@ class Evidence:
     words: str
     weights: dict[TokenKind, float]
     provider: str | None = None
-    problem: Problem | None = None
+    problem: Verdict | None = None
     cause: RevocationCause | None = None
     token_ids: tuple[str, ...] = field(default=())
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from common.contracts import RevocationCause, TokenKind
+from common.contracts import RevocationCause, TokenKind, Verdict
 from expiry_watcher.core.diagnosis import places, platforms
-from expiry_watcher.core.diagnosis.evidence import Evidence, Problem
+from expiry_watcher.core.diagnosis.evidence import Evidence
 from expiry_watcher.core.diagnosis.signals import Signals
 
 SURE = 0.8
@@ -28,9 +28,9 @@ class Candidate:
         return next((item.provider for item in self.evidence if item.provider is not None), None)
 
     @property
-    def problem(self) -> Problem:
+    def problem(self) -> Verdict:
         """What is wrong, by the heaviest evidence that says so."""
-        return next((item.problem for item in self.evidence if item.problem is not None), Problem.UNKNOWN)
+        return next((item.problem for item in self.evidence if item.problem is not None), Verdict.UNKNOWN)
 
     @property
     def cause(self) -> RevocationCause | None:

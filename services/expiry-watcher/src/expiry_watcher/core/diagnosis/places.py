@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from common.contracts import NoticeCode, RevocationCause, TokenKind, provider_title
-from expiry_watcher.core.diagnosis.evidence import CERTAIN, FAIR, HINT, STRONG, Evidence, Problem
-from expiry_watcher.core.diagnosis.platforms import NAMES, kind_of
+from common.contracts import NoticeCode, RevocationCause, TokenKind, Verdict
+from common.platforms import PLATFORMS, kind_of, title_of
+from expiry_watcher.core.diagnosis.evidence import CERTAIN, FAIR, HINT, STRONG, Evidence
+from expiry_watcher.core.diagnosis.platforms import SPOKEN
 from expiry_watcher.core.diagnosis.signals import Signals
 
 _S, _P, _I, _T = (
@@ -34,40 +35,40 @@ AREAS = (
 )
 """Product areas in words (row D1)."""
 
-CODES: dict[str, tuple[TokenKind, Problem]] = {
-    "token_missing": (_S, Problem.SIGN_IN),
-    "token_invalid": (_S, Problem.SIGN_IN),
-    "clock_skew": (_S, Problem.OUR_BUG),
-    "session_expired": (_S, Problem.SIGN_IN),
-    "session_revoked": (_S, Problem.SIGN_IN),
-    "session_missing": (_S, Problem.SIGN_IN),
-    "impersonation_ended": (_S, Problem.SIGN_IN),
-    "impersonation_refused": (_S, Problem.NOT_ALLOWED),
-    "user_disabled": (_S, Problem.NOT_ALLOWED),
-    "wrong_credentials": (_S, Problem.SIGN_IN),
-    "forbidden_role": (_S, Problem.NOT_ALLOWED),
-    "connection_dead": (_P, Problem.REAUTHORIZE),
-    "token_dead": (_P, Problem.REAUTHORIZE),
-    "access_lost": (_P, Problem.ACCOUNT_LOST_ACCESS),
-    "account_access_lost": (_P, Problem.ACCOUNT_LOST_ACCESS),
-    "rules_paused": (_P, Problem.REAUTHORIZE),
-    "data_gap": (_P, Problem.UNKNOWN),
-    "platform_incident": (_P, Problem.RETRY_LATER),
-    "telegram_broken": (_T, Problem.NEW_LINK),
-    "ntf-104": (_T, Problem.NEW_LINK),
-    "ntf-103": (_P, Problem.EXPIRING),
-    "prd-21": (_P, Problem.EXPIRING),
+CODES: dict[str, tuple[TokenKind, Verdict]] = {
+    "token_missing": (_S, Verdict.SIGN_IN),
+    "token_invalid": (_S, Verdict.SIGN_IN),
+    "clock_skew": (_S, Verdict.OUR_BUG),
+    "session_expired": (_S, Verdict.SIGN_IN),
+    "session_revoked": (_S, Verdict.SIGN_IN),
+    "session_missing": (_S, Verdict.SIGN_IN),
+    "impersonation_ended": (_S, Verdict.SIGN_IN),
+    "impersonation_refused": (_S, Verdict.NOT_ALLOWED),
+    "user_disabled": (_S, Verdict.NOT_ALLOWED),
+    "wrong_credentials": (_S, Verdict.SIGN_IN),
+    "forbidden_role": (_S, Verdict.NOT_ALLOWED),
+    "connection_dead": (_P, Verdict.REAUTHORIZE),
+    "token_dead": (_P, Verdict.REAUTHORIZE),
+    "access_lost": (_P, Verdict.ACCOUNT_LOST_ACCESS),
+    "account_access_lost": (_P, Verdict.ACCOUNT_LOST_ACCESS),
+    "rules_paused": (_P, Verdict.REAUTHORIZE),
+    "data_gap": (_P, Verdict.UNKNOWN),
+    "platform_incident": (_P, Verdict.RETRY_LATER),
+    "telegram_broken": (_T, Verdict.NEW_LINK),
+    "ntf-104": (_T, Verdict.NEW_LINK),
+    "ntf-103": (_P, Verdict.EXPIRING),
+    "prd-21": (_P, Verdict.EXPIRING),
 }
 """Wevion's own codes, of answers, notices and help articles."""
 
 NOTICES = {
-    NoticeCode.TOKEN_EXPIRING: Problem.EXPIRING,
-    NoticeCode.TOKEN_EXPIRED: Problem.REAUTHORIZE,
-    NoticeCode.TOKEN_REVOKED: Problem.REAUTHORIZE,
+    NoticeCode.TOKEN_EXPIRING: Verdict.EXPIRING,
+    NoticeCode.TOKEN_EXPIRED: Verdict.REAUTHORIZE,
+    NoticeCode.TOKEN_REVOKED: Verdict.REAUTHORIZE,
 }
 """Notices about the two kinds that have a ladder: which of them, the provider tells."""
 
-PHRASES: tuple[tuple[str, TokenKind, float, Problem | None, str], ...] = (
+PHRASES: tuple[tuple[str, TokenKind, float, Verdict | None, str], ...] = (
     (
         (
             r"(?:sign|log)(?:ged|ed)?[ -]?(?:me |us |him |her |you )?(?:out|in again|off)"
@@ -75,30 +76,30 @@ PHRASES: tuple[tuple[str, TokenKind, float, Problem | None, str], ...] = (
         ),
         _S,
         FAIR,
-        Problem.SIGN_IN,
+        Verdict.SIGN_IN,
         "being signed out, or asked to sign in",
     ),
     (
         r"\bsession\b(?! has been invalidated| has expired on)(?!.{0,40}(?:facebook|meta))",
         _S,
         FAIR,
-        Problem.SIGN_IN,
+        Verdict.SIGN_IN,
         "a session",
     ),
     (
         r"\bjwt|\bexp claim|bearer realm=\"?wevion|signature (?:has expired|verification failed)",
         _S,
         FAIR,
-        Problem.SIGN_IN,
+        Verdict.SIGN_IN,
         "the session's JWT",
     ),
-    (r"\bacting as\b|impersonat", _S, STRONG, Problem.SIGN_IN, "acting as a user"),
+    (r"\bacting as\b|impersonat", _S, STRONG, Verdict.SIGN_IN, "acting as a user"),
     (r"password", _S, HINT, None, "a password"),
     (
         r"\b(?:my|the) (?:login|account) (?:has )?(?:expired|timed out)|\btimed out\b.{0,30}\blog|\blog ?in\b",
         _S,
         HINT,
-        Problem.SIGN_IN,
+        Verdict.SIGN_IN,
         "a login",
     ),
     (
@@ -108,7 +109,7 @@ PHRASES: tuple[tuple[str, TokenKind, float, Problem | None, str], ...] = (
         ),
         _S,
         FAIR,
-        Problem.SIGN_IN,
+        Verdict.SIGN_IN,
         "being signed out, or asked to sign in",
     ),
     (r"kampagne|campagne|campaña|werbekonto|anzeigen|annonces|anuncios", _P, HINT + 0.5, None, "advertising"),
@@ -116,10 +117,10 @@ PHRASES: tuple[tuple[str, TokenKind, float, Problem | None, str], ...] = (
         r"abgelaufen|ung[üu]ltig|\bexpir[ée]e?\b|caducad[oa]",
         _P,
         HINT - 0.5,
-        Problem.REAUTHORIZE,
+        Verdict.REAUTHORIZE,
         "something that expired",
     ),
-    (r"\b(?:incident|outage)\b|\bis down\b", _P, FAIR, Problem.RETRY_LATER, "a platform's trouble"),
+    (r"\b(?:incident|outage)\b|\bis down\b", _P, FAIR, Verdict.RETRY_LATER, "a platform's trouble"),
     (
         (
             r"\b(?:no|lost|without|removed) access\b|\baccess (?:was |is )?(?:lost|removed|denied)"
@@ -127,11 +128,11 @@ PHRASES: tuple[tuple[str, TokenKind, float, Problem | None, str], ...] = (
         ),
         _P,
         FAIR - 0.5,
-        Problem.ACCOUNT_LOST_ACCESS,
+        Verdict.ACCOUNT_LOST_ACCESS,
         "access that is missing",
     ),
-    (r"telegram|t\.me/|/start\b", _T, STRONG, Problem.NEW_LINK, "Telegram"),
-    (r"\bbot\b", _T, FAIR, Problem.NEW_LINK, "a bot"),
+    (r"telegram|t\.me/|/start\b", _T, STRONG, Verdict.NEW_LINK, "Telegram"),
+    (r"\bbot\b", _T, FAIR, Verdict.NEW_LINK, "a bot"),
     (
         (
             r"\blink\b.{0,40}(?:expired|already (?:been )?used|no longer valid|24 h|invalid)"
@@ -139,18 +140,18 @@ PHRASES: tuple[tuple[str, TokenKind, float, Problem | None, str], ...] = (
         ),
         _T,
         HINT + 0.5,
-        Problem.NEW_LINK,
+        Verdict.NEW_LINK,
         "a link that does not work any more",
     ),
-    (r"\bintegrations?\b", _I, FAIR, Problem.REAUTHORIZE, "an integration"),
+    (r"\bintegrations?\b", _I, FAIR, Verdict.REAUTHORIZE, "an integration"),
     (r"invoice|payment|billing|payout", _I, HINT, None, "payments"),
     (r"\bfiles?\b|\bfolder\b|spreadsheet|\bdocuments?\b", _I, HINT, None, "files"),
-    (r"\bad ?accounts?\b|\bads?\b|campaign|advertis", _P, HINT + 0.5, Problem.REAUTHORIZE, "advertising"),
+    (r"\bad ?accounts?\b|\bads?\b|campaign|advertis", _P, HINT + 0.5, Verdict.REAUTHORIZE, "advertising"),
     (
         r"\brules?\b.{0,40}(?:paus|stop)|(?:paus|stop)\w*.{0,40}\brules?\b|automations?",
         _P,
         FAIR - 0.5,
-        Problem.REAUTHORIZE,
+        Verdict.REAUTHORIZE,
         "paused rules",
     ),
     (
@@ -167,17 +168,17 @@ PHRASES: tuple[tuple[str, TokenKind, float, Problem | None, str], ...] = (
         r"re-?connect|re-?authori[sz]|re-?consent|\bgrant\b|oauth|refresh[_ ]token|invalid_grant",
         _P,
         HINT,
-        Problem.REAUTHORIZE,
+        Verdict.REAUTHORIZE,
         "a connection's consent",
     ),
     (r"connect(?:ion|ed)?\b", _P, HINT - 0.5, None, "a connection"),
     (r"ads manager|analytics|campaign creator|\bdashboard", _P, HINT, None, "a part of the product about advertising"),
     (r"annual(?:ly)? (?:re-?)?consent|consent renewal|ads_(?:read|management)", _P, FAIR, None, "a platform's consent"),
-    (r"(?:stay|be|am|are|not|isn't) (?:signed|logged) in", _S, FAIR, Problem.SIGN_IN, "staying signed in"),
-    (r"www-authenticate|error=\"?invalid_token", _S, FAIR, Problem.SIGN_IN, "the refusal of a JWT"),
+    (r"(?:stay|be|am|are|not|isn't) (?:signed|logged) in", _S, FAIR, Verdict.SIGN_IN, "staying signed in"),
+    (r"www-authenticate|error=\"?invalid_token", _S, FAIR, Verdict.SIGN_IN, "the refusal of a JWT"),
     (r"\bchat(?: message|ting)?\b(?! not found)(?!.{0,60}(?:telegram|bot))", _S, HINT, None, "the chat"),
     (r"\bunauthori[sz]ed\b|\b401\b", _S, HINT - 0.5, None, "a refusal for want of a valid token"),
-    (r"deep link|one-time (?:code|link)|link code", _T, HINT, Problem.NEW_LINK, "a one-time link"),
+    (r"deep link|one-time (?:code|link)|link code", _T, HINT, Verdict.NEW_LINK, "a one-time link"),
     (r"\bcharges?\b|revenue|subscription", _I, HINT - 0.5, None, "payments received"),
 )
 """How people, and Wevion's own texts, put it."""
@@ -217,7 +218,7 @@ def _problem_document(signals: Signals) -> Iterator[Evidence]:
 def _given_provider(signals: Signals) -> Iterator[Evidence]:
     if signals.provider is not None:
         kind = kind_of(signals.provider)
-        yield Evidence(f"It is about {provider_title(signals.provider)}.", {kind: STRONG}, signals.provider)
+        yield Evidence(f"It is about {title_of(signals.provider)}.", {kind: STRONG}, signals.provider)
 
 
 def _codes(signals: Signals) -> Iterator[Evidence]:
@@ -237,10 +238,11 @@ def _codes(signals: Signals) -> Iterator[Evidence]:
 def _names(signals: Signals) -> Iterator[Evidence]:
     if signals.provider is not None:
         return
-    for provider, pattern in NAMES:
-        if pattern.search(signals.text):
+    for platform in SPOKEN:
+        provider = platform.provider
+        if platform.names.search(signals.text):
             weight = FAIR if provider == "telegram" else FAIR + 0.5
-            yield Evidence(f"{provider_title(provider)} is named.", {kind_of(provider): weight}, provider)
+            yield Evidence(f"{title_of(provider)} is named.", {kind_of(provider): weight}, provider)
 
 
 def _where(signals: Signals) -> Iterator[Evidence]:
@@ -259,7 +261,7 @@ def _where(signals: Signals) -> Iterator[Evidence]:
                 break
     refused = signals.status == 401 or _DEAD_TOKEN.search(signals.text)  # noqa: PLR2004
     if refused and where is not None and where.startswith("/api/"):
-        yield Evidence("Wevion's API answers 401 when the session's JWT is refused.", {_S: FAIR}, None, Problem.SIGN_IN)
+        yield Evidence("Wevion's API answers 401 when the session's JWT is refused.", {_S: FAIR}, None, Verdict.SIGN_IN)
 
 
 def _phrases(signals: Signals) -> Iterator[Evidence]:
@@ -284,14 +286,14 @@ def _path_in(text: str) -> str | None:
 def _provider_in(path: str) -> str | None:
     """The provider that a path names, such as `/connect/taboola/callback`."""
     match = re.match(r"/(?:connect|webhooks)/([a-z-]+)", path)
-    return match[1] if match and match[1] in {name for name, _ in NAMES} else None
+    return match[1] if match and match[1] in PLATFORMS else None
 
 
 def _kind(value: Any) -> TokenKind | None:
     return TokenKind(value) if value in set(TokenKind) else None
 
 
-def _default(kind: TokenKind) -> Problem:
+def _default(kind: TokenKind) -> Verdict:
     if kind is TokenKind.SESSION:
-        return Problem.SIGN_IN
-    return Problem.NEW_LINK if kind is TokenKind.TELEGRAM_LINK else Problem.REAUTHORIZE
+        return Verdict.SIGN_IN
+    return Verdict.NEW_LINK if kind is TokenKind.TELEGRAM_LINK else Verdict.REAUTHORIZE

@@ -3,9 +3,11 @@
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
+
+from common.platforms.errors import Reply, read_reply
 
 _STATUS = re.compile(
     r"\b(?:http(?:/[12](?:\.\d)?)?|status(?:[ _]?code)?)[ :=]*([1-5]\d\d)\b|\b(40[13]) (?:un|for)", re.IGNORECASE
@@ -23,6 +25,7 @@ class Signals:
     Attributes:
         text: all words there are (message, body, code), in lower case with single spaces.
         document: the body as a JSON object, if it is one.
+        reply: the answer as the platforms' tables read it.
         status: the HTTP status, given or named in the text.
         path: where in the product or API it was met, such as `/settings/integrations`.
         area: the product area in words, such as `ads manager`.
@@ -32,6 +35,7 @@ class Signals:
 
     text: str
     document: dict[str, Any]
+    reply: Reply = field(default_factory=lambda: Reply(None))
     status: int | None = None
     path: str | None = None
     area: str | None = None
@@ -61,14 +65,21 @@ def read(
     provider: str | None = None,
 ) -> Signals:
     """Bring what was given into one form. A body may be JSON, a string that holds JSON, or any other text."""
-    document = _document(body) or _document(text)
+    whole = _whole(body) or _whole(text)
+    document = _object(whole)
     said = [part for part in (text, body if isinstance(body, str) else None) if part]
     said.extend(_strings(document))
     words = " ".join(" ".join(said).lower().split())[:_LONGEST]
+    known = status if status is not None else _status(words)
     return Signals(
         text=words,
         document=document,
-        status=status if status is not None else _status(words),
+        reply=Reply(
+            known,
+            whole if whole is not None else read_reply(None, said[0] if said else "").document,
+            said[0] if said else "",
+        ),
+        status=known,
         path=_path(path) if path else None,
         area=" ".join(area.lower().replace("-", " ").replace("_", " ").split()) if area else None,
         provider=provider.lower() if provider else None,
@@ -81,18 +92,27 @@ def _path(given: str) -> str:
     return "/" + without_host.split("?")[0].split("#")[0].lstrip("/")
 
 
-def _document(value: Any) -> dict[str, Any]:
-    if isinstance(value, str):
-        start, end = value.find("{"), value.rfind("}")
-        if start < 0 or end < start or len(value) > _LONGEST:
-            return {}
+def _whole(value: Any) -> Any:
+    """The JSON object or list that was given, or that stands somewhere in a string; None if there is none."""
+    if isinstance(value, dict | list):
+        return value
+    if not isinstance(value, str) or len(value) > _LONGEST:
+        return None
+    for opening, closing in (("{", "}"), ("[", "]")):
+        start, end = value.find(opening), value.rfind(closing)
+        if opening == "{" and 0 <= value.find("[") < start and value.rstrip().endswith("]"):
+            continue  # a list of objects
         try:
-            value = json.loads(value[start : end + 1])
+            found = json.loads(value[start : end + 1]) if 0 <= start < end else None
         except (ValueError, RecursionError):
-            return {}
-    if isinstance(value, list) and value:
-        value = value[0]
-    return value if isinstance(value, dict) else {}
+            continue
+        if isinstance(found, dict | list):
+            return found
+    return None
+
+
+def _object(whole: Any) -> dict[str, Any]:
+    return Reply(None, whole).object
 
 
 def _strings(value: Any, depth: int = 0) -> Iterator[str]:

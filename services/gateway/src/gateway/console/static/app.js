@@ -40,7 +40,7 @@ const GROUPS = [
 const PAGES = GROUPS.flatMap(([, pages]) => pages);
 
 /** What the frame shows, whatever the page. @type {import("./resources.js").Name[]} */
-const ALWAYS = ["me", "notices", "connections"];
+const ALWAYS = ["me", "notices", "connections", "providers"];
 
 const CLOCK_MS = 20_000;
 const POLL_MS = 15_000;

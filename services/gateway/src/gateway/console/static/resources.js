@@ -1,6 +1,7 @@
 // What the pages have read from the API, and when to read it again. A live event is only a hint to do so.
 
 import { Problem, get, list } from "./api.js";
+import { learnTitles } from "./words.js";
 
 const FIRST_RETRY_MS = 2_000;
 const LONGEST_RETRY_MS = 30_000;
@@ -178,3 +179,5 @@ export function touchedBy(topic, about) {
   if (topic.startsWith("platform.")) return ["connections"];
   return [];
 }
+
+resources.providers.addEventListener("change", () => learnTitles(resources.providers.data?.items ?? []));

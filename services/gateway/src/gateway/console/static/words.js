@@ -1,22 +1,16 @@
 // Names, states and times in words. One place, so that every page says the same.
 
-/** @type {Record<string, string>} */
-const TITLES = {
-  meta: "Meta",
-  "google-ads": "Google Ads",
-  tiktok: "TikTok",
-  taboola: "Taboola",
-  snapchat: "Snapchat",
-  outbrain: "Outbrain",
-  stripe: "Stripe",
-  "google-drive": "Google Drive",
-  telegram: "Telegram",
-  wevion: "Wevion",
-};
+/** The platforms' own spellings, as oauth-svc states them. @type {Map<string, string>} */
+const titles = new Map();
 
-/** The name that people know a provider by. @param {string} provider */
+/** Learn how the platforms write their names. @param {{provider: string, title: string}[]} providers */
+export function learnTitles(providers) {
+  for (const { provider, title: name } of providers) titles.set(provider, name);
+}
+
+/** The name that people know a provider by; until it is learned, it is written from its id. @param {string} provider */
 export function title(provider) {
-  return TITLES[provider] ?? provider.replaceAll(/[-_]/g, " ").replaceAll(/\b\w/g, (letter) => letter.toUpperCase());
+  return titles.get(provider) ?? provider.replaceAll(/[-_]/g, " ").replaceAll(/\b\w/g, (letter) => letter.toUpperCase());
 }
 
 /**
@@ -33,24 +27,6 @@ const STATUS = {
 
 /** @param {string} status @returns {Look} */
 export const lookOf = (status) => STATUS[status] ?? { word: status, tone: "", icon: "warning" };
-
-/** Why a grant ended. @param {string | null} cause @param {string} name of the platform */
-export function causeWords(cause, name) {
-  switch (cause) {
-    case "user_revoked":
-      return `Someone removed Wevion at ${name}.`;
-    case "permission_changed":
-      return `A permission at ${name} was taken away.`;
-    case "platform_enforced":
-      return `${name} asks everybody for a new consent.`;
-    case "compromise":
-      return `${name} ended the access for security.`;
-    case "disconnected":
-      return "It was disconnected here.";
-    default:
-      return `The access to ${name} was ended.`;
-  }
-}
 
 /** How its end became known. @param {string | null} detectedBy @param {string} name */
 export function detectedWords(detectedBy, name) {

@@ -5,14 +5,14 @@ from datetime import datetime
 from uuid import UUID
 
 from common import outbox
-from common.contracts import IncidentReason, IncidentState, PlatformIncidentV1
+from common.contracts import INCIDENT_REASONS, IncidentState, IncidentVerdict, PlatformIncidentV1, Verdict
+from common.platforms.errors import Failure
 from common.postgres import transaction
 from common.runtime import ids
 from common.telemetry import logs
 from oauth_svc import metrics, store
-from oauth_svc.core.breaker import Evidence, Trouble
+from oauth_svc.core.breaker import Evidence
 from oauth_svc.core.connection import Connection
-from oauth_svc.core.failure import Failure
 from oauth_svc.core.reconsent import SUSPICIOUS, belongs, is_surprise
 from oauth_svc.operations.deps import SOURCE, Deps
 from oauth_svc.store.health import Health
@@ -83,7 +83,7 @@ class Breakers:
                 trouble = self._trouble(provider, now)
                 if trouble is not None:
                     await self._open(provider, trouble, now)
-            elif provider in self._succeeded and seen.reason != Trouble.CONSENT.value:
+            elif provider in self._succeeded and seen.reason is not Verdict.REAUTHORIZE:
                 await self.close(provider, now)
             self._succeeded.discard(provider)
 
@@ -94,19 +94,19 @@ class Breakers:
             found = kind[provider] = Evidence(limits.evidence_window, limits.evidence_grants)
         return found
 
-    def _trouble(self, provider: str, now: datetime) -> Trouble | None:
+    def _trouble(self, provider: str, now: datetime) -> IncidentVerdict | None:
         calls = self._evidence(self._calls, provider).verdict(now)
-        if calls is not None and calls is not Trouble.CONSENT:
+        if calls is not None and calls is not Verdict.REAUTHORIZE:
             return calls
         return self._evidence(self._consents, provider).verdict(now)
 
-    async def _open(self, provider: str, trouble: Trouble, now: datetime) -> None:
+    async def _open(self, provider: str, trouble: IncidentVerdict, now: datetime) -> None:
         incident_id = ids.new_id()
-        consent = trouble is Trouble.CONSENT
+        consent = trouble is Verdict.REAUTHORIZE
         affected = self._evidence(self._consents if consent else self._calls, provider).affected()
         async with transaction(self._deps.pool) as db:
             version = await store.health.open_incident(
-                db, provider, incident_id=incident_id, reason=trouble.value, affected=affected, now=now
+                db, provider, incident_id=incident_id, reason=trouble, affected=affected, now=now
             )
             if version is not None:
                 workspaces = await store.health.affected_workspaces(db, provider)
@@ -121,7 +121,7 @@ class Breakers:
                             since=now,
                             workspace_ids=tuple(workspaces),
                             version=version,
-                            reason=IncidentReason(trouble.value),
+                            reason=trouble,
                         )
                     ],
                     source=SOURCE,
@@ -131,8 +131,10 @@ class Breakers:
         self._deps.poke_relay()
         self._forget(provider, health)
         if version is not None:
-            metrics.INCIDENTS.labels(provider, trouble.value).inc()
-            log.error("platform_incident_opened", provider=provider, reason=trouble.value, affected=affected)
+            metrics.INCIDENTS.labels(provider, INCIDENT_REASONS[trouble]).inc()
+            log.error(
+                "platform_incident_opened", provider=provider, reason=INCIDENT_REASONS[trouble], affected=affected
+            )
 
     async def close(self, provider: str, now: datetime) -> None:
         """The platform is believed again: what waited is due, and what was doubted is asked anew."""
@@ -163,7 +165,7 @@ class Breakers:
                     since=was.since or now,
                     workspace_ids=tuple(await store.health.affected_workspaces(db, provider)),
                     version=was.incident_version,
-                    reason=IncidentReason(was.reason) if was.reason else None,
+                    reason=was.reason,
                 )
             ],
             source=SOURCE,

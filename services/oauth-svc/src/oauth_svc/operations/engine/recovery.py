@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from common.crypto import Unsealable
+from common.platforms.errors import Failure, our_bug, unknown_outcome
 from common.postgres import transaction
 from oauth_svc import store
 from oauth_svc.core import refresh as rules
-from oauth_svc.core.failure import Failure, our_bug, unknown_outcome
 from oauth_svc.core.flow import OnUnknown
 from oauth_svc.core.grant import Secrets
 from oauth_svc.core.refresh import AttemptState

@@ -17,6 +17,7 @@ from datetime import datetime
 from functools import partial
 from uuid import UUID
 
+from common.platforms.errors import Failure
 from common.postgres import transaction
 from common.runtime.batching import Batcher
 from common.runtime.errors import Retryable
@@ -25,7 +26,6 @@ from common.runtime.single_flight import SingleFlight
 from common.telemetry import logs
 from oauth_svc import metrics, store
 from oauth_svc.core import refresh as rules
-from oauth_svc.core.failure import Failure
 from oauth_svc.operations.deps import Deps
 from oauth_svc.operations.status import SweepStatus
 from oauth_svc.providers.base import Provider

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from common.contracts import DetectedBy
+from common.contracts import DetectedBy, Verdict
+from common.platforms.errors import Failure
 from common.postgres import transaction
 from oauth_svc import store
 from oauth_svc.core import refresh as rules
 from oauth_svc.core.connection import Connection
-from oauth_svc.core.failure import Failure, Verdict
 from oauth_svc.core.flow import Flow, Profile
 from oauth_svc.core.grant import Secrets, TokenAnswer, missing_scopes
 from oauth_svc.core.lifecycle import Change, Doubted, RefreshFailed
@@ -117,7 +117,12 @@ class Settling:
             if isinstance(settlement.change, Doubted):
                 writing.doubts.append(
                     Doubt(
-                        connection.connection_id, connection.provider, outcome.cause, DetectedBy.REFRESH, outcome.code
+                        connection.connection_id,
+                        connection.provider,
+                        outcome.cause,
+                        DetectedBy.REFRESH,
+                        outcome.code,
+                        outcome.ran_out,
                     )
                 )
             if outcome.verdict is Verdict.RATE_LIMITED and outcome.retry_after_s:

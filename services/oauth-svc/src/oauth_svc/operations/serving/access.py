@@ -10,10 +10,10 @@ from common.crypto import Unsealable
 from common.postgres import translate_errors
 from common.runtime.batching import Batcher
 from oauth_svc import metrics, store
+from oauth_svc.core.connection import ended_as, ended_words
 from oauth_svc.core.errors import Refusal, UnknownAccountError
 from oauth_svc.core.flow import Flow
 from oauth_svc.core.grant import Secrets
-from oauth_svc.core.refresh import cause_words
 from oauth_svc.operations.deps import Deps
 from oauth_svc.operations.engine.refreshing import Engine
 from oauth_svc.store.access import AccessRow
@@ -100,9 +100,9 @@ class Access:
             raise TokenDeadError(
                 row,
                 code="connection_revoked" if revoked else "connection_expired",
-                cause=row.cause.value if row.cause else "expired",
+                cause=ended_as(row.status, row.cause),
                 since=row.since,
-                words=cause_words(row.cause),
+                words=ended_words(row.status, row.cause, self._title(row)),
                 fix=f"Re-authorise {self._title(row)} in Wevion.",
             )
         if row.access is AccountAccess.LOST:

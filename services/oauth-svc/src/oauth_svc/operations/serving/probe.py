@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from common.contracts import AccountAccess, DetectedBy
+from common.contracts import AccountAccess, DetectedBy, Verdict
 from common.crypto import Unsealable
+from common.platforms.errors import Failure, retry_later
 from common.postgres import transaction
 from common.runtime.errors import Retryable
 from common.telemetry import logs
@@ -18,7 +19,6 @@ from oauth_svc.core import refresh as rules
 from oauth_svc.core.accounts import LOOK_AGAIN_AFTER, Comparison, compare, is_believed
 from oauth_svc.core.connection import Account, Connection, PlatformAccount
 from oauth_svc.core.errors import Refusal, UnknownConnectionError
-from oauth_svc.core.failure import Failure, Verdict, retry_later
 from oauth_svc.core.grant import Secrets, missing_scopes
 from oauth_svc.core.lifecycle import Confirmed, Doubted
 from oauth_svc.core.schedule import retry_at, unit_hash
@@ -161,7 +161,9 @@ async def _trouble(
         locked = await store.connections.lock(db, [connection.connection_id])
         after = await tokens.change(db, locked, dict.fromkeys(locked, change), now)
         if isinstance(change, Doubted):
-            doubt = Doubt(connection.connection_id, connection.provider, failure.cause, detected_by, failure.code)
+            doubt = Doubt(
+                connection.connection_id, connection.provider, failure.cause, detected_by, failure.code, failure.ran_out
+            )
             await store.doubts.put(db, [doubt], now)
     deps.poke_relay()
     await breakers.act([connection.provider], now)

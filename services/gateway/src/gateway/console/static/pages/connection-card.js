@@ -4,7 +4,7 @@ import { h } from "../dom.js";
 import { badge, fixButton, mark, says, statusBadge, when, whenAgo } from "../parts.js";
 import { fixLink } from "../paths.js";
 import { personName } from "../people.js";
-import { causeWords, count, detectedWords, span, title } from "../words.js";
+import { count, detectedWords, span, title } from "../words.js";
 
 const SHOWN_ACCOUNTS = 4;
 
@@ -50,7 +50,7 @@ function situation(one) {
   switch (one.status) {
     case "revoked": {
       const found = detectedWords(one.detected_by, name);
-      return [causeWords(one.cause, name), " ", found ? `${found[0].toUpperCase()}${found.slice(1)} ` : "Since ", whenAgo(one.since), ". Syncing and publishing have stopped."];
+      return [one.summary, " ", found ? `${found[0].toUpperCase()}${found.slice(1)} ` : "Since ", whenAgo(one.since), ". Syncing and publishing have stopped."];
     }
     case "expired":
       return ["It reached its end on ", when(one.expires_at ?? one.since), ". Syncing and publishing have stopped."];

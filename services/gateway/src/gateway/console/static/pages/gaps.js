@@ -3,7 +3,7 @@
 import { h } from "../dom.js";
 import { badge, empty, pageHead, reading, when } from "../parts.js";
 import { resources } from "../resources.js";
-import { causeWords, span, title } from "../words.js";
+import { span, title } from "../words.js";
 
 function show() {
   return [
@@ -40,7 +40,7 @@ function row(one) {
     h("td", { "data-label": "From" }, when(one.from)),
     h("td", { "data-label": "To" }, one.to ? when(one.to) : badge("bad", "ended", "Still open")),
     h("td", { "data-label": "Length" }, span((to - Date.parse(one.from)) / 1000)),
-    h("td", { "data-label": "Why" }, one.cause === "expired" ? "The token expired." : causeWords(one.cause, title(one.provider))),
+    h("td", { "data-label": "Why" }, one.why),
   );
 }
 

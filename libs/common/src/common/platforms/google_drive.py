@@ -1,0 +1,37 @@
+"""Google Drive: `errors[].reason` (developers.google.com/drive/api/guides/handle-errors, read 2026-12-01)."""
+
+import re
+
+from common.contracts import TokenKind
+from common.platforms import google
+from common.platforms.errors import Failure, Reply
+from common.platforms.platform import Connected, Platform
+
+
+def meaning(reply: Reply) -> Failure | None:
+    """Drive adds no code of its own: its reasons are those of Google's older APIs."""
+    return google.api_meaning(reply)
+
+
+def shape(reply: Reply) -> bool:
+    """Reasons in `errors`, as Google's older APIs state them; of these, Wevion calls Drive alone."""
+    return isinstance(reply.error.get("errors"), list)
+
+
+def quoted(text: str) -> Failure | None:
+    """One of its reasons by name."""
+    return google.quoted(text, google.REASONS)
+
+
+GOOGLE_DRIVE = Platform(
+    provider="google-drive",
+    title="Google Drive",
+    kind=TokenKind.INTEGRATION,
+    connected=Connected.CONSENT,
+    names=re.compile(r"google ?drive|googledrive|drive/v\d|\bgdrive\b|google-drive|drive\.google|auth/drive"),
+    meaning=meaning,
+    shape=shape,
+    quoted=quoted,
+    family=google.FAMILY,
+    reasons=google.WHY,
+)

@@ -1,0 +1,119 @@
+"""Answers that platforms really gave, or that their documents show, through every reader of the product.
+
+`answers/<provider>.jsonl` holds a row each: provider, context (its first word is the call), status, headers, body, and
+what it must mean. A row that a platform re-defines changes here and in one module of `common.platforms`.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.contracts import RevocationCause, Verdict
+from common.platforms import PLATFORMS, clause, sentence, title_of
+from common.platforms.errors import Failure
+from expiry_watcher.core.diagnosis.judge import observe, rank
+from expiry_watcher.core.diagnosis.signals import read
+from oauth_svc.providers.base import PlatformError
+from oauth_svc.providers.builtin import BUILTIN
+from oauth_svc.providers.wire import Answer
+from rule_pauser.core.words import reason_words
+
+from .replaying import NOW, SECRETS, Replay, Row, fits, outcome, provider_of
+
+ANSWERS = Path(__file__).parent / "answers"
+ROWS = [
+    Row(**json.loads(line))
+    for path in sorted(ANSWERS.glob("*.jsonl"))
+    for line in path.read_text(encoding="utf-8").splitlines()
+]
+CALLS = {"judge", "refresh", "exchange", "login", "inspect", "accounts", "revoke"}
+CALLED = [row for row in ROWS if row.call in CALLS]
+REFUSED = [row for row in CALLED if not any(wanted.startswith(("ok", "none")) for wanted in row.wanted)]
+UNTOLD = {"unreadable_answer", "csrf_page", "service_unavailable"}
+ONE_ANSWER = [row for row in REFUSED if row.call != "accounts"]
+
+
+def _id(row: Row) -> str:
+    return row.id
+
+
+@pytest.mark.parametrize("row", CALLED, ids=_id)
+async def test_oauth_svc_understands(row: Row) -> None:
+    found, calls = await outcome(row)
+    assert any(fits(found, wanted, row) for wanted in row.wanted), found
+    if row.call in {"refresh", "login"}:
+        assert calls == 1, "no layer repeats a token request"
+
+
+@pytest.mark.parametrize("row", ONE_ANSWER, ids=_id)
+async def test_every_reader_says_the_same(row: Row) -> None:
+    """The diagnosis of the pasted answer and the words for the cause follow from what oauth-svc makes of it."""
+    found, _ = await outcome(row)
+    assert isinstance(found, Failure)
+    answer = row.answer("deauthorize")
+    signals = read(body=answer.body.decode(), status=row.status, provider=row.provider)
+    candidate = rank(observe(signals))[0]
+    assert candidate.kind == PLATFORMS[row.provider].kind if row.provider in PLATFORMS else candidate.provider
+    if found.unrecognised or found.code in UNTOLD or found.code.startswith("http_") or row.provider not in PLATFORMS:
+        return  # nobody knows more about it than the status, or only the caller knows what it was an answer to
+    assert (candidate.problem, candidate.cause) == (found.verdict, found.cause)
+    if found.verdict is Verdict.REAUTHORIZE:
+        said = clause(found.cause, title_of(row.provider))
+        assert said in reason_words("token_revoked", row.provider, "Shop", found.cause and found.cause.value)
+    assert "removed Wevion" not in sentence(found.cause, "X") or found.cause is RevocationCause.USER_REVOKED
+
+
+def test_every_built_in_provider_has_answers() -> None:
+    assert set(BUILTIN) <= {row.provider for row in ROWS}
+
+
+def test_rows_are_known_by_their_ids() -> None:
+    assert len({row.id for row in ROWS}) == len(ROWS)
+
+
+PROVIDERS = {name: provider_of(name) for name in sorted({row.provider for row in CALLED})}
+
+
+async def _refused(name: str, answer: Answer) -> Failure | None:
+    provider = PROVIDERS[name]
+    row = Row("", name, "refresh", answer.status, {}, answer.body.decode("latin-1"), "none")
+    provider._wire = Replay(row)  # type: ignore[attr-defined]
+    try:
+        await provider.refresh(SECRETS, NOW)
+    except PlatformError as error:
+        return error.failure
+    return None
+
+
+BODIES = st.one_of(
+    st.binary(max_size=60),
+    st.sampled_from(
+        [
+            b'{"error":"invalid_grant"}',
+            b'{"error":{"code":190,"error_subcode":458}}',
+            b'{"code":40105}',
+            b'{"code":"40105"}',
+            b'{"error":"invalid_client"}',
+            b'{"error":{"code":"account_invalid"}}',
+            b'[{"error":{"details":[{"errors":[{"errorCode":{"a":"OAUTH_TOKEN_REVOKED"}}]}]}}]',
+        ]
+    ),
+)
+
+
+@given(st.sampled_from(sorted(PROVIDERS)), st.sampled_from([429, 500, 502, 503, 504, 599]), BODIES)
+async def test_no_429_and_no_5xx_ever_ends_a_grant(name: str, status: int, body: bytes) -> None:
+    answer = Answer(status, {}, body)
+    for found in (await _refused(name, answer), PROVIDERS[name].judge(answer)):
+        assert found is None or found.verdict is not Verdict.REAUTHORIZE
+
+
+@given(st.sampled_from(sorted(PROVIDERS)), st.integers(200, 599), st.binary(max_size=80))
+async def test_a_body_that_is_no_json_ends_nothing(name: str, status: int, body: bytes) -> None:
+    if body.strip().startswith((b"{", b"[", b"<")) or status == 401:
+        return
+    failure = await _refused(name, Answer(status, {}, body))
+    assert failure is None or failure.verdict is not Verdict.REAUTHORIZE
