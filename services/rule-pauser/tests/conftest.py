@@ -27,9 +27,9 @@ from common.contracts import (
 from common.postgres import Pool, open_pool
 from common.runtime.ids import new_id
 from common.testing.stack import DatabaseFactory
+from rule_pauser.core.listed import Listed
 from rule_pauser.operations import Deps, RuleDefinition, hear, put_rule, reconcile_some
 from rule_pauser.store import rules
-from rule_pauser.store.rules import Listed
 
 NOW = datetime(2026, 9, 14, 12, 0, tzinfo=UTC)
 WORKSPACE = UUID("01990000-0000-7000-8000-000000000001")

@@ -10,14 +10,11 @@ from common.service import Service
 from expiry_watcher.clients.notifier import NoticesClient
 from expiry_watcher.consumers import GROUP, TOPICS, followed
 from expiry_watcher.http import diagnose_routes, ladder_routes, token_routes
-from expiry_watcher.operations import Deps, Progress, measure_backlog, rebuild
+from expiry_watcher.operations import Deps, Progress, rebuild
 from expiry_watcher.settings import WatcherSettings
-from expiry_watcher.store.housekeeping import tidy
-from expiry_watcher.sweep import Sweep
+from expiry_watcher.sweep import Sweep, measuring, tidying
 
-TIDY_EVERY_S = 3600.0
 NAME = "expiry-watcher"
-MEASURE_EVERY_S = 15.0
 
 
 async def run_rebuild(settings: WatcherSettings, _: argparse.Namespace) -> int:
@@ -62,10 +59,8 @@ async def run(settings: WatcherSettings) -> None:
         )
         service.consumer(GROUP, TOPICS, followed(deps, service.clock), producer)
 
-        async def measure() -> None:
-            await measure_backlog(deps, service.clock.now())
-
-        service.periodic(Periodic("backlog", measure, interval_s=MEASURE_EVERY_S))
+        service.periodic(measuring(deps, service.clock))
+        service.periodic(tidying(deps, service.clock))
         notices = NoticesClient(service.http(), settings.notifier_url)
         # The fixed paths first: `ladder` is not a token's id.
         routes = [
@@ -73,11 +68,5 @@ async def run(settings: WatcherSettings) -> None:
             diagnose_routes(deps, service.clock, notices),
             token_routes(deps, service.clock),
         ]
-
-        async def forget_old() -> None:
-            while await tidy(pool, service.clock.now()) > 0:
-                pass
-
-        service.periodic(Periodic("tidy", forget_old, interval_s=TIDY_EVERY_S, timeout_s=TIDY_EVERY_S))
         await service.serve(routes, verifier)
         await service.run()

@@ -3,11 +3,13 @@
 from datetime import datetime
 
 from common.runtime.clock import Clock, monotonic
+from common.runtime.periodic import Periodic
 from expiry_watcher import metrics
 from expiry_watcher.core.pacing import BurstPace
-from expiry_watcher.operations import AnnounceStatus, Deps, announce_due
-from expiry_watcher.store import deadlines
+from expiry_watcher.operations import AnnounceStatus, Deps, announce_due, measure_backlog, next_due, tidy
 
+TIDY_EVERY_S = 3600.0
+MEASURE_EVERY_S = 15.0
 BATCH = 500
 """Steps claimed at once: larger batches gain little (measured: 36 k/s at 100, 54 k/s at 500) and hold locks longer."""
 WORTHWHILE_S = 0.05
@@ -42,7 +44,7 @@ class Sweep:
 
     async def next_delay(self) -> float | None:
         """Seconds until the next deadline (and until the pace lets something leave); None: no deadline at all."""
-        self._gate = await deadlines.next_due(self._deps.pool)
+        self._gate = await next_due(self._deps)
         if self._gate is None:
             return None
         now = self._clock.now()
@@ -52,3 +54,21 @@ class Sweep:
     def sleeps_past(self, due_at: datetime) -> bool:
         """Whether a deadline that was just set comes before the one that the sweep sleeps for."""
         return self._gate is None or due_at < self._gate
+
+
+def measuring(deps: Deps, clock: Clock) -> Periodic:
+    """Return the work that counts the deadlines that have passed and were not announced."""
+
+    async def measure() -> None:
+        await measure_backlog(deps, clock.now())
+
+    return Periodic("backlog", measure, interval_s=MEASURE_EVERY_S)
+
+
+def tidying(deps: Deps, clock: Clock) -> Periodic:
+    """Return the work that deletes what nobody will ask for again."""
+
+    async def forget_old() -> None:
+        await tidy(deps, clock.now())
+
+    return Periodic("tidy", forget_old, interval_s=TIDY_EVERY_S, timeout_s=TIDY_EVERY_S)

@@ -10,10 +10,10 @@ import pytest
 from common.contracts import Event, EventBody, TokenKind, TokenStatus
 from common.postgres import Pool
 from expiry_watcher.core.ladder import Ladder
+from expiry_watcher.core.tracked import TokenScope, TrackedToken
 from expiry_watcher.operations import Deps, announce_due, choose_ladder, forget, track
 from expiry_watcher.store import history, queries
 from expiry_watcher.store.housekeeping import tidy
-from expiry_watcher.store.queries import TokenScope
 
 Days = Callable[[float], datetime]
 Stories = Callable[..., Any]
@@ -30,7 +30,7 @@ async def sweep(deps: Deps, now: datetime) -> None:
         pass
 
 
-async def stored(deps: Deps, token: Any, now: datetime) -> queries.TrackedToken:
+async def stored(deps: Deps, token: Any, now: datetime) -> TrackedToken:
     found = await queries.one(deps.pool, TokenScope(None, None), token.token_id, now=now)
     assert found is not None
     return found

@@ -7,9 +7,9 @@ from uuid import UUID
 
 from common.contracts import ACCOUNTS_PER_EVENT, AccountRef, Event, EventBody, TokenAccountsV1, TokenExpiringV1, decode
 from common.runtime.ids import new_id
+from expiry_watcher.core.tracked import TokenFilters, TokenScope
 from expiry_watcher.operations import Deps, announce_due, forget, track
 from expiry_watcher.store import queries
-from expiry_watcher.store.queries import Filters, TokenScope
 
 Days = Callable[[float], datetime]
 Stories = Callable[..., Any]
@@ -40,7 +40,7 @@ def _pages(token: Any, at: datetime) -> list[Event[EventBody]]:
 
 
 async def _reaching(deps: Deps, account: AccountRef, now: datetime) -> list[UUID]:
-    filters = Filters(account_id=account.account_id)
+    filters = TokenFilters(account_id=account.account_id)
     found = await queries.page(deps.pool, ANYBODY, filters, now=now, after=None, limit=10)
     return [token.token_id for token in found]
 

@@ -8,9 +8,9 @@ from common.contracts import Event, EventBody, TokenExpiringV1, TokenStatus, enc
 from common.kafka import EventProducer, Outgoing
 from common.runtime.ids import new_id
 from common.testing.stack import KafkaForTest
+from expiry_watcher.core.tracked import TokenFilters, TokenScope
 from expiry_watcher.operations import Deps, announce_due, rebuild
 from expiry_watcher.store import history, queries
-from expiry_watcher.store.queries import TokenScope
 
 Stories = Callable[..., Any]
 
@@ -54,7 +54,7 @@ async def test_rebuild(deps: Deps, kafka: KafkaForTest, story: Stories) -> None:
         done = await rebuild(deps, kafka.settings, now, lambda part, progress: said.append(f"{part}: {progress}"))
         assert (done.tokens, done.marks, done.unreadable) == (2, 1, 2)
     assert said
-    found = await queries.page(deps.pool, TokenScope(None, None), queries.Filters(), now=now, after=None, limit=10)
+    found = await queries.page(deps.pool, TokenScope(None, None), TokenFilters(), now=now, after=None, limit=10)
     assert {token.token_id: token.expires_at for token in found} == {warned.token_id: soon, fresh.token_id: later}
     assert (await announce_due(deps, now, 100)).said == 0, "what was announced before is not announced again"
     lines = [line.what for line in await history.read(deps.pool, warned.token_id, 10)]

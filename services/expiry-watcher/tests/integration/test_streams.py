@@ -23,9 +23,9 @@ from common.testing.eventually import eventually
 from common.testing.stack import DatabaseFactory, KafkaForTest
 from expiry_watcher.consumers import GROUP, TOPICS, followed
 from expiry_watcher.core.ladder import Ladder
+from expiry_watcher.core.tracked import TokenScope
 from expiry_watcher.operations import Deps, announce_due
 from expiry_watcher.store import queries
-from expiry_watcher.store.queries import TokenScope
 
 Stories = Callable[..., Any]
 PATIENCE_S = 40

@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 from common.runtime.clock import Clock
 from common.runtime.periodic import Periodic
-from rule_pauser.operations import Deps, ReconcileStatus, pause_for_incidents, reconcile_some
-from rule_pauser.store.housekeeping import tidy
+from rule_pauser.operations import Deps, ReconcileStatus, pause_for_incidents, reconcile_some, tidy
 
 TIDY_EVERY_S = 3600.0
 INCIDENTS_EVERY_S = 10.0
@@ -34,7 +33,6 @@ def tidying(deps: Deps, clock: Clock) -> Periodic:
     """Return the work that deletes what nobody will ask for again."""
 
     async def forget_old() -> None:
-        while await tidy(deps.pool, clock.now()) > 0:
-            pass
+        await tidy(deps, clock.now())
 
     return Periodic("tidy", forget_old, interval_s=TIDY_EVERY_S, timeout_s=TIDY_EVERY_S)

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from common.web import Principal, Problem, invalid_field
 from common.web.problems import Place
-from expiry_watcher.store.queries import TokenScope
+from expiry_watcher.core.tracked import TokenScope
 
 WORKSPACE_ADMINS = frozenset({"owner", "admin"})
 

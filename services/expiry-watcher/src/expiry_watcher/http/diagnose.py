@@ -13,11 +13,11 @@ from common.runtime.clock import Clock
 from common.web import Access, Principal, Routes
 from expiry_watcher.clients.notifier import NoticesClient
 from expiry_watcher.core.fixes import fix_for
+from expiry_watcher.core.tracked import TrackedToken
 from expiry_watcher.http.callers import scope_of
 from expiry_watcher.http.views import TokenView, token_view
 from expiry_watcher.operations import Deps, Question, diagnose
 from expiry_watcher.operations.diagnose import Suspect
-from expiry_watcher.store.queries import TrackedToken
 
 SCOPE = "tokens:read"
 LONGEST = 20_000

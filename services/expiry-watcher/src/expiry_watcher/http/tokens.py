@@ -10,13 +10,12 @@ from pydantic import AfterValidator, BaseModel, Field
 from common.contracts import TokenKind, TokenStatus
 from common.runtime.clock import Clock
 from common.web import Access, Page, PageQuery, Principal, Problem, Routes, decode_cursor, encode_cursor
+from expiry_watcher.core.tracked import TokenFilters
 from expiry_watcher.http.callers import scope_of, scope_of_one
 from expiry_watcher.http.views import CountView, TokenDetail, TokenView, token_detail, token_view
-from expiry_watcher.operations import Deps
-from expiry_watcher.store import history, queries
+from expiry_watcher.operations import Deps, count_tokens, list_tokens, read_story
 
 SCOPE = "tokens:read"
-HISTORY_LIMIT = 200
 _SPAN = re.compile(r"([1-9][0-9]{0,3})([dhm])")
 _UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1)}
 
@@ -67,7 +66,7 @@ def token_routes(deps: Deps, clock: Clock) -> Routes:
     async def tokens(query: TokensQuery, principal: Principal) -> TokenPage:
         scope, now = scope_of(principal, query.workspace_id), clock.now()
         within = _span(query.expiring_within)
-        filters = queries.Filters(
+        filters = TokenFilters(
             kind=query.kind,
             provider=query.provider,
             status=query.status,
@@ -77,10 +76,10 @@ def token_routes(deps: Deps, clock: Clock) -> Routes:
         chosen = (query.kind, query.provider, query.status, query.account, query.expiring_within)
         listing = f"tokens:{scope.workspace_id}:{':'.join(map(str, chosen))}"
         after = decode_cursor(listing, query.cursor, (UUID,))
-        found = await queries.page(
-            deps.pool, scope, filters, now=now, after=after[0] if after else None, limit=query.limit + 1
+        found = await list_tokens(
+            deps, scope, filters, after=after[0] if after else None, limit=query.limit + 1, now=now
         )
-        counts = await queries.counts(deps.pool, scope, now=now) if after is None else None
+        counts = await count_tokens(deps, scope, now) if after is None else None
         shown = found[: query.limit]
         return TokenPage(
             items=[token_view(token, now, deps.public_url) for token in shown],
@@ -98,12 +97,11 @@ def token_routes(deps: Deps, clock: Clock) -> Routes:
     )
     async def token(path: TokenPath, principal: Principal) -> TokenDetail:
         now = clock.now()
-        found = await queries.one(deps.pool, scope_of_one(principal), path.token_id, now=now)
+        found = await read_story(deps, scope_of_one(principal), path.token_id, now)
         if found is None:
             # The same answer for "of another workspace": ids of strangers are not confirmed.
             raise Problem(404, "token_unknown", detail="there is no such token in your workspace")
-        told = await history.read(deps.pool, path.token_id, HISTORY_LIMIT)
-        return token_detail(found, told, now, deps.public_url)
+        return token_detail(found.token, found.history, now, deps.public_url)
 
     return r
 

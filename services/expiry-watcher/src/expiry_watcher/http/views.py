@@ -9,8 +9,8 @@ from common.contracts import DetectedBy, RevocationCause, TokenKind, TokenStatus
 from common.platforms import title_of
 from expiry_watcher.core.fixes import fix_for
 from expiry_watcher.core.history import HistoryEvent, told_apart, words
+from expiry_watcher.core.tracked import TrackedToken
 from expiry_watcher.core.words import span
-from expiry_watcher.store.queries import TrackedToken
 
 
 class AccountView(BaseModel):

@@ -67,3 +67,8 @@ async def measure_backlog(deps: Deps, now: datetime) -> None:
         counts[metrics.lateness_label(late.total_seconds())] += 1
     for name, count in counts.items():
         metrics.BACKLOG.labels(name).set(count)
+
+
+async def next_due(deps: Deps) -> datetime | None:
+    """Return the earliest deadline that is still to come or to be announced; None: there is none."""
+    return await deadlines.next_due(deps.pool)

@@ -10,9 +10,9 @@ from expiry_watcher import metrics
 from expiry_watcher.core.diagnosis.answer import CONNECTIONS, DEAD, Conclusion, conclude, state_weights, the_very_one
 from expiry_watcher.core.diagnosis.judge import Candidate, observe, rank
 from expiry_watcher.core.diagnosis.signals import Signals, read
+from expiry_watcher.core.tracked import TokenScope, TrackedToken
 from expiry_watcher.operations.deps import Deps
 from expiry_watcher.store import queries
-from expiry_watcher.store.queries import TokenScope, TrackedToken
 
 _SUSPECTS = 100
 _FAILING = 5

@@ -1,12 +1,12 @@
 """Reading the inventory. Whose tokens a caller may see is part of every statement, not of the code around it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from common.contracts import AccountRef, DetectedBy, RevocationCause, TokenKind, TokenStatus
 from common.postgres import Pool, Record, translate_errors
+from expiry_watcher.core.tracked import TokenFilters, TokenScope, TrackedToken
 
 _COLUMNS = """token_id, kind, provider, workspace_id, owner_user_id, version, status, since, expires_at,
  access_expires_at, cause, detected_by, missing_scopes, accounts, accounts_total"""
@@ -25,49 +25,8 @@ _REACHES = """(accounts @> {0}
  OR token_id IN (SELECT p.token_id FROM token_account_page AS p WHERE p.accounts @> {0}))"""
 
 
-@dataclass(frozen=True, slots=True)
-class TokenScope:
-    """What a caller may see: one workspace (None: any) and, of personal tokens, one person's (None: everybody's)."""
-
-    workspace_id: UUID | None
-    person: UUID | None
-
-
-@dataclass(frozen=True, slots=True)
-class TrackedToken:
-    """One row of the inventory. `status` is as of the moment that the query was given."""
-
-    token_id: UUID
-    kind: TokenKind
-    provider: str
-    workspace_id: UUID
-    owner_user_id: UUID
-    version: int
-    status: TokenStatus
-    since: datetime
-    expires_at: datetime | None
-    access_expires_at: datetime | None
-    cause: RevocationCause | None
-    detected_by: DetectedBy | None
-    missing_scopes: tuple[str, ...]
-    accounts: tuple[AccountRef, ...]
-    accounts_total: int
-
-
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """Which tokens to list; None does not filter."""
-
-    kind: TokenKind | None = None
-    provider: str | None = None
-    status: TokenStatus | None = None
-    account_id: UUID | None = None
-    expires_before: datetime | None = None
-    token_ids: Sequence[UUID] | None = None
-
-
 async def page(
-    pool: Pool, scope: TokenScope, filters: Filters, *, now: datetime, after: UUID | None, limit: int
+    pool: Pool, scope: TokenScope, filters: TokenFilters, *, now: datetime, after: UUID | None, limit: int
 ) -> list[TrackedToken]:
     """Tokens in the order of their ids (which is the order they came into being), at most `limit`."""
     with translate_errors():

@@ -21,10 +21,17 @@ from rule_pauser.core.pausing import PauseReason, Why
 from rule_pauser.core.words import fix_words
 from rule_pauser.http.callers import ANYONE, actor_of, named_workspace, visible_workspace
 from rule_pauser.http.views import RuleDetail, RuleView, fix_url, rule_detail, rule_view
-from rule_pauser.operations import Deps, RuleDefinition, delete_rule, pause_rule, put_rule, resume_rule
-from rule_pauser.store import rules as store
+from rule_pauser.operations import (
+    Deps,
+    RuleDefinition,
+    delete_rule,
+    list_rules,
+    pause_rule,
+    put_rule,
+    read_rule,
+    resume_rule,
+)
 
-HISTORY_LIMIT = 100
 MOST_ACCOUNTS = 200
 """An agency has up to 200 ad accounts; a rule over more than all of them is a mistake."""
 
@@ -65,8 +72,8 @@ def rule_routes(deps: Deps, clock: Clock) -> Routes:
         workspace_id = named_workspace(principal, query.workspace_id, "query")
         listing = f"rules:{workspace_id}:{query.account}:{query.auto_paused}"
         after = decode_cursor(listing, query.cursor, (UUID,))
-        found = await store.page(
-            deps.pool,
+        found = await list_rules(
+            deps,
             workspace_id,
             account_id=query.account,
             auto_paused=query.auto_paused,
@@ -147,10 +154,10 @@ def person_routes(deps: Deps, clock: Clock) -> Routes:
 
 
 async def _detail(deps: Deps, rule_id: UUID, workspace_id: UUID | None) -> RuleDetail:
-    found = await store.one(deps.pool, workspace_id, rule_id)
+    found = await read_rule(deps, workspace_id, rule_id)
     if found is None:
         raise _unknown()
-    return rule_detail(found, await store.read_history(deps.pool, rule_id, HISTORY_LIMIT), deps.public_url)
+    return rule_detail(found.listed, found.history, deps.public_url)
 
 
 def _unknown() -> Problem:

@@ -7,10 +7,9 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from common.contracts import TokenKind
+from rule_pauser.core.listed import HistoryEntry, Listed, Reconciliation
 from rule_pauser.core.pausing import Mode, PauseReason, Why
 from rule_pauser.core.words import fix_words
-from rule_pauser.store.reconciliations import Reconciliation
-from rule_pauser.store.rules import HistoryEntry, Listed
 
 
 class ReasonView(BaseModel):

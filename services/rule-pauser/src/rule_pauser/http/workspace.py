@@ -9,10 +9,7 @@ from common.web import Access, Page, Principal, Routes
 from rule_pauser.core.pausing import Mode
 from rule_pauser.http.callers import ANYONE, WORKSPACE_ADMINS, named_workspace
 from rule_pauser.http.views import ModeView, OperationView, operation_view
-from rule_pauser.operations import Deps, choose_mode
-from rule_pauser.store import reconciliations
-
-SHOWN = 50
+from rule_pauser.operations import Deps, choose_mode, list_operations, read_mode
 
 
 class WorkspaceQuery(BaseModel):
@@ -33,7 +30,7 @@ def settings_routes(deps: Deps, clock: Clock) -> Routes:
 
     @r.get("/api/v1/rules/settings", access=Access.user(), summary="Whether rules are paused automatically")
     async def get_mode(principal: Principal) -> ModeView:
-        return ModeView(mode=await reconciliations.mode_of(deps.pool, named_workspace(principal, None, "query")))
+        return ModeView(mode=await read_mode(deps, named_workspace(principal, None, "query")))
 
     @r.put(
         "/api/v1/rules/settings",
@@ -48,7 +45,7 @@ def settings_routes(deps: Deps, clock: Clock) -> Routes:
     @r.get("/api/v1/rules/operations", access=ANYONE, summary="Bulk pauses and resumes, the latest first")
     async def operations(query: WorkspaceQuery, principal: Principal) -> Page[OperationView]:
         workspace_id = named_workspace(principal, query.workspace_id, "query")
-        found = await reconciliations.recent(deps.pool, workspace_id, SHOWN)
+        found = await list_operations(deps, workspace_id)
         return Page(items=[operation_view(item) for item in found])
 
     return r

@@ -15,10 +15,10 @@ from common.postgres import Db, transaction
 from common.runtime.ids import new_id
 from rule_pauser import metrics
 from rule_pauser.core.grants import RELEVANT_KINDS, KnownGrant, Life, next_grant
+from rule_pauser.core.listed import RuleScope
 from rule_pauser.operations.deps import Deps
 from rule_pauser.operations.incidents import hear_incident
 from rule_pauser.store import grants, reconciliations
-from rule_pauser.store.rules import RuleScope
 
 
 async def hear(deps: Deps, event: Event[EventBody], now: datetime) -> bool:

@@ -5,10 +5,10 @@ from uuid import UUID
 
 from common.postgres import transaction
 from common.runtime.ids import new_id
+from rule_pauser.core.listed import RuleScope
 from rule_pauser.core.pausing import Mode
 from rule_pauser.operations.deps import Deps
 from rule_pauser.store import reconciliations
-from rule_pauser.store.rules import RuleScope
 
 
 async def choose_mode(deps: Deps, workspace_id: UUID, mode: Mode, set_by: UUID, now: datetime) -> None:

@@ -1,32 +1,15 @@
 """Reconciliations: bulk operations that are visible while they run and go on after a crash."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from common.postgres import Db, Pool, Record, translate_errors
 from common.runtime.ids import new_id
+from rule_pauser.core.listed import Reconciliation, RuleScope
 from rule_pauser.core.pausing import Mode
-from rule_pauser.store.rules import RuleScope
 
 _COLUMNS = """settlement_id, workspace_id, token_id, account_id, why, fact_at, started_at, finished_at,
  after_rule, seen, paused, resumed, provider"""
-
-
-@dataclass(frozen=True, slots=True)
-class Reconciliation:
-    """One bulk operation."""
-
-    reconciliation_id: UUID
-    scope: RuleScope
-    why: str
-    fact_at: datetime
-    started_at: datetime
-    finished_at: datetime | None
-    after_rule: UUID | None
-    seen: int
-    paused: int
-    resumed: int
 
 
 async def open_(

@@ -1,12 +1,12 @@
 """Rules, the reasons that hold them, and their history. Read and written in sets: a grant can have 5,000 rules."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from common.contracts import TokenKind
 from common.postgres import Db, Pool, Record, translate_errors
+from rule_pauser.core.listed import HistoryEntry, Listed, RuleScope
 from rule_pauser.core.pausing import Mode, PauseReason, Reconciled, Rule, RuleOutcome, Why
 
 _RULE = """r.rule_id, r.workspace_id, r.name, r.enabled, r.revision, r.version, r.person_paused_at,
@@ -33,16 +33,6 @@ SELECT ra.rule_id, ra.account_id, a.token_id, {_ACCOUNT}, why,
                                  WHEN i.provider IS NOT NULL THEN 'platform_incident' END) AS found(why)
  WHERE r.rule_id = ANY($1::uuid[]) AND a.token_id IS NOT NULL AND why IS NOT NULL
 """
-
-
-@dataclass(frozen=True, slots=True)
-class RuleScope:
-    """Name the rules of a reconciliation: those of a grant, an account, a workspace, or a platform in a workspace."""
-
-    workspace_id: UUID
-    token_id: UUID | None = None
-    account_id: UUID | None = None
-    provider: str | None = None
 
 
 _OF_WORKSPACE = "r.workspace_id = $1"
@@ -273,25 +263,6 @@ def _by_rule(rows: Sequence[Record]) -> dict[UUID, tuple[PauseReason, ...]]:
         rule_id: tuple(sorted(reasons, key=lambda reason: (reason.since, reason.account_id)))
         for rule_id, reasons in found.items()
     }
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryEntry:
-    """One line of a rule's history."""
-
-    at: datetime
-    what: str
-    words: str
-    actor: str | None
-    version: int
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A rule as it is read: with its accounts and what holds it."""
-
-    rule: Rule
-    account_ids: tuple[UUID, ...]
 
 
 async def page(

@@ -11,11 +11,11 @@ from pydantic import AfterValidator, BaseModel, Field, SecretStr, StringConstrai
 from common import addresses
 from session_svc.core import people
 from session_svc.core.audit import AuditedAct
+from session_svc.core.impersonation import Impersonation
 from session_svc.core.people import Member, Membership, Role
 from session_svc.core.session import Session
 from session_svc.operations.sign_in import Who
 from session_svc.operations.tokens import Minted
-from session_svc.store.sessions import Impersonation
 
 
 def _email(value: str) -> str:

@@ -13,6 +13,7 @@ from session_svc.core import people
 from session_svc.core import session as life
 from session_svc.core.audit import Action, AuditedAct
 from session_svc.core.errors import NotAllowedError, NotFoundError, RefusalError, WrongCredentialsError
+from session_svc.core.impersonation import Impersonation
 from session_svc.core.limits import Limit
 from session_svc.core.passwords import normalise
 from session_svc.core.people import Member, Membership, User
@@ -280,7 +281,7 @@ class OwnSessions:
     """What a person is signed in with, and when support acted as them."""
 
     live: tuple[Session, ...]
-    support_access: tuple[sessions.Impersonation, ...]
+    support_access: tuple[Impersonation, ...]
 
 
 async def own_sessions(deps: Deps, user_id: UUID, now: datetime) -> OwnSessions:

@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from common.postgres import Db, Pool, Record
+from session_svc.core.impersonation import Impersonation
 from session_svc.core.people import Role
 from session_svc.core.session import EndCause, Session, SessionStatus
 
@@ -249,20 +250,6 @@ async def delete_old(pool: Pool, purged_before: datetime, limit: int) -> int:
         limit,
     )
     return int(status.split()[-1])
-
-
-@dataclass(frozen=True, slots=True)
-class Impersonation:
-    """A support admin's time as somebody else."""
-
-    session_id: UUID
-    actor_user_id: UUID
-    actor_name: str
-    user_id: UUID
-    reason: str
-    ticket: str | None
-    started_at: datetime
-    ended_at: datetime
 
 
 async def insert_impersonation(db: Db, session: Session, *, reason: str, ticket: str | None, now: datetime) -> None:
