@@ -27,6 +27,7 @@ _REPLACED = re.compile(f"[{_UNREADABLE}]")
 _CONTROL = re.compile(f"[{_CONTROLS}]")
 _BREAK = re.compile(f"[{_LINES}]")
 _REFUSED = re.compile(f"{_FLAG}|([{_LINES}{_CONTROLS}{_DIRECTIONS}{_INVISIBLE}{_UNREADABLE}])")
+_WEB_ADDRESS = re.compile(r"://|\bwww\.|[^\s.]\.[a-z]{2,}/", re.IGNORECASE)
 _JOINERS = "\u200c\u200d"
 
 
@@ -51,6 +52,11 @@ def clean_lines(value: str, *, longest: int) -> str:
 def is_clean(value: str) -> bool:
     """Return whether `value` is one line of which the gate would take nothing out. Spaces are not judged."""
     return all(found[1] is None for found in _REFUSED.finditer(value))
+
+
+def is_plain_name(value: str) -> bool:
+    """Return whether a name may stand in mails and pages: nothing that the gate takes out, and no web address."""
+    return _WEB_ADDRESS.search(value) is None and is_clean(value)
 
 
 def isolated(value: str) -> str:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.text import clean, clean_lines, is_clean, isolated
+from common.text import clean, clean_lines, is_clean, is_plain_name, isolated
 
 WALES = "\U0001f3f4\U000e0067\U000e0062\U000e0077\U000e006c\U000e0073\U000e007f"
 
@@ -75,3 +75,20 @@ def test_whatever_passes_is_one_line_in_utf_8_and_passes_again(value: str) -> No
     assert len(passed) <= 256
     assert is_clean(passed)
     assert clean(passed) == passed
+
+
+@pytest.mark.parametrize(
+    ("name", "plain"),
+    [
+        ("Ada Lovelace", True),
+        ("Dr. No", True),
+        ("St. Pauli / Hamburg", True),
+        ("open http://evil.example", False),
+        ("WWW.evil.example", False),
+        ("evil.example/login", False),
+        ("Bob\nBcc: x", False),
+        ("a\u202eb", False),
+    ],
+)
+def test_a_name_is_no_place_for_an_address_or_a_trick(name: str, *, plain: bool) -> None:
+    assert is_plain_name(name) is plain

@@ -232,6 +232,12 @@ async def test_a_password_reset_is_mailed_once_and_its_link_is_sealed_until_then
         ({"link": "http://evil.example/reset"}, "link"),
         ({"link": "http://wevion.example.evil.example/reset"}, "link"),
         ({"to": "mallory@evil.example"}, "to"),
+        ({"facts": {"workspace": "W", "inviter": "I", "role": "admin"}}, "facts"),
+        ({"user_id": None}, "user_id"),
+        ({"template": "invitation"}, "user_id"),
+        ({"template": "invitation", "user_id": None}, "to"),
+        ({"template": "invitation", "user_id": None, "to": "eve@x.example"}, "facts"),
+        ({"template": "invitation", "user_id": None, "to": "a,b@x.example"}, "to"),
     ],
 )
 async def test_bad_orders_are_refused_without_saying_the_link(world: Any, api: Any, change: Any, field: str) -> None:
@@ -241,6 +247,27 @@ async def test_bad_orders_are_refused_without_saying_the_link(world: Any, api: A
     assert answer.body["errors"][0]["field"] == field
     assert "SECRET-LINK-CODE" not in str(answer.body)
     assert await world.count("SELECT count(*) FROM delivery") == 0
+
+
+INVITATION = {
+    "template": "invitation",
+    "to": "eve@b\u00fccher.example",
+    "link": "http://wevion.example/invitation#token=SECRET-LINK-CODE",
+    "facts": {"workspace": "Northwind", "inviter": "Ada", "role": "member"},
+}
+
+
+async def test_an_invitation_is_a_mail_of_its_own_to_somebody_whom_nobody_here_knows(world: Any, api: Any) -> None:
+    assert (await api.call("POST", MESSAGES, api.service("messages:send"), INVITATION)).status == 202
+    stored = await world.deps.pool.fetchrow("SELECT * FROM delivery")
+    assert b"eve" not in bytes(stored["sealed"])
+    await world.later(timedelta(hours=20))
+    (mail,) = world.mailbox.to("eve@xn--bcher-kva.example")
+    assert mail["Subject"] == "You are invited to a workspace in Wevion"
+    text = mail.get_body(("plain",)).get_content()
+    assert "Ada invites you to the workspace \u201cNorthwind\u201d in Wevion as a member." in text
+    assert str(INVITATION["link"]) in text
+    assert await world.count("SELECT count(*) FROM delivery WHERE sealed IS NOT NULL") == 0
 
 
 async def test_only_a_service_with_the_scope_may_have_messages_sent(world: Any, api: Any) -> None:

@@ -126,13 +126,43 @@ def test_five_notices_are_told_in_full_and_twenty_by_title(texts: Texts, count: 
 
 
 def test_a_link_to_a_new_password_is_in_the_mail_and_not_in_its_subject(texts: Texts) -> None:
-    mail = texts.direct("password_reset", reader="Mia <b>", link="http://x/?a=1&b=2")
+    mail = texts.direct("password_reset", link="http://x/?a=1&b=2", facts={})
     assert mail.subject == "Reset your Wevion password"
-    assert mail.text.startswith("Hello Mia <b>,\n\nSomeone, probably you,")
+    assert mail.text.startswith("Hello,\n\nSomeone, probably you,")
     assert "\nChoose a new password: http://x/?a=1&b=2\n" in mail.text
     assert mail.text.endswith("asks you for this link.\n")
     assert 'href="http://x/?a=1&amp;b=2"' in mail.html
-    assert "Hello Mia &lt;b&gt;," in mail.html
+
+
+def test_an_invitation_says_who_invites_to_what_and_as_what(texts: Texts) -> None:
+    facts = {"workspace": "Nord & S\u00fcd", "inviter": "Ada", "role": "admin"}
+    mail = texts.direct("invitation", link="http://x/#token=1", facts=facts)
+    assert mail.subject == "You are invited to a workspace in Wevion"
+    assert (
+        "Ada invites you to the workspace \u201c\u2068Nord & S\u00fcd\u2069\u201d in Wevion as an administrator"
+        in mail.text
+    )
+    assert "Nord &amp; S\u00fcd" in mail.html
+    assert "password for your" not in mail.text
+
+
+@pytest.mark.parametrize(
+    "name", ["", "open http://evil.example", "www.evil.example", "a\u202eb", "Bob\r\n\r\nYour account"]
+)
+def test_a_name_that_is_a_trick_is_not_said(texts: Texts, name: str) -> None:
+    mail = texts.direct("invitation", link="http://x/", facts={"workspace": name, "inviter": name, "role": "member"})
+    assert "An administrator invites you to a workspace in Wevion as a member." in mail.text
+    greeted = texts.letter([words(texts)], follow_up=False).to(name)
+    assert greeted.text.startswith("Hello there,\n\n")
+    assert "evil" not in greeted.text + greeted.html + mail.text + mail.html
+
+
+def test_a_name_of_another_direction_stays_in_its_place(texts: Texts) -> None:
+    assert (
+        texts.letter([words(texts)], follow_up=False)
+        .to("\u05e9\u05dc")
+        .text.startswith("Hello \u2068\u05e9\u05dc\u2069,")
+    )
 
 
 def test_the_bot_answers_in_lines(texts: Texts) -> None:

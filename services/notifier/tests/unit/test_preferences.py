@@ -37,6 +37,19 @@ def test_quiet_hours(quiet: QuietHours, now: datetime, over: datetime | None) ->
     assert quiet.over_at(now, BERLIN) == over
 
 
+WINTER_BEGINS = datetime(2026, 10, 25, tzinfo=UTC)  # 02:00 to 03:00 comes twice in Berlin
+
+
+@pytest.mark.parametrize(
+    ("minutes", "over"),
+    [(-180, 30), (10, 30), (29, 30), (30, None), (59, None), (70, 90), (89, 90), (90, None)],
+)
+def test_quiet_that_ends_in_the_repeated_hour_ends_in_the_future(minutes: int, over: int | None) -> None:
+    quiet = QuietHours(time(22), time(2, 30))
+    found = quiet.over_at(WINTER_BEGINS + timedelta(minutes=minutes), BERLIN)
+    assert found == (None if over is None else WINTER_BEGINS + timedelta(minutes=over))
+
+
 @given(
     st.times(),
     st.times(),

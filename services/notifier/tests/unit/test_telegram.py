@@ -93,7 +93,7 @@ def test_buttons(data: str, found: tuple[str, UUID] | None) -> None:
 
 
 def test_commands_and_masks() -> None:
-    assert [command(text) for text in ("/unlink", "/unlink@WevionBot now", "unlink", "/UNLINK")] == [
+    assert [command(text) for text in ("/unlink", "/unlink@WevionBot now", "unlink", "/ unlink")] == [
         "unlink",
         "unlink",
         None,
@@ -101,3 +101,13 @@ def test_commands_and_masks() -> None:
     ]
     assert masked("mia@agency.example") == "m***@agency.example"
     assert masked("nonsense") == "***"
+
+
+@pytest.mark.parametrize("text", ["/unlink", "/Unlink", "/UNLINK", "/Unlink@WevionBot now"])
+def test_a_command_is_understood_however_a_phone_writes_it(text: str) -> None:
+    assert command(text) == "unlink"
+
+
+def test_the_code_of_a_start_in_capitals_stays_as_it_is() -> None:
+    assert start_code("/START aB-_9") == "aB-_9"
+    assert not start_code("/Start")

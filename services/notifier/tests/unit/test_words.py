@@ -30,11 +30,14 @@ def test_time_left_never_promises_more_than_there_is(seconds: int, words: str) -
     assert time_left(timedelta(seconds=seconds)) == words
 
 
-def test_a_moment_is_on_the_readers_clock_across_a_change_to_winter_time() -> None:
-    before = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+def test_a_moment_of_the_repeated_hour_says_which() -> None:
     berlin = ZoneInfo("Europe/Berlin")
-    assert moment(before, berlin) == "Sun 25 Oct 2026, 02:30 (Europe/Berlin)"
-    assert moment(before + timedelta(hours=2), berlin) == "Sun 25 Oct 2026, 03:30 (Europe/Berlin)"
+    said = [moment(datetime(2026, 10, 25, hour, 30, tzinfo=UTC), berlin) for hour in (0, 1, 2)]
+    assert said == [
+        "Sun 25 Oct 2026, 02:30 (Europe/Berlin, UTC+02:00)",
+        "Sun 25 Oct 2026, 02:30 (Europe/Berlin, UTC+01:00)",
+        "Sun 25 Oct 2026, 03:30 (Europe/Berlin)",
+    ]
 
 
 @pytest.mark.parametrize(

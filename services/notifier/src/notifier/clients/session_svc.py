@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.auth import ServiceTokens
 from common.runtime.errors import Permanent, Retryable
+from common.text import clean
 from notifier.core.routing import Person
 
 PAGE: Final = 200
@@ -78,7 +79,7 @@ class PeopleClient:
                 Person(
                     user_id=user.user_id,
                     workspace_id=user.workspace_id,
-                    name=user.name,
+                    name=clean(user.name),
                     email=user.email,
                     role=user.role,
                     time_zone=user.time_zone,

@@ -1,11 +1,12 @@
 """A condition as it is stored, a person's notice of it, and the view that its words are made from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 from common.contracts import NoticeCode, TokenKind
+from common.text import clean
 from notifier.core.conditions import Fact, Resolution, is_critical
 from notifier.core.rendering import Gap, NoticeView
 from notifier.core.routing import ADMIN_ROLES
@@ -69,9 +70,13 @@ def view(
         expires_at=fact.expires_at,
         cause=fact.cause,
         detected_by=fact.detected_by,
-        account_names=tuple(account.name for account in accounts),
+        account_names=tuple(clean(account.name) for account in accounts),
         rules_paused=rules_paused if fact.code is not NoticeCode.PLATFORM_INCIDENT else 0,
-        gaps=tuple(gap for gap in gaps if fact.code is NoticeCode.DATA_GAP or gap.to_at >= condition.raised_at),
+        gaps=tuple(
+            replace(gap, account_name=clean(gap.account_name))
+            for gap in gaps
+            if fact.code is NoticeCode.DATA_GAP or gap.to_at >= condition.raised_at
+        ),
         tokens_affected=fact.tokens_affected,
         raised_at=condition.raised_at,
         resolved_at=condition.resolved_at,

@@ -41,7 +41,10 @@ class QuietHours:
         if not quiet:
             return None
         day = local.date() + timedelta(days=1 if tomorrow else 0)
-        return datetime.combine(day, self.end, tzinfo=zone).astimezone(now.tzinfo)
+        end = datetime.combine(day, self.end, tzinfo=zone)
+        # In autumn's repeated hour a clock shows the end twice, and the first one may be over.
+        both = (end.replace(fold=fold).astimezone(now.tzinfo) for fold in (0, 1))
+        return next((moment for moment in both if moment > now), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from markupsafe import escape
 
 from common.contracts import DetectedBy, NoticeCode, RevocationCause, TokenKind
 from common.platforms import clause, reasons_of, title_of
+from common.text import clean, is_plain_name, isolated
 from notifier.core.conditions import DEAD_CODES, Resolution
 from notifier.core.words import listed, moment, time_left
 
@@ -112,7 +113,8 @@ class Letter:
     html: str
 
     def to(self, reader: str, unsubscribe_url: str = "") -> Mail:
-        """The mail for one reader."""
+        """The mail for one reader; one without a name is greeted as well."""
+        reader = _plain(reader) or "there"
         return Mail(
             subject=self.subject,
             text=self.text.replace(_READER, reader).replace(_UNSUBSCRIBE, unsubscribe_url),
@@ -141,7 +143,7 @@ class Texts:
         when = moment(view.expires_at, zone) if view.expires_at is not None else ""
         facts: dict[str, Any] = {
             "platform": title_of(view.provider),
-            "accounts": listed(view.account_names),
+            "accounts": listed([isolated(name) for name in view.account_names]),
             "account_count": len(view.account_names),
             "left": left,
             "when": when,
@@ -151,7 +153,11 @@ class Texts:
             "reasons": [] if view.cause else [f"{one.words}: {one.fix}" for one in reasons_of(view.provider)],
             "rules": view.rules_paused,
             "gaps": [
-                {"account": gap.account_name, "from": moment(gap.from_at, zone), "to": moment(gap.to_at, zone)}
+                {
+                    "account": isolated(gap.account_name),
+                    "from": moment(gap.from_at, zone),
+                    "to": moment(gap.to_at, zone),
+                }
                 for gap in view.gaps
             ],
             "tokens_affected": view.tokens_affected,
@@ -191,15 +197,18 @@ class Texts:
         texts = (template.render(facts | {"full": full}).strip() for full in range(FULL_ITEMS, -1, -1))
         return next((text for text in texts if len(text) <= LONGEST_CHAT), "")
 
-    def direct(self, template: str, *, reader: str, link: str) -> Mail:
-        """A one-off mail, such as a password reset. `link` is a secret: it goes into the mail and nowhere else."""
-        facts = {"reader": reader, "link": link}
+    def direct(self, template: str, *, link: str, facts: Mapping[str, str]) -> Mail:
+        """A one-off mail, such as a password reset. `link` is a secret: it goes into the mail and nowhere else.
+
+        It greets nobody by name: others chose that name, and the first line of a mail is believed.
+        """
+        known: dict[str, Any] = {name: _plain(value) for name, value in facts.items()} | {"link": link}
         source = self._environment.get_template(f"{template}/{LANGUAGE}.txt")
-        facts |= {phrase: _phrase(source, phrase, facts) for phrase in ("subject", "what", "button", "note")}
+        known |= {phrase: _phrase(source, phrase, known) for phrase in ("subject", "what", "button", "note")}
         return Mail(
-            subject=facts["subject"],
-            text=self._environment.get_template(f"layout/{LANGUAGE}/direct.txt").render(facts).strip() + "\n",
-            html=self._environment.get_template(f"layout/{LANGUAGE}/direct.html").render(facts),
+            subject=known["subject"],
+            text=self._environment.get_template(f"layout/{LANGUAGE}/direct.txt").render(known).strip() + "\n",
+            html=self._environment.get_template(f"layout/{LANGUAGE}/direct.html").render(known),
         )
 
     def kind(self, code: NoticeCode) -> str:
@@ -258,6 +267,11 @@ def _severity(view: NoticeView) -> Severity:
 
 def _phrase(template: Template, block: str, facts: Mapping[str, Any]) -> str:
     return _one_line("".join(template.blocks[block](template.new_context(dict(facts)))))
+
+
+def _plain(name: str) -> str:
+    """A name from outside as words of ours may hold it; nothing, where it is no name."""
+    return isolated(clean(name)) if is_plain_name(name) else ""
 
 
 def _one_line(text: str) -> str:

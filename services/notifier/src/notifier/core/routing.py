@@ -109,6 +109,6 @@ def plan(
             if past.sent_in_window >= pace.digest_after:
                 due = max(due, now + pace.digest_window)
             quiet_until = preferences.quiet_hours.over_at(due, zone) if preferences.quiet_hours else None
-            due = quiet_until or due
+            due = max(due, quiet_until or due)
         planned.append(Planned(channel, due))
     return tuple(planned)

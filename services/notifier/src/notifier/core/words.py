@@ -26,8 +26,11 @@ def time_left(left: timedelta) -> str:
 
 
 def moment(when: datetime, zone: ZoneInfo) -> str:
-    """Such as `Mon 30 Nov 2026, 14:05 (Europe/Berlin)`."""
-    return f"{when.astimezone(zone):%a %-d %b %Y, %H:%M} ({zone.key})"
+    """Such as `Mon 30 Nov 2026, 14:05 (Europe/Berlin)`; in autumn's repeated hour with the offset that tells which."""
+    local = when.astimezone(zone)
+    twice = local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
+    offset = f", UTC{local.isoformat()[-6:]}" if twice else ""
+    return f"{local:%a %-d %b %Y, %H:%M} ({zone.key}{offset})"
 
 
 def listed(names: Sequence[str], limit: int = NAMED_ACCOUNTS) -> str:

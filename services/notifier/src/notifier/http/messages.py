@@ -1,34 +1,59 @@
 """`/api/v1/messages`: one-off mails that other services ask for. Their link is a secret."""
 
 from enum import StrEnum
+from typing import Any, Literal
 from uuid import UUID
 
 from aiohttp import web
-from pydantic import BaseModel, Field, SecretStr, field_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator
 
+from common import addresses
+from common.addresses import LONGEST
 from common.runtime.clock import Clock
 from common.runtime.errors import Retryable
 from common.web import Access, FieldError, Problem, Routes, invalid
 from notifier.core.errors import NoMailChannel, UnknownPerson
 from notifier.operations import messages as operations
+from notifier.operations.channel import Direct
 from notifier.operations.deps import Deps
 
 LONGEST_LINK = 2_000
+LONGEST_NAME = 200
 
 
 class Template(StrEnum):
     """The messages that exist."""
 
     PASSWORD_RESET = "password_reset"  # noqa: S105  a template's name
+    INVITATION = "invitation"
+
+
+class InvitationFacts(BaseModel):
+    """Who invites whom to what."""
+
+    workspace: str = Field(max_length=LONGEST_NAME)
+    inviter: str = Field(max_length=LONGEST_NAME)
+    role: Literal["owner", "admin", "member"]
 
 
 class MessageOrder(BaseModel):
-    """A message for one person."""
+    """A message for one person: a person who is known here, or whoever owns an address."""
 
     template: Template
-    user_id: UUID
+    user_id: UUID | None = Field(default=None, validate_default=True, description="with password_reset")
+    to: str | None = Field(default=None, validate_default=True, max_length=LONGEST, description="with invitation")
+    facts: InvitationFacts | None = Field(default=None, validate_default=True, description="with invitation")
     workspace_id: UUID | None = None
     link: SecretStr = Field(min_length=1, max_length=LONGEST_LINK, description="secret: sealed at rest, never logged")
+
+    @field_validator("user_id", "to", "facts")
+    @classmethod
+    def _as_the_template_needs(cls, value: Any, info: ValidationInfo) -> Any:
+        template = info.data.get("template")
+        wanted = (info.field_name == "user_id") == (template is Template.PASSWORD_RESET)
+        if template is not None and wanted != (value is not None):
+            raise ValueError(f"{'is needed' if wanted else 'must be left out'} with the template {template.value}")
+        return addresses.mailable(value) if info.field_name == "to" and value is not None else value
 
 
 class MessageTaken(BaseModel):
@@ -61,10 +86,14 @@ def routes(deps: Deps, clock: Clock, *, public_url: str) -> Routes:
         try:
             delivery_id = await operations.accept(
                 deps,
-                template=body.template.value,
+                Direct(
+                    template=body.template.value,
+                    link=body.link.get_secret_value(),
+                    to=body.to or "",
+                    facts=body.facts.model_dump() if body.facts is not None else {},
+                ),
                 user_id=body.user_id,
                 workspace_id=body.workspace_id,
-                link=body.link.get_secret_value(),
                 key=_key(request.headers.get("Idempotency-Key")),
                 now=clock.now(),
             )

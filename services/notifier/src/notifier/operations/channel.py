@@ -29,12 +29,22 @@ class Said:
     words: Words
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Direct:
-    """A one-off message, such as a password reset. Its link is a secret."""
+    """A one-off message, such as a password reset. Its link is a secret.
+
+    Attributes:
+        template: which words.
+        link: where its button leads.
+        to: the address, when the reader may be nobody whom we know.
+        facts: names that its words mention.
+
+    """
 
     template: str
     link: str = field(repr=False)
+    to: str = field(default="", repr=False)
+    facts: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,8 @@
 """One-off mails that another service asks for, such as a password reset. Their link is a secret."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final
 from uuid import UUID
 
 from common.contracts import NoticeChannel
@@ -10,23 +10,32 @@ from common.crypto import Unsealable, associated_data
 from common.postgres import Connection, transaction
 from common.runtime.errors import Retryable
 from common.runtime.ids import new_id
-from notifier.core.deliveries import Claimed
+from notifier.core.deliveries import NOTHING, Claimed
 from notifier.core.errors import NoMailChannel, UnknownPerson
 from notifier.core.routing import Person
 from notifier.operations.channel import AnyChannel, Direct, Message
 from notifier.operations.deps import Deps
 from notifier.store import deliveries, people
 
-USABLE_FOR: Final = timedelta(hours=1)
-"""A link in such a mail is short-lived; a mail that is later than this would only confuse."""
+USABLE_FOR = {"password_reset": timedelta(hours=1), "invitation": timedelta(days=1)}
+"""A mail that is later than this would only confuse: the link of a reset is short-lived."""
 
 
 async def accept(
-    deps: Deps, *, template: str, user_id: UUID, workspace_id: UUID | None, link: str, key: UUID | None, now: datetime
+    deps: Deps, direct: Direct, *, user_id: UUID | None, workspace_id: UUID | None, key: UUID | None, now: datetime
 ) -> UUID:
-    """Take a message for delivery; returns its id. The link is sealed before it touches the database.
+    """Take a message for delivery. Its link is sealed before it touches the database.
 
-    A message with the `key` of an earlier one is that one.
+    Args:
+        deps: the parts of the service.
+        direct: the message.
+        user_id: who gets it; None where the message names an address.
+        workspace_id: which workspace it is about, if one.
+        key: of an earlier request with the same message; that message is this one.
+        now: the present.
+
+    Returns:
+        The message's id.
 
     Raises:
         UnknownPerson: nobody we can ask about knows this user.
@@ -36,16 +45,18 @@ async def accept(
     """
     if deps.vault is None or NoticeChannel.EMAIL not in deps.channels:
         raise NoMailChannel
-    person = await _person(deps, user_id, now)
+    if user_id is not None:
+        person = await _person(deps, user_id, now)
+        workspace_id = workspace_id if workspace_id is not None else person.workspace_id
     delivery_id = key or new_id()
     async with transaction(deps.pool) as connection:
         await deliveries.add_direct(
             connection,
             delivery_id,
-            user_id=user_id,
-            workspace_id=workspace_id if workspace_id is not None else person.workspace_id,
-            template=template,
-            sealed=deps.vault.seal(link.encode(), associated_data("direct", delivery_id)),
+            user_id=user_id or NOTHING,
+            workspace_id=workspace_id or NOTHING,
+            template=direct.template,
+            sealed=deps.vault.seal(_written(direct).encode(), associated_data("direct", delivery_id)),
             now=now,
         )
     deps.committed()
@@ -85,24 +96,44 @@ async def open_direct(
     """The claimed one-off messages, opened; those that cannot or should not go are added to `empty`."""
     ready = []
     for item in claimed:
-        person = await people.anywhere(connection, item.user_id)
-        active = person is not None and person.active
-        addresses = await channel.addresses(connection, [person]) if person is not None and active else {}
-        link = _open(deps, item)
-        if now - item.first_tried_at > USABLE_FOR or link is None:
+        direct = _open(deps, item)
+        if direct is None or now - item.first_tried_at > USABLE_FOR[item.template]:
             empty.append((item, "too_old"))
-        elif person is None or item.user_id not in addresses:
+            continue
+        person, address = await _reader(connection, channel, item, direct)
+        if address is None:
             empty.append((item, "unreachable"))
         else:
-            direct = Direct(item.template, link)
-            ready.append(Message(claimed=item, person=person, address=addresses[item.user_id], direct=direct))
+            ready.append(Message(claimed=item, person=person, address=address, direct=direct))
     return ready
 
 
-def _open(deps: Deps, item: Claimed) -> str | None:
+async def _reader(
+    connection: Connection, channel: AnyChannel, item: Claimed, direct: Direct
+) -> tuple[Person, object | None]:
+    person = await people.anywhere(connection, item.user_id)
+    if direct.to:
+        stranger = Person(user_id=item.user_id, workspace_id=item.workspace_id, name="", email=direct.to, role="")
+        return stranger, direct.to
+    if person is None or not person.active:
+        return Person(user_id=item.user_id, workspace_id=item.workspace_id, name="", email="", role=""), None
+    return person, (await channel.addresses(connection, [person])).get(item.user_id)
+
+
+def _written(direct: Direct) -> str:
+    """What is sealed: the link alone, or (for a reader who may be a stranger) all that the mail needs."""
+    if not direct.to:
+        return direct.link
+    return json.dumps({"link": direct.link, "to": direct.to, "facts": dict(direct.facts)})
+
+
+def _open(deps: Deps, item: Claimed) -> Direct | None:
     if deps.vault is None or item.sealed is None:
         return None
     try:
-        return deps.vault.open_(item.sealed, associated_data("direct", item.delivery_id)).decode()
+        opened = deps.vault.open_(item.sealed, associated_data("direct", item.delivery_id)).decode()
     except Unsealable:
         return None
+    if opened.startswith("{"):
+        return Direct(template=item.template, **json.loads(opened))
+    return Direct(template=item.template, link=opened)

@@ -1,12 +1,9 @@
 """Who there is: people, workspaces, and what a person may be in one."""
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
-
-from common.text import is_clean
 
 
 class Role(StrEnum):
@@ -76,11 +73,3 @@ def effective_role(*, support_admin: bool, membership: Role) -> Role:
 def may_manage(actor: Role, target: Role) -> bool:
     """Whether `actor` may change or sign out `target`: never somebody of a higher rank."""
     return actor in {*WORKSPACE_ADMINS, Role.SUPPORT_ADMIN} and _RANK[actor] >= _RANK[target]
-
-
-_WEB_ADDRESS = re.compile(r"://|\bwww\.|[^\s.]\.[a-z]{2,}/", re.IGNORECASE)
-
-
-def is_plain_name(text: str) -> bool:
-    """Return whether a name may stand in mails and pages: no controls, no change of direction, no web address."""
-    return _WEB_ADDRESS.search(text) is None and is_clean(text)

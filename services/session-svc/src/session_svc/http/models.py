@@ -8,7 +8,7 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, Field, SecretStr, StringConstraints
 
-from common import addresses
+from common import addresses, text
 from session_svc.core import people
 from session_svc.core.audit import AuditedAct
 from session_svc.core.impersonation import Impersonation
@@ -30,7 +30,7 @@ def _time_zone(value: str) -> str:
 
 
 def _plain_name(value: str) -> str:
-    if not people.is_plain_name(value):
+    if not text.is_plain_name(value):
         raise ValueError("is not a name: leave out line breaks, invisible characters and web addresses")
     return value
 

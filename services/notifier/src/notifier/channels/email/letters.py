@@ -31,7 +31,7 @@ class Letters:
         person = message.person
         asked = unsubscribing.Asked(person.workspace_id, person.user_id, message.codes)
         stop = unsubscribing.url(self._vault, self._texts.public_url, asked, now)
-        mail = letter.to(person.name or "there", stop)
+        mail = letter.to(person.name, stop)
         return MailParcel(
             delivery_id=message.claimed.delivery_id,
             address=message.address,
@@ -45,7 +45,7 @@ class Letters:
     def _direct(self, message: Message, direct: Direct | None) -> MailParcel | None:
         if direct is None:
             return None
-        mail = self._texts.direct(direct.template, reader=message.person.name or "there", link=direct.link)
+        mail = self._texts.direct(direct.template, link=direct.link, facts=direct.facts)
         return MailParcel(
             delivery_id=message.claimed.delivery_id,
             address=message.address,

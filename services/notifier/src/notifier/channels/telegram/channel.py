@@ -38,6 +38,14 @@ _OUR_TOKEN: Final = frozenset({401, 404})
 """For a malformed token sources disagree on the status: both mean that ours is not taken."""
 
 
+class BusyError(Retryable):
+    """Telegram refuses a method for now. `retry_after_s`: how long it wants to be left alone, when it says so."""
+
+    def __init__(self, message: str, retry_after_s: float | None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatParcel(Parcel):
     """One message to a chat, in Telegram's HTML subset."""
@@ -193,7 +201,7 @@ class TelegramChannel:
         except RefusedError as error:
             if error.status in _OUR_TOKEN:
                 raise Permanent("Telegram does not take the token of WEVION_TELEGRAM_BOT_TOKEN") from None
-            raise Retryable(f"Telegram: {method}: refused with {error.status}") from None
+            raise BusyError(f"Telegram: {method}: refused with {error.status}", error.retry_after_s) from None
         except NoAnswerError as error:
             raise Retryable(f"Telegram: {method}: {error.kind}") from None
 
@@ -211,6 +219,8 @@ class TelegramChannel:
                 return Outcome(Answer.TRY_LATER, retry_after_s=error.retry_after_s, detail=detail)
             case 403:
                 return Outcome(Answer.ADDRESS_DEAD, detail=detail)
+            case 421:  # the bot is served elsewhere for a while; nothing is wrong with this message
+                return Outcome(Answer.CHANNEL_DOWN, detail=detail)
             case status if status in _OUR_TOKEN:
                 _log.error("bot_token_refused", status=status)
                 return Outcome(Answer.CHANNEL_DOWN, detail=detail)

@@ -15,8 +15,8 @@ CODE_LIFE: Final = timedelta(hours=24)
 CODE_BYTES: Final = 32
 """256 bits; 43 characters as base64url, of the 64 that a deep link may carry (Bot API, "Deep Linking")."""
 
-_START: Final = re.compile(r"/start(?:@[A-Za-z0-9_]+)?(?:\s+(?P<code>[A-Za-z0-9_-]{1,64}))?\s*")
-_COMMAND: Final = re.compile(r"^/(?P<name>[a-z]+)(?:@[A-Za-z0-9_]+)?(?:\s|$)")
+_START: Final = re.compile(r"/start(?:@[A-Za-z0-9_]+)?(?:\s+(?P<code>[A-Za-z0-9_-]{1,64}))?\s*", re.IGNORECASE)
+_COMMAND: Final = re.compile(r"^/(?P<name>[A-Za-z]+)(?:@[A-Za-z0-9_]+)?(?:\s|$)")
 _PRESSED: Final = re.compile(r"(?P<verb>link|refuse):(?P<token>[0-9a-f]{32})")
 
 
@@ -118,7 +118,7 @@ def start_code(text: str) -> str | None:
 def command(text: str) -> str | None:
     """The name of a bot command, such as `unlink`."""
     found = _COMMAND.match(text)
-    return None if found is None else found["name"]
+    return None if found is None else found["name"].lower()
 
 
 def button(verb: str, token_id: UUID) -> str:

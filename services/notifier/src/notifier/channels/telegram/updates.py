@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from common.text import clean
 from notifier.channels.telegram.rules import Incoming
 
 WANTED: Final = ("message", "callback_query", "my_chat_member")
@@ -99,5 +100,5 @@ def _incoming(update: _Update) -> Incoming:
 
 def _name(chat: _Chat) -> str:
     if chat.username:
-        return f"@{chat.username}"
-    return " ".join(filter(None, (chat.first_name, chat.last_name))) or chat.title or ""
+        return clean(f"@{chat.username}")
+    return clean(" ".join(filter(None, (chat.first_name, chat.last_name))) or chat.title or "")
