@@ -55,7 +55,8 @@ def begin(providers: Iterable[str]) -> None:
     """Make the counters of these providers exist at zero, so that the first failure is an increase."""
     ids = tuple(providers)
     from_zero(REFRESHES, {"provider": ids, "class": REFRESH_CLASSES})
-    from_zero(CONNECTS, {"provider": ids, "outcome": ("our_fault", *(how.value for how in IssuedHow))})
+    refusals = ("our_fault", "platform_unavailable", "start_again")
+    from_zero(CONNECTS, {"provider": ids, "outcome": (*refusals, *(how.value for how in IssuedHow))})
     from_zero(WEBHOOKS, {"provider": ids, "outcome": ("refused", "repeated", "taken")})
     from_zero(INCIDENTS, {"provider": ids, "reason": list(INCIDENT_VERDICTS)})
     for one in (UNRECOGNISED, PURGED):

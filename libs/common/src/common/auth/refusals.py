@@ -8,6 +8,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from common.contracts import RevocationCause, TokenKind
+from common.platforms.causes import SESSIONS
 from common.web import Problem
 
 SIGN_IN_PATH = "/sign-in"
@@ -53,16 +54,6 @@ _WORDS: dict[Reason, tuple[str, str, bool]] = {
     Reason.USER_DISABLED: ("The user is disabled", "Ask an admin of the workspace to enable the user.", False),
 }
 
-_CAUSES: dict[RevocationCause, str] = {
-    RevocationCause.SIGNED_OUT: "It was signed out.",
-    # The wire has one cause for both; only session-svc itself, asked with the cookie, can tell them apart.
-    RevocationCause.ADMIN_FORCED: "An admin ended it, or disabled the account.",
-    RevocationCause.PASSWORD_CHANGED: "The password was changed.",
-    RevocationCause.PERMISSION_CHANGED: "The user's role or membership changed.",
-    RevocationCause.USER_REVOKED: "The user ended it from another device.",
-    RevocationCause.COMPROMISE: "It was ended for security.",
-    RevocationCause.SUPERSEDED: "A newer session took its place.",
-}
 _FIXES: dict[RevocationCause, str] = {
     RevocationCause.ADMIN_FORCED: "Sign in again. If the account is disabled, that says so, and whom to ask.",
 }
@@ -78,7 +69,7 @@ def refuse(
 ) -> Problem:
     """The refusal of a token. `detail` must not repeat any part of the token."""
     title, fix, at_sign_in = _WORDS[reason]
-    said = detail or (_CAUSES.get(cause, "") if cause is not None else "")
+    said = detail or (SESSIONS.get(cause, "") if cause is not None else "")
     fix = _FIXES.get(cause, fix) if cause is not None else fix
     challenge = _REALM
     if reason is not Reason.TOKEN_MISSING:  # RFC 6750, section 3.1: without a token there is no error to name

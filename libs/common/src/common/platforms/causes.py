@@ -20,6 +20,19 @@ CLAUSES: dict[RevocationCause | None, str] = {
 """A clause for each cause; None where the platform states none."""
 
 
+SESSIONS: dict[RevocationCause, str] = {
+    RevocationCause.SIGNED_OUT: "It was signed out.",
+    # The wire has one cause for both; only session-svc itself, asked with the cookie, can tell them apart.
+    RevocationCause.ADMIN_FORCED: "An admin ended it, or disabled the account.",
+    RevocationCause.PASSWORD_CHANGED: "The password was changed.",
+    RevocationCause.PERMISSION_CHANGED: "The user's role or membership changed.",
+    RevocationCause.USER_REVOKED: "The user ended it from another device.",
+    RevocationCause.COMPROMISE: "It was ended for security.",
+    RevocationCause.SUPERSEDED: "A newer session took its place.",
+}
+"""Why a session ended, as a sentence: there the words are about a person's sign-in and not about a platform."""
+
+
 def clause(cause: RevocationCause | None, name: str) -> str:
     """Why it ended, to stand inside a sentence. `name` is the platform's title."""
     return CLAUSES[cause].format(name=name)

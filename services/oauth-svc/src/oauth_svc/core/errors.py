@@ -75,6 +75,20 @@ class ExchangeFailedError(Refusal):
     fix = "Start the connection again; the code of a consent is good for one try only."
 
 
+class StartAgainError(Refusal):
+    """The code of this consent was used before, or has expired."""
+
+    code = "start_again"
+    fix = "Nothing was changed. Start again: one click at the platform is enough."
+
+
+class PlatformUnavailableError(Refusal):
+    """The platform says that it cannot ask for consent at the moment."""
+
+    code = "platform_unavailable"
+    fix = "Nothing was changed. Start again in a few minutes."
+
+
 class OurFaultError(Refusal):
     """The platform refuses Wevion's own client or request."""
 

@@ -41,6 +41,8 @@ _TITLES: dict[type[errors.Refusal], str] = {
     errors.ConsentDeniedError: "You did not give consent",
     errors.DifferentPlatformUserError: "That was another user of the platform",
     errors.ExchangeFailedError: "The platform did not complete the connection",
+    errors.StartAgainError: "This consent cannot be used any more",
+    errors.PlatformUnavailableError: "The platform has trouble of its own",
     errors.OurFaultError: "This is on our side",
     errors.NoAccountsError: "No ad account was shared",
     errors.CredentialsRefusedError: "The platform refused these credentials",
@@ -149,6 +151,15 @@ def _refused(refusal: errors.Refusal, provider_id: str) -> web.Response:
             f"{refusal} Nothing was changed. To keep both, connect this user as a connection of its own.",
             action=f"/connect/{quote(provider_id, safe='')}",
             label="Connect as a new connection",
+            link=link,
+        )
+    if isinstance(refusal, errors.StartAgainError | errors.PlatformUnavailableError):
+        return pages.confirmation(
+            status_of(refusal),
+            title,
+            f"{refusal} {refusal.fix}",
+            action=f"/connect/{quote(provider_id, safe='')}",
+            label="Start again",
             link=link,
         )
     return pages.message(status_of(refusal), title, str(refusal), fix=refusal.fix, link=link)

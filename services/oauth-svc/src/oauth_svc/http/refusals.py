@@ -17,6 +17,8 @@ _STATUS: dict[type[errors.Refusal], int] = {
     errors.ConsentDeniedError: 400,
     errors.DifferentPlatformUserError: 409,
     errors.ExchangeFailedError: 502,
+    errors.StartAgainError: 409,
+    errors.PlatformUnavailableError: 503,
     errors.OurFaultError: 502,
     errors.NoAccountsError: 409,
     errors.CredentialsRefusedError: 400,

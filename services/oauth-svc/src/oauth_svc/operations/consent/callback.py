@@ -10,9 +10,12 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from common.contracts import IssuedHow
+from common.contracts import IssuedHow, Verdict
 from common.crypto import data_key_id
+from common.platforms.rfc6749 import callback_verdict
 from common.runtime.shield import Shield
+from common.telemetry import logs
+from common.text import clean
 from oauth_svc import metrics, store
 from oauth_svc.core import errors
 from oauth_svc.core.roles import Caller
@@ -22,6 +25,8 @@ from oauth_svc.store.states import ConsentState
 
 from .begin import state_digest, verifier_aad
 from .completing import Connected, Consented, complete, refusal_of
+
+log = logs.get_logger("consent")
 
 WAIT_FOR_FIRST_S = 15.0
 """How long a doubled callback waits for the first one's result; longer than both of its provider calls."""
@@ -105,6 +110,8 @@ _REFUSALS: dict[str, type[errors.Refusal]] = {
         errors.ConsentDeniedError,
         errors.ExchangeFailedError,
         errors.OurFaultError,
+        errors.PlatformUnavailableError,
+        errors.StartAgainError,
         errors.DifferentPlatformUserError,
         errors.NoAccountsError,
     )
@@ -132,9 +139,21 @@ async def _exchange_once(deps: Deps, provider: Provider, state: ConsentState, qu
     return connected
 
 
+def _refused(provider: str, query: Mapping[str, str]) -> errors.Refusal:
+    """Whose no it is: only `access_denied` is the person's (RFC 6749 section 4.1.2.1)."""
+    verdict = callback_verdict(query["error"], query.get("error_reason", ""))
+    if verdict is None:
+        return errors.ConsentDeniedError()
+    code = clean(query["error"], longest=40)
+    log.warning("consent_refused", provider=provider, code=code, verdict=verdict.value)
+    if verdict is Verdict.RETRY_LATER:
+        return errors.PlatformUnavailableError()
+    return errors.OurFaultError(f"The platform refuses Wevion's request for consent ({code}).")
+
+
 async def _exchange(deps: Deps, provider: Provider, state: ConsentState, query: Mapping[str, str]) -> Connected:
     if query.get("error"):
-        raise errors.ConsentDeniedError
+        raise _refused(state.provider, query)
     if not (query.get("code") or query.get("auth_code")):
         raise errors.ExchangeFailedError("the platform sent no code")
     verifier = None
@@ -146,7 +165,7 @@ async def _exchange(deps: Deps, provider: Provider, state: ConsentState, query: 
     try:
         answer = await provider.exchange(callback, deps.clock.now())
     except PlatformError as error:
-        raise refusal_of(error) from error
+        raise refusal_of(error, errors.StartAgainError()) from error
     consented = Consented(
         provider=state.provider,
         workspace_id=state.workspace_id,

@@ -13,6 +13,9 @@ const REFUSALS = {
   state_expired: "The consent took too long. Start again with the button.",
   state_unknown: "This consent was not started in this browser. Start again with the button.",
   consent_denied: "The consent was not given, so nothing has changed.",
+  start_again: "This consent cannot be used any more. Start again with the button.",
+  platform_unavailable: "The platform has trouble of its own. Start again in a few minutes.",
+  our_fault: "The platform refuses Wevion itself. Our operators are told; there is nothing for you to do.",
 };
 
 export function arrival() {
