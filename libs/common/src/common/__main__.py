@@ -30,7 +30,7 @@ class OperatorSettings(runtime_settings.Settings):
     )
 
     def kafka(self) -> KafkaSettings:
-        """The connection settings."""
+        """Return the connection settings."""
         return KafkaSettings(
             bootstrap_servers=self.kafka_bootstrap_servers,
             client_id="wevion-operator",

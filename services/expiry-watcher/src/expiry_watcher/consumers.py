@@ -15,7 +15,7 @@ BATCH = 500
 
 
 def followed(deps: Deps, clock: Clock) -> InBatches:
-    """The handler that puts what is said about tokens into the inventory."""
+    """Return the handler that puts what is said about tokens into the inventory."""
 
     async def follow(things: Sequence[Event[EventBody] | Purged]) -> None:
         purged = [_token_id(thing) for thing in things if isinstance(thing, Purged)]

@@ -43,10 +43,10 @@ DIAGNOSES = metrics.counter(
 
 
 def stage_label(stage: str) -> str:
-    """The stage as a bounded label."""
+    """Return the stage as a bounded label."""
     return stage if stage in STAGES else "other"
 
 
 def lateness_label(seconds: float) -> str:
-    """How late, as a bounded label."""
+    """Return how late, as a bounded label."""
     return next(name for name, limit in LATENESS.items() if seconds < limit)

@@ -52,5 +52,5 @@ class WatcherSettings(ServiceSettings):
 
     @property
     def ladder(self) -> Ladder:
-        """The default ladder."""
+        """Return the default ladder."""
         return Ladder.parse(self.ladder_stages)

@@ -27,7 +27,7 @@ class Sweep:
         self._gate: datetime | None = None
 
     async def run_once(self) -> AnnounceStatus:
-        """One sweep: at most a batch, and at most what the pace allows."""
+        """Return one sweep: at most a batch, and at most what the pace allows."""
         started = monotonic()
         now = self._clock.now()
         self._pace = self._pace.refill(now)
@@ -43,7 +43,7 @@ class Sweep:
         return status
 
     async def next_delay(self) -> float | None:
-        """Seconds until the next deadline (and until the pace lets something leave); None: no deadline at all."""
+        """Return the seconds until the next deadline, and until the pace allows it; None if there is no deadline."""
         self._gate = await next_due(self._deps)
         if self._gate is None:
             return None
@@ -52,7 +52,7 @@ class Sweep:
         return max(until_due, self._pace.refill(now).wait_s(self._worthwhile))
 
     def sleeps_past(self, due_at: datetime) -> bool:
-        """Whether a deadline that was just set comes before the one that the sweep sleeps for."""
+        """Return whether a deadline that was just set comes before the one that the sweep sleeps for."""
         return self._gate is None or due_at < self._gate
 
 

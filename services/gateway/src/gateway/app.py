@@ -68,7 +68,7 @@ async def run(settings: GatewaySettings, clock: Clock | None = None) -> None:
 
 
 def operators_only(door: Gateway, allowed: Sequence[edge.Network]) -> Middleware:
-    """What the gateway says of itself is for operators; a stranger finds nothing there."""
+    """Return what the gateway says of itself is for operators; a stranger finds nothing there."""
     paths = frozenset({"/metrics", "/readyz", "/openapi.json"})
 
     @web.middleware
@@ -82,7 +82,7 @@ def operators_only(door: Gateway, allowed: Sequence[edge.Network]) -> Middleware
 
 @asynccontextmanager
 async def upstream_client() -> AsyncIterator[aiohttp.ClientSession]:
-    """The client of the proxy: it passes on what it gets, keeps no cookies, and limits no number of connections.
+    """Yield the client of the proxy: it passes on what it gets, keeps no cookies, and limits no number of connections.
 
     Keep-alive is shorter than the services' own (75 s), so that no request meets a door that is just closing.
     """

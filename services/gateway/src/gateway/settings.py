@@ -54,7 +54,7 @@ class GatewaySettings(ServiceSettings):
         return value
 
     def upstreams(self) -> dict[str, list[str]]:
-        """The replicas of each service."""
+        """Return the replicas of each service."""
         return {
             "session-svc": _split(self.session_url),
             "oauth-svc": _split(self.oauth_url),
@@ -64,12 +64,12 @@ class GatewaySettings(ServiceSettings):
         }
 
     def origins(self) -> frozenset[str]:
-        """Whose pages may make unsafe calls."""
+        """Return whose pages may make unsafe calls."""
         return frozenset(edge.origin_of(url) for url in (self.public_url, *_split(self.allowed_origins)))
 
     @property
     def https(self) -> bool:
-        """Whether browsers reach us over TLS."""
+        """Return whether browsers reach us over TLS."""
         return urlsplit(self.public_url).scheme == "https"
 
 

@@ -18,7 +18,7 @@ TOPICS = (
 
 
 def handler(deps: Deps, clock: Clock) -> Handler:
-    """What the consumer calls for each event."""
+    """Return what the consumer calls for each event."""
 
     async def handle(event: Event[EventBody]) -> None:
         await hear(deps, event, clock.now())

@@ -27,5 +27,5 @@ class PauserSettings(ServiceSettings):
 
     @property
     def incident_pause_after(self) -> timedelta | None:
-        """The patience with incidents; None: no incident pauses a rule."""
+        """Return the patience with incidents; None: no incident pauses a rule."""
         return timedelta(seconds=self.incident_pause_after_s) if self.incident_pause_after_s > 0 else None

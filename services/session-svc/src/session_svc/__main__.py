@@ -104,7 +104,7 @@ async def _rotate_keys(settings: SessionSettings, arguments: argparse.Namespace)
 
 
 def _secret(path: Path | None) -> str | None:
-    """The content of a file that holds a secret, without the line's end."""
+    """Return the content of a file that holds a secret, without the line's end."""
     if path is None:
         return None
     try:

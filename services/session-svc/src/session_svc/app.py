@@ -74,7 +74,7 @@ async def run(settings: SessionSettings, clock: Clock | None = None) -> None:
 
 
 def keyring(settings: SessionSettings) -> Sealer:
-    """The key-encryption keys.
+    """Return the key-encryption keys.
 
     Raises:
         PermanentError: the setting is missing, or the file cannot be used.
@@ -100,7 +100,7 @@ def password_hasher(settings: SessionSettings) -> PasswordHasher:
 
 @asynccontextmanager
 async def database(settings: SessionSettings) -> AsyncIterator[Pool]:
-    """The database, for a command."""
+    """Yield the database, for a command."""
     pool = await settings.database(NAME, max_size=2)
     try:
         yield pool

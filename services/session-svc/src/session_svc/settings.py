@@ -69,7 +69,7 @@ class SessionSettings(ServiceSettings):
         return self
 
     def schedule(self) -> Schedule:
-        """The times of key rotation."""
+        """Return the times of key rotation."""
         return Schedule(
             signs_for=timedelta(seconds=self.key_signs_for_s),
             jwks_max_age=timedelta(seconds=self.jwks_max_age_s),
@@ -78,6 +78,6 @@ class SessionSettings(ServiceSettings):
 
     @property
     def secure_cookie(self) -> bool:
-        """Whether the cookie is for TLS only: always, but on this machine itself."""
+        """Return whether the cookie is for TLS only: always, but on this machine itself."""
         parts = urlsplit(self.public_url)
         return not (parts.scheme == "http" and parts.hostname in _LOOPBACK_HOSTS)

@@ -28,7 +28,7 @@ def keys(signing_keys: SigningKeys, clock: Clock) -> Periodic:
 
 
 def expiry(deps: Deps, clock: Clock) -> Periodic:
-    """Sessions whose time ran out."""
+    """Return sessions whose time ran out."""
 
     async def expire() -> upkeep.UpkeepStatus:
         return await upkeep.expire_due(deps, clock.now())
@@ -37,7 +37,7 @@ def expiry(deps: Deps, clock: Clock) -> Periodic:
 
 
 def forgetting(deps: Deps, clock: Clock) -> Periodic:
-    """Sessions that ended long ago."""
+    """Return sessions that ended long ago."""
 
     async def forget() -> upkeep.UpkeepStatus:
         return await upkeep.purge_ended(deps, clock.now())

@@ -107,7 +107,7 @@ class RevocationFeed:
             _OTHER_KIND.inc()
 
     def _apply_state(self, state: TokenStateV1, emitted_at: datetime, now: datetime) -> bool:
-        """Only ever adds: an ended session does not come back, so late or repeated records do no harm."""
+        """Return only ever adds: an ended session does not come back, so late or repeated records do no harm."""
         changed = False
         ending = ending_for(state.cause)
         if state.status is TokenStatus.REVOKED:

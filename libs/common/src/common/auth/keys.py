@@ -47,7 +47,7 @@ class Keys(Protocol):
         ...
 
     async def find(self, kid: str) -> Ed25519PublicKey | None:
-        """The key of this id, asking the issuer again if it is not known."""
+        """Return the key of this id, asking the issuer again if it is not known."""
         ...
 
 
@@ -65,7 +65,7 @@ class FixedKeys:
         """They always are."""
 
     async def find(self, kid: str) -> Ed25519PublicKey | None:
-        """The key, if there."""
+        """Return the key, if there."""
         return self.current.get(kid)
 
 
@@ -100,7 +100,7 @@ class JwksCache:
             raise KeysUnavailableError("no usable key set")
 
     async def find(self, kid: str) -> Ed25519PublicKey | None:
-        """The key; an unknown id makes one fetch, and waits for it."""
+        """Return the key; an unknown id makes one fetch, and waits for it."""
         key = self.current.get(kid)
         loop = asyncio.get_running_loop()
         if key is not None or self._unknown.get(kid, 0.0) > loop.time() or self._waiting >= _MOST_WAITING:
@@ -182,7 +182,7 @@ class JwksCache:
 
 
 def parse_jwks(document: Any) -> dict[str, Ed25519PublicKey]:
-    """The Ed25519 signature keys (RFC 8037) of a JWKS; others are left aside. Raises ValueError when it is none."""
+    """Return the Ed25519 signature keys (RFC 8037) of a JWKS, no others. Raises ValueError if it is no JWKS."""
     if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
         raise ValueError("not a JSON Web Key Set")  # noqa: TRY004  what arrived is wrong, not who called
     found: dict[str, Ed25519PublicKey] = {}

@@ -67,7 +67,7 @@ def refuse(
     session_id: UUID | None = None,
     public_url: str = "",
 ) -> Problem:
-    """The refusal of a token. `detail` must not repeat any part of the token."""
+    """Return the refusal of a token. `detail` must not repeat any part of the token."""
     title, fix, at_sign_in = _WORDS[reason]
     said = detail or (SESSIONS.get(cause, "") if cause is not None else "")
     fix = _FIXES.get(cause, fix) if cause is not None else fix
@@ -102,7 +102,7 @@ def deny_role(roles: frozenset[str]) -> Problem:
 
 
 def deny_scope(scope: str) -> Problem:
-    """The service's token lacks the scope (RFC 6750, section 3.1)."""
+    """Return the service's token lacks the scope (RFC 6750, section 3.1)."""
     return Problem(
         403,
         Denial.INSUFFICIENT_SCOPE.value,

@@ -47,7 +47,7 @@ _CODES = {ending: code for code, ending in enumerate(_ENDINGS)}
 
 
 def ending_for(cause: RevocationCause | None) -> Ending:
-    """The refusal that a revocation with this cause leads to."""
+    """Return the refusal that a revocation with this cause leads to."""
     if cause is RevocationCause.IMPERSONATION_ENDED:
         return Ending(Reason.IMPERSONATION_ENDED, cause)
     return Ending(Reason.SESSION_REVOKED, cause)
@@ -66,7 +66,7 @@ class _Shard:
         self.count = 0
 
     def find(self, digest: int, high: int, low: int) -> int:
-        """The slot that holds the id, or the free one where it would go."""
+        """Return the slot that holds the id, or the free one where it would go."""
         ids, until, mask = self.ids, self.until, self.mask
         slot = (digest >> 8) & mask
         while until[slot]:
@@ -129,12 +129,12 @@ class RevocationSet:
         self._count = 0
 
     def __len__(self) -> int:
-        """How many sessions are held."""
+        """Return how many sessions are held."""
         return self._count
 
     @property
     def nbytes(self) -> int:
-        """What the sessions' tables take."""
+        """Return what the sessions' tables take."""
         return sum(len(s.ids) * 8 + len(s.until) * 4 + len(s.why) for s in self._shards)
 
     def note_in_step(self, now: datetime) -> None:
@@ -183,7 +183,7 @@ class RevocationSet:
         return True
 
     def find(self, session: int, user: int, epoch: int) -> Ending | None:
-        """How the JWT's session ended, or None while it lives. Ids are `UUID.int`: this runs for every request."""
+        """Return how a JWT's session ended; None while it lives. Ids are `UUID.int`: this runs for every request."""
         high, low = session >> 64, session & _LOW
         digest = hash((high, low))
         shard = self._shards[digest & (_SHARDS - 1)]

@@ -42,7 +42,7 @@ class ServiceTokens:
         self._fetching: asyncio.Task[None] | None = None
 
     async def token(self) -> str:
-        """A token with at least half a minute of life.
+        """Return a token with at least half a minute of life.
 
         Raises:
             RetryableError: the issuer is away, and the last token is used up.
@@ -61,7 +61,7 @@ class ServiceTokens:
         return self._token.get_secret_value()
 
     async def headers(self) -> dict[str, str]:
-        """The Authorization header for a call."""
+        """Return the Authorization header for a call."""
         return {"Authorization": f"Bearer {await self.token()}"}
 
     def drop(self) -> None:

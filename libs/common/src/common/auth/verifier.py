@@ -77,7 +77,7 @@ class Verifier:
         self._verified = VERIFICATIONS.labels("verified")
 
     async def authenticate(self, request: web.Request, access: Access) -> Principal:
-        """The caller of a request, if `access` admits them. Raises a Problem: 401, or 403 for the wrong caller."""
+        """Return the caller of a request if `access` admits them. Raises a Problem: 401, or 403 for the wrong one."""
         values = request.headers.getall("Authorization", ())
         if not values:
             raise self._count(refuse(Reason.TOKEN_MISSING, public_url=self._public_url))
@@ -179,7 +179,7 @@ class Verifier:
             raise self._invalid(f"The claim {error.args[0]} is missing or not usable.") from None
 
     def _key_id(self, token: str, head: str) -> str:
-        """The key id from the header, whose form is checked once: one issuer has one header per key."""
+        """Return the key id from the header, whose form is checked once: one issuer has one header per key."""
         if token.count(".") != 2 or not token.isascii():  # noqa: PLR2004  a compact JWS has three parts
             raise self._invalid("It is not a signed JWT.")
         known = self._headers.get(head)
@@ -253,7 +253,7 @@ class _BadClaimError(Exception):
 
 
 def _read(claims: dict[str, Any], keys: Mapping[str, Ed25519PublicKey]) -> _Verified:
-    """The principal in verified claims: a user's (with `sid`) or a service client's (with `client_id`), never both."""
+    """Return the principal in verified claims: a user (with `sid`) or a service client (with `client_id`)."""
     if ("sid" in claims) == ("client_id" in claims):
         raise _BadClaimError("sid")
     issued, expires = claims["iat"], claims["exp"]
@@ -308,7 +308,7 @@ def _uuid(claims: dict[str, Any], name: str) -> UUID:
 
 
 def _time(claims: dict[str, Any], name: str) -> float | None:
-    """A NumericDate (RFC 7519, section 2), or None if it is not a usable one."""
+    """Return a NumericDate (RFC 7519, section 2), or None if it is not a usable one."""
     value = claims.get(name)
     if type(value) is int or type(value) is float:
         return value if 0 <= value < _END_OF_TIME else None

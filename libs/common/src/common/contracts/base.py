@@ -37,7 +37,7 @@ class EventBody(Part):
         raise TypeError(f"{type(self).__name__} does not say what it is about")
 
     def aggregate_version(self) -> int:
-        """The version of the subject at the time of the fact; a consumer drops what is not newer."""
+        """Return the version of the subject at the time of the fact; a consumer drops what is not newer."""
         raise TypeError(f"{type(self).__name__} does not say its version")
 
 

@@ -11,13 +11,13 @@ _DEFS = "$defs"
 
 
 def schema_of(model: type[EventBody]) -> dict[str, Any]:
-    """The JSON Schema (2020-12) of one event body, by its names on the wire."""
+    """Return the JSON Schema (2020-12) of one event body, by its names on the wire."""
     schema = model.model_json_schema(by_alias=True, mode="serialization")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": model.TYPE, **schema}
 
 
 def asyncapi() -> dict[str, Any]:
-    """The AsyncAPI 3 document of every topic, message and service."""
+    """Return the AsyncAPI 3 document of every topic, message and service."""
     schemas: dict[str, Any] = {}
     messages = {name: _message(model, schemas) for name, model in sorted(EVENT_TYPES.items())}
     return {

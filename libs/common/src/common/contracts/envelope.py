@@ -47,7 +47,7 @@ class Event(Generic[B_co]):
 
 
 def attributes(event: Event[EventBody]) -> dict[str, str]:
-    """The envelope of an event: its `ce_` attributes, content type and trace, as text."""
+    """Return the envelope of an event: its `ce_` attributes, content type and trace, as text."""
     found = {
         "ce_specversion": SPEC_VERSION,
         "ce_id": str(event.id),
@@ -63,12 +63,12 @@ def attributes(event: Event[EventBody]) -> dict[str, str]:
 
 
 def encode_headers(event: Event[EventBody]) -> Headers:
-    """The envelope as Kafka headers."""
+    """Return the envelope as Kafka headers."""
     return tuple((name, value.encode()) for name, value in attributes(event).items())
 
 
 def encode_body(body: EventBody) -> bytes:
-    """The body as JSON bytes, by its names on the wire."""
+    """Return the body as JSON bytes, by its names on the wire."""
     return body.model_dump_json(by_alias=True).encode()
 
 

@@ -10,7 +10,7 @@ from common.contracts.vocabulary import INCIDENT_REASONS, INCIDENT_VERDICTS, Inc
 
 
 def _read(value: Any) -> Any:
-    """The verdict of a written reason; any other word is refused by the field's own rule."""
+    """Return the verdict of a written reason; any other word is refused by the field's own rule."""
     return value if isinstance(value, Verdict) else INCIDENT_VERDICTS.get(value, "")
 
 

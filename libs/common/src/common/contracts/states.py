@@ -48,5 +48,5 @@ TRANSITIONS: dict[tuple[TokenStatus, Trigger], TokenStatus] = {
 
 
 def transition(current: TokenStatus, trigger: Trigger) -> TokenStatus:
-    """The state after `trigger`. A trigger that does not apply to a dead token leaves it as it is."""
+    """Return the state after `trigger`. A trigger that does not apply to a dead token leaves it as it is."""
     return TRANSITIONS.get((current, trigger), current)

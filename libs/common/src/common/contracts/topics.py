@@ -30,11 +30,11 @@ class Topic:
 
     @property
     def dlq(self) -> str:
-        """Where records of this topic go that a consumer cannot read or handle."""
+        """Return where records of this topic go that a consumer cannot read or handle."""
         return self.name + DLQ_SUFFIX
 
     def config(self) -> dict[str, str]:
-        """The broker's settings of this topic."""
+        """Return the broker's settings of this topic."""
         if self.compacted:
             # Small segments, because a reader that starts late reads them all, and the active one is never compacted.
             return {"cleanup.policy": "compact", "segment.ms": "3600000", "min.cleanable.dirty.ratio": "0.1"}

@@ -24,7 +24,7 @@ class TokenStatus(StrEnum):
 
     @property
     def alive(self) -> bool:
-        """Whether the token can still be used without a person's help."""
+        """Return whether the token can still be used without a person's help."""
         return self in (TokenStatus.ACTIVE, TokenStatus.EXPIRING, TokenStatus.DEGRADED)
 
 

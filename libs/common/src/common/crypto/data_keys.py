@@ -27,16 +27,16 @@ class DataKey:
         return f"DataKey({self.id})"
 
     def seal(self, plaintext: bytes, aad: bytes) -> bytes:
-        """The blob, bound to `aad` (`associated_data` builds it)."""
+        """Return the blob, bound to `aad` (`associated_data` builds it)."""
         return self._key.seal(plaintext, aad)
 
     def open_(self, blob: bytes, aad: bytes) -> bytes:
-        """The plaintext. Raises UnsealableError."""
+        """Return the plaintext. Raises UnsealableError."""
         return self._key.open_(blob, aad)
 
 
 def data_key_id(blob: bytes) -> UUID:
-    """The data key that a sealed value names. Raises UnsealableError."""
+    """Return the data key that a sealed value names. Raises UnsealableError."""
     key_id = read_head(blob).key_id
     if len(key_id) != 16:  # noqa: PLR2004  bytes of a UUID
         raise UnsealableError
@@ -50,13 +50,13 @@ def associated_data(*parts: str | int | UUID) -> bytes:
 
 
 async def create(kek: KeyEncryption, key_id: UUID, aad: bytes) -> tuple[DataKey, bytes]:
-    """A new data key, and its wrapped form to be stored. Raises what `wrap` raises."""
+    """Return a new data key, and its wrapped form to be stored. Raises what `wrap` raises."""
     material = random_bytes(KEY_BYTES)
     return DataKey(key_id, material), await kek.wrap(material, aad)
 
 
 async def rewrap(kek: KeyEncryption, wrapped: bytes, aad: bytes) -> bytes:
-    """The same data key under the present key-encryption key. Raises what `unwrap` and `wrap` raise."""
+    """Return the same data key under the present key-encryption key. Raises what `unwrap` and `wrap` raise."""
     return await kek.wrap(await kek.unwrap(wrapped, aad), aad)
 
 
@@ -83,7 +83,7 @@ class DataKeys:
         self._loading: dict[UUID, asyncio.Task[DataKey]] = {}
 
     async def get(self, key_id: UUID) -> DataKey:
-        """The key. Raises LookupError, UnsealableError, RetryableError."""
+        """Return the key. Raises LookupError, UnsealableError, RetryableError."""
         known = self._known.get(key_id)
         if known is not None and known[1] > monotonic():
             self._known.move_to_end(key_id)

@@ -50,19 +50,19 @@ class Sealer(Protocol):
 
     @property
     def active(self) -> str:
-        """The id of the key that seals."""
+        """Return the id of the key that seals."""
         ...
 
     def seal(self, plaintext: bytes, aad: bytes) -> bytes:
-        """The blob under the active key."""
+        """Return the blob under the active key."""
         ...
 
     def open_(self, blob: bytes, aad: bytes) -> bytes:
-        """The plaintext, with whichever key the blob names. Raises UnsealableError."""
+        """Return the plaintext, with whichever key the blob names. Raises UnsealableError."""
         ...
 
     def key_id_of(self, blob: bytes) -> str:
-        """The key that a blob names; for finding what is left to re-wrap."""
+        """Return the key that a blob names; for finding what is left to re-wrap."""
         ...
 
 
@@ -88,12 +88,12 @@ class Keyring:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The ids of all keys."""
+        """Return the ids of all keys."""
         return tuple(self._keys)
 
     @classmethod
     def generate(cls, key_id: str = "k1") -> "Keyring":
-        """A new keyring with one new key."""
+        """Return a new keyring with one new key."""
         return cls({key_id: random_bytes(KEY_BYTES)}, key_id)
 
     @classmethod
@@ -131,7 +131,7 @@ class Keyring:
             raise
 
     def rotated(self, key_id: str) -> "Keyring":
-        """The same keys and a new active one."""
+        """Return the same keys and a new active one."""
         if key_id in self._material:
             raise KeyringError(f"there is a key {key_id!r} already")
         return Keyring({**self._material, key_id: random_bytes(KEY_BYTES)}, key_id)
@@ -143,18 +143,18 @@ class Keyring:
         return Keyring({name: key for name, key in self._material.items() if name != key_id}, self.active)
 
     def seal(self, plaintext: bytes, aad: bytes) -> bytes:
-        """The blob under the active key."""
+        """Return the blob under the active key."""
         return self._keys[self.active].seal(plaintext, aad)
 
     def open_(self, blob: bytes, aad: bytes) -> bytes:
-        """The plaintext, with whichever key the blob names. Raises UnsealableError."""
+        """Return the plaintext, with whichever key the blob names. Raises UnsealableError."""
         key = self._keys.get(read_head(blob).key_id.decode("ascii", "replace"))
         if key is None:
             raise UnsealableError
         return key.open_(blob, aad)
 
     def key_id_of(self, blob: bytes) -> str:
-        """The key that a blob names; for finding what is left to re-wrap."""
+        """Return the key that a blob names; for finding what is left to re-wrap."""
         return read_head(blob).key_id.decode("ascii", "replace")
 
 

@@ -42,7 +42,7 @@ class Head(NamedTuple):
 
 
 def read_head(blob: bytes) -> Head:
-    """The head of a blob. Raises UnsealableError if it has none that this version knows."""
+    """Return the head of a blob. Raises UnsealableError if it has none that this version knows."""
     if len(blob) < _FIXED or blob[0] != VERSION:
         raise UnsealableError
     length = _FIXED + blob[2]
@@ -52,7 +52,7 @@ def read_head(blob: bytes) -> Head:
 
 
 def make_head(algorithm: int, key_id: bytes) -> bytes:
-    """The head for a key. Raises ValueError for an id that does not fit."""
+    """Return the head for a key. Raises ValueError for an id that does not fit."""
     if not 0 < len(key_id) <= LONGEST_KEY_ID:
         raise ValueError("a key id has 1 to 64 bytes")
     return bytes((VERSION, algorithm, len(key_id))) + key_id
@@ -74,12 +74,12 @@ class SealingKey:
         return f"SealingKey({self.key_id!r})"
 
     def seal(self, plaintext: bytes, aad: bytes) -> bytes:
-        """The blob of a plaintext, bound to `aad`: say there whose value this is, so that it opens nowhere else."""
+        """Encrypt a plaintext. `aad` says whose value it is; the blob opens with the same `aad` only."""
         nonce = random_bytes(NONCE_BYTES)
         return self._head + nonce + self._cipher.encrypt(nonce, plaintext, self._head + aad)
 
     def open_(self, blob: bytes, aad: bytes) -> bytes:
-        """The plaintext. Raises UnsealableError."""
+        """Return the plaintext. Raises UnsealableError."""
         start = len(self._head)
         if blob[:start] != self._head or len(blob) < start + NONCE_BYTES + TAG_BYTES:
             raise UnsealableError

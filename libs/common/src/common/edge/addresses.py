@@ -17,7 +17,7 @@ def networks(values: Sequence[str]) -> tuple[Network, ...]:
 
 
 def client_address(peer: str | None, forwarded_for: Sequence[str], trusted: Sequence[Network]) -> str:
-    """Whose request it is: the peer, or, where the peer is a trusted proxy, the last address that is not one.
+    """Return whose request it is: the peer, or, where the peer is a trusted proxy, the last address that is not one.
 
     Reading from the right is what makes it safe: whatever a stranger wrote stands to the left of the first
     address that a trusted proxy added.
@@ -35,13 +35,13 @@ def client_address(peer: str | None, forwarded_for: Sequence[str], trusted: Sequ
 
 
 def within(address: str, allowed: Sequence[Network]) -> bool:
-    """Whether an address lies in one of the networks."""
+    """Return whether an address lies in one of the networks."""
     parsed = _parse(address)
     return parsed is not None and any(parsed in network for network in allowed)
 
 
 def limit_key(address: str) -> str:
-    """The part of an address that one household or server has: all of IPv4, the first 64 bits of IPv6."""
+    """Return the part of an address that one household or server has: all of IPv4, the first 64 bits of IPv6."""
     parsed = _parse(address)
     if isinstance(parsed, IPv6Address):
         return str(ip_network((int(parsed) >> 64 << 64, 64)))

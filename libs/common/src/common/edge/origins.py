@@ -21,7 +21,7 @@ def safe_return_to(value: str | None, default: str = "/") -> str:
 
 
 def origin_of(url: str) -> str:
-    """The origin of a URL as browsers write it in `Origin`: scheme, host, and the port unless it is the default."""
+    """Return a URL's origin as browsers write it in `Origin`: scheme, host, and a port that is not the default."""
     parts = urlsplit(url)
     default = {"http": 80, "https": 443}.get(parts.scheme)
     host = parts.hostname or ""

@@ -33,11 +33,11 @@ class KafkaSettings:
     ca_file: str | None = None
 
     def wire_name(self, topic: str) -> str:
-        """The topic's (or group's) name on this cluster."""
+        """Return the topic's (or group's) name on this cluster."""
         return self.topic_prefix + topic
 
     def contract_name(self, wire_name: str) -> str:
-        """The topic's name in the contract."""
+        """Return the topic's name in the contract."""
         return wire_name.removeprefix(self.topic_prefix)
 
     def client_arguments(self) -> dict[str, Any]:

@@ -80,7 +80,7 @@ class EventConsumer:
 
     @property
     def ready(self) -> bool:
-        """Whether partitions were assigned and work is not standing still (progress, not "the process is up")."""
+        """Return whether partitions were assigned and their records are being worked on."""
         return self._assigned and (self._lag == 0 or monotonic() - self._progress < STALLED_AFTER_S)
 
     async def run(self) -> None:
@@ -144,7 +144,7 @@ class EventConsumer:
             self._note_progress()
 
     async def _first_offset(self, consumer: AIOKafkaConsumer, tp: TopicPartition) -> int:
-        """What the group had committed before this member; where nothing was, the beginning of the partition."""
+        """Return what the group had committed before this member; where nothing was, the beginning of the partition."""
         committed: int | None = await consumer.committed(tp)
         if committed is None:
             committed = (await consumer.beginning_offsets([tp]))[tp]

@@ -25,7 +25,7 @@ class DeadLetterLimit:
 
     @property
     def stopped_for_s(self) -> float:
-        """Seconds until dead letters may be sent again; 0 when they may."""
+        """Return seconds until dead letters may be sent again; 0 when they may."""
         return max(self._stopped_until - monotonic(), 0.0)
 
     def note(self) -> None:
@@ -56,7 +56,7 @@ def dead_letter(
     consumer: str,
     reason: str,
 ) -> Outgoing:
-    """The record for `<topic>.dlq`: the original untouched, and where it came from and why in `dlq_` headers."""
+    """Return the record for `<topic>.dlq`: the original untouched, and where it came from and why in `dlq_` headers."""
     kept = [(name, raw) for name, raw in headers if not name.startswith("dlq_")]
     added = [
         ("dlq_reason", reason[:MAX_REASON_CHARS].encode()),

@@ -50,7 +50,7 @@ class EventProducer:
 
     @property
     def connected(self) -> bool:
-        """Whether the last thing heard from the broker was good."""
+        """Return whether the last thing heard from the broker was good."""
         return self._producer is not None
 
     async def start(self, *topics: str) -> None:
@@ -160,7 +160,7 @@ class EventProducer:
 
 @lru_cache(maxsize=4096)
 def _partition_of(key: bytes, partitions: tuple[int, ...]) -> int:
-    """Where every Kafka client puts this key. Remembered: one change is often several events about one key."""
+    """Return where every Kafka client puts this key. Remembered: one change is often several events about one key."""
     found: int = DefaultPartitioner()(key, partitions, partitions)
     return found
 

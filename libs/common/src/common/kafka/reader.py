@@ -69,7 +69,7 @@ class TopicReader:
         return self._follow()
 
     async def present(self) -> AsyncIterator[Record]:
-        """What the topics hold now; ends when that has been given out."""
+        """Yield what the topics hold now; ends when that has been given out."""
         ended = asyncio.create_task(self.caught_up.wait())
         try:
             async with aclosing(self._follow()) as records:

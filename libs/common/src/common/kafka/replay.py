@@ -28,7 +28,7 @@ class DeadLetter:
     parked_at: datetime
 
     def header(self, name: str) -> str:
-        """A header as text; empty when it is missing."""
+        """Return a header as text; empty when it is missing."""
         return next((raw.decode(errors="replace") for key, raw in self.headers if key == name), "")
 
     @property
@@ -37,7 +37,7 @@ class DeadLetter:
 
 
 async def dead_letters(settings: KafkaSettings, topic: str) -> AsyncIterator[DeadLetter]:
-    """Everything that is now on the dead-letter topic of `topic`, oldest first.
+    """Yield everything that is now on the dead-letter topic of `topic`, oldest first.
 
     Raises:
         PermanentError: `topic` is not in the contract.

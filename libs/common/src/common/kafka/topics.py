@@ -75,7 +75,7 @@ async def _create(
 
 
 async def _partitions(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, int]:
-    """How many partitions each topic has, as soon as the broker that is asked knows them all."""
+    """Return how many partitions each topic has, as soon as the broker that is asked knows them all."""
     found: dict[str, int] = {}
     while missing := [name for name in names if name not in found]:
         for description in await admin.describe_topics(missing):

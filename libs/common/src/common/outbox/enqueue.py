@@ -19,7 +19,7 @@ SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::uuid[], $5::big
 
 
 def shard_of(key: str) -> int:
-    """The shard of a key; the same in every process."""
+    """Return the shard of a key; the same in every process."""
     return crc32(key.encode()) % SHARDS
 
 

@@ -138,7 +138,7 @@ class Relay:
             metrics.EPOCH.labels(str(shard)).set(epoch)
 
     async def _read(self) -> list[Record]:
-        """The oldest rows of each of our shards; almost always there are none, and the look is cheap."""
+        """Return the oldest rows of each of our shards; almost always there are none, and the look is cheap."""
         if not self._epochs:
             return []
         with translate_errors():

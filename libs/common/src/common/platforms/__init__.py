@@ -37,19 +37,19 @@ PLATFORMS: dict[str, Platform] = {
 
 
 def title_of(provider: str) -> str:
-    """The name that people know a provider by; one that was added by settings is written from its id."""
+    """Return the name that people know a provider by; one that was added by settings is written from its id."""
     known = PLATFORMS.get(provider)
     return known.title if known else provider.replace("-", " ").replace("_", " ").title()
 
 
 def kind_of(provider: str) -> TokenKind:
-    """The kind of token that a connection to a provider is; one that was added by settings is a platform."""
+    """Return the kind of token that a connection to a provider is; one that was added by settings is a platform."""
     known = PLATFORMS.get(provider)
     return known.kind if known else TokenKind.PLATFORM_OAUTH
 
 
 def by_credentials(provider: str | None) -> bool:
-    """Whether re-authorising means entering new credentials, because there is no consent screen."""
+    """Return whether re-authorising means entering new credentials, because there is no consent screen."""
     known = PLATFORMS.get(provider or "")
     return known is not None and known.connected is Connected.CREDENTIALS
 

@@ -27,7 +27,7 @@ class Call(StrEnum):
 
     @property
     def for_tokens(self) -> bool:
-        """Whether this call asks a token endpoint for a token."""
+        """Return whether this call asks a token endpoint for a token."""
         return self in (Call.REFRESH, Call.EXCHANGE, Call.LOGIN)
 
 
@@ -60,7 +60,7 @@ class Failure:
 
     @property
     def refresh_verdict(self) -> RefreshFailure:
-        """The verdict as `token.refresh_failed` carries it; a person's verdicts have events of their own."""
+        """Return the verdict as `token.refresh_failed` carries it; a person's verdicts have events of their own."""
         match self.verdict:
             case Verdict.RATE_LIMITED | Verdict.UNKNOWN_OUTCOME | Verdict.OUR_BUG:
                 return self.verdict
@@ -76,7 +76,7 @@ def retry_later(
 
 
 def rate_limited(code: str, words: str = "", *, retry_after_s: float | None = None) -> Failure:
-    """The platform asks to be called less often."""
+    """Return the failure of a platform that asks to be called less often."""
     return Failure(Verdict.RATE_LIMITED, code, words, retry_after_s=retry_after_s)
 
 
@@ -88,7 +88,7 @@ def reauthorize(
     refresh_first: bool = False,
     ran_out: bool = False,
 ) -> Failure:
-    """Only a person can help. `cause` is None unless the platform states it."""
+    """Return only a person can help. `cause` is None unless the platform states it."""
     return Failure(Verdict.REAUTHORIZE, code, words, cause=cause, refresh_first=refresh_first, ran_out=ran_out)
 
 
@@ -98,7 +98,7 @@ def lost_access(code: str, words: str = "") -> Failure:
 
 
 def our_bug(code: str, words: str = "") -> Failure:
-    """Our own client, app or request is refused; no customer can do anything about it."""
+    """Return our own client, app or request is refused; no customer can do anything about it."""
     return Failure(Verdict.OUR_BUG, code, words)
 
 
@@ -128,7 +128,7 @@ class Reply:
 
     @property
     def object(self) -> dict[str, Any]:
-        """The body as an object; empty if it is none. A list stands for its first object."""
+        """Return the body as an object; empty if it is none. A list stands for its first object."""
         body = self.document
         if isinstance(body, list):
             body = next((item for item in body if isinstance(item, dict)), None)
@@ -136,13 +136,13 @@ class Reply:
 
     @property
     def error(self) -> dict[str, Any]:
-        """The member `error`, where it is an object."""
+        """Return the member `error`, where it is an object."""
         found = self.object.get("error")
         return found if isinstance(found, dict) else {}
 
     @property
     def oauth_error(self) -> str | None:
-        """The member `error`, where it is a string (RFC 6749 section 5.2)."""
+        """Return the member `error`, where it is a string (RFC 6749 section 5.2)."""
         found = self.object.get("error")
         return found if isinstance(found, str) and found else None
 
@@ -171,7 +171,7 @@ def read_reply(
 
 
 def number(value: object) -> int | None:
-    """A whole number, also when it comes as a string; None for anything else."""
+    """Return a whole number, also when it comes as a string; None for anything else."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
@@ -183,7 +183,7 @@ def number(value: object) -> int | None:
 
 
 def seconds_of(value: str | None) -> float | None:
-    """A non-negative number of seconds, whole or decimal; None for anything else."""
+    """Return a non-negative number of seconds, whole or decimal; None for anything else."""
     try:
         found = float(value or "")
     except ValueError:
@@ -192,7 +192,7 @@ def seconds_of(value: str | None) -> float | None:
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Seconds from `Retry-After`: a number, or an HTTP date (RFC 9110 section 10.2.3).
+    """Return seconds from `Retry-After`: a number, or an HTTP date (RFC 9110 section 10.2.3).
 
     A date is counted from the answer's own `Date`, and from `now` where there is none.
     """
@@ -213,7 +213,7 @@ def _http_date(value: str) -> datetime | None:
 
 
 def by_status(status: int | None, *, retry_after_s: float | None = None) -> Failure | None:
-    """What an HTTP status alone proves, when the body said nothing we know. None for a success status.
+    """Return what an HTTP status alone proves, when the body said nothing we know. None for a success status.
 
     A bare 4xx proves nothing about the grant (RFC 6749 section 5.2 gives the proof a code in the body), so an
     answer that no row knows is retried and reported, never taken for death.

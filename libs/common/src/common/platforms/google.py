@@ -105,7 +105,7 @@ WHY = (
 
 
 def token_meaning(reply: Reply) -> Failure | None:
-    """The answer of Google's token, tokeninfo and revocation endpoints.
+    """Return the answer of Google's token, tokeninfo and revocation endpoints.
 
     `tokeninfo` refuses a dead access token with 400, in older answers by `error_description` alone.
     """
@@ -120,7 +120,7 @@ def token_meaning(reply: Reply) -> Failure | None:
 
 
 def api_meaning(reply: Reply, codes: Mapping[str, Failure] | None = None) -> Failure | None:
-    """The answer of a Google API: the most special code that a table knows, else the status.
+    """Return the answer of a Google API: the most special code that a table knows, else the status.
 
     Args:
         reply: the answer; `searchStream` wraps its errors in a list of one.
@@ -148,7 +148,7 @@ def api_meaning(reply: Reply, codes: Mapping[str, Failure] | None = None) -> Fai
 
 
 def quoted(text: str, codes: Mapping[str, Failure]) -> Failure | None:
-    """A code that stands in a text by its name, the longest first: `RESOURCE_EXHAUSTED` is a part of no other."""
+    """Return a code that stands in a text by its name; the longest one, since names contain each other."""
     for code in sorted(codes, key=len, reverse=True):
         if len(code) > 7 and re.search(rf"(?<![\w-]){code.lower()}(?![\w-])", text):  # shorter ones are everyday words
             return codes[code]
@@ -158,7 +158,7 @@ def quoted(text: str, codes: Mapping[str, Failure]) -> Failure | None:
 
 
 def oauth_quoted(text: str) -> Failure | None:
-    """The codes of Google's token endpoint in a text."""
+    """Return the codes of Google's token endpoint in a text."""
     if any(rapt in text for rapt in RAPT):
         return reauthorize("invalid_grant/invalid_rapt", _C.PLATFORM_ENFORCED, RAPT_WORDS)
     for code, failure in OAUTH.items():
@@ -170,7 +170,7 @@ def oauth_quoted(text: str) -> Failure | None:
 
 
 def found_codes(error: Mapping[str, Any]) -> Iterator[tuple[str, float | None]]:
-    """The codes of an error object with the wait that each states, the most special first."""
+    """Yield the codes of an error object with the wait that each states, the most special first."""
     for detail in _objects(error.get("details")):
         for item in _objects(detail.get("errors")):
             codes = item.get("errorCode")

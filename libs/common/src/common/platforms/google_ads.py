@@ -86,7 +86,7 @@ _OURS = re.compile(r"^(?:DEVELOPER_TOKEN_|CLOUD_PROJECT_|ORGANIZATION_NOT_)")
 
 
 def meaning(reply: Reply) -> Failure | None:
-    """The codes in `error.details[].errors[].errorCode` decide, then what all Google APIs share."""
+    """Classify by the codes in `error.details[].errors[].errorCode`, then by what all Google APIs share."""
     for code, _ in google.found_codes(reply.error):
         if code not in CODES and _OURS.match(code):
             return our_bug(code, "Wevion's own set-up at Google")
@@ -100,7 +100,7 @@ def shape(reply: Reply) -> bool:
 
 
 def quoted(text: str) -> Failure | None:
-    """One of its codes by name."""
+    """Return one of its codes by name."""
     return google.quoted(text, {**google.REASONS, **CODES})
 
 

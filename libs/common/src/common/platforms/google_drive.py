@@ -19,7 +19,7 @@ def shape(reply: Reply) -> bool:
 
 
 def quoted(text: str) -> Failure | None:
-    """One of its reasons by name."""
+    """Return one of its reasons by name."""
     return google.quoted(text, google.REASONS)
 
 

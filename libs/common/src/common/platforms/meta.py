@@ -110,7 +110,7 @@ MISSING = re.compile(r"missing permissions?|does not exist|do(?:es)? not have pe
 
 
 def meaning(reply: Reply) -> Failure | None:
-    """The body decides, whatever the status: an `error` key is a failure, also with 200."""
+    """Classify an answer by its body, whatever the status: an `error` key is a failure, also with 200."""
     reply = _of_batch(reply)
     if reply.error:
         failure = of_error(reply.error, reply.call, wait_s(reply.headers))
@@ -123,7 +123,7 @@ def meaning(reply: Reply) -> Failure | None:
 
 
 def of_error(error: Mapping[str, Any], call: Call = Call.API, wait: float | None = None) -> Failure | None:
-    """The meaning of Meta's error object; None for a code that no row knows.
+    """Return the meaning of Meta's error object; None for a code that no row knows.
 
     Codes decide. The message is read only under the codes that Meta uses for things that differ in whose they are:
     1, 10, 100, 190 and 200 to 299.
@@ -144,7 +144,7 @@ def of_error(error: Mapping[str, Any], call: Call = Call.API, wait: float | None
 
 
 def _by_text(code: int, subcode: int | None, text: str, call: Call) -> Failure | None:
-    """The codes whose message or subcode says whose fault it is."""
+    """Return the codes whose message or subcode says whose fault it is."""
     if call is Call.EXCHANGE and code == 100 and subcode != REDIRECT_DIFFERS:
         spent = subcode in CODE_SUBCODES or (CODE_TEXTS.search(text) and not OUR_APP.search(text))
         return reauthorize("100", None, CODE_SPENT) if spent else CODES[code]
@@ -162,7 +162,7 @@ def _of_range(code: int) -> Failure | None:
 
 
 def _ended(name: str, subcode: int | None, text: str) -> Failure:
-    """A token that is not accepted (190, 102): the subcode says why, else the message, else nobody does."""
+    """Return a token that is not accepted (190, 102): the subcode says why, else the message, else nobody does."""
     if OUR_APP.search(text):
         return our_bug(name, "Wevion's app is refused")
     known = SUBCODES.get(subcode or 0)
@@ -175,7 +175,7 @@ def _ended(name: str, subcode: int | None, text: str) -> Failure:
 
 
 def wait_s(headers: Mapping[str, str]) -> float | None:
-    """How long Meta says to wait, in seconds.
+    """Return how long Meta says to wait, in seconds.
 
     `x-business-use-case-usage` counts minutes, `x-ad-account-usage` seconds (Marketing API, "Rate limiting").
     """
@@ -189,7 +189,7 @@ def wait_s(headers: Mapping[str, str]) -> float | None:
 
 
 def _of_batch(reply: Reply) -> Reply:
-    """The first refused part of a batch: a list of `{code, headers, body}` with the body as a string."""
+    """Return the first refused part of a batch: a list of `{code, headers, body}` with the body as a string."""
     if not isinstance(reply.document, list):
         return reply
     for part in reply.document:
@@ -209,7 +209,7 @@ def _loads(value: str | None) -> dict[str, Any]:
 
 
 def shape(reply: Reply) -> bool:
-    """An error object with Meta's trace id or one of its exception types."""
+    """Return an error object with Meta's trace id or one of its exception types."""
     return "fbtrace_id" in reply.error or str(reply.error.get("type")) in {"OAuthException", "GraphMethodException"}
 
 

@@ -42,12 +42,12 @@ def wait_s(headers: Mapping[str, str]) -> float | None:
 
 
 def shape(reply: Reply) -> bool:
-    """Its two members, or the name of its header."""
+    """Return its two members, or the name of its header."""
     return {"moreInfo", "errorMessage"} <= reply.object.keys() or "OB-TOKEN-V1" in reply.text.upper()
 
 
 def quoted(text: str) -> Failure | None:
-    """The names of its headers."""
+    """Return the names of its headers."""
     if "rate-limit-msec-left" in text:
         return rate_limited("http_429", "the limit of calls or logins")
     return expired_access("http_401", "the login token is not accepted") if "ob-token-v1" in text else None

@@ -36,7 +36,7 @@ DENIALS = frozenset({"access_denied", "user_denied", "user_cancelled_login", "us
 
 
 def callback_verdict(error: str, reason: str = "") -> Verdict | None:
-    """Whose an `error` in the consent's callback is: None is the person's own no (RFC 6749 section 4.1.2.1).
+    """Return whose an `error` in the consent's callback is: None is the person's own no (RFC 6749 section 4.1.2.1).
 
     Args:
         error: the parameter `error`.
@@ -54,7 +54,7 @@ def callback_verdict(error: str, reason: str = "") -> Verdict | None:
 
 
 def meaning(reply: Reply) -> Failure | None:
-    """The answer of a server that follows the RFCs.
+    """Return the answer of a server that follows the RFCs.
 
     At an API, 401 is about the access token and not about the grant (RFC 6750 section 3.1).
     """

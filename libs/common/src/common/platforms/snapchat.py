@@ -32,12 +32,12 @@ def meaning(reply: Reply) -> Failure | None:
 
 
 def shape(reply: Reply) -> bool:
-    """The envelope of the Ads API."""
+    """Return the envelope of the Ads API."""
     return "request_status" in reply.object
 
 
 def quoted(text: str) -> Failure | None:
-    """One of its codes, or OAuth's."""
+    """Return one of its codes, or OAuth's."""
     found = next((failure for code, failure in CODES.items() if code.lower() in text), None)
     return found or next((failure for code, failure in rfc6749.CODES.items() if code in text), None)
 

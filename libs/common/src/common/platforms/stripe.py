@@ -59,7 +59,7 @@ def meaning(reply: Reply) -> Failure | None:
 
 
 def already_disconnected(reply: Reply) -> bool:
-    """Whether a deauthorisation was refused because the account is not connected any more.
+    """Return whether a deauthorisation was refused because the account is not connected any more.
 
     `invalid_client` alone does not say so: a wrong key of ours is answered with the same code.
     """
@@ -98,7 +98,7 @@ def _api(reply: Reply) -> Failure | None:
 
 
 def shape(reply: Reply) -> bool:
-    """An error object of Stripe's types, or words that name it."""
+    """Return an error object of Stripe's types, or words that name it."""
     kind = str(reply.error.get("type"))
     stripe = "stripe" in f"{reply.error.get('doc_url')} {reply.error.get('message')}".lower()
     return stripe or kind in TYPES or NOT_CONNECTED in reply.text.lower()
@@ -115,7 +115,7 @@ PHRASES = (
 
 
 def quoted(text: str) -> Failure | None:
-    """One of its codes by name, or one of its fixed phrases."""
+    """Return one of its codes by name, or one of its fixed phrases."""
     found = next((failure for code, failure in CODES.items() if "_" in code and code in text), None)
     return found or next((failure for pattern, failure in PHRASES if re.search(pattern, text)), None)
 

@@ -22,7 +22,7 @@ from common.platforms.rfc6749 import expired_access
 
 
 def meaning(reply: Reply) -> Failure | None:
-    """The token endpoint answers by OAuth's codes, as XML or JSON; the API by the status."""
+    """Return the token endpoint answers by OAuth's codes, as XML or JSON; the API by the status."""
     code, wait_s = reply.oauth_error, retry_after_s(reply.headers)
     status = reply.status if reply.status is not None else number(reply.object.get("http_status"))
     if code in {"invalid_client", "unauthorized_client", "invalid_grant"}:  # the customer's own client, not ours
@@ -46,7 +46,7 @@ def shape(reply: Reply) -> bool:
 
 
 def quoted(text: str) -> Failure | None:
-    """The codes of its token endpoint."""
+    """Return the codes of its token endpoint."""
     if "badclientcredentials" in text or "bad client credentials" in text or "invalid_client" in text:
         return reauthorize("invalid_client", None, "the client id or secret is no longer accepted")
     return None

@@ -44,12 +44,12 @@ def meaning(reply: Reply) -> Failure | None:
 
 
 def shape(reply: Reply) -> bool:
-    """The envelope of the Bot API."""
+    """Return the envelope of the Bot API."""
     return reply.object.get("ok") is False and "description" in reply.object
 
 
 def quoted(text: str) -> Failure | None:
-    """One of its descriptions."""
+    """Return one of its descriptions."""
     if "too many requests: retry after" in text:
         return rate_limited("429", "Telegram's rate limit")
     return meaning(Reply(None, None, text))

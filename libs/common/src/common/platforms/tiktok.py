@@ -83,7 +83,7 @@ CODES: dict[int, Failure] = {
 
 
 def meaning(reply: Reply) -> Failure | None:
-    """The `code` decides; TikTok's table says that it stands before the HTTP status."""
+    """Return the `code` decides; TikTok's table says that it stands before the HTTP status."""
     code = number(reply.object.get("code"))
     if code is None:
         return by_status(reply.status, retry_after_s=retry_after_s(reply.headers))
@@ -93,7 +93,7 @@ def meaning(reply: Reply) -> Failure | None:
 
 
 def of_code(code: int, reply: Reply) -> Failure | None:
-    """The meaning of one code; None for a code that no row knows.
+    """Return the meaning of one code; None for a code that no row knows.
 
     40101 stands for a wrong secret and for an old code of a consent; only the message tells them apart.
     """
@@ -107,7 +107,7 @@ def of_code(code: int, reply: Reply) -> Failure | None:
 
 
 def shape(reply: Reply) -> bool:
-    """The envelope: a numeric `code` of five digits with `message`."""
+    """Return the envelope: a numeric `code` of five digits with `message`."""
     code = number(reply.object.get("code"))
     return code is not None and 20000 <= code <= 69999 and "message" in reply.object
 
@@ -121,7 +121,7 @@ PHRASES = (
 
 
 def quoted(text: str) -> Failure | None:
-    """A known code of five digits, or one of TikTok's fixed phrases."""
+    """Return a known code of five digits, or one of TikTok's fixed phrases."""
     codes = [int(code) for code in re.findall(r"(?<![\w.])([2456]\d{4})(?!\w)", text)]
     codes += [code for pattern, code in PHRASES if re.search(pattern, text)]
     reply = Reply(None, {"message": text})

@@ -13,12 +13,12 @@ def meaning(_: Reply) -> Failure | None:
 
 
 def shape(reply: Reply) -> bool:
-    """A problem document that names the kind of token."""
+    """Return a problem document that names the kind of token."""
     return "token_kind" in reply.object
 
 
 def quoted(_: str) -> Failure | None:
-    """Its codes name the kind of token, which the diagnosis reads itself."""
+    """Return its codes name the kind of token, which the diagnosis reads itself."""
     return None
 
 

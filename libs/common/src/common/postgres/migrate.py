@@ -49,7 +49,7 @@ class Migration:
 
 
 def collect(package: str) -> list[Migration]:
-    """The migrations of a package in order, the shared ones first."""
+    """Return the migrations of a package in order, the shared ones first."""
     found: list[Migration] = []
     for owner in dict.fromkeys((SHARED_PACKAGE, package)):
         folder = files(owner) / "migrations"

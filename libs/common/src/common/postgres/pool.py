@@ -95,7 +95,7 @@ def _dump_json(value: object) -> str:
 
 
 def _session_settings(application_name: str, *, direct: bool) -> dict[str, str]:
-    """The settings of a session; pgbouncer passes only the first two on, and refuses a session that asks for more."""
+    """Return the settings of a session. pgbouncer passes only the first two on, and refuses any other."""
     settings = {"application_name": application_name, "timezone": "UTC"}
     if direct:
         settings |= {
@@ -124,7 +124,7 @@ async def open_pool(
     command_timeout_s: float = 10.0,
     statement_cache_size: int = STATEMENT_CACHE_SIZE,
 ) -> Pool:
-    """Open a pool whose statements, transactions and sockets all have limits.
+    """Return open a pool whose statements, transactions and sockets all have limits.
 
     Args:
         dsn: `postgresql://user:password@host:port/database`; several hosts are separated by commas, and then the one
@@ -165,7 +165,7 @@ async def open_pool(
 
 @asynccontextmanager
 async def connection(pool: Pool) -> AsyncIterator[Db]:
-    """A connection without a transaction, for reads and for single statements.
+    """Yield a connection without a transaction, for reads and for single statements.
 
     Raises:
         RetryableError: no connection was free in time, or the server went away.
@@ -178,7 +178,7 @@ async def connection(pool: Pool) -> AsyncIterator[Db]:
 
 @asynccontextmanager
 async def transaction(pool: Pool, *, timeout_s: float = 30.0) -> AsyncIterator[Db]:
-    """A connection inside a transaction: committed when the block ends, rolled back when it raises.
+    """Yield a connection inside a transaction: committed when the block ends, rolled back when it raises.
 
     Raises:
         RetryableError: no connection was free in time, the server went away, or the whole block took over `timeout_s`.

@@ -9,7 +9,7 @@ class Clock(Protocol):
     """Something that knows what time it is."""
 
     def now(self) -> datetime:
-        """The present moment, in UTC."""
+        """Return the present moment, in UTC."""
         ...
 
 
@@ -21,5 +21,5 @@ class SystemClock:
 
 
 def monotonic() -> float:
-    """Seconds on a clock that never goes back; for durations only."""
+    """Return seconds on a clock that never goes back; for durations only."""
     return time.monotonic()

@@ -8,7 +8,7 @@ from uuid_utils import compat
 
 
 def new_id() -> UUID:
-    """A UUIDv7 (RFC 9562, section 5.7): its order is the order of creation, which indexes like."""
+    """Return a UUIDv7 (RFC 9562, section 5.7): its order is the order of creation, which indexes like."""
     return compat.uuid7()
 
 
@@ -18,5 +18,5 @@ def random_bytes(count: int) -> bytes:
 
 
 def random_token(nbytes: int = 32) -> str:
-    """An unguessable value as base64url without padding; 32 bytes give 43 characters."""
+    """Return an unguessable value as base64url without padding; 32 bytes give 43 characters."""
     return base64.urlsafe_b64encode(random_bytes(nbytes)).rstrip(b"=").decode()

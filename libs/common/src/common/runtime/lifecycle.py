@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def stop_signals() -> Iterator[asyncio.Event]:
-    """An event that is set by SIGTERM or SIGINT. A second signal ends the process at once."""
+    """Yield an event that is set by SIGTERM or SIGINT. A second signal ends the process at once."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     signals = (signal.SIGTERM, signal.SIGINT)

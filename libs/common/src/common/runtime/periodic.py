@@ -22,7 +22,7 @@ class Status(Protocol):
 
     @property
     def more(self) -> bool:
-        """Whether the activation left due work behind, so that the next one should follow at once."""
+        """Return whether the activation left due work behind, so that the next one should follow at once."""
         ...
 
 
@@ -64,7 +64,7 @@ class Periodic:
 
     @property
     def longest_gap_s(self) -> float:
-        """The most that lies between the ends of two activations that are well."""
+        """Return the most that lies between the ends of two activations that are well."""
         return self._interval_s + self._timeout_s
 
     def poke(self) -> None:
@@ -72,7 +72,7 @@ class Periodic:
         self._poked.set()
 
     async def run_once(self) -> Status | None:
-        """One activation, bounded in time. Errors reach the caller."""
+        """Return one activation, bounded in time. Errors reach the caller."""
         async with asyncio.timeout(self._timeout_s):
             self.last_status = await self._activation()
         self.last_success = monotonic()

@@ -18,7 +18,7 @@ _FULL = float(1 << 64)
 
 
 def fraction(seed: str) -> float:
-    """A number in [0, 1) that is the same for the same seed in every process, so replicas agree."""
+    """Return a number in [0, 1) that is the same for the same seed in every process, so replicas agree."""
     return int.from_bytes(blake2b(seed.encode(), digest_size=8).digest(), "big") / _FULL
 
 
@@ -46,7 +46,7 @@ class Backoff:
             raise ValueError(f"jitter ({self.jitter}) must be between 0 and 1")
 
     def delay(self, attempt: int, seed: str = "") -> float:
-        """Seconds to wait after failure number `attempt` (1 is the first)."""
+        """Return seconds to wait after failure number `attempt` (1 is the first)."""
         grown = self.base_s * self.factor ** min(max(attempt, 1) - 1, 64)
         return min(grown, self.cap_s) * (1 - self.jitter * fraction(f"{seed}:{attempt}"))
 

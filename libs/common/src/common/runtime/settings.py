@@ -51,7 +51,7 @@ def load(cls: type[S], **overrides: Any) -> S:
 
 
 def describe(settings: Settings) -> str:
-    """Every setting with its value (secrets redacted) and its meaning, as a table for a terminal."""
+    """Return every setting with its value (secrets redacted) and its meaning, as a table for a terminal."""
     rows = []
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)

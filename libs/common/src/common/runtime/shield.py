@@ -22,7 +22,7 @@ class Shield:
         return task
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result; when the caller is cancelled, the work is not."""
+        """Return the result; when the caller is cancelled, the work is not."""
         return await asyncio.shield(self.start(work))
 
     async def drain(self, within_s: float) -> int:

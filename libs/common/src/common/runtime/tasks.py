@@ -41,7 +41,7 @@ def _is_being_cancelled() -> bool:
 
 
 def describe(error: BaseException) -> str:
-    """The error's type and text, and those of its causes, in one line."""
+    """Return the error's type and text, and those of its causes, in one line."""
     said: list[str] = []
     current: BaseException | None = error
     while current is not None and len(said) < 4:  # noqa: PLR2004  deeper causes say nothing new

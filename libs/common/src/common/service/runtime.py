@@ -72,7 +72,7 @@ class Service:
         await self._stack.__aexit__(kind, error, trace)
 
     async def postgres(self) -> Pool:
-        """The service's database; waits for it at start, up to two minutes.
+        """Return the service's database; waits for it at start, up to two minutes.
 
         Raises:
             PermanentError: it never answered.
@@ -101,7 +101,7 @@ class Service:
         return self._http
 
     async def producer(self) -> EventProducer:
-        """The Kafka producer. It connects when first used, so a start does not need the broker."""
+        """Return the Kafka producer. It connects when first used, so a start does not need the broker."""
         producer = EventProducer(self.kafka)
         self._stack.push_async_callback(producer.stop)
         return producer
@@ -142,7 +142,7 @@ class Service:
         return found
 
     def service_tokens(self) -> ServiceTokens:
-        """The JWT of the service itself, for calls to the others.
+        """Return the JWT of the service itself, for calls to the others.
 
         Raises:
             PermanentError: the client id or secret is not set.

@@ -79,7 +79,7 @@ class ServiceSettings(Settings):
         return self
 
     async def database(self, application_name: str, *, max_size: int | None = None) -> Pool:
-        """Open the service's database; `max_size` replaces the setting, for a command that needs less.
+        """Return open the service's database; `max_size` replaces the setting, for a command that needs less.
 
         Raises:
             RetryableError: the server does not answer, or is starting.
@@ -93,7 +93,7 @@ class ServiceSettings(Settings):
         )
 
     def kafka(self, client_id: str) -> KafkaSettings:
-        """The connection settings for Kafka clients."""
+        """Return the connection settings for Kafka clients."""
         return KafkaSettings(
             bootstrap_servers=self.kafka_bootstrap_servers,
             client_id=client_id,

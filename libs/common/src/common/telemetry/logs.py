@@ -69,7 +69,7 @@ def configure(service: str, fmt: Format = "auto", level: str = "info") -> None:
 
 
 def get_logger(name: str) -> FilteringBoundLogger:
-    """A logger: `log.info("connection_refreshed", provider="meta")`. The first argument is the event's fixed name."""
+    """Return a logger. The first argument of its methods is the event's fixed name, such as `refresh_failed`."""
     logger: FilteringBoundLogger = structlog.get_logger(name)
     return logger
 
@@ -128,7 +128,7 @@ def _render_json(_: WrappedLogger, _method: str, event: MutableMapping[str, Any]
 
 
 def _stack(error: Any) -> str:
-    """The traceback without the frames' local variables: those hold what must not be written."""
+    """Return the traceback without the frames' local variables: those hold what must not be written."""
     if error is True:
         error = sys.exc_info()[1]
     elif isinstance(error, tuple):
@@ -165,7 +165,7 @@ class _Bridge(logging.Handler):
             self.handleError(record)
 
     def _repeated(self, record: logging.LogRecord) -> int | None:
-        """How often it was said since it was last written; None: it is not to be written now."""
+        """Return how often it was said since it was last written; None: it is not to be written now."""
         error = record.exc_info[1] if record.exc_info else None
         key = (record.name, record.levelname, str(record.msg), repr(error) if error else "")
         now = self._now()

@@ -71,7 +71,7 @@ class Catalogue:
         self._declared: dict[str, tuple[tuple[Any, ...], Any]] = {}
 
     def counter(self, name: str, meaning: str, labels: Sequence[str] | Mapping[str, Iterable[str]] = ()) -> Counter:
-        """A number that only grows; the name ends in `_total`.
+        """Return a number that only grows; the name ends in `_total`.
 
         Args:
             name: with the unit before `_total`, where there is one.
@@ -95,7 +95,7 @@ class Catalogue:
     def gauge(
         self, name: str, meaning: str, labels: Sequence[str] = (), *, read: Callable[[], float] | None = None
     ) -> Gauge:
-        """A number that goes up and down. With `read`, it is asked for at each scrape."""
+        """Return a number that goes up and down. With `read`, it is asked for at each scrape."""
         found = self._declare(Gauge, name, meaning, tuple(labels))
         if read is not None:
             found.set_function(read)
@@ -104,7 +104,7 @@ class Catalogue:
     def histogram(
         self, name: str, meaning: str, labels: Sequence[str] = (), *, buckets: Sequence[float] = DURATION_BUCKETS_S
     ) -> Histogram:
-        """A distribution; durations are in seconds and the name says so."""
+        """Return a distribution; durations are in seconds and the name says so."""
         return self._declare(Histogram, name, meaning, tuple(labels), buckets=tuple(buckets))
 
     def info(self, name: str, meaning: str, labels: Mapping[str, str]) -> None:
@@ -115,15 +115,15 @@ class Catalogue:
         found.info(dict(labels))
 
     def names(self) -> tuple[str, ...]:
-        """The names of everything declared; dashboards and alerts are checked against it."""
+        """Return the names of everything declared; dashboards and alerts are checked against it."""
         return tuple(sorted(self._declared))
 
     def value(self, name: str, labels: Mapping[str, str] | None = None) -> float:
-        """The present value of a sample (0 when it was never touched); for tests and readiness."""
+        """Return the present value of a sample (0 when it was never touched); for tests and readiness."""
         return self.registry.get_sample_value(name, dict(labels or {})) or 0.0
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
-        """The exposition and its content type: OpenMetrics for those who accept it, else the text format."""
+        """Return the exposition and its content type: OpenMetrics for those who accept it, else the text format."""
         if "application/openmetrics-text" in accept:
             page: bytes = openmetrics.generate_latest(self.registry)  # type: ignore[no-untyped-call]
             return page, openmetrics.CONTENT_TYPE_LATEST

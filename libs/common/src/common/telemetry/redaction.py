@@ -56,7 +56,7 @@ _LONGEST_TEXT = 8_192
 
 @lru_cache(maxsize=2048)
 def is_secret_name(name: str) -> bool:
-    """Whether a field of this name holds a secret: `access_token` does, `token_id` does not."""
+    """Return whether a field of this name holds a secret: `access_token` does, `token_id` does not."""
     words = tuple(word.lower() for word in _WORDS.findall(name))
     if not words or words[-1] in _HARMLESS_ENDINGS or words[-2:] in _HARMLESS_PAIRS:
         return False
@@ -66,14 +66,14 @@ def is_secret_name(name: str) -> bool:
 
 
 def redact_text(text: str) -> str:
-    """The text with everything that looks like a secret replaced; cut if it is very long."""
+    """Return the text with everything that looks like a secret replaced; cut if it is very long."""
     if len(text) > _LONGEST_TEXT:
         text = text[:_LONGEST_TEXT] + "…"
     return _SHAPES.sub(_replacement, text)
 
 
 def redact(value: Any, name: str = "", depth: int = 0) -> Any:  # noqa: PLR0911  one line per kind of value
-    """A copy of the value that may be written down."""
+    """Return a copy of the value that may be written down."""
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, Enum):  # a word of ours out of a closed list, such as a notice's code

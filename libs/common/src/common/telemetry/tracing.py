@@ -33,11 +33,11 @@ class TraceContext(NamedTuple):
 
     @property
     def traceparent(self) -> str:
-        """The header's value."""
+        """Return the header's value."""
         return f"00-{self.trace_id}-{self.span_id}-{self.flags}"
 
     def child(self) -> "TraceContext":
-        """A new span of the same trace."""
+        """Return a new span of the same trace."""
         return TraceContext(self.trace_id, random_bytes(8).hex(), self.flags, self.state)
 
 
@@ -45,13 +45,13 @@ _current: ContextVar[TraceContext | None] = ContextVar("trace_context", default=
 
 
 def new_root() -> TraceContext:
-    """The start of a trace."""
+    """Return the start of a trace."""
     digits = random_bytes(24).hex()
     return TraceContext(digits[:32], digits[32:])
 
 
 def parse(traceparent: str | None, state: str | None = None) -> TraceContext | None:
-    """The context of a `traceparent`, or None if there is none or it breaks the recommendation's rules."""
+    """Return the context of a `traceparent`, or None if there is none or it breaks the recommendation's rules."""
     if traceparent is None:
         return None
     match = _SHAPE.fullmatch(traceparent)
@@ -73,7 +73,7 @@ def begin(parent: TraceContext | None) -> TraceContext:
 
 @contextmanager
 def span(parent: TraceContext | str | None = None) -> Iterator[TraceContext]:
-    """A span below `parent` (a context or a traceparent); without one, below the present span or as a new trace."""
+    """Enter a span below `parent` (a context or a traceparent), else below the present span or as a new trace."""
     if isinstance(parent, str):
         parent = parse(parent)
     above = parent or current()
@@ -86,7 +86,7 @@ def span(parent: TraceContext | str | None = None) -> Iterator[TraceContext]:
 
 
 def current() -> TraceContext | None:
-    """The present context: OpenTelemetry's span if one is live, else ours."""
+    """Return the present context: OpenTelemetry's span if one is live, else ours."""
     live = trace.get_current_span().get_span_context()
     if live.is_valid:
         state = live.trace_state.to_header() or None
@@ -95,13 +95,13 @@ def current() -> TraceContext | None:
 
 
 def current_trace_id() -> str | None:
-    """The present trace's id, for logs and problem documents."""
+    """Return the present trace's id, for logs and problem documents."""
     context = current()
     return context.trace_id if context is not None else None
 
 
 def current_traceparent() -> str | None:
-    """The header value for the next hop, or None outside of any trace."""
+    """Return the header value for the next hop, or None outside of any trace."""
     context = current()
     return context.traceparent if context is not None else None
 

@@ -32,12 +32,12 @@ class Issuer:
         return Verifier(FixedKeys({KEY_ID: self._key.public_key()}), RevocationSet(complete=True), ISSUER, AUDIENCE)
 
     def person(self, workspace_id: UUID, role: str = "owner", **claims: Any) -> str:
-        """The JWT of a signed-in person."""
+        """Return the JWT of a signed-in person."""
         mine = {"sub": str(new_id()), "sid": str(new_id()), "wid": str(workspace_id), "role": role, "epoch": 0}
         return self._sign(mine | claims)
 
     def service(self, scope: str, client_id: str = "sync") -> str:
-        """The JWT of a service client."""
+        """Return the JWT of a service client."""
         return self._sign({"sub": client_id, "client_id": client_id, "scope": scope})
 
     def _sign(self, claims: dict[str, Any]) -> str:
@@ -63,11 +63,11 @@ class Api:
     issuer: Issuer
 
     def person(self, workspace_id: UUID, role: str = "owner", **claims: Any) -> str:
-        """The JWT of a signed-in person."""
+        """Return the JWT of a signed-in person."""
         return self.issuer.person(workspace_id, role, **claims)
 
     def service(self, scope: str, client_id: str = "sync") -> str:
-        """The JWT of a service client."""
+        """Return the JWT of a service client."""
         return self.issuer.service(scope, client_id)
 
     async def call(
@@ -78,7 +78,7 @@ class Api:
         json: Any = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """One request; without a token, a stranger's."""
+        """Return one request; without a token, a stranger's."""
         sent = dict(headers or {}) | ({"Authorization": f"Bearer {token}"} if token else {})
         async with self.http.request(method, self.url + path, headers=sent, json=json) as answer:
             return Answer(answer.status, None if answer.status == NO_CONTENT else await answer.json(content_type=None))
@@ -86,7 +86,7 @@ class Api:
 
 @asynccontextmanager
 async def served(routes: Iterable[Routes], *, title: str) -> AsyncIterator[Api]:
-    """These routes as the service itself mounts them."""
+    """Yield these routes as the service itself mounts them."""
     issuer = Issuer()
     app = create_app(list(routes), authenticate=issuer.verifier().authenticate, title=title, version="0")
     async with aiohttp.ClientSession() as http, serve(app) as server:

@@ -43,7 +43,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A superuser's address of a real PostgreSQL."""
+    """Yield a superuser's address of a real PostgreSQL."""
     if shared := os.environ.get(TEST_POSTGRES):
         yield shared
         return
@@ -87,7 +87,7 @@ async def database(postgres_server: str) -> "AsyncIterator[DatabaseFactory]":
 
 @pytest.fixture
 async def kafka(kafka_server: str) -> "AsyncIterator[KafkaForTest]":
-    """The broker with every topic of the contract, under a prefix of this test's own: `kafka.settings`."""
+    """Return the broker with every topic of the contract, under a prefix of this test's own: `kafka.settings`."""
     from common.testing import stack  # noqa: PLC0415  # as above
 
     mine = stack.KafkaForTest(bootstrap=kafka_server, prefix=stack.unique_name("test") + ".")
@@ -98,5 +98,5 @@ async def kafka(kafka_server: str) -> "AsyncIterator[KafkaForTest]":
 
 @pytest.fixture
 def clock() -> ManualClock:
-    """A clock that stands still until the test moves it."""
+    """Return a clock that stands still until the test moves it."""
     return ManualClock()

@@ -20,7 +20,7 @@ CONNECT_TIMEOUT_S = 10
 
 
 def with_database(dsn: str, database: str) -> str:
-    """The same server and user, another database."""
+    """Return the same server and user, another database."""
     return urlunsplit(urlsplit(dsn)._replace(path=f"/{database}"))
 
 
@@ -30,7 +30,7 @@ def unique_name(kind: str) -> str:
 
 
 async def ensure_template(server: str, package: str) -> str:
-    """The name of the package's template database, migrated once per text of its migrations.
+    """Return the name of the package's template database, migrated once per text of its migrations.
 
     Named by their digest: a changed migration gets a new template, and runs in parallel share one.
     """
@@ -52,7 +52,7 @@ async def ensure_template(server: str, package: str) -> str:
 
 
 async def clone_database(server: str, template: str) -> str:
-    """A new database with the template's tables; returns its address."""
+    """Return a new database with the template's tables; returns its address."""
     name = unique_name("test")
     connection = await asyncpg.connect(server, timeout=CONNECT_TIMEOUT_S)
     try:

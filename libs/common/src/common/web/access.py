@@ -35,12 +35,12 @@ class Access:
 
     @classmethod
     def user(cls, roles: frozenset[str] | None = None, *, refuse_act: bool = False) -> "Access":
-        """A signed-in person, of one of the roles if there are any."""
+        """Return a signed-in person, of one of the roles if there are any."""
         return cls(Audience.USER, roles=roles, refuse_act=refuse_act)
 
     @classmethod
     def service(cls, scope: str) -> "Access":
-        """A service client whose token has the scope."""
+        """Return a service client whose token has the scope."""
         return cls(Audience.SERVICE, scope=scope)
 
     @classmethod
@@ -80,7 +80,7 @@ class Principal:
 
     @property
     def user_id(self) -> UUID:
-        """The person's id. Raises ValueError for a service: ask only where `Access` admits users alone."""
+        """Return the person's id. Raises ValueError for a service: ask only where `Access` admits users alone."""
         if self.kind != "user":
             raise ValueError("a service has no user id")
         return UUID(self.subject)

@@ -40,7 +40,7 @@ def create_app(
     timeout_s: float | None = TIMEOUT_S,
     access_log: bool = True,
 ) -> web.Application:
-    """All routes with their checks, plus /livez, /readyz, /metrics and /openapi.json.
+    """Return all routes with their checks, plus /livez, /readyz, /metrics and /openapi.json.
 
     There are no middlewares: what an endpoint needs is built into its handler. Run it with `common.web.serve`.
     Raises TypeError or ValueError for a table that cannot be served.
@@ -125,7 +125,7 @@ def _document(table: list[Route], title: str, version: str) -> endpoint.Handler:
 
 
 def _not_found(app: web.Application) -> endpoint.Handler:
-    """What answers when no route matched: 405 with `Allow`, or the way without a slash at the end, or 404."""
+    """Return what answers when no route matched: 405 with `Allow`, or the way without a slash at the end, or 404."""
 
     async def methods_of(request: web.Request) -> set[str]:
         allowed: set[str] = set()

@@ -18,7 +18,7 @@ Bind = Callable[[web.Request], Any]
 
 
 def bind_path(model: type[BaseModel]) -> Bind:
-    """The path's variables, each percent-decoded."""
+    """Return the path's variables, each percent-decoded."""
     validate = model.__pydantic_validator__.validate_python
 
     def bind(request: web.Request) -> BaseModel:
@@ -36,7 +36,7 @@ def bind_path(model: type[BaseModel]) -> Bind:
 
 
 def bind_query(model: type[BaseModel]) -> Bind:
-    """The query's parameters: unknown ones and second ones are refused by name."""
+    """Return the query's parameters: unknown ones and second ones are refused by name."""
     collect = _collector(model, "query")
 
     def bind(request: web.Request) -> BaseModel:
@@ -58,7 +58,7 @@ def refuse_query(request: web.Request) -> None:
 
 
 def bind_body(body: Body, limit: int) -> BindBody:
-    """The body: JSON by default, a form, or bytes."""
+    """Return the body: JSON by default, a form, or bytes."""
     if body.model is None:
         return _bind_bytes(limit)
     if body.form:

@@ -35,7 +35,7 @@ class Pace:
     bytes_per_s: float = 1024.0
 
     def too_slow(self, size: int, seconds: float) -> bool:
-        """Whether so many bytes in so many seconds are too few."""
+        """Return whether so many bytes in so many seconds are too few."""
         return seconds > self.grace_s and size < (seconds - self.grace_s) * self.bytes_per_s
 
 

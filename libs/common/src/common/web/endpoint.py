@@ -152,7 +152,7 @@ def _typed_call(route: Route, max_body_bytes: int) -> Call:
 
 
 def _arguments(route: Route) -> Arguments:
-    """What the handler asks for by name, except the body."""
+    """Return what the handler asks for by name, except the body."""
     wants = route.wants
     path = binding.bind_path(route.path_model) if route.path_model else None
     query = binding.bind_query(route.query_model) if route.query_model else None

@@ -33,7 +33,7 @@ class Health:
         self.stopping = asyncio.Event()
 
     def routes(self) -> Routes:
-        """The endpoints."""
+        """Return the endpoints."""
         routes = Routes("health")
         routes.raw("GET", "/livez", self._livez, quiet=True)
         routes.raw("GET", "/readyz", self._readyz, quiet=True)
@@ -41,7 +41,7 @@ class Health:
         return routes
 
     async def report(self) -> tuple[bool, dict[str, str]]:
-        """Whether the process is ready, and what each named check says now (`ok`, or why not)."""
+        """Return whether the process is ready, and what each named check says now (`ok`, or why not)."""
         names = list(self._checks)
         said = dict(zip(names, await asyncio.gather(*(self._ask(name) for name in names)), strict=True))
         for name, word in said.items():
@@ -54,7 +54,7 @@ class Health:
         return self._passed == set(names) and not stopping, said
 
     async def _ask(self, name: str) -> str:
-        """What one check says, in time.
+        """Return what one check says, in time.
 
         A check that does not answer is left behind, not waited for: a database driver can take its own time-out to let
         go of a connection that went silent. While it has not let go, nobody asks again.

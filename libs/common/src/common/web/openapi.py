@@ -38,7 +38,7 @@ class _Strict(GenerateJsonSchema):
 
 
 def build(routes: Iterable[Route], *, title: str, version: str) -> Document:
-    """The document of every route that is not raw."""
+    """Return the document of every route that is not raw."""
     documented = [route for route in routes if not route.raw]
     schemas = _Schemas(documented)
     paths: dict[str, dict[str, Any]] = {}
@@ -99,7 +99,7 @@ class _Schemas:
         return dict(self._refs[(model, mode)])
 
     def parameters(self, model: type[BaseModel], place: str) -> list[dict[str, Any]]:
-        """The model's fields as parameters; the model itself is then not a component."""
+        """Return the model's fields as parameters; the model itself is then not a component."""
         name = self.ref(model, "validation")["$ref"].rpartition("/")[2]
         self._parameters.add(name)
         schema = self._definitions[name]
@@ -125,7 +125,7 @@ class _Schemas:
 
 
 def _without_null(rule: Mapping[str, Any]) -> dict[str, Any]:
-    """A parameter that may be absent is not one that may be null."""
+    """Return a parameter that may be absent is not one that may be null."""
     found = dict(rule)
     choices = [choice for choice in found.get("anyOf", []) if choice != {"type": "null"}]
     if len(choices) == 1:

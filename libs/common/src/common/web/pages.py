@@ -43,13 +43,13 @@ class PageQuery(BaseModel):
 
 
 def encode_cursor(listing: str, keys: Sequence[Key]) -> str:
-    """The cursor after the item with these sort keys. `listing` names the list, and its filters if they matter."""
+    """Return the cursor after the item with these sort keys. `listing` names the list and its filters."""
     body = json.dumps([_pack(key) for key in keys], separators=(",", ":")).encode()
     return base64.urlsafe_b64encode(_checksum(listing, body) + body).rstrip(b"=").decode()
 
 
 def decode_cursor(listing: str, cursor: str | None, kinds: Sequence[type]) -> tuple[Any, ...] | None:
-    """The sort keys in a cursor, of exactly these types; None for None. Raises a Problem `invalid_cursor`."""
+    """Return the sort keys in a cursor, of exactly these types; None for None. Raises a Problem `invalid_cursor`."""
     if cursor is None:
         return None
     try:

@@ -94,7 +94,7 @@ class Problem(Exception):
         self.extra = dict(extra or {})
 
     def document(self) -> dict[str, Any]:
-        """The members of the problem document; those without a value are left out."""
+        """Return the members of the problem document; those without a value are left out."""
         members: dict[str, Any] = {
             "type": TYPE_PREFIX + self.code,
             "title": self.title,
@@ -112,14 +112,14 @@ class Problem(Exception):
         return {name: value for name, value in members.items() if value} | self.extra
 
     def response(self) -> web.Response:
-        """The answer."""
+        """Return the answer."""
         headers: CIMultiDict[str] = CIMultiDict(self.headers)
         headers["Content-Type"] = PROBLEM_JSON
         return web.Response(status=self.status, body=json.dumps(self.document(), default=str).encode(), headers=headers)
 
 
 def invalid(errors: Sequence[FieldError], *, code: str = "invalid_request") -> Problem:
-    """The request breaks rules, field by field."""
+    """Return the request breaks rules, field by field."""
     first = errors[0]
     where = f"{first.place}.{first.field}" if first.field else first.place
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
@@ -127,12 +127,12 @@ def invalid(errors: Sequence[FieldError], *, code: str = "invalid_request") -> P
 
 
 def invalid_field(field: str, rule: str, message: str, *, place: Place = "body") -> Problem:
-    """One field breaks a rule that only the operation could check."""
+    """Return one field breaks a rule that only the operation could check."""
     return invalid([FieldError(field=field, rule=rule, message=message, place=place)])
 
 
 def from_validation(error: ValidationError, place: Place) -> Problem:
-    """What pydantic found, without the values it found."""
+    """Return what pydantic found, without the values it found."""
     found = error.errors(include_url=False, include_input=False, include_context=False)
     if found and found[0]["type"] == "json_invalid":
         return _malformed_json(found[0]["msg"])
@@ -150,7 +150,7 @@ def from_validation(error: ValidationError, place: Place) -> Problem:
 
 
 def from_http_exception(error: web.HTTPException) -> Problem:
-    """The refusals of aiohttp itself, in our form."""
+    """Return the refusals of aiohttp itself, in our form."""
     phrase = HTTPStatus(error.status).phrase
     kept = {name: value for name, value in error.headers.items() if name.lower() in {"allow", "retry-after"}}
     return Problem(error.status, phrase.lower().replace(" ", "_").replace("-", "_"), phrase, headers=kept)

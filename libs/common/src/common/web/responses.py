@@ -32,7 +32,7 @@ class Reply:
 
 
 def to_response(result: Any, status: int) -> web.StreamResponse:
-    """A model becomes JSON, None becomes 204, a Reply what it says; an answer that is one already is completed."""
+    """Turn what a handler returned into an answer: a model into JSON, None into 204, a Reply into what it says."""
     if isinstance(result, BaseModel):
         return web.Response(body=encode(result), status=status, headers=_JSON_HEADERS.copy())
     if result is None:
@@ -49,7 +49,7 @@ def to_response(result: Any, status: int) -> web.StreamResponse:
 
 
 def encode(model: BaseModel) -> bytes:
-    """The model as JSON, by alias."""
+    """Return the model as JSON, by alias."""
     encoded: bytes = model.__pydantic_serializer__.to_json(model, by_alias=True)
     return encoded
 

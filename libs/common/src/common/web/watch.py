@@ -35,7 +35,7 @@ class Watch:
             self._late.discard(task)
 
     def timed_out(self, task: "asyncio.Task[object]") -> bool:
-        """Whether the cancellation that the task just got was ours; if so it is taken back."""
+        """Return whether the cancellation that the task just got was ours; if so it is taken back."""
         if task not in self._late:
             return False
         self._late.discard(task)

@@ -24,7 +24,7 @@ class NoticesClient:
     base_url: str
 
     async def read(self, notice_id: UUID, authorization: str) -> dict[str, Any] | None:
-        """The notice as the notifier shows it to this person; None if it shows none, or does not answer."""
+        """Return the notice as the notifier shows it to this person; None if it shows none, or does not answer."""
         try:
             async with self.http.get(
                 f"{self.base_url}/api/v1/notices/{notice_id}",

@@ -24,7 +24,7 @@ def fix_for(  # noqa: PLR0911  one return per case reads as a table
     cause: RevocationCause | None = None,
     token_id: UUID | None = None,
 ) -> Fix:
-    """The fix for a token of this kind in this state; `status` None when the very token was not found."""
+    """Return the fix for a token of this kind in this state; `status` None when the very token was not found."""
     if kind is TokenKind.SESSION:
         if cause is RevocationCause.IMPERSONATION_ENDED:
             return Fix("Acting as this user has ended: sign in again as the original admin.", f"{public_url}/sign-in")

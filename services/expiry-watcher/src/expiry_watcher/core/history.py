@@ -61,12 +61,12 @@ class HistoryEvent:
 
 
 def line_of(event: Event[EventBody]) -> HistoryLine | None:
-    """The line that an event adds to its token's history."""
+    """Return the line that an event adds to its token's history."""
     return line(event.body, event.time)
 
 
 def line(told: EventBody, at: datetime) -> HistoryLine | None:  # noqa: PLR0911  one return per event type
-    """The line that a fact adds to its token's history; `at` is when it happened."""
+    """Return the line that a fact adds to its token's history; `at` is when it happened."""
     match told:
         case TokenIssuedV1() as body:
             return HistoryLine(
@@ -125,7 +125,7 @@ STATE_WORDS = {
 
 
 def words(told: HistoryEvent, provider: str) -> str:
-    """A stored line as a sentence. Times in it are UTC; `first_at` and `last_at` travel beside it."""
+    """Return a stored line as a sentence. Times in it are UTC; `first_at` and `last_at` travel beside it."""
     name, detail = title_of(provider), told.detail
     match told.what:
         case What.ISSUED:

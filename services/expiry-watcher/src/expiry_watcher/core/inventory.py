@@ -48,7 +48,7 @@ class TokenFact:
 
 
 def fact_of(event: Event[EventBody]) -> TokenFact | None:
-    """What an event says about its token; None for an event that says nothing about a token's state."""
+    """Return what an event says about its token; None for an event that says nothing about a token's state."""
     match event.body:
         case TokenIssuedV1() as body:
             return TokenFact(body.token, TokenStatus.ACTIVE, event.time, body.expires_at, body.access_expires_at)
@@ -76,7 +76,7 @@ def fact_of(event: Event[EventBody]) -> TokenFact | None:
 
 
 def waves(facts: Iterable[TokenFact]) -> list[tuple[TokenFact, ...]]:
-    """A batch as rounds to be applied one after the other: in each, a token occurs once, its lower ranks first.
+    """Return a batch as rounds to be applied one after the other: in each, a token occurs once, its lower ranks first.
 
     Every fact is applied on top of the one before it, because a lesser fact (a revocation, say) builds on what was
     held. Within a round facts are ordered by token id, so that two writers lock rows in one order.
@@ -94,7 +94,7 @@ def waves(facts: Iterable[TokenFact]) -> list[tuple[TokenFact, ...]]:
 
 
 def full_expiry(kind: TokenKind, status: TokenStatus, since: datetime, expires_at: datetime | None) -> datetime | None:
-    """The moment that the ladder leads to, or None if there is nothing to lead to.
+    """Return the moment that the ladder leads to, or None if there is nothing to lead to.
 
     A token that its owner already calls expired has reached its full expiry at the latest when it was called so,
     whatever date it carries: the owner's clock may be a little ahead of ours, or the provider set no date.

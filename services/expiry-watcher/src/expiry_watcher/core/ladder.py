@@ -58,7 +58,7 @@ class Ladder:
         return tuple(stage.name for stage in self.stages)
 
     def first_due(self, expires_at: datetime) -> datetime:
-        """When the earliest stage of this expiry date is due."""
+        """Return when the earliest stage of this expiry date is due."""
         return expires_at - self.stages[0].lead
 
 

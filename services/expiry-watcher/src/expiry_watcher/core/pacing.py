@@ -21,7 +21,7 @@ class BurstPace:
         return cls(rate_per_s, float(rate_per_s), now)
 
     def refill(self, now: datetime) -> "BurstPace":
-        """The bucket at `now`. A clock that went back adds nothing and takes nothing."""
+        """Return the bucket at `now`. A clock that went back adds nothing and takes nothing."""
         elapsed = max(0.0, (now - self.at).total_seconds())
         level = min(float(self.rate_per_s), self.level + elapsed * self.rate_per_s)
         return BurstPace(self.rate_per_s, level, max(now, self.at))
@@ -31,9 +31,9 @@ class BurstPace:
         return int(self.level)
 
     def take(self, count: int) -> "BurstPace":
-        """The bucket after `count` announcements; it may go below zero and is then repaid by waiting."""
+        """Return the bucket after `count` announcements; it may go below zero and is then repaid by waiting."""
         return BurstPace(self.rate_per_s, self.level - count, self.at)
 
     def wait_s(self, wanted: int) -> float:
-        """Seconds until `wanted` (at most a bucket full) may leave."""
+        """Return seconds until `wanted` (at most a bucket full) may leave."""
         return max(0.0, (min(wanted, self.rate_per_s) - self.level) / self.rate_per_s)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 
 def span(length: timedelta) -> str:
-    """A span of time in its largest whole unit: "6 days", "1 hour", "less than a minute"."""
+    """Return a span of time in its largest whole unit: "6 days", "1 hour", "less than a minute"."""
     seconds = int(length.total_seconds())
     for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
         if seconds >= size:

@@ -10,7 +10,7 @@ WORKSPACE_ADMINS = frozenset({"owner", "admin"})
 
 
 def scope_of(principal: Principal, workspace_id: UUID | None, place: Place = "query") -> TokenScope:
-    """The tokens that a caller may see.
+    """Return the tokens that a caller may see.
 
     A person sees their workspace: a member all of its connections and integrations but only their own sessions and
     Telegram links, an admin or owner everybody's. Services name the workspace. A support admin sees a customer's by

@@ -101,7 +101,7 @@ class DiagnosisView(BaseModel):
 
 
 def diagnose_routes(deps: Deps, clock: Clock, notices: NoticesClient) -> Routes:
-    """The endpoint of diagnoses."""
+    """Return the endpoint of diagnoses."""
     r = Routes("diagnose")
 
     @r.post("/api/v1/tokens/diagnose", access=Access.user_or_service(SCOPE), summary="Which token is it?")

@@ -26,7 +26,7 @@ class LadderBody(BaseModel):
 
 
 def ladder_routes(deps: Deps, clock: Clock) -> Routes:
-    """The endpoints of the ladder."""
+    """Return the endpoints of the ladder."""
     r = Routes("ladder")
 
     @r.get("/api/v1/tokens/ladder", access=Access.user(), summary="When this workspace is warned")

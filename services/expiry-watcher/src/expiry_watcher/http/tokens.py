@@ -54,7 +54,7 @@ class TokenPath(BaseModel):
 
 
 def token_routes(deps: Deps, clock: Clock) -> Routes:
-    """The endpoints of the inventory."""
+    """Return the endpoints of the inventory."""
     r = Routes("tokens")
 
     @r.get(

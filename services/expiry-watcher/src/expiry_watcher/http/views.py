@@ -71,12 +71,12 @@ class CountView(BaseModel):
 
 
 def token_view(token: TrackedToken, now: datetime, public_url: str) -> TokenView:
-    """A token for people and programs."""
+    """Return a token for people and programs."""
     return TokenView(**_members(token, now, public_url))
 
 
 def token_detail(token: TrackedToken, told: list[HistoryEvent], now: datetime, public_url: str) -> TokenDetail:
-    """A token with its history."""
+    """Return a token with its history."""
     lines = [
         HistoryView(
             at=line.last_at,
@@ -91,7 +91,7 @@ def token_detail(token: TrackedToken, told: list[HistoryEvent], now: datetime, p
 
 
 def summary(token: TrackedToken, now: datetime) -> str:
-    """The state of a token in one sentence."""
+    """Return the state of a token in one sentence."""
     name = title_of(token.provider)
     match token.status:
         case TokenStatus.REVOKED:

@@ -117,7 +117,7 @@ def _signals(question: Question) -> Signals:
 
 
 def _named(question: Question, signals: Signals) -> set[UUID]:
-    """Ids that name a token: given, in a notice, or somewhere in the text or body (such as in a link that fixes it)."""
+    """Return ids that may name a token: given, in a notice, or anywhere in the text or body, such as in a link."""
     found = set(signals.ids())
     if question.token_id is not None:
         found.add(question.token_id)
@@ -127,5 +127,5 @@ def _named(question: Question, signals: Signals) -> set[UUID]:
 
 
 def _named_weights(tokens: list[TrackedToken], named: frozenset[UUID]) -> dict[TokenKind, float]:
-    """A token that was named by its id settles the question of the kind."""
+    """Return a token that was named by its id settles the question of the kind."""
     return {token.kind: 8.0 for token in tokens if token.token_id in named}

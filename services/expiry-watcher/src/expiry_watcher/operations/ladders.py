@@ -10,7 +10,7 @@ from expiry_watcher.store import deadlines
 
 
 async def read_ladder(deps: Deps, workspace_id: UUID) -> Ladder | None:
-    """The ladder that a workspace chose, if it did."""
+    """Return the ladder that a workspace chose, if it did."""
     async with transaction(deps.pool) as db:
         return (await deadlines.ladders(db, [workspace_id])).get(workspace_id)
 

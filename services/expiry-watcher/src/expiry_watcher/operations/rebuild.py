@@ -129,7 +129,7 @@ def _mark(event: Event[EventBody]) -> tuple[tuple[UUID, datetime], timedelta] | 
 
 
 async def _batches(kafka: KafkaSettings, topics: Sequence[str]) -> AsyncIterator[list[Record]]:
-    """Everything that the topics hold now, from the beginning, in batches."""
+    """Yield everything that the topics hold now, from the beginning, in batches."""
     batch: list[Record] = []
     async for record in TopicReader(kafka, *topics).present():
         batch.append(record)

@@ -52,7 +52,7 @@ async def claim(db: Db, now: datetime, limit: int) -> list[UUID]:
 
 
 async def read_claimed(db: Db, claimed: Sequence[UUID]) -> list[Due]:
-    """The claimed deadlines with their tokens, marks and ladders.
+    """Return the claimed deadlines with their tokens, marks and ladders.
 
     A statement of its own, because only a snapshot taken after the locks sees every renewal that was committed
     before them: "already renewed?" is asked at the last moment.
@@ -124,21 +124,21 @@ async def advance(db: Db, due_at: Mapping[UUID, datetime], finished: Sequence[UU
 
 
 async def next_due(pool: Pool) -> datetime | None:
-    """The look-ahead row: when the next step of any token is due."""
+    """Return the look-ahead row: when the next step of any token is due."""
     with translate_errors():
         moment: datetime | None = await pool.fetchval("SELECT min(due_at) FROM deadline")
     return moment
 
 
 async def backlog(pool: Pool, now: datetime, limit: int) -> list[timedelta]:
-    """How late each overdue step is, at most `limit` of them, the latest first. Costs what is due."""
+    """Return how late each overdue step is, at most `limit` of them, the latest first. Costs what is due."""
     with translate_errors():
         rows = await pool.fetch("SELECT due_at FROM deadline WHERE due_at <= $1 ORDER BY due_at LIMIT $2", now, limit)
     return [now - row["due_at"] for row in rows]
 
 
 async def ladders(db: Db, workspace_ids: Sequence[UUID]) -> dict[UUID, Ladder]:
-    """The ladders that these workspaces chose for themselves."""
+    """Return the ladders that these workspaces chose for themselves."""
     rows = await db.fetch(
         "SELECT workspace_id, stages FROM workspace_ladder WHERE workspace_id = ANY($1::uuid[])", workspace_ids
     )

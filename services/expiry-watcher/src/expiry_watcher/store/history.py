@@ -35,7 +35,7 @@ async def record(db: Db, lines: Sequence[HistoryLine]) -> None:
 
 
 async def read(pool: Pool, token_id: UUID, limit: int) -> list[HistoryEvent]:
-    """The latest lines of one token."""
+    """Return the latest lines of one token."""
     with translate_errors():
         rows = await pool.fetch(
             """SELECT what, version, first_at, last_at, detail FROM history

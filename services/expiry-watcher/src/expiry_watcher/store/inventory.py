@@ -133,7 +133,7 @@ async def start_over(db: Db) -> None:
 
 
 async def present_among(db: Db, token_ids: Sequence[UUID]) -> set[UUID]:
-    """Those of the tokens that are there and were not purged."""
+    """Return those of the tokens that are there and were not purged."""
     rows = await db.fetch(
         "SELECT token_id FROM token WHERE token_id = ANY($1::uuid[]) AND purged_at IS NULL", token_ids
     )

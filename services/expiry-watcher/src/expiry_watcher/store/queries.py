@@ -28,7 +28,7 @@ _REACHES = """(accounts @> {0}
 async def page(
     pool: Pool, scope: TokenScope, filters: TokenFilters, *, now: datetime, after: UUID | None, limit: int
 ) -> list[TrackedToken]:
-    """Tokens in the order of their ids (which is the order they came into being), at most `limit`."""
+    """Return tokens in the order of their ids (which is the order they came into being), at most `limit`."""
     with translate_errors():
         rows = await pool.fetch(
             f"""SELECT {_COLUMNS}, {_PRESENT} AS present FROM token
@@ -57,7 +57,7 @@ async def page(
 
 
 async def one(pool: Pool, scope: TokenScope, token_id: UUID, *, now: datetime) -> TrackedToken | None:
-    """One token, if the caller may see it."""
+    """Return one token, if the caller may see it."""
     with translate_errors():
         row = await pool.fetchrow(
             f"SELECT {_COLUMNS}, {_PRESENT} AS present FROM token WHERE {_VISIBLE} AND token_id = $4",
@@ -79,7 +79,7 @@ async def suspects(
     now: datetime,
     limit: int,
 ) -> list[TrackedToken]:
-    """Tokens that an error can be about: those named by id first, then the failing ones, then the others.
+    """Return tokens that an error can be about: those named by id first, then the failing ones, then the others.
 
     With an account only the tokens that give access to it; with a provider only that provider's. Of ended sessions
     and links only the named ones: everybody has dozens.
@@ -110,7 +110,7 @@ async def suspects(
 
 
 async def counts(pool: Pool, scope: TokenScope, *, now: datetime) -> dict[tuple[TokenKind, TokenStatus], int]:
-    """How many tokens the caller can see, by kind and present status."""
+    """Return how many tokens the caller can see, by kind and present status."""
     with translate_errors():
         rows = await pool.fetch(
             f"""SELECT kind, {_PRESENT} AS present, count(*) AS number FROM token

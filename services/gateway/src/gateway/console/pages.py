@@ -67,13 +67,13 @@ class File:
 
 @cache
 def release() -> str:
-    """The name of the folder under which this release's files lie: a digest of them."""
+    """Return the name of the folder under which this release's files lie: a digest of them."""
     return _digest(b"".join(name.encode() + b"\0" + body + b"\0" for name, body in _read().items()))
 
 
 @cache
 def files() -> Mapping[str, File]:
-    """Every file of the console by its path, ready to be sent."""
+    """Return every file of the console by its path, ready to be sent."""
     mark = release().encode()
     return {name: _file(name, body.replace(_RELEASE_MARK, mark)) for name, body in _read().items()}
 
@@ -84,7 +84,7 @@ def _read() -> Mapping[str, bytes]:
 
 
 def console_routes() -> Routes:
-    """Every page and file of the console. Needs nothing: what the pages show they ask for over the API."""
+    """Return every page and file of the console. Needs nothing: what the pages show they ask for over the API."""
     ready = files()
 
     r = Routes("console")

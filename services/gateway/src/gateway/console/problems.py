@@ -36,7 +36,7 @@ def problem_pages() -> Middleware:
 
 
 def _is_navigation(request: web.Request) -> bool:
-    """Whether a person opens this address (Fetch Metadata); older browsers say only what they would like to read."""
+    """Return whether a person opens this address (Fetch Metadata; in older browsers, by the `Accept` header)."""
     if request.method != hdrs.METH_GET:
         return False
     mode = request.headers.get("Sec-Fetch-Mode")

@@ -56,13 +56,13 @@ _SECURITY = {
 
 
 def security_headers(*, https: bool) -> Mapping[str, str]:
-    """The headers that every answer of the public origin has."""
+    """Return the headers that every answer of the public origin has."""
     hsts = {"Strict-Transport-Security": "max-age=63072000; includeSubDomains"} if https else {}
     return {**_SECURITY, **hsts}
 
 
 def inward(headers: CIMultiDictProxy[str], *, keep_authorization: bool) -> CIMultiDict[str]:
-    """The browser's headers without those that it may not set, and without the session cookie."""
+    """Return the browser's headers without those that it may not set, and without the session cookie."""
     passed: CIMultiDict[str] = CIMultiDict()
     dropped = _HOP_BY_HOP | _named_by_connection(headers.getall("Connection", ()))
     for name, value in headers.items():
@@ -81,7 +81,7 @@ def inward(headers: CIMultiDictProxy[str], *, keep_authorization: bool) -> CIMul
 
 
 def outward(headers: CIMultiDictProxy[str], *, owns_session: bool) -> CIMultiDict[str]:
-    """A service's headers as the browser gets them. Only session-svc may set the session cookie."""
+    """Return a service's headers as the browser gets them. Only session-svc may set the session cookie."""
     passed: CIMultiDict[str] = CIMultiDict()
     dropped = _HOP_BY_HOP | _NOT_PASSED_BACK | _named_by_connection(headers.getall("Connection", ()))
     for name, value in headers.items():
@@ -95,7 +95,7 @@ def outward(headers: CIMultiDictProxy[str], *, owns_session: bool) -> CIMultiDic
 
 
 def session_cookie(values: Iterable[str]) -> str | None:
-    """The session cookie, if there is one."""
+    """Return the session cookie, if there is one."""
     for part in _cookies(values):
         name, _, value = part.partition("=")
         if name == SESSION_COOKIE:
@@ -104,7 +104,7 @@ def session_cookie(values: Iterable[str]) -> str | None:
 
 
 def other_cookies(values: Iterable[str]) -> str:
-    """All cookies but the session's: a service has no use for it, and what it has not it cannot lose."""
+    """Return all cookies but the session's: a service has no use for it, and what it has not it cannot lose."""
     return "; ".join(part for part in _cookies(values) if part.partition("=")[0] != SESSION_COOKIE)
 
 

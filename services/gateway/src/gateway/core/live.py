@@ -48,14 +48,14 @@ class LiveEvent:
     """The session whose JWT should be fetched anew after this."""
 
     def visible_to(self, viewer: Viewer) -> bool:
-        """Whether the viewer may see it."""
+        """Return whether the viewer may see it."""
         if self.user_id is not None:
             return self.user_id == viewer.user_id
         return not self.workspace_ids or viewer.workspace_id in self.workspace_ids
 
 
 def rendered(event: Event[EventBody]) -> LiveEvent:
-    """An event as browsers get it, with those who may."""
+    """Return an event as browsers get it, with those who may."""
     body = event.body
     user_id: UUID | None = None
     workspaces: frozenset[UUID] = frozenset()
@@ -80,7 +80,7 @@ def rendered(event: Event[EventBody]) -> LiveEvent:
 
 
 def hint(body: EventBody) -> bytes:
-    """What a page needs to know what to read again; not the event itself, so that it cannot be taken for the truth."""
+    """Return what tells a page what to read again. It is not the event, so nobody takes it for the truth."""
     said: dict[str, str | int] = {"id": body.subject(), "version": body.aggregate_version()}
     source: object = body.token if isinstance(body, TokenEvent) else body
     for name in ("kind", "provider", "account_id", "token_id", "rule_id", "notice_id", "incident_id", "code"):
@@ -123,7 +123,7 @@ class Recent:
         self._events.append(event)
 
     def since(self, last_id: str) -> Iterable[LiveEvent] | None:
-        """What came after the event with this id; None if that cannot be said, so everything must be read again.
+        """Return what came after the event with this id; None if that cannot be said, so everything must be read again.
 
         Ids are UUIDv7: they hold their time, so this also works for an event that another gateway sent.
         """
@@ -134,7 +134,7 @@ class Recent:
 
 
 def time_of(event_id: str) -> datetime | None:
-    """When a UUIDv7 was made (RFC 9562, section 5.7); None if it is none, or says a year that no clock shows."""
+    """Return when a UUIDv7 was made (RFC 9562, section 5.7); None if it is none, or says a year that no clock shows."""
     try:
         parsed = UUID(event_id)
         return datetime.fromtimestamp((parsed.int >> 80) / 1000, UTC) if parsed.version == 7 else None  # noqa: PLR2004

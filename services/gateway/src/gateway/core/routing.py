@@ -76,7 +76,7 @@ PUBLIC_PREFIXES = tuple(dict.fromkeys("/" + rule.prefix.split("/")[1] for rule i
 
 
 def rule_for(path: str) -> PrefixRule | None:
-    """The rule of a path, or None if nothing there is public.
+    """Return the rule of a path, or None if nothing there is public.
 
     A provider that answers by form post comes from its own origin, without our cookie (SameSite=Lax): its callback is
     protected by `state`, not by `Origin`.

@@ -111,7 +111,7 @@ class LiveHub:
             subscriber.wake.set()
 
     def routes(self, address_of: Callable[[web.Request], str]) -> Routes:
-        """The endpoint."""
+        """Return the endpoint."""
         r = Routes("live")
 
         async def events(request: web.Request) -> web.StreamResponse:
@@ -205,7 +205,7 @@ class LiveHub:
     async def _still_there(
         self, response: web.StreamResponse, subscriber: _Subscriber, cookie: str | None, address: str
     ) -> bool:
-        """Whether the session lives and is still in the same workspace. If not, the browser is told why."""
+        """Return whether the session lives and is still in the same workspace. If not, the browser is told why."""
         try:
             exchanged = await self._exchange.jwt_for(cookie, address)
         except Problem as problem:

@@ -54,7 +54,7 @@ class Exchange:
         metrics.CACHED_JWTS.set_function(lambda: len(self._kept))
 
     async def jwt_for(self, cookie: str | None, address: str) -> Exchanged:
-        """The JWT of the session behind a cookie.
+        """Return the JWT of the session behind a cookie.
 
         Raises:
             Problem: 401 with the reason why there is no session; 502 to 504 when session-svc does not answer.

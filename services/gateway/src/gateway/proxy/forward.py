@@ -43,14 +43,14 @@ class Gateway:
     max_body_bytes: int = 1024 * 1024
 
     def routes(self) -> Routes:
-        """The paths that are forwarded."""
+        """Return the paths that are forwarded."""
         r = Routes("gateway")
         for prefix in PUBLIC_PREFIXES:
             r.raw("*", prefix + "/{tail:.*}", self.forward, quiet=prefix == "/.well-known")
         return r
 
     def client_address(self, request: web.Request) -> str:
-        """The browser's address."""
+        """Return the browser's address."""
         return edge.client_address(request.remote, request.headers.getall("X-Forwarded-For", []), self.trusted)
 
     async def forward(self, request: web.Request) -> web.StreamResponse:
@@ -163,7 +163,7 @@ class Gateway:
         return stream_body(request, self.max_body_bytes)
 
     def _to_sign_in(self, request: web.Request, problem: Problem) -> web.StreamResponse:
-        """A person who navigates without a session signs in first, and comes back to where they were going."""
+        """Return a person who navigates without a session signs in first, and comes back to where they were going."""
         back = edge.safe_return_to(request.rel_url.raw_path_qs)
         where = f"/sign-in?reason={quote(problem.code)}&return_to={quote(back, safe='')}"
         return web.Response(status=303, headers={"Location": where, "Cache-Control": "no-store"})

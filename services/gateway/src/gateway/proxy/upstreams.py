@@ -60,7 +60,7 @@ class Upstreams:
         data: Any = None,
         retry: bool = False,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The answer of a service, head first; its body is read by the caller, without a limit on the whole.
+        """Yield the answer of a service, head first; its body is read by the caller, without a limit on the whole.
 
         Args:
             service: its name.
@@ -110,7 +110,7 @@ class Upstreams:
         raise self._down(service, last)
 
     def _in_order(self, service: str) -> list[_Replica]:
-        """All replicas, in turn, those that refused lately at the end."""
+        """Return all replicas, in turn, those that refused lately at the end."""
         replicas = self._replicas.get(service, [])
         if len(replicas) < 2:  # noqa: PLR2004
             return list(replicas)

@@ -47,7 +47,7 @@ class KnownGrant:
 
 
 def next_grant(known: KnownGrant | None, event: Event[EventBody]) -> KnownGrant | None:
-    """The grant after an event; None if the event changes nothing: it is old news, or about something else.
+    """Return the grant after an event; None if the event changes nothing: it is old news, or about something else.
 
     Facts of the owner count by version. `token.expired` is derived from a version, and topics overtake each other: it
     can come before the fact that it was derived from, and before a newer one that did not move the end. So what is
@@ -88,7 +88,7 @@ def _expired(known: KnownGrant | None, version: int, expired_at: datetime) -> Kn
 
 
 def _aged(grant: KnownGrant) -> KnownGrant:
-    """The grant, expired if its end has passed."""
+    """Return the grant, expired if its end has passed."""
     if grant.life is not Life.LIVE or grant.expires_at is None or grant.passed_at is None:
         return grant
     return replace(grant, life=Life.EXPIRED, since=grant.expires_at) if grant.expires_at <= grant.passed_at else grant

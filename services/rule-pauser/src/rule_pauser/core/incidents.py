@@ -19,7 +19,7 @@ class Incident:
 
 
 def next_incident(known: Incident | None, body: PlatformIncidentV1) -> Incident | None:
-    """The platform's incident after an event; None if the event is old news.
+    """Return the platform's incident after an event; None if the event is old news.
 
     A platform has one incident at a time. So a later one ends the one before it, also if its end was never heard of,
     and news of an earlier one is old news, whatever it says.
@@ -33,5 +33,5 @@ def next_incident(known: Incident | None, body: PlatformIncidentV1) -> Incident 
 
 
 def lasting(incident: Incident, pause_after: timedelta, now: datetime) -> bool:
-    """Whether rules are to be paused for an incident from now on. Decided once: a pause ends with the incident."""
+    """Return whether rules are to be paused for an incident from now on; such a pause ends with the incident."""
     return incident.open and incident.pausing_at is None and incident.since + pause_after <= now

@@ -69,7 +69,7 @@ class Rule:
 
     @property
     def wanted(self) -> bool:
-        """Whether its author and the people around want it to run."""
+        """Return whether its author and the people around want it to run."""
         return self.enabled and self.person_paused_at is None
 
     @property
@@ -78,12 +78,12 @@ class Rule:
 
     @property
     def changed_while_paused(self) -> bool:
-        """Whether it was edited after it had been paused automatically."""
+        """Return whether it was edited after it had been paused automatically."""
         return self.auto_paused_revision is not None and self.auto_paused_revision != self.revision
 
     @property
     def held(self) -> bool:
-        """Whether every account works again and only a person's look is missing."""
+        """Return whether every account works again and only a person's look is missing."""
         return self.auto_paused_at is not None and not self.reasons
 
 
@@ -160,7 +160,7 @@ def resume_by_hand(rule: Rule, blocked: tuple[PauseReason, ...], actor: RuleActo
 
 
 def pause_of(rule: Rule) -> Pause | None:
-    """The automatic pause that a rule is in."""
+    """Return the automatic pause that a rule is in."""
     if rule.auto_paused_at is None or rule.auto_paused_account is None or rule.auto_paused_token is None:
         return None
     return Pause(rule.auto_paused_account, rule.auto_paused_token, rule.auto_paused_at)

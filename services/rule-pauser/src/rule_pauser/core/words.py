@@ -18,12 +18,12 @@ def reason_words(why: str, provider: str, account_name: str, cause: str | None) 
 
 
 def _cause(cause: str | None) -> RevocationCause | None:
-    """A stored cause; one that this version does not know counts as not stated."""
+    """Return a stored cause; one that this version does not know counts as not stated."""
     return RevocationCause(cause) if cause in set(RevocationCause) else None
 
 
 def fix_words(why: str, provider: str, account_name: str) -> str:
-    """What a person does about it."""
+    """Return what a person does about it."""
     name = title_of(provider)
     if why == "platform_incident":
         return f"Nothing to do: its rules resume by themselves when {name} is well again."

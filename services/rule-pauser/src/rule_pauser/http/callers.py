@@ -31,7 +31,7 @@ def named_workspace(principal: Principal, workspace_id: UUID | None, place: Plac
 
 
 def visible_workspace(principal: Principal) -> UUID | None:
-    """The workspace that a rule asked for by its id must be of; None: any."""
+    """Return the workspace that a rule asked for by its id must be of; None: any."""
     if principal.kind == "service":
         return None
     return named_workspace(principal, None, "path")

@@ -64,7 +64,7 @@ UNKNOWN = (404, "rule_unknown")
 
 
 def rule_routes(deps: Deps, clock: Clock) -> Routes:
-    """The endpoints of rules."""
+    """Return the endpoints of rules."""
     r = Routes("rules")
 
     @r.get("/api/v1/rules", access=ANYONE, summary="The rules of a workspace", problems=(400, 403))
@@ -122,7 +122,7 @@ def rule_routes(deps: Deps, clock: Clock) -> Routes:
 
 
 def person_routes(deps: Deps, clock: Clock) -> Routes:
-    """The endpoints by which a person stops and starts a rule."""
+    """Return the endpoints by which a person stops and starts a rule."""
     r = Routes("rules")
 
     @r.post("/api/v1/rules/{rule_id}/pause", access=ANYONE, summary="Pause a rule by hand", problems=(UNKNOWN,))

@@ -83,7 +83,7 @@ class OperationView(BaseModel):
 
 
 def fix_url(reason: PauseReason, public_url: str) -> str | None:
-    """Where a person fixes it; None: it passes by itself."""
+    """Return where a person fixes it; None: it passes by itself."""
     if reason.why is Why.PLATFORM_INCIDENT:
         return None
     if reason.kind is TokenKind.INTEGRATION:
@@ -92,12 +92,12 @@ def fix_url(reason: PauseReason, public_url: str) -> str | None:
 
 
 def rule_view(listed: Listed, public_url: str) -> RuleView:
-    """A rule for people and programs."""
+    """Return a rule for people and programs."""
     return RuleView.model_validate(_members(listed, public_url))
 
 
 def rule_detail(listed: Listed, history: Sequence[HistoryEntry], public_url: str) -> RuleDetail:
-    """A rule with its history."""
+    """Return a rule with its history."""
     lines = [
         EntryView(at=entry.at, what=entry.what, words=entry.words, actor=entry.actor, version=entry.version)
         for entry in history
@@ -106,7 +106,7 @@ def rule_detail(listed: Listed, history: Sequence[HistoryEntry], public_url: str
 
 
 def operation_view(item: Reconciliation) -> OperationView:
-    """A reconciliation for people."""
+    """Return a reconciliation for people."""
     return OperationView(
         operation_id=item.reconciliation_id,
         why=item.why,

@@ -25,7 +25,7 @@ class ModeBody(BaseModel):
 
 
 def settings_routes(deps: Deps, clock: Clock) -> Routes:
-    """The endpoints of a workspace's choice."""
+    """Return the endpoints of a workspace's choice."""
     r = Routes("workspace")
 
     @r.get("/api/v1/rules/settings", access=Access.user(), summary="Whether rules are paused automatically")

@@ -90,7 +90,7 @@ async def delete_rule(deps: Deps, rule_id: UUID, workspace_id: UUID | None, acto
 
 
 async def _newer(db: Db, known: Rule, wanted: RuleDefinition, *, deleted: bool) -> bool:
-    """Whether the definition has to be stored; False if it is the stored one. Raises RevisionConflictError."""
+    """Return whether the definition has to be stored; False if it is the stored one. Raises RevisionConflictError."""
     if wanted.revision > known.revision:
         return True
     same = (

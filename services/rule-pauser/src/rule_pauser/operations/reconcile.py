@@ -74,7 +74,7 @@ async def reconcile_rules(db: Db, found: Sequence[Rule], now: datetime, actor: s
 
 
 def event_of(item: Reconciled) -> EventBody | None:
-    """The event that an outcome causes."""
+    """Return the event that an outcome causes."""
     kind = _EVENTS.get(item.outcome)
     if kind is None or item.pause is None:
         return None

@@ -132,7 +132,7 @@ async def lock_accounts(db: Db, account_ids: Sequence[UUID]) -> None:
 
 
 async def foreign(db: Db, account_ids: Sequence[UUID], workspace_id: UUID) -> tuple[UUID, ...]:
-    """Those of the accounts that are known to belong to another workspace."""
+    """Return those of the accounts that are known to belong to another workspace."""
     rows = await db.fetch(
         "SELECT account_id FROM account WHERE account_id = ANY($1::uuid[]) AND workspace_id <> $2 ORDER BY account_id",
         account_ids,
@@ -142,7 +142,7 @@ async def foreign(db: Db, account_ids: Sequence[UUID], workspace_id: UUID) -> tu
 
 
 async def is_caught_up(pool: Pool) -> bool:
-    """Whether the whole state of all grants was read once."""
+    """Return whether the whole state of all grants was read once."""
     with translate_errors():
         return bool(await pool.fetchval("SELECT EXISTS (SELECT 1 FROM caught_up)"))
 

@@ -21,13 +21,13 @@ async def lock(db: Db) -> None:
 
 
 async def of_provider(db: Db, provider: str) -> Incident | None:
-    """The newest incident of a platform that we have heard of."""
+    """Return the newest incident of a platform that we have heard of."""
     row = await db.fetchrow(f"SELECT {_COLUMNS} FROM incident WHERE provider = $1", provider)
     return None if row is None else _incident(row)
 
 
 async def not_pausing(db: Db) -> dict[str, Incident]:
-    """Open incidents that no rule is paused for, by platform."""
+    """Return open incidents that no rule is paused for, by platform."""
     rows = await db.fetch(f"SELECT provider, {_COLUMNS} FROM incident WHERE open AND pausing_at IS NULL")
     return {row["provider"]: _incident(row) for row in rows}
 
@@ -55,7 +55,7 @@ async def begin_pausing(db: Db, providers: Sequence[str], now: datetime) -> None
 
 
 async def count_pausing(db: Db) -> int:
-    """How many platforms' rules are paused for an incident."""
+    """Return how many platforms' rules are paused for an incident."""
     found: int = await db.fetchval("SELECT count(*) FROM incident WHERE pausing_at IS NOT NULL")
     return found
 

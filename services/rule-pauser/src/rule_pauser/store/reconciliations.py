@@ -52,7 +52,7 @@ async def open_for_provider(db: Db, provider: str, *, why: str, fact_at: datetim
 
 
 async def take(db: Db) -> Reconciliation | None:
-    """The oldest open reconciliation that nobody works on, locked."""
+    """Return the oldest open reconciliation that nobody works on, locked."""
     row = await db.fetchrow(
         f"""SELECT {_COLUMNS} FROM settlement WHERE finished_at IS NULL
             ORDER BY started_at, settlement_id LIMIT 1 FOR UPDATE SKIP LOCKED"""
@@ -85,7 +85,7 @@ async def advance(
 
 
 async def recent(pool: Pool, workspace_id: UUID, limit: int) -> list[Reconciliation]:
-    """The latest operations of a workspace."""
+    """Return the latest operations of a workspace."""
     with translate_errors():
         rows = await pool.fetch(
             f"SELECT {_COLUMNS} FROM settlement WHERE workspace_id = $1 ORDER BY settlement_id DESC LIMIT $2",
@@ -96,7 +96,7 @@ async def recent(pool: Pool, workspace_id: UUID, limit: int) -> list[Reconciliat
 
 
 async def mode_of(pool: Pool, workspace_id: UUID) -> Mode:
-    """What a workspace wants of the automatic pause."""
+    """Return what a workspace wants of the automatic pause."""
     with translate_errors():
         mode = await pool.fetchval("SELECT mode FROM workspace_mode WHERE workspace_id = $1", workspace_id)
     return Mode.ON if mode is None else Mode(mode)

@@ -45,7 +45,7 @@ _OF_ACCOUNT = "r.rule_id IN (SELECT ra.rule_id FROM rule_account ra WHERE ra.acc
 
 
 async def lock_scope(db: Db, scope: RuleScope, after: UUID | None, limit: int) -> list[Rule]:
-    """The next rules of a scope in the order of their ids, locked, with the reasons that hold them."""
+    """Return the next rules of a scope in the order of their ids, locked, with the reasons that hold them."""
     if scope.account_id is not None:
         which, whose = _OF_ACCOUNT, scope.account_id
     elif scope.token_id is not None:
@@ -67,7 +67,7 @@ async def lock_scope(db: Db, scope: RuleScope, after: UUID | None, limit: int) -
 
 
 async def lock(db: Db, rule_id: UUID) -> tuple[Rule, bool] | None:
-    """One rule, locked, and whether it was deleted."""
+    """Return one rule, locked, and whether it was deleted."""
     row = await db.fetchrow(
         f"SELECT {_RULE}, r.deleted_at FROM automation_rule r WHERE rule_id = $1 FOR UPDATE", rule_id
     )
@@ -77,12 +77,12 @@ async def lock(db: Db, rule_id: UUID) -> tuple[Rule, bool] | None:
 
 
 async def blocked(db: Db, rule_ids: Sequence[UUID]) -> dict[UUID, tuple[PauseReason, ...]]:
-    """What does not work now, per rule. Read it after the rules are locked: then nothing newer is overwritten."""
+    """Return what does not work now, per rule. The rules have to be locked, so that nothing newer is lost."""
     return _by_rule(await db.fetch(_BLOCKED, rule_ids))
 
 
 async def modes(db: Db, workspace_ids: Sequence[UUID]) -> dict[UUID, Mode]:
-    """What these workspaces chose; who chose nothing is not in it."""
+    """Return what these workspaces chose; who chose nothing is not in it."""
     rows = await db.fetch(
         "SELECT workspace_id, mode FROM workspace_mode WHERE workspace_id = ANY($1::uuid[])", workspace_ids
     )
@@ -205,7 +205,7 @@ async def delete(db: Db, rule: Rule, now: datetime) -> None:
 
 
 async def accounts_of(db: Db, rule_id: UUID) -> tuple[UUID, ...]:
-    """The accounts that a rule works on."""
+    """Return the accounts that a rule works on."""
     rows = await db.fetch("SELECT account_id FROM rule_account WHERE rule_id = $1 ORDER BY account_id", rule_id)
     return tuple(row["account_id"] for row in rows)
 
@@ -225,7 +225,7 @@ async def _with_reasons(db: Db, rows: Sequence[Record]) -> list[Rule]:
 
 
 def rule_of(row: Record, reasons: Mapping[UUID, tuple[PauseReason, ...]]) -> Rule:
-    """A row as a rule."""
+    """Return a row as a rule."""
     return Rule(
         rule_id=row["rule_id"],
         workspace_id=row["workspace_id"],
@@ -274,7 +274,7 @@ async def page(
     after: UUID | None,
     limit: int,
 ) -> list[Listed]:
-    """Rules of a workspace in the order of their ids."""
+    """Return rules of a workspace in the order of their ids."""
     with translate_errors():
         async with pool.acquire() as db:
             rows = await db.fetch(
@@ -295,7 +295,7 @@ async def page(
 
 
 async def one(pool: Pool, workspace_id: UUID | None, rule_id: UUID) -> Listed | None:
-    """One rule of a workspace (None: of any)."""
+    """Return one rule of a workspace (None: of any)."""
     with translate_errors():
         async with pool.acquire() as db:
             rows = await db.fetch(
@@ -309,7 +309,7 @@ async def one(pool: Pool, workspace_id: UUID | None, rule_id: UUID) -> Listed | 
 
 
 async def read_history(pool: Pool, rule_id: UUID, limit: int) -> list[HistoryEntry]:
-    """The latest lines of a rule's history, newest first."""
+    """Return the latest lines of a rule's history, newest first."""
     with translate_errors():
         rows = await pool.fetch(
             """SELECT at, what, words, actor, version FROM rule_history

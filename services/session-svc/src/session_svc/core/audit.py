@@ -61,9 +61,9 @@ class AuditedAct:
 
     @property
     def target_user_id(self) -> UUID | None:
-        """The person to whom it was done, if it was one."""
+        """Return the person to whom it was done, if it was one."""
         return UUID(self.target_id) if self.target_kind == "user" and self.target_id else None
 
     def people(self) -> frozenset[UUID]:
-        """Everybody who is named in it."""
+        """Return everybody who is named in it."""
         return frozenset(one for one in (self.actor_user_id, self.as_user_id, self.target_user_id) if one is not None)

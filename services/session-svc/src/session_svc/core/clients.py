@@ -28,7 +28,7 @@ class ServiceClient:
 
 
 def granted(client: ServiceClient, asked: str | None) -> tuple[str, ...] | None:
-    """The scopes of the JWT: those asked for, or all of the client's. None: it asked for one that it does not have."""
+    """Return the scopes of a JWT: those asked for, or all of the client's; None if one of them is not its own."""
     if asked is None or not asked.strip():
         return client.scopes
     wanted = tuple(dict.fromkeys(asked.split()))
@@ -36,5 +36,5 @@ def granted(client: ServiceClient, asked: str | None) -> tuple[str, ...] | None:
 
 
 def unknown_scopes(scopes: Sequence[str]) -> tuple[str, ...]:
-    """Those that do not exist."""
+    """Return those that do not exist."""
     return tuple(scope for scope in scopes if scope not in SCOPES)

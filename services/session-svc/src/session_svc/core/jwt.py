@@ -18,24 +18,24 @@ def _b64(raw: bytes) -> bytes:
 
 
 def encoded_header(kid: str, typ: str = "JWT") -> bytes:
-    """The protected header, ready to be joined: it is the same for every JWT of a key, so it is made once per key."""
+    """Return the encoded protected header. It is the same for every JWT of a key, so it is made once per key."""
     return _b64(json.dumps({"alg": ALGORITHM, "kid": kid, "typ": typ}, separators=(",", ":")).encode())
 
 
 def signing_input(header: bytes, claims: Mapping[str, Any]) -> bytes:
-    """What is signed."""
+    """Return what is signed."""
     return header + b"." + _b64(json.dumps(claims, separators=(",", ":")).encode())
 
 
 def compact(signed: bytes, signature: bytes) -> str:
-    """The JWT as text."""
+    """Return the JWT as text."""
     return (signed + b"." + _b64(signature)).decode()
 
 
 def session_claims(
     session: Session, *, issuer: str, audience: str, jti: UUID, now: datetime, life: timedelta
 ) -> dict[str, Any]:
-    """The claims of a session's JWT. It lives exactly `life`, but not longer than an impersonation that it is part of.
+    """Return the claims of a session's JWT, which lives exactly `life`, but never longer than an impersonation.
 
     `act` (RFC 8693, section 4.1) is put in last, so that nothing can take it out again.
     """
@@ -63,7 +63,7 @@ def session_claims(
 def service_claims(
     client_id: str, scopes: tuple[str, ...], *, issuer: str, audience: str, jti: UUID, now: datetime, life: timedelta
 ) -> dict[str, Any]:
-    """The claims of a service's JWT."""
+    """Return the claims of a service's JWT."""
     issued_at = int(now.timestamp())
     return {
         "iss": issuer,

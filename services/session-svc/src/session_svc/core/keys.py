@@ -48,7 +48,7 @@ class KeyTimes:
     signs_until: datetime | None
 
     def state(self, now: datetime, schedule: Schedule) -> KeyState:
-        """Its state at `now`."""
+        """Return its state at `now`."""
         if now < self.signs_from:
             return KeyState.NEXT
         if self.signs_until is None or now < self.signs_until:
@@ -67,7 +67,7 @@ class KeyPlan:
 
 
 def plan(keys: Sequence[KeyTimes], now: datetime, schedule: Schedule, *, rotate: bool = False) -> KeyPlan | None:
-    """The key that should be made now, if any. `rotate` asks for one ahead of the schedule.
+    """Return the key that should be made now, if any. `rotate` asks for one ahead of the schedule.
 
     The very first key signs at once: no JWKS without it can be in anybody's cache that matters. While a next key
     waits, no other is made, so asking twice rotates once.
@@ -84,10 +84,10 @@ def plan(keys: Sequence[KeyTimes], now: datetime, schedule: Schedule, *, rotate:
 
 
 def published(keys: Sequence[KeyTimes], now: datetime, schedule: Schedule) -> tuple[KeyTimes, ...]:
-    """The keys of the JWKS: all but those that are gone."""
+    """Return the keys of the JWKS: all but those that are gone."""
     return tuple(key for key in keys if key.state(now, schedule) is not KeyState.GONE)
 
 
 def signing(keys: Sequence[KeyTimes], now: datetime, schedule: Schedule) -> KeyTimes | None:
-    """The one key that signs at `now`."""
+    """Return the one key that signs at `now`."""
     return next((key for key in keys if key.state(now, schedule) is KeyState.ACTIVE), None)

@@ -12,12 +12,12 @@ _OBVIOUS = ("password", "wevion", "123456", "qwerty", "letmein")
 
 
 def normalise(password: str) -> str:
-    """The same password typed on another keyboard gives the same bytes (RFC 8265: NFC)."""
+    """Return the same password typed on another keyboard gives the same bytes (RFC 8265: NFC)."""
     return unicodedata.normalize("NFC", password)
 
 
 def check_new(password: str, *, email: str, field: str = "new_password") -> str:
-    """The normalised password, if it may be used.
+    """Return the normalised password, if it may be used.
 
     Raises:
         InvalidError: naming the rule that it breaks.

@@ -66,10 +66,10 @@ class Member:
 
 
 def effective_role(*, support_admin: bool, membership: Role) -> Role:
-    """The role of a session: a support admin is one wherever they are, and nothing else."""
+    """Return the role of a session: a support admin is one wherever they are, and nothing else."""
     return Role.SUPPORT_ADMIN if support_admin else membership
 
 
 def may_manage(actor: Role, target: Role) -> bool:
-    """Whether `actor` may change or sign out `target`: never somebody of a higher rank."""
+    """Return whether `actor` may change or sign out `target`: never somebody of a higher rank."""
     return actor in {*WORKSPACE_ADMINS, Role.SUPPORT_ADMIN} and _RANK[actor] >= _RANK[target]

@@ -90,5 +90,5 @@ _ENDED: Mapping[EndCause, RefusalWords] = {
 
 
 def words_for(cause: EndCause | None) -> RefusalWords:
-    """What is said when a session ended for this cause; None: there never was one."""
+    """Return what is said when a session ended for this cause; None: there never was one."""
     return NO_SESSION if cause is None else _ENDED[cause]

@@ -98,7 +98,7 @@ class Session:
         return self.actor_user_id is not None
 
     def live(self, now: datetime) -> bool:
-        """Whether it may be used at `now`. Time alone ends it; the sweep only records that."""
+        """Return whether it may be used at `now`. Time alone ends it; the sweep only records that."""
         return self.status is SessionStatus.ACTIVE and now < self.expires_at
 
     def why_ended(self) -> EndCause:
@@ -108,7 +108,7 @@ class Session:
         return self.end_cause or EndCause.EXPIRED
 
     def extension_due(self, now: datetime, lifetimes: Lifetimes) -> bool:
-        """Whether its use should renew its seven days: at most one write a day. An impersonation never is."""
+        """Return whether its use should renew its seven days: at most one write a day. An impersonation never is."""
         return not self.impersonated and now - self.extended_at > lifetimes.extend_after
 
 
@@ -133,7 +133,7 @@ def opened(
     lifetimes: Lifetimes,
     actor_user_id: UUID | None = None,
 ) -> Change:
-    """A person signed in, or (with an actor) a support admin began to act as them."""
+    """Return a person signed in, or (with an actor) a support admin began to act as them."""
     life = lifetimes.session if actor_user_id is None else lifetimes.impersonation
     session = Session(
         session_id=session_id,
@@ -156,12 +156,12 @@ def opened(
 
 
 def extended(session: Session, now: datetime, lifetimes: Lifetimes) -> Change:
-    """Its use gives it the full seven days again."""
+    """Return its use gives it the full seven days again."""
     return _renewed(replace(session, extended_at=now, expires_at=now + lifetimes.session), rotated=False)
 
 
 def switched(session: Session, workspace_id: UUID, role: Role, now: datetime) -> Change:
-    """Its user goes on in another of their workspaces."""
+    """Return its user goes on in another of their workspaces."""
     return _renewed(replace(session, workspace_id=workspace_id, role=role, switched_at=now), rotated=False)
 
 
@@ -181,7 +181,7 @@ def ended(
 
 
 def expired(session: Session, now: datetime) -> Change:
-    """Its time ran out. An impersonation that ran out says so, because its fix is another."""
+    """Return its time ran out. An impersonation that ran out says so, because its fix is another."""
     if session.impersonated:
         return ended(session, EndCause.IMPERSONATION_ENDED, DetectedBy.PROBE, now)
     over = replace(
@@ -192,7 +192,7 @@ def expired(session: Session, now: datetime) -> Change:
 
 
 def is_urgent(body: EventBody) -> bool:
-    """Whether verifiers must hear of it at once: every end before its time.
+    """Return whether verifiers must hear of it at once: every end before its time.
 
     Ends alone, because nothing follows them: a copy that comes late, or twice, can never hide a newer state.
     """

@@ -12,7 +12,7 @@ __all__ = ["Edge", "routes"]
 
 
 def routes(deps: Deps, edge: Edge, clock: Clock) -> Sequence[Routes]:
-    """Every endpoint of `session-svc run`."""
+    """Return every endpoint of `session-svc run`."""
     return (
         auth.routes(deps, edge, clock),
         passwords.routes(deps, edge, clock),

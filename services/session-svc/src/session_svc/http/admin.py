@@ -54,7 +54,7 @@ class SessionsQuery(PageQuery):
 
 
 def routes(deps: Deps, edge: Edge, clock: Clock) -> Routes:  # noqa: C901, PLR0915  a table of endpoints
-    """The endpoints. Everything here refuses a support admin who acts as somebody, but for ending that."""
+    """Return the endpoints. Everything here refuses a support admin who acts as somebody, but for ending that."""
     r = RefusingRoutes("admin", deps.public_url)
     by_admin = Access.user(ADMINS, refuse_act=True)
     by_support = Access.user(SUPPORT, refuse_act=True)
@@ -66,7 +66,7 @@ def routes(deps: Deps, edge: Edge, clock: Clock) -> Routes:  # noqa: C901, PLR09
         problems=[(403, "other_workspace")],
     )
     async def users(query: UsersQuery, principal: Principal) -> Page[MemberView]:
-        """One line per membership. Admins see their workspace; services and support admins all of them."""
+        """Return one line per membership. Admins see their workspace; services and support admins all of them."""
         workspace_id = query.workspace_id
         if principal.kind == "user" and principal.role != Role.SUPPORT_ADMIN.value:
             if workspace_id not in (None, principal.workspace_id):
@@ -120,7 +120,7 @@ def routes(deps: Deps, edge: Edge, clock: Clock) -> Routes:  # noqa: C901, PLR09
 
     @r.post("/api/v1/admin/workspaces/{id}/force-logout", access=by_admin, summary="End every session in a workspace")
     async def force_out_workspace(path: IdPath, principal: Principal, request: web.Request) -> WorkspaceEnded:
-        """The caller's own, too. Sessions of people who rank above the caller go on, and are counted."""
+        """Return the caller's own, too. Sessions of people who rank above the caller go on, and are counted."""
         forced = await operations.force_out_workspace(deps, edge.caller(principal, request), path.id, clock.now())
         return WorkspaceEnded(sessions_ended=forced.ended, sessions_kept=forced.kept)
 
@@ -157,7 +157,7 @@ def routes(deps: Deps, edge: Edge, clock: Clock) -> Routes:  # noqa: C901, PLR09
         problems=[(403, "cannot_impersonate")],
     )
     async def impersonate(body: Impersonate, principal: Principal, request: web.Request) -> Reply:
-        """The answer's cookie replaces the admin's own session, which ends. The user can see that it happened."""
+        """Begin to act as a user. The answer's cookie replaces the admin's own session; the user can see it."""
         started = await impersonation.impersonate(
             deps,
             edge.caller(principal, request),

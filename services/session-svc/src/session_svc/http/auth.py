@@ -41,7 +41,7 @@ class SessionPath(BaseModel):
 
 
 def routes(deps: Deps, edge: Edge, clock: Clock) -> Routes:
-    """The endpoints."""
+    """Return the endpoints."""
     r = RefusingRoutes("auth", deps.public_url)
 
     @r.post(
@@ -99,7 +99,7 @@ def routes(deps: Deps, edge: Edge, clock: Clock) -> Routes:
         "/api/v1/auth/session", access=Access.public(), summary="Who is signed in", problems=[(401, "session_revoked")]
     )
     async def session(request: web.Request) -> SessionView:
-        """The session behind the cookie, its user and their workspaces."""
+        """Return the session behind the cookie, its user and their workspaces."""
         live = await tokens.live_session(deps, session_cookie(request), clock.now())
         return SessionView.of(live, await operations.who(deps, live))
 
@@ -157,7 +157,7 @@ def routes(deps: Deps, edge: Edge, clock: Clock) -> Routes:
         problems=[(403, "not_a_member")],
     )
     async def switch(body: SwitchWorkspace, principal: Principal, request: web.Request) -> SignedInView:
-        """The session and its cookie stay; the JWT in the answer, and later ones, are for that workspace."""
+        """Return the session and its cookie stay; the JWT in the answer, and later ones, are for that workspace."""
         now = clock.now()
         moved = await operations.switch_workspace(deps, edge.caller(principal, request), body.workspace_id, now)
         view = SessionView.of(moved, await operations.who(deps, moved))

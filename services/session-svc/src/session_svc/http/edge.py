@@ -40,7 +40,7 @@ class Edge:
         return Place(device=device.describe(request.headers.get("User-Agent")), address=address)
 
     def set_cookie(self, value: str) -> dict[str, str]:
-        """The header that hands the browser its session."""
+        """Return the header that hands the browser its session."""
         secure = "; Secure" if self.secure else ""
         cookie = f"{SESSION_COOKIE}={value}; Path=/; Max-Age={COOKIE_MAX_AGE_S}; HttpOnly; SameSite=Lax{secure}"
         return {"Set-Cookie": cookie}
@@ -53,7 +53,7 @@ class Edge:
         )
 
     def caller(self, principal: Principal, request: web.Request) -> Caller:
-        """The verified user who calls."""
+        """Return the verified user who calls."""
         if principal.session_id is None or principal.workspace_id is None:
             raise ValueError("only a user's JWT has a session and a workspace")
         return Caller(

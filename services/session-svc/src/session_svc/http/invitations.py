@@ -172,7 +172,7 @@ def _by_the_person(r: Routes, deps: Deps, edge: Edge, clock: Clock) -> None:
 
     @r.get("/api/v1/invitations", access=myself, summary="What the caller is invited to")
     async def own(principal: Principal) -> Page[InvitationView]:
-        """Open invitations to the caller's address, newest first; at most 100."""
+        """Return open invitations to the caller's address, newest first; at most 100."""
         found = await invitations.of_person(deps, principal.user_id, clock.now())
         return Page[InvitationView](items=[InvitationView.of(one) for one in found], next_cursor=None)
 
@@ -216,7 +216,7 @@ def _by_link(r: Routes, deps: Deps, edge: Edge, clock: Clock) -> None:
         max_body_bytes=4096,
     )
     async def look_up_link(body: InvitationLink, request: web.Request) -> LinkedInvitation:
-        """Who invites, to what, as what."""
+        """Return who invites, to what, as what."""
         found, has_account = await invitations.look_up(
             deps, secret=body.token.get_secret_value(), place=edge.place(request), now=clock.now()
         )

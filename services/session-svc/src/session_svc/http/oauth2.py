@@ -59,7 +59,7 @@ class Introspection(BaseModel):
 
 
 def routes(deps: Deps, clock: Clock) -> Routes:
-    """The endpoints."""
+    """Return the endpoints."""
     r = RefusingRoutes("oauth2", deps.public_url)
 
     @r.post(
@@ -71,7 +71,7 @@ def routes(deps: Deps, clock: Clock) -> Routes:
         oauth_errors=True,
     )
     async def token(body: Form[TokenRequest], request: web.Request) -> AccessToken:
-        """The client authenticates by HTTP Basic or in the body, never both."""
+        """Return the client authenticates by HTTP Basic or in the body, never both."""
         client_id, secret = credentials(request, body)
         if body.grant_type != "client_credentials":
             raise Problem(400, "unsupported_grant_type", detail="the grant type must be client_credentials")
@@ -126,7 +126,7 @@ def routes(deps: Deps, clock: Clock) -> Routes:
 
 
 def credentials(request: web.Request, body: ClientAuth) -> tuple[str | None, str | None]:
-    """The client's id and secret (RFC 6749, section 2.3.1: form-encoded inside of Basic).
+    """Return the client's id and secret (RFC 6749, section 2.3.1: form-encoded inside of Basic).
 
     Raises:
         Problem: both ways were used, or the header cannot be read.

@@ -12,7 +12,7 @@ from session_svc.operations.deps import Deps
 
 
 def routes(deps: Deps, edge: Edge, clock: Clock) -> Routes:
-    """The endpoints."""
+    """Return the endpoints."""
     r = RefusingRoutes("passwords", deps.public_url)
 
     @r.post(
@@ -56,7 +56,7 @@ def routes(deps: Deps, edge: Edge, clock: Clock) -> Routes:
         max_body_bytes=4096,
     )
     async def confirm(body: ConfirmReset, request: web.Request) -> Reply:
-        """The link works once, for 30 minutes. Every session of the user ends."""
+        """Set a new password by a link, which works once, for 30 minutes; every session of the user ends."""
         device = await operations.confirm_reset(
             deps,
             secret=body.token.get_secret_value(),

@@ -10,12 +10,12 @@ from session_svc.operations.deps import Deps
 
 
 def routes(deps: Deps) -> Routes:
-    """The endpoint."""
+    """Return the endpoint."""
     r = RefusingRoutes("people", deps.public_url)
 
     @r.get("/api/v1/people", access=Access.user(), summary="Colleagues: the members of the workspace")
     async def people(query: PageQuery, principal: Principal) -> Page[PersonView]:
-        """Names and roles, for every member: who connected what, and whom to ask. No addresses."""
+        """Return names and roles, for every member: who connected what, and whom to ask. No addresses."""
         listing = f"people:{principal.workspace_id}"
         after = decode_cursor(listing, query.cursor, [UUID])
         found = await operations.colleagues(

@@ -41,7 +41,7 @@ class RefusingRoutes(Routes):
 
 
 def problem(refusal: Exception, public_url: str) -> Problem:  # noqa: C901, PLR0911, PLR0912  one case per refusal
-    """What the caller is told."""
+    """Return what the caller is told."""
     match refusal:
         case errors.NoSessionError():
             words = words_for(refusal.cause)

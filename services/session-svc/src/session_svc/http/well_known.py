@@ -14,7 +14,7 @@ _METADATA_MAX_AGE_S = 3600
 
 
 def routes(deps: Deps, clock: Clock) -> Routes:
-    """The endpoints."""
+    """Return the endpoints."""
     r = Routes("well-known")
     keys_header = f"public, max-age={int(deps.keys.schedule.jwks_max_age.total_seconds())}"
 
@@ -25,7 +25,7 @@ def routes(deps: Deps, clock: Clock) -> Routes:
 
     @r.get("/.well-known/oauth-authorization-server", access=Access.public(), summary="Metadata (RFC 8414)", quiet=True)
     async def metadata() -> web.Response:
-        """Where what is, and what is supported."""
+        """Return where what is, and what is supported."""
         issuer = deps.issuer.rstrip("/")
         methods = ["client_secret_basic", "client_secret_post"]
         document = {

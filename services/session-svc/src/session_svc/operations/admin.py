@@ -237,7 +237,7 @@ async def members(
 async def live_sessions(
     deps: Deps, caller: Caller, *, user_id: UUID | None, before: UUID | None, limit: int, now: datetime
 ) -> tuple[Session, ...]:
-    """The sessions that the caller could end: of their workspace, and for support admins of all."""
+    """Return the sessions that the caller could end: of their workspace, and for support admins of all."""
     workspace_id = None if caller.support else caller.workspace_id
     with translate_errors():
         return await sessions.live_page(
@@ -254,7 +254,7 @@ class Trail:
 
 
 async def audit_trail(deps: Deps, caller: Caller, *, before: UUID | None, limit: int, now: datetime) -> Trail:
-    """The trail of the caller's workspace (for support admins: of all), newest first. Reading it is recorded in it."""
+    """Return the audit trail of the caller's workspace (of all, for support admins), and record the reading."""
     workspace_id = None if caller.support else caller.workspace_id
     async with transaction(deps.pool) as db:
         entries = await audit.page(db, workspace_id=workspace_id, before=before, limit=limit)

@@ -38,7 +38,7 @@ class PasswordHasher:
         self._nobody = self._argon2.hash(random_token())
 
     async def hash(self, password: str) -> str:
-        """The password's hash, with its parameters.
+        """Return the password's hash, with its parameters.
 
         Raises:
             BusyError: the queue is full.
@@ -47,7 +47,7 @@ class PasswordHasher:
         return await self._run(lambda: self._argon2.hash(password))
 
     async def check(self, known_hash: str | None, password: str) -> bool:
-        """Whether the password belongs to the hash. No hash takes as long as a wrong password.
+        """Return whether the password belongs to the hash. No hash takes as long as a wrong password.
 
         Raises:
             BusyError: the queue is full.
@@ -57,7 +57,7 @@ class PasswordHasher:
         return matches and known_hash is not None
 
     def outdated(self, known_hash: str) -> bool:
-        """Whether the hash was made with other parameters than today's."""
+        """Return whether the hash was made with other parameters than today's."""
         return self._argon2.check_needs_rehash(known_hash)
 
     def close(self) -> None:

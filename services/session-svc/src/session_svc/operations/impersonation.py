@@ -38,7 +38,7 @@ async def impersonate(
     device: str,
     now: datetime,
 ) -> Impersonating:
-    """A support admin acts as a user from now on, for at most an hour. Their own session ends with it.
+    """Return a support admin acts as a user from now on, for at most an hour. Their own session ends with it.
 
     Raises:
         NotFoundError: there is no such user, or they belong to no (such) workspace.

@@ -21,7 +21,7 @@ from session_svc.store import people as stored_people
 
 
 async def introspect(deps: Deps, token: str, now: datetime) -> Mapping[str, Any] | None:
-    """The claims of a JWT that is good now, else None: forged, expired, ended, disabled are all the same here."""
+    """Return the claims of a JWT that is good now; None for one that is forged, expired, ended or disabled."""
     claims = _verified(deps, token, now)
     if claims is None:
         return None
@@ -67,7 +67,7 @@ async def revoke(deps: Deps, token: str, client_id: str, now: datetime) -> bool:
 
 
 def _verified(deps: Deps, token: str, now: datetime) -> dict[str, Any] | None:
-    """The claims, if we signed them and their time is not over."""
+    """Return the claims, if we signed them and their time is not over."""
     try:
         key = deps.keys.current.get(jwt.get_unverified_header(token).get("kid", ""))
         if key is None:

@@ -63,7 +63,7 @@ class SigningKeys:
         """The periodic task keeps them so."""
 
     async def find(self, kid: str) -> Ed25519PublicKey | None:
-        """The key of this id. One that another replica made a moment ago does not sign yet, so it is not missed."""
+        """Return the key of this id. A key that another replica made a moment ago does not sign yet."""
         return self.current.get(kid)
 
     async def load(self, now: datetime) -> None:
@@ -116,7 +116,7 @@ class SigningKeys:
         return count
 
     def sign(self, claims: Mapping[str, Any], now: datetime) -> str:
-        """A JWT of these claims.
+        """Return a JWT of these claims.
 
         Raises:
             NoSigningKeyError: no key may sign now.
@@ -143,7 +143,7 @@ class SigningKeys:
             return self.sign(claims, now)
 
     def jwks(self, now: datetime) -> dict[str, Any]:
-        """The public keys (RFC 7517) with which a JWT that is good now, or will be soon, can be verified."""
+        """Return the public keys (RFC 7517) with which a JWT that is good now, or will be soon, can be verified."""
         return {
             "keys": [
                 dict(key.public_jwk) for key in self._keys if key.times.state(now, self.schedule) is not KeyState.GONE
@@ -151,7 +151,7 @@ class SigningKeys:
         }
 
     def ready(self, now: datetime) -> bool:
-        """Whether this process can sign."""
+        """Return whether this process can sign."""
         try:
             self._choose(now)
         except NoSigningKeyError:
@@ -159,12 +159,12 @@ class SigningKeys:
         return True
 
     def age_s(self, now: datetime) -> float:
-        """How long the active key has been signing; 0 when there is none."""
+        """Return how long the active key has been signing; 0 when there is none."""
         active = keys.signing([key.times for key in self._keys], now, self.schedule)
         return (now - active.signs_from).total_seconds() if active else 0.0
 
     def states(self, now: datetime) -> Mapping[str, KeyState]:
-        """Every key in memory and its state."""
+        """Return every key in memory and its state."""
         return {key.times.kid: key.times.state(now, self.schedule) for key in self._keys}
 
     def _choose(self, now: datetime) -> _Key:
@@ -235,7 +235,7 @@ def _b64(raw: bytes) -> str:
 
 
 def _public_jwk(public: bytes) -> dict[str, str]:
-    """The key as a JWK (RFC 8037), named by its thumbprint (RFC 7638)."""
+    """Return the key as a JWK (RFC 8037), named by its thumbprint (RFC 7638)."""
     members = {"crv": "Ed25519", "kty": "OKP", "x": _b64(public)}
     thumbprint = hashlib.sha256(json.dumps(members, separators=(",", ":"), sort_keys=True).encode()).digest()
     return {**members, "kid": _b64(thumbprint), "alg": jwt.ALGORITHM, "use": "sig"}

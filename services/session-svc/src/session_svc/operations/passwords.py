@@ -20,7 +20,7 @@ from session_svc.store import people as stored
 
 
 async def change_password(deps: Deps, caller: Caller, *, current: str, new: str, now: datetime) -> str:
-    """A new password. Every other session ends, the user's epoch rises, and this session gets another cookie.
+    """Return a new password. Every other session ends, the user's epoch rises, and this session gets another cookie.
 
     Returns the new cookie.
 

@@ -30,7 +30,7 @@ class Made:
 
 
 async def create_workspace(pool: Pool, *, name: str, workspace_id: UUID | None, now: datetime) -> tuple[UUID, bool]:
-    """A workspace of this name (or id); returns its id and whether it is new."""
+    """Create a workspace of this name (or id) if there is none; return its id and whether it is new."""
     async with transaction(pool) as db:
         return await _workspace(db, name=name, workspace_id=workspace_id, now=now)
 
@@ -49,7 +49,7 @@ async def create_user(
     support_admin: bool,
     now: datetime,
 ) -> Made:
-    """A user with a place in a workspace. Somebody who is there already keeps their password and gets the place.
+    """Return a user with a place in a workspace. Somebody who is there already keeps their password and gets the place.
 
     Support admins without a workspace get the one of support.
 
@@ -78,7 +78,7 @@ async def create_user(
 async def create_client(
     pool: Pool, *, client_id: str, name: str, scopes: Sequence[str], secret: str | None, now: datetime
 ) -> str | None:
-    """A service client with these scopes. Returns its secret if one was made here: it is never shown again.
+    """Return a service client with these scopes. Returns its secret if one was made here: it is never shown again.
 
     A given secret becomes its newest one; the one before stays good, older ones end. A client that has a secret keeps
     it when none is given.

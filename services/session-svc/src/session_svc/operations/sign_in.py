@@ -245,7 +245,7 @@ class Who:
 
 
 async def who(deps: Deps, session: Session) -> Who:
-    """Whose session it is.
+    """Return whose session it is.
 
     Raises:
         NotFoundError: there is no such user.
@@ -265,7 +265,7 @@ def _own_end(session: Session, cause: EndCause) -> EndCause:
 
 
 def caller_of(session: Session, address: str) -> Caller:
-    """A session's user as the one who acts."""
+    """Return a session's user as the one who acts."""
     return Caller(
         user_id=session.user_id,
         session_id=session.session_id,
@@ -285,7 +285,7 @@ class OwnSessions:
 
 
 async def own_sessions(deps: Deps, user_id: UUID, now: datetime) -> OwnSessions:
-    """The live sessions of a user and the support sessions of the last 90 days."""
+    """Return the live sessions of a user and the support sessions of the last 90 days."""
     with translate_errors():
         live = await sessions.live_of_user(deps.pool, user_id, now)
         support = await sessions.impersonations_of(deps.pool, user_id, now - SHOW_SUPPORT_ACCESS_FOR)
@@ -293,7 +293,7 @@ async def own_sessions(deps: Deps, user_id: UUID, now: datetime) -> OwnSessions:
 
 
 async def colleagues(deps: Deps, workspace_id: UUID | None, *, after: UUID | None, limit: int) -> tuple[Member, ...]:
-    """The members of a workspace."""
+    """Return the members of a workspace."""
     if workspace_id is None:
         return ()
     with translate_errors():

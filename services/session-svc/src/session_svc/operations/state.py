@@ -30,7 +30,7 @@ class Transition:
 
 @asynccontextmanager
 async def transition(deps: Deps) -> AsyncIterator[Transition]:
-    """A transaction whose events leave as soon as it is committed: all by the relay, ends by the express as well.
+    """Yield a transaction whose events leave as soon as it is committed: all by the relay, ends by the express as well.
 
     Raises:
         RetryableError: as `common.postgres.transaction`.

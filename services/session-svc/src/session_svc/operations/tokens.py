@@ -36,12 +36,12 @@ class Minted:
 
 
 def hash_secret(value: str) -> bytes:
-    """What is stored of a random secret (a cookie, a link, a client's secret)."""
+    """Return what is stored of a random secret (a cookie, a link, a client's secret)."""
     return hashlib.sha256(value.encode()).digest()
 
 
 async def live_session(deps: Deps, cookie: str | None, now: datetime) -> Session:
-    """The live session behind a cookie: one indexed read, no write.
+    """Return the live session behind a cookie: one indexed read, no write.
 
     Raises:
         NoSessionError: with the reason why there is none.
@@ -59,7 +59,7 @@ async def live_session(deps: Deps, cookie: str | None, now: datetime) -> Session
 
 
 async def mint(deps: Deps, cookie: str | None, now: datetime, *, extend: bool) -> Minted:
-    """A JWT for the session behind a cookie. With `extend`, the session lives on for having been used.
+    """Return a JWT for the session behind a cookie. With `extend`, the session lives on for having been used.
 
     Raises:
         NoSessionError: with the reason why there is none.
@@ -75,7 +75,7 @@ async def mint(deps: Deps, cookie: str | None, now: datetime, *, extend: bool) -
 
 
 async def mint_for(deps: Deps, session: Session, now: datetime, *, extension_due: bool = False) -> Minted:
-    """A JWT for a session that is known to be live.
+    """Return a JWT for a session that is known to be live.
 
     Raises:
         NoSigningKeyError: no key may sign now.
@@ -92,7 +92,7 @@ async def mint_for(deps: Deps, session: Session, now: datetime, *, extension_due
 async def mint_for_service(
     deps: Deps, client_id: str | None, secret: str | None, scope: str | None, now: datetime
 ) -> tuple[str, tuple[str, ...], int]:
-    """A JWT for a service client (RFC 6749, section 4.4), its scopes, and its life in seconds.
+    """Return a JWT for a service client (RFC 6749, section 4.4), its scopes, and its life in seconds.
 
     Raises:
         InvalidClientError: unknown, disabled, or a wrong secret. Which of these is not said.
@@ -108,7 +108,7 @@ async def mint_for_service(
 
 
 async def service_jwt(deps: Deps, client_id: str, scopes: tuple[str, ...], now: datetime) -> str:
-    """A JWT for a service, without further questions."""
+    """Return a JWT for a service, without further questions."""
     claims = jwt.service_claims(
         client_id,
         scopes,
@@ -123,7 +123,7 @@ async def service_jwt(deps: Deps, client_id: str, scopes: tuple[str, ...], now: 
 
 
 async def authenticated_client(deps: Deps, client_id: str | None, secret: str | None) -> clients.ServiceClient:
-    """The service client that knows this secret.
+    """Return the service client that knows this secret.
 
     Raises:
         InvalidClientError: there is none.

@@ -8,7 +8,7 @@ from session_svc.core.clients import ServiceClient
 
 
 async def with_secrets(pool: Pool, client_id: str) -> tuple[ServiceClient, tuple[bytes, ...]] | None:
-    """A client and the hashes of its live secrets."""
+    """Return a client and the hashes of its live secrets."""
     row = await pool.fetchrow(
         """SELECT c.client_id, c.name, c.scopes, c.disabled_at,
                   coalesce(array_agg(s.secret_hash) FILTER (WHERE s.secret_hash IS NOT NULL), '{}') AS hashes
@@ -37,7 +37,7 @@ async def put(db: Db, client_id: str, name: str, scopes: Sequence[str], now: dat
 
 
 async def lock_secrets(db: Db, client_id: str) -> tuple[bytes, ...]:
-    """The hashes of a client's secrets, oldest first, with the client locked."""
+    """Return the hashes of a client's secrets, oldest first, with the client locked."""
     await db.execute("SELECT client_id FROM service_clients WHERE client_id = $1 FOR UPDATE", client_id)
     rows = await db.fetch(
         "SELECT secret_hash FROM service_client_secrets WHERE client_id = $1 ORDER BY created_at, secret_hash",

@@ -22,7 +22,7 @@ async def lock(db: Db) -> None:
 
 
 async def not_gone(db: Db | Pool, gone_before: datetime) -> tuple[StoredKey, ...]:
-    """The keys that stopped signing after `gone_before`, or have not stopped; oldest first."""
+    """Return the keys that stopped signing after `gone_before`, or have not stopped; oldest first."""
     rows = await db.fetch(
         """SELECT kid, created_at, signs_from, signs_until, public_key, sealed_key FROM signing_keys
            WHERE signs_until IS NULL OR signs_until > $1 ORDER BY signs_from""",

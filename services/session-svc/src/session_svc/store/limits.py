@@ -7,7 +7,7 @@ from common.postgres import Db, Pool
 
 
 async def lock(db: Db, keys: list[str], now: datetime) -> Mapping[str, datetime]:
-    """The present times of the keys, locked. A key that is new begins at `now`."""
+    """Return the present times of the keys, locked. A key that is new begins at `now`."""
     await db.execute(
         """INSERT INTO rate_limits (key, tat) SELECT key, $2 FROM unnest($1::text[]) AS key ORDER BY key
            ON CONFLICT DO NOTHING""",

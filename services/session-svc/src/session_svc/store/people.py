@@ -35,7 +35,7 @@ class Credentials:
 
 
 async def credentials_by_email(db: Db | Pool, email: str) -> Credentials | None:
-    """Who has this address."""
+    """Return who has this address."""
     row = await db.fetchrow(
         f"SELECT {_USER}, u.password_hash FROM users AS u WHERE u.email_key = $1", addresses.key(email)
     )
@@ -43,19 +43,19 @@ async def credentials_by_email(db: Db | Pool, email: str) -> Credentials | None:
 
 
 async def credentials(db: Db | Pool, user_id: UUID) -> Credentials | None:
-    """A user with their password's hash."""
+    """Return a user with their password's hash."""
     row = await db.fetchrow(f"SELECT {_USER}, u.password_hash FROM users AS u WHERE u.user_id = $1", user_id)
     return None if row is None else Credentials(_user(row), row["password_hash"])
 
 
 async def user(db: Db | Pool, user_id: UUID) -> User | None:
-    """One user."""
+    """Return one user."""
     row = await db.fetchrow(f"SELECT {_USER} FROM users AS u WHERE u.user_id = $1", user_id)
     return None if row is None else _user(row)
 
 
 async def lock_user(db: Db, user_id: UUID) -> User | None:
-    """One user, locked.
+    """Return one user, locked.
 
     Whoever makes or ends sessions of a user locks the user first: a sign-in beside a forced logout is then either
     ended by it, or comes after it with the new epoch.
@@ -71,7 +71,7 @@ async def raise_epoch(db: Db, user_id: UUID) -> int:
 
 
 async def insert_user(db: Db, new: User, password_hash: str | None, now: datetime) -> bool:
-    """A new user; False when the address is taken."""
+    """Return a new user; False when the address is taken."""
     status = await db.execute(
         """INSERT INTO users (user_id, email, email_key, name, password_hash, support_admin, epoch, time_zone, locale,
                               disabled_at, password_changed_at, created_at)
@@ -92,7 +92,7 @@ async def insert_user(db: Db, new: User, password_hash: str | None, now: datetim
 
 
 async def insert_or_find(db: Db, new: User, password_hash: str | None, now: datetime) -> tuple[User, bool]:
-    """Who has this address now, and whether they are new; somebody who was here already keeps everything.
+    """Return who has this address now, and whether they are new; somebody who was here already keeps everything.
 
     Raises:
         NotFoundError: they were here, and left at this very moment.
@@ -142,7 +142,7 @@ async def memberships(db: Db | Pool, user_id: UUID) -> tuple[Membership, ...]:
 
 
 async def membership(db: Db | Pool, user_id: UUID, workspace_id: UUID) -> Membership | None:
-    """A user's place in one workspace."""
+    """Return a user's place in one workspace."""
     row = await db.fetchrow(
         """SELECT m.workspace_id, w.name, m.role FROM memberships AS m
            JOIN workspaces AS w ON w.workspace_id = m.workspace_id
@@ -213,7 +213,7 @@ async def roles_in(db: Db, workspace_id: UUID, user_ids: Sequence[UUID]) -> dict
 
 
 async def lock_owners(db: Db, workspace_id: UUID) -> tuple[UUID, ...]:
-    """The owners of a workspace, locked, so that the last one cannot be removed twice at once."""
+    """Return the owners of a workspace, locked, so that the last one cannot be removed twice at once."""
     rows = await db.fetch(
         """SELECT user_id FROM memberships WHERE workspace_id = $1 AND role = 'owner'
            ORDER BY user_id FOR UPDATE""",
@@ -223,7 +223,7 @@ async def lock_owners(db: Db, workspace_id: UUID) -> tuple[UUID, ...]:
 
 
 async def insert_workspace(db: Db, workspace_id: UUID, name: str, now: datetime) -> bool:
-    """A new workspace; False when the id is known."""
+    """Return a new workspace; False when the id is known."""
     status = await db.execute(
         "INSERT INTO workspaces (workspace_id, name, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
         workspace_id,
@@ -234,7 +234,7 @@ async def insert_workspace(db: Db, workspace_id: UUID, name: str, now: datetime)
 
 
 async def workspace_named(db: Db, name: str) -> UUID | None:
-    """The oldest workspace of this name: how a command that is run twice finds what it made."""
+    """Return the oldest workspace of this name: how a command that is run twice finds what it made."""
     found: UUID | None = await db.fetchval(
         "SELECT workspace_id FROM workspaces WHERE name = $1 ORDER BY created_at, workspace_id LIMIT 1", name
     )
@@ -242,7 +242,7 @@ async def workspace_named(db: Db, name: str) -> UUID | None:
 
 
 async def workspace_exists(db: Db | Pool, workspace_id: UUID) -> bool:
-    """Whether there is such a workspace."""
+    """Return whether there is such a workspace."""
     row = await db.fetchrow("SELECT workspace_id FROM workspaces WHERE workspace_id = $1", workspace_id)
     return row is not None
 
@@ -278,6 +278,6 @@ async def members(
 
 
 async def names(db: Db | Pool, user_ids: Sequence[UUID]) -> dict[UUID, str]:
-    """What these people are called."""
+    """Return what these people are called."""
     rows = await db.fetch("SELECT user_id, name FROM users WHERE user_id = ANY($1::uuid[])", list(user_ids))
     return {row["user_id"]: row["name"] for row in rows}

@@ -84,7 +84,7 @@ async def mailed(pool: Pool, reset_id: UUID) -> None:
 
 
 async def lock_by_secret(db: Db, secret_hash: bytes) -> Reset | None:
-    """The reset behind a link, locked."""
+    """Return the reset behind a link, locked."""
     row = await db.fetchrow(
         """SELECT reset_id, email_key, user_id, state, expires_at, attempt, sealed_secret FROM password_resets
            WHERE secret_hash = $1 FOR UPDATE""",

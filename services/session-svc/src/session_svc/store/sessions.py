@@ -60,7 +60,7 @@ def _session(row: Record) -> Session:
 
 
 async def by_secret(pool: Pool, secret_hash: bytes) -> Session | None:
-    """The session behind a cookie, live or not: the one read of a mint."""
+    """Return the session behind a cookie, live or not: the one read of a mint."""
     row = await pool.fetchrow(_BY_SECRET, secret_hash)
     return None if row is None else _session(row)
 
@@ -72,25 +72,25 @@ async def find_by_secret(db: Db, secret_hash: bytes) -> Session | None:
 
 
 async def lock_by_secret(db: Db, secret_hash: bytes) -> Session | None:
-    """The session behind a cookie, locked."""
+    """Return the session behind a cookie, locked."""
     row = await db.fetchrow(f"{_BY_SECRET} FOR UPDATE", secret_hash)
     return None if row is None else _session(row)
 
 
 async def by_id(db: Db | Pool, session_id: UUID) -> Session | None:
-    """One session."""
+    """Return one session."""
     row = await db.fetchrow(f"SELECT {_COLUMNS} FROM sessions WHERE session_id = $1", session_id)
     return None if row is None else _session(row)
 
 
 async def lock(db: Db, session_id: UUID) -> Session | None:
-    """One session, locked until the transaction ends."""
+    """Return one session, locked until the transaction ends."""
     row = await db.fetchrow(f"SELECT {_COLUMNS} FROM sessions WHERE session_id = $1 FOR UPDATE", session_id)
     return None if row is None else _session(row)
 
 
 async def lock_live_of_user(db: Db, user_id: UUID, *, also_as_actor: bool = False) -> tuple[Session, ...]:
-    """All live sessions of a user, locked; with `also_as_actor`, those in which they act as somebody else too."""
+    """Lock all live sessions of a user; with `also_as_actor`, also those in which they act as somebody else."""
     rows = await db.fetch(
         f"""SELECT {_COLUMNS} FROM sessions
             WHERE status = 'active' AND (user_id = $1 OR ($2 AND actor_user_id = $1))
@@ -104,7 +104,7 @@ async def lock_live_of_user(db: Db, user_id: UUID, *, also_as_actor: bool = Fals
 async def lock_live_in_workspace(
     db: Db, workspace_id: UUID, *, switched_after: datetime, user_id: UUID | None = None
 ) -> tuple[Session, ...]:
-    """The live sessions (of one user, or of all) that hold a JWT for the workspace, locked.
+    """Return the live sessions (of one user, or of all) that hold a JWT for the workspace, locked.
 
     A session that has left this workspace for another since `switched_after` may still have one in somebody's hands.
     """
@@ -185,7 +185,7 @@ async def replace_secret(db: Db, session_id: UUID, secret_hash: bytes) -> None:
 
 
 async def live_of_user(pool: Pool, user_id: UUID, now: datetime) -> tuple[Session, ...]:
-    """What a user is signed in with, newest use first."""
+    """Return what a user is signed in with, newest use first."""
     rows = await pool.fetch(
         f"""SELECT {_COLUMNS} FROM sessions WHERE user_id = $1 AND status = 'active' AND expires_at > $2
             ORDER BY extended_at DESC, session_id""",
@@ -267,7 +267,7 @@ async def insert_impersonation(db: Db, session: Session, *, reason: str, ticket:
 
 
 async def impersonations_of(pool: Pool, user_id: UUID, since: datetime) -> tuple[Impersonation, ...]:
-    """When support acted as this user, newest first. `ended_at` may lie ahead: it is still going on."""
+    """Return when support acted as this user, newest first. `ended_at` may lie ahead: it is still going on."""
     rows = await pool.fetch(
         """SELECT i.session_id, i.actor_user_id, u.name AS actor_name, i.user_id, i.reason, i.ticket, i.started_at,
                   coalesce(s.ended_at, s.expires_at) AS ended_at

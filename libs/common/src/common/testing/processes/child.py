@@ -96,7 +96,7 @@ class Child:
             raise ChildFailedError(f"{self.name} ended {describe_exit(code)}.\n{self.log_tail()}")
 
     def log_tail(self, lines: int = TAIL_LINES) -> str:
-        """The last lines of the log, indented, under a line that says where the rest is."""
+        """Return the last lines of the log, indented, under a line that says where the rest is."""
         with contextlib.suppress(OSError):
             tail = self.log.read_bytes()[-16_384:].decode(errors="replace").splitlines()[-lines:]
             return "\n".join([f"  last lines of {self.log}:", *(f"  | {line}" for line in tail)])
@@ -167,7 +167,7 @@ def _alive_since(pid: int, birth: str) -> bool:
 
 
 def _birth(pid: int) -> str:
-    """A mark that tells this process from a later one with the same number; `?` once it is gone."""
+    """Return a mark that tells this process from a later one with the same number; `?` once it is gone."""
     stat = Path(f"/proc/{pid}/stat")
     if stat.exists():
         with contextlib.suppress(OSError, IndexError):

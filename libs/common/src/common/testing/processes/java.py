@@ -23,7 +23,7 @@ DOWNLOADS_AT_ONCE = 8
 
 
 def find_java() -> tuple[Path, int]:
-    """The Java to use and its major version: JAVA_HOME, then PATH, then the packaged one.
+    """Return the Java to use and its major version: JAVA_HOME, then PATH, then the packaged one.
 
     Raises `ChildFailedError` where none of them is at least Java 17.
     """
@@ -73,7 +73,7 @@ def jars_present() -> bool:
 
 
 def kafka_jars(cache: Path) -> Path:
-    """The folder with exactly the listed jars, downloaded and checked once, safe for parallel callers."""
+    """Return the folder with exactly the listed jars, downloaded and checked once, safe for parallel callers."""
     folder = cache / f"kafka-{KAFKA_VERSION}"
     if folder.exists():
         return folder

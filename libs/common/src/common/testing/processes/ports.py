@@ -18,7 +18,7 @@ def port_is_free(port: int) -> bool:
 
 
 def choose_port(preferred: int = 0) -> int:
-    """The preferred port if it is free, else one that the system gives."""
+    """Return the preferred port if it is free, else one that the system gives."""
     if preferred and port_is_free(preferred):
         return preferred
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:

@@ -50,7 +50,7 @@ class Postgres:
     child: Child
 
     def dsn(self, database: str = SUPERUSER) -> str:
-        """The superuser's address of a database."""
+        """Return the superuser's address of a database."""
         return f"postgresql://{SUPERUSER}:{self.password}@{LOOPBACK}:{self.port}/{database}"
 
     @classmethod

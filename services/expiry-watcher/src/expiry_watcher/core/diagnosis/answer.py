@@ -53,7 +53,7 @@ class Conclusion:
 
 
 def state_weights(tokens: Sequence[Known], provider: str | None) -> dict[TokenKind, float]:
-    """What the state of the tokens adds to the evidence: a dead connection is likelier the one asked about."""
+    """Return what the state of the tokens adds to the evidence: a dead connection is likelier the one asked about."""
     weights: dict[TokenKind, float] = {}
     for token in tokens:
         if token.kind not in CONNECTIONS or provider not in (None, token.provider):
@@ -66,7 +66,7 @@ def state_weights(tokens: Sequence[Known], provider: str | None) -> dict[TokenKi
 
 
 def the_very_one(tokens: Sequence[T], candidate: Candidate, named: frozenset[UUID]) -> T | None:
-    """The token in question, if it can be told: named by its id, or the only one that fits (or that fits and fails)."""
+    """Return the token in question: named by its id, or the only one that fits, or that fits and fails."""
     for token in tokens:
         if token.token_id in named:
             return token
@@ -84,7 +84,7 @@ def the_very_one(tokens: Sequence[T], candidate: Candidate, named: frozenset[UUI
 
 
 def conclude(candidate: Candidate, token: Known | None, public_url: str) -> Conclusion:
-    """What to tell about the likeliest kind and, if it was found, the very token."""
+    """Return what to tell about the likeliest kind and, if it was found, the very token."""
     provider = token.provider if token is not None else candidate.provider
     name = title_of(provider) if provider else "the platform"
     problem, cause = candidate.problem, candidate.cause

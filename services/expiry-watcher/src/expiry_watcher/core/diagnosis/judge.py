@@ -24,12 +24,12 @@ class Candidate:
 
     @property
     def provider(self) -> str | None:
-        """The provider that the evidence names, if it names one."""
+        """Return the provider that the evidence names, if it names one."""
         return next((item.provider for item in self.evidence if item.provider is not None), None)
 
     @property
     def problem(self) -> Verdict:
-        """What is wrong, by the heaviest evidence that says so."""
+        """Return what is wrong, by the heaviest evidence that says so."""
         return next((item.problem for item in self.evidence if item.problem is not None), Verdict.UNKNOWN)
 
     @property
@@ -38,17 +38,17 @@ class Candidate:
 
     @property
     def certainty(self) -> str:
-        """The confidence as a word."""
+        """Return the confidence as a word."""
         return "high" if self.confidence >= SURE else "medium" if self.confidence >= LIKELY else "low"
 
 
 def observe(signals: Signals) -> list[Evidence]:
-    """Everything that the signals show."""
+    """Return everything that the signals show."""
     return [*platforms.observe(signals), *places.observe(signals)]
 
 
 def rank(evidence: Iterable[Evidence], state: Mapping[TokenKind, float] | None = None) -> list[Candidate]:
-    """The kinds that something speaks for, the likeliest first; empty if nothing does.
+    """Return the kinds that something speaks for, the likeliest first; empty if nothing does.
 
     Args:
         evidence: the observations.

@@ -190,7 +190,7 @@ _DEAD_TOKEN = re.compile(
 
 
 def observe(signals: Signals) -> Iterator[Evidence]:
-    """Everything that a place or a wording shows."""
+    """Yield everything that a place or a wording shows."""
     yield from _problem_document(signals)
     yield from _given_provider(signals)
     yield from _codes(signals)
@@ -201,7 +201,7 @@ def observe(signals: Signals) -> Iterator[Evidence]:
 
 
 def _problem_document(signals: Signals) -> Iterator[Evidence]:
-    """Our own problem+json says the kind itself."""
+    """Yield our own problem+json says the kind itself."""
     said = _kind(signals.member("token_kind"))
     if said is None:
         return
@@ -284,7 +284,7 @@ def _path_in(text: str) -> str | None:
 
 
 def _provider_in(path: str) -> str | None:
-    """The provider that a path names, such as `/connect/taboola/callback`."""
+    """Return the provider that a path names, such as `/connect/taboola/callback`."""
     match = re.match(r"/(?:connect|webhooks)/([a-z-]+)", path)
     return match[1] if match and match[1] in PLATFORMS else None
 

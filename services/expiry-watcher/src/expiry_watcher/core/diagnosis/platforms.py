@@ -18,7 +18,7 @@ SPOKEN = tuple(platform for platform in PLATFORMS.values() if platform.provider 
 
 
 def observe(signals: Signals) -> Iterator[Evidence]:
-    """Everything that a platform's own language shows."""
+    """Yield everything that a platform's own language shows."""
     reply = signals.reply
     shaped = [platform for platform in SPOKEN if platform.shape(reply)]
     if signals.provider in PLATFORMS and signals.provider != "wevion":
@@ -38,7 +38,7 @@ def observe(signals: Signals) -> Iterator[Evidence]:
 
 
 def _read(platform: Platform, reply: Reply) -> Failure | None:
-    """What the answer means, also at a token endpoint: who pastes an answer does not say what was asked."""
+    """Return what the answer means, also at a token endpoint: who pastes an answer does not say what was asked."""
     if not reply.document and not reply.refused:
         return None
     call = Call.REFRESH if reply.oauth_error in rfc6749.CODES or reply.oauth_error in google.OAUTH else reply.call
@@ -94,7 +94,7 @@ def means(provider: str, failure: Failure, what: str, weight: float = STRONG) ->
 
 
 def about(signals: Signals, platform: Platform) -> bool:
-    """Whether the error is about this platform, as far as it says."""
+    """Return whether the error is about this platform, as far as it says."""
     if signals.provider is not None:
         return signals.provider == platform.provider
     return platform.names.search(signals.text) is not None

@@ -42,7 +42,7 @@ class Signals:
     provider: str | None = None
 
     def member(self, *names: str) -> Any:
-        """A value inside the document by its path of names; None if it is not there."""
+        """Return a value inside the document by its path of names; None if it is not there."""
         found: Any = self.document
         for name in names:
             if not isinstance(found, dict):
@@ -51,7 +51,7 @@ class Signals:
         return found
 
     def ids(self) -> tuple[UUID, ...]:
-        """The ids that occur in the text, in order."""
+        """Return the ids that occur in the text, in order."""
         return tuple(dict.fromkeys(UUID(match) for match in _UUID.findall(self.text)))
 
 
@@ -87,13 +87,13 @@ def read(
 
 
 def _path(given: str) -> str:
-    """The path of a path or of a whole address, in lower case."""
+    """Return the path of a path or of a whole address, in lower case."""
     without_host = re.sub(r"^[a-z]+://[^/]*", "", given.strip().lower())
     return "/" + without_host.split("?")[0].split("#")[0].lstrip("/")
 
 
 def _whole(value: Any) -> Any:
-    """The JSON object or list that was given, or that stands somewhere in a string; None if there is none."""
+    """Return the JSON object or list that was given, or that stands somewhere in a string; None if there is none."""
     if isinstance(value, dict | list):
         return value
     if not isinstance(value, str) or len(value) > _LONGEST:
@@ -116,7 +116,7 @@ def _object(whole: Any) -> dict[str, Any]:
 
 
 def _strings(value: Any, depth: int = 0) -> Iterator[str]:
-    """Names and values of a document as words, so that one rule reads text and JSON alike."""
+    """Yield names and values of a document as words, so that one rule reads text and JSON alike."""
     if depth > _DEEPEST:
         return
     if isinstance(value, dict):
