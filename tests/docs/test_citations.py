@@ -81,6 +81,17 @@ def test_every_decision_that_is_cited_is_there() -> None:
     assert cited
 
 
+def test_every_page_and_heading_that_is_named_is_there() -> None:
+    wrong = []
+    # A migration that was applied never changes, not even in what it cites.
+    for path in (path for path in FILES if path.parent.name != "migrations"):
+        for named, anchor in _PAGE.findall(re.sub(r"https?://\S+", "", path.read_text())):
+            page = resolve(path, named)
+            if page is None or (anchor and anchor[1:] not in anchors(page)):
+                wrong.append(f"{path.relative_to(ROOT)}: {named}{anchor}")
+    assert not wrong
+
+
 @pytest.mark.parametrize("page", [path for path in FILES if path.suffix == ".md"], ids=lambda page: page.stem)
 def test_every_anchor_of_a_link_is_a_heading(page: Path) -> None:
     for target, anchor in _ANCHOR.findall(page.read_text()):

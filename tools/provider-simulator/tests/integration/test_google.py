@@ -1,4 +1,4 @@
-"""Golden behaviour of Google's OAuth, Ads, Drive and RISC, quirk by quirk (providers.md sections 2 to 4)."""
+"""Golden behaviour of Google's OAuth, Ads, Drive and RISC, quirk by quirk (platforms/google.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Golden behaviour of Meta, quirk by quirk (providers.md section 1)."""
+"""Golden behaviour of Meta, quirk by quirk (platforms/meta.md)."""
 
 from __future__ import annotations
 

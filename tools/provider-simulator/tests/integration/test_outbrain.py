@@ -1,4 +1,4 @@
-"""Golden behaviour of Outbrain, quirk by quirk (providers.md section 8)."""
+"""Golden behaviour of Outbrain, quirk by quirk (platforms/outbrain.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Golden behaviour of Snapchat, quirk by quirk (providers.md section 7)."""
+"""Golden behaviour of Snapchat, quirk by quirk (platforms/snapchat.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Golden behaviour of Stripe Connect, quirk by quirk (providers.md section 9)."""
+"""Golden behaviour of Stripe Connect, quirk by quirk (platforms/stripe.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Golden behaviour of Taboola, quirk by quirk (providers.md section 6)."""
+"""Golden behaviour of Taboola, quirk by quirk (platforms/taboola.md)."""
 
 from __future__ import annotations
 

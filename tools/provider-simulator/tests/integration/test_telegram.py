@@ -1,4 +1,4 @@
-"""The Bot API as aiogram sees it (providers.md section 10): nothing of aiogram is replaced or patched."""
+"""The Bot API as aiogram sees it (platforms/telegram.md): nothing of aiogram is replaced or patched."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Golden behaviour of TikTok, quirk by quirk (providers.md section 5)."""
+"""Golden behaviour of TikTok, quirk by quirk (platforms/tiktok.md)."""
 
 from __future__ import annotations
 

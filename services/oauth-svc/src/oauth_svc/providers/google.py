@@ -1,6 +1,6 @@
 """Google OAuth, shared by Ads and Drive: refresh tokens that do not rotate, project-wide revocation, security events.
 
-Providers.md section 2. The identity token is read without checking its signature, because it comes straight from
+platforms/google.md. The identity token is read without checking its signature, because it comes straight from
 Google over TLS (OpenID Connect Core 3.1.3.7); the security events are checked, because anybody can post one.
 """
 

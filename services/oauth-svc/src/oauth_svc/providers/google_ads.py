@@ -1,4 +1,4 @@
-"""Google Ads on top of Google OAuth: customers reached directly, and children of managers (providers.md section 3)."""
+"""Google Ads on top of Google OAuth: customers reached directly, and children of managers (platforms/google-ads.md)."""
 
 from collections.abc import Mapping
 from typing import Any

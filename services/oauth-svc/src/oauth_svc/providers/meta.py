@@ -1,4 +1,4 @@
-"""Meta: no refresh token; the living token is swapped for a fresh one, and two clocks run (providers.md section 1)."""
+"""Meta: no refresh token; the living token is swapped for a fresh one, and two clocks run (platforms/meta.md)."""
 
 import base64
 import binascii

@@ -1,4 +1,4 @@
-"""Snapchat Marketing API: RFC 6749 without PKCE, rotation not known, wrapped lists (providers.md section 7)."""
+"""Snapchat Marketing API: RFC 6749 without PKCE, rotation not known, wrapped lists (platforms/snapchat.md)."""
 
 from datetime import datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""Stripe Connect (Standard): a token without end, and a code that must never be sent twice (providers.md section 9)."""
+"""Stripe Connect (Standard): a token without end, and a code that must never be sent twice (platforms/stripe.md)."""
 
 import hashlib
 import hmac

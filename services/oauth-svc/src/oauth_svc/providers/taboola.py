@@ -1,4 +1,4 @@
-"""Taboola Backstage: the customer's own client, which asks again every 12 hours (providers.md section 6)."""
+"""Taboola Backstage: the customer's own client, which asks again every 12 hours (platforms/taboola.md)."""
 
 from collections.abc import Mapping
 from datetime import datetime

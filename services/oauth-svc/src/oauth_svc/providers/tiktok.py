@@ -1,4 +1,4 @@
-"""TikTok for Business, advertiser flow: own names, JSON bodies, and HTTP 200 for everything (providers.md section 5).
+"""TikTok for Business, advertiser flow: own names, JSON bodies, and HTTP 200 for everything (platforms/tiktok.md).
 
 An expiry is kept only if the answer brings one, and a refresh is made only if it brings a refresh token.
 """

@@ -1,1 +1,1 @@
-"""The simulated platforms, one module each, modelled after providers.md."""
+"""The simulated platforms, one module each, modelled after the pages in docs/reference/platforms."""

@@ -1,6 +1,6 @@
 """Google's OAuth, shared by Google Ads and Drive: offline access, no rotation, project-wide revocation, RISC events.
 
-providers.md section 2. One grant is one person under one client id; it may hold a hundred refresh tokens. Clients of
+platforms/google.md. One grant is one person under one client id; it may hold a hundred refresh tokens. Clients of
 one Cloud project stand and fall together (`options.project` of the app).
 """
 

@@ -1,4 +1,4 @@
-"""The Google Ads API: customers reached directly or through a manager (providers.md section 3)."""
+"""The Google Ads API: customers reached directly or through a manager (platforms/google-ads.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Drive API as far as a connection needs it (providers.md section 4): a 403 is a rate limit or a permission."""
+"""The Drive API as far as a connection needs it (platforms/google-drive.md): a 403 is a rate limit or a permission."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Google's Cross-Account Protection: signed security events to every app of the project (providers.md section 2)."""
+"""Google's Cross-Account Protection: signed security events to every app of the project (platforms/google.md)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Meta: a code, then a short user token, then a long one that replaces itself while it lives; two clocks.
 
-providers.md section 1. A grant is one person in one app: removing the app ends every token of that person there.
+platforms/meta.md. A grant is one person in one app: removing the app ends every token of that person there.
 """
 
 from __future__ import annotations

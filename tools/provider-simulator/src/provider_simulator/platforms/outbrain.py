@@ -1,4 +1,4 @@
-"""Outbrain Amplify: a password, two logins an hour, a token of exactly 30 days (providers.md section 8).
+"""Outbrain Amplify: a password, two logins an hour, a token of exactly 30 days (platforms/outbrain.md).
 
 The login is the person's email address with the password of `/_sim/people`. A revoke order (whatever its cause) makes
 the token useless and changes the password: `pw-avery-2026` becomes `pw-avery-2026-2`, and so on.

@@ -1,4 +1,4 @@
-"""Snapchat Marketing API: RFC 6749 without PKCE, short tokens, wrapped lists (providers.md section 7)."""
+"""Snapchat Marketing API: RFC 6749 without PKCE, short tokens, wrapped lists (platforms/snapchat.md)."""
 
 from __future__ import annotations
 

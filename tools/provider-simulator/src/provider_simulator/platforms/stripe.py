@@ -1,4 +1,4 @@
-"""Stripe Connect: tokens without end, a code that must never be sent twice, a signed event (providers.md section 9).
+"""Stripe Connect: tokens without end, a code that must never be sent twice, a signed event (platforms/stripe.md).
 
 One grant is one connected account under one platform (client id). What is durable is the account: the platform's secret
 key with `Stripe-Account` works as long as the connection stands.

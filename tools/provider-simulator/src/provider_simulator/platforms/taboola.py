@@ -1,4 +1,4 @@
-"""Taboola Backstage: client credentials that the customer was handed, 12 hours a token (providers.md section 6).
+"""Taboola Backstage: client credentials that the customer was handed, 12 hours a token (platforms/taboola.md).
 
 There is no consent. Person `avery` has the client `taboola-avery` with the secret `secret-avery`; when Taboola takes it
 back (a revoke order), the next pair is `taboola-avery-2` and `secret-avery-2`, and so on.

@@ -1,6 +1,6 @@
 """The Telegram Bot API as aiogram speaks to it: token in the path, updates by webhook or long poll, never both.
 
-providers.md section 10. A chat is one person and one bot; what the person does is ordered through the control API or on
+platforms/telegram.md. A chat is one person and one bot; what the person does is ordered through the control API or on
 the page of the deep link.
 """
 

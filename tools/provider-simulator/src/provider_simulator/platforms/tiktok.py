@@ -1,4 +1,4 @@
-"""TikTok for Business: own names, a JSON body, HTTP 200 for everything, no expiry (providers.md section 5).
+"""TikTok for Business: own names, a JSON body, HTTP 200 for everything, no expiry (platforms/tiktok.md).
 
 One grant is one authorisation: a second one by the same person gives another token beside the first.
 """
