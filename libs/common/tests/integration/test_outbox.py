@@ -34,7 +34,8 @@ from common.kafka import (
 )
 from common.kafka.replay import DeadLetter, dead_letters, send_again
 from common.outbox import SHARDS, Relay, accept, enqueue, purge
-from common.postgres import Pool, open_pool, transaction
+from common.outbox.relay import CHANNEL
+from common.postgres import Pool, listen, open_pool, transaction
 from common.runtime import tasks
 from common.runtime.errors import InvalidMessageError, PermanentError, RetryableError
 from common.runtime.ids import new_id
@@ -336,6 +337,68 @@ async def test_past_the_limit_a_consumer_stops_and_later_goes_on(kafka: KafkaFor
         async with running(asyncio.create_task(tasks.supervise("poison", consumer.run))):
             await eventually(lambda: stopped() == 1, 30, what="the consumer stops")
             await letters_of(kafka, 4)  # and goes on when the time is over
+
+
+async def test_an_event_that_kafka_can_never_take_is_kept_and_seen(
+    database: DatabaseFactory, kafka: KafkaForTest
+) -> None:
+    count = partial(metrics.value, "wevion_outbox_unsendable_total", {"topic": "token.revoked"})
+    before = count()
+    async with opened(await database(PACKAGE)) as pool, producing(kafka) as producer:
+        async with transaction(pool) as db:
+            await enqueue(db, [revoked(new_id(), version) for version in (1, 2, 3)], source="test", now=NOW)
+            await db.execute(
+                "UPDATE outbox SET payload = convert_to(repeat('x', 2 << 20), 'utf8') WHERE aggregate_version = 2"
+            )
+        relay = Relay(pool, producer)
+        while (await relay.run_once()).sent:
+            pass
+        assert await _empty(pool)
+        assert len(await read(kafka, "token.revoked", 2)) == 2
+        (kept,) = await pool.fetch("SELECT length(payload) AS size, reason FROM outbox_unsendable")
+        assert kept["size"] == 2 << 20
+        (letter,) = await letters_of(kafka, 1)
+        assert "over 1048576 bytes" in letter.reason
+        assert letter.header("dlq_consumer") == "outbox"
+    assert count() == before + 1
+
+
+async def test_the_relay_that_holds_the_shards_is_woken_by_the_process_that_commits(
+    database: DatabaseFactory, kafka: KafkaForTest
+) -> None:
+    """Each event is committed by a process that holds no shard, and is awaited at the one that does."""
+    dsn = await database(PACKAGE)
+    async with opened(dsn) as pool, producing(kafka) as producer:
+        holder, other = Relay(pool, producer, poll_s=600), Relay(pool, producer, poll_s=600)
+        await holder.run_once()
+        listening = asyncio.Event()
+
+        def heard() -> None:
+            listening.set()
+            holder.look()
+
+        works = [holder.run(), other.run(), listen(dsn, CHANNEL, heard, application_name="test")]
+        async with running(*(asyncio.create_task(work) for work in works)):
+            await listening.wait()
+            for version in (1, 2, 3):
+                listening.clear()
+                async with transaction(pool) as db:
+                    await enqueue(db, [revoked(new_id(), version)], source="test", now=NOW)
+                other.poke()
+                async with asyncio.timeout(10):
+                    await listening.wait()
+            assert len(await read(kafka, "token.revoked", 3)) == 3
+
+
+async def test_a_listener_whose_connection_ends_says_so(database: DatabaseFactory) -> None:
+    dsn = await database(PACKAGE)
+    listening = asyncio.Event()
+    task = asyncio.create_task(listen(dsn, CHANNEL, listening.set, application_name="ends"))
+    await listening.wait()
+    async with opened(dsn) as pool:
+        await pool.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ends'")
+    with pytest.raises(RetryableError):
+        await task
 
 
 async def test_a_dead_letter_is_sent_again_as_it_was(kafka: KafkaForTest) -> None:

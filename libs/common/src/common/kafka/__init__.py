@@ -5,13 +5,14 @@ Topic names in code are the contract's (`token.issued`); the prefix of `KafkaSet
 
 from common.kafka.connection import KafkaSettings
 from common.kafka.consumer import EventConsumer
-from common.kafka.dead_letter import DeadLetterLimit, dead_letter
+from common.kafka.dead_letter import VALUE_LEFT_OUT, DeadLetterLimit, dead_letter
 from common.kafka.handling import BatchHandler, Handler, InBatches, Purged
 from common.kafka.producer import EventProducer, Outgoing
 from common.kafka.reader import Record, TopicReader
 from common.kafka.topics import TopicError, create_topics
 
 __all__ = [
+    "VALUE_LEFT_OUT",
     "BatchHandler",
     "DeadLetterLimit",
     "EventConsumer",

@@ -8,6 +8,8 @@ from common.kafka.producer import Outgoing
 from common.runtime.clock import monotonic
 
 MAX_REASON_CHARS = 500
+VALUE_LEFT_OUT = "dlq_value_left_out"
+"""This header of a dead letter says where the value is, because it was too large to be copied."""
 
 
 class TooManyDeadLettersError(Exception):

@@ -12,7 +12,7 @@ from functools import partial
 
 from common.contracts import Event, EventBody, InvalidEventError, decode
 from common.kafka import metrics
-from common.kafka.dead_letter import DeadLetterLimit, dead_letter
+from common.kafka.dead_letter import VALUE_LEFT_OUT, DeadLetterLimit, dead_letter
 from common.kafka.producer import EventProducer
 from common.runtime.errors import PermanentError, RetryableError
 from common.runtime.retry import Backoff, retry_until
@@ -186,7 +186,7 @@ class Handling:
         try:
             await retry_until(lambda: send([letter]), WAITS, seed=record.topic, waiting=say)
         except PermanentError:
-            short = replace(letter, value=None, headers=(*letter.headers, ("dlq_value", b"left out: too large")))
+            short = replace(letter, value=None, headers=(*letter.headers, (VALUE_LEFT_OUT, b"see the original record")))
             await retry_until(lambda: send([short]), WAITS, seed=record.topic, waiting=say)
 
 

@@ -1,5 +1,6 @@
 """What the relay counts."""
 
+from common.contracts import TOPICS
 from common.telemetry import metrics
 
 SENT = metrics.counter("wevion_outbox_sent_total", "Events that the broker has acknowledged.")
@@ -10,4 +11,9 @@ EXPRESS = metrics.counter(
     "wevion_outbox_express_total",
     "Urgent events offered for sending at once, by whether they were sent or left to the relay.",
     {"outcome": ("sent", "left_to_relay")},
+)
+UNSENDABLE = metrics.counter(
+    "wevion_outbox_unsendable_total",
+    "Events that Kafka can never take, kept in the table outbox_unsendable.",
+    {"topic": TOPICS},
 )

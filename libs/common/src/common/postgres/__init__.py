@@ -1,5 +1,6 @@
 """PostgreSQL: pools with time limits, transactions, migrations under a lock, and errors classed for the caller."""
 
+from common.postgres.listening import listen
 from common.postgres.migrate import MigrationError, migrate
 from common.postgres.pool import (
     STATEMENT_CACHE_SIZE,
@@ -22,6 +23,7 @@ __all__ = [
     "Pool",
     "Record",
     "connection",
+    "listen",
     "migrate",
     "open_pool",
     "transaction",

@@ -5,6 +5,7 @@ import gc
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -15,7 +16,8 @@ from common.auth import JwksCache, RevocationFeed, RevocationSet, ServiceTokens,
 from common.kafka import EventConsumer, EventProducer, Handler, InBatches, KafkaSettings
 from common.outbox import Express, Relay, purge
 from common.outbox.express import SEND_TIMEOUT_S
-from common.postgres import Pool
+from common.outbox.relay import CHANNEL, POLL_S
+from common.postgres import Pool, listen
 from common.runtime import tasks
 from common.runtime.clock import Clock, SystemClock, monotonic
 from common.runtime.errors import PermanentError, RetryableError
@@ -37,6 +39,8 @@ YOUNG_OBJECTS = 10_000
 oauth-svc's time went into collections, though almost everything here dies with its last reference."""
 INBOX_PURGE_EVERY_S = 600.0
 OUTBOX_AGE_EVERY_S = 10.0
+POLL_BEHIND_POOLER_S = 0.1
+"""Notifications do not pass pgbouncer in transaction mode, so the relay looks more often there."""
 LOOP_PROBE_S = 1.0
 LAG_EVERY_S = 10.0
 
@@ -108,8 +112,13 @@ class Service:
 
     async def outbox(self, pool: Pool, producer: EventProducer) -> Relay:
         """Relay the database's outbox, and forget inbox rows that can no longer matter."""
-        relay = Relay(pool, producer)
+        pooled = self.settings.database_statement_cache_size == 0
+        relay = Relay(pool, producer, poll_s=POLL_BEHIND_POOLER_S if pooled else POLL_S)
         self.task("outbox-relay", relay.run)
+        if not pooled:
+            dsn = self.settings.database_url.get_secret_value()
+            heard = partial(listen, dsn, CHANNEL, relay.look, application_name=f"{self.name} listens")
+            self.task("outbox-listener", heard)
         self.periodic(Periodic("outbox-age", relay.measure, interval_s=OUTBOX_AGE_EVERY_S, timeout_s=10.0))
         self.periodic(Periodic("inbox-purge", lambda: purge(pool), interval_s=INBOX_PURGE_EVERY_S))
         return relay
