@@ -25,7 +25,7 @@ class WatcherSettings(ServiceSettings):
         description="announcements per second at most; smaller spreads a burst of equal deadlines over a longer time",
     )
     sweep_max_wait_s: float = Field(
-        default=1.0,
+        default=5.0,
         gt=0,
         le=60,
         description="longest sleep between sweeps; larger saves look-ups, smaller sees other replicas' work sooner",

@@ -18,7 +18,7 @@ from oauth_svc.operations.serving.access import Access
 from oauth_svc.operations.vault import Vault
 from oauth_svc.providers.registry import Providers, ProvidersFileError, build_providers, read_providers_file
 from oauth_svc.settings import OauthSettings
-from oauth_svc.sweep import periodic_work
+from oauth_svc.sweep import Waking, periodic_work
 
 DRAIN_S = 12.0
 """Longer than any provider's deadline, so that a plain stop leaves no refresh with an unknown outcome."""
@@ -40,10 +40,17 @@ async def run(settings: OauthSettings) -> None:
             clock=service.clock,
             public_url=settings.public_url.rstrip("/"),
             limits=settings.limits,
-            poke_relay=relay.poke,
         )
         engine, shield = Engine(deps, Breakers(deps)), Shield()
-        for work in periodic_work(deps, engine, poll_s=settings.poll_s):
+        sweeps, upkeep = periodic_work(deps, engine, poll_s=settings.poll_s)
+        waking = Waking(sweeps, settings.poll_s)
+
+        def committed() -> None:
+            relay.poke()
+            waking.changed()
+
+        deps.committed = committed
+        for work in (*sweeps, *upkeep):
             service.periodic(work)
         routes = http.routes(deps, engine, Access(deps, engine), shield, verifier.authenticate)
         await service.serve(routes, verifier)

@@ -12,7 +12,7 @@ class PauserSettings(ServiceSettings):
 
     http_port: int = Field(default=8084, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     settle_max_wait_s: float = Field(
-        default=2.0,
+        default=5.0,
         gt=0,
         le=60,
         description="longest sleep between looks for open reconciliations; larger costs less, smaller heals sooner",

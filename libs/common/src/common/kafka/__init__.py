@@ -7,6 +7,7 @@ from common.kafka.connection import KafkaSettings
 from common.kafka.consumer import EventConsumer
 from common.kafka.dead_letter import VALUE_LEFT_OUT, DeadLetterLimit, dead_letter
 from common.kafka.handling import BatchHandler, Handler, InBatches, Purged
+from common.kafka.options import KafkaOptions
 from common.kafka.producer import EventProducer, Outgoing
 from common.kafka.reader import Record, TopicReader
 from common.kafka.topics import TopicError, create_topics
@@ -19,6 +20,7 @@ __all__ = [
     "EventProducer",
     "Handler",
     "InBatches",
+    "KafkaOptions",
     "KafkaSettings",
     "Outgoing",
     "Purged",

@@ -20,6 +20,8 @@ class KafkaSettings:
         sasl_username: for SASL.
         sasl_password: for SASL; never shown.
         ca_file: PEM file of the certificate authority, for SSL.
+        certificate_file: PEM file of our own certificate, where brokers ask for one.
+        key_file: PEM file of its private key.
 
     """
 
@@ -31,6 +33,8 @@ class KafkaSettings:
     sasl_username: str | None = None
     sasl_password: str | None = field(default=None, repr=False)
     ca_file: str | None = None
+    certificate_file: str | None = None
+    key_file: str | None = None
 
     def wire_name(self, topic: str) -> str:
         """Return the topic's (or group's) name on this cluster."""
@@ -58,5 +62,7 @@ class KafkaSettings:
         return arguments
 
     def _ssl_context(self) -> ssl.SSLContext:
-        context: ssl.SSLContext = create_ssl_context(cafile=self.ca_file)
+        context: ssl.SSLContext = create_ssl_context(
+            cafile=self.ca_file, certfile=self.certificate_file, keyfile=self.key_file
+        )
         return context

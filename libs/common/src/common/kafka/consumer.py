@@ -16,7 +16,7 @@ from common.kafka import metrics
 from common.kafka.connection import KafkaSettings
 from common.kafka.dead_letter import DeadLetterLimit
 from common.kafka.handling import Handler, Handling, InBatches, NotOursError, Received
-from common.kafka.pacing import paced
+from common.kafka.pacing import LONG_POLL_MS, paced
 from common.kafka.producer import EventProducer
 from common.kafka.stopping import stop_client
 from common.runtime.clock import monotonic
@@ -28,9 +28,6 @@ _log = get_logger(__name__)
 
 STOP_TIMEOUT_S = 10.0
 STALLED_AFTER_S = 60.0
-LONG_POLL_MS = 1000
-"""How long the broker keeps a fetch when there is nothing new; a record is answered at once. Longer saves little and
-makes the first fetch after a rebalance wait behind the last one before it."""
 
 
 class EventConsumer:

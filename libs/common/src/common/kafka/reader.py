@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from common.kafka.connection import KafkaSettings
-from common.kafka.pacing import paced
+from common.kafka.pacing import LONG_POLL_MS, paced
 from common.kafka.stopping import stop_client
 from common.runtime.errors import RetryableError
 from common.runtime.retry import Backoff
@@ -112,7 +112,7 @@ class TopicReader:
                 _log.info("partitions_added", partitions=[f"{tp.topic}/{tp.partition}" for tp in added])
                 await self._assign(consumer, [*consumer.assignment(), *added])
                 goal |= await consumer.end_offsets(added)
-            batches = await consumer.getmany(timeout_ms=500, max_records=self._max_poll_records)
+            batches = await consumer.getmany(timeout_ms=LONG_POLL_MS, max_records=self._max_poll_records)
             for tp, records in batches.items():
                 for record in records:
                     yield Record(
@@ -125,6 +125,7 @@ class TopicReader:
                         timestamp=datetime.fromtimestamp(record.timestamp / 1000, UTC),
                     )
                     self._positions[tp] = record.offset + 1
+            self._check_partitions(consumer)
             if batches:
                 last_answer = loop.time()
             elif loop.time() - last_answer > STALE_AFTER_S / 2:
@@ -134,6 +135,14 @@ class TopicReader:
                 last_answer = loop.time()
             if goal:
                 self._note_progress(consumer, goal)
+
+    def _check_partitions(self, consumer: AIOKafkaConsumer) -> None:
+        """Raise RetryableError when partitions were added: the next consumer reads them too, from their beginning."""
+        known: set[TopicPartition] = consumer.assignment()
+        for topic in self._topics:
+            name = self._settings.wire_name(topic)
+            if len(consumer.partitions_for_topic(name) or ()) > sum(tp.topic == name for tp in known):
+                raise RetryableError(f"{name} has more partitions than before")
 
     def _note_progress(self, consumer: AIOKafkaConsumer, goal: dict[TopicPartition, int]) -> None:
         for tp in list(goal):
@@ -149,7 +158,7 @@ class TopicReader:
             **self._settings.client_arguments(),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            fetch_max_wait_ms=100,
+            fetch_max_wait_ms=LONG_POLL_MS,
             metadata_max_age_ms=int(METADATA_MAX_AGE_S * 1000),
         )
         paced(consumer)

@@ -2,14 +2,13 @@
 
 from typing import Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr
 
-from common.kafka import KafkaSettings
+from common.kafka import KafkaOptions
 from common.postgres import STATEMENT_CACHE_SIZE, Pool, open_pool
-from common.runtime.settings import Settings
 
 
-class ServiceSettings(Settings):
+class ServiceSettings(KafkaOptions):
     """Where the service listens, what it talks to, and whom it believes."""
 
     http_host: str = Field(default="127.0.0.1", description="address to listen on")
@@ -24,15 +23,6 @@ class ServiceSettings(Settings):
         le=10_000,
         description="prepared statements a connection keeps; 0 behind pgbouncer in transaction mode (docs/sre.md)",
     )
-    kafka_bootstrap_servers: str = Field(description="host:port of the brokers, separated by commas")
-    kafka_topic_prefix: str = Field(default="", description="put before every topic and group name")
-    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        default="PLAINTEXT", description="how to talk to the brokers"
-    )
-    kafka_sasl_mechanism: str = Field(default="SCRAM-SHA-512", description="with SASL: the mechanism")
-    kafka_sasl_username: str | None = Field(default=None, description="with SASL: the user")
-    kafka_sasl_password: SecretStr | None = Field(default=None, description="with SASL: the password")
-    kafka_ca_file: str | None = Field(default=None, description="PEM file of the brokers' certificate authority")
     kafka_session_timeout_s: float = Field(
         default=10,
         ge=2,
@@ -70,14 +60,6 @@ class ServiceSettings(Settings):
         default=10, ge=1, le=120, description="seconds to finish what is under way; keep it below the orchestrator's"
     )
 
-    @model_validator(mode="after")
-    def _check_sasl(self) -> "ServiceSettings":
-        if self.kafka_security_protocol.startswith("SASL") and not (
-            self.kafka_sasl_username and self.kafka_sasl_password
-        ):
-            raise ValueError("WEVION_KAFKA_SASL_USERNAME and _PASSWORD must be set with a SASL protocol")
-        return self
-
     async def database(self, application_name: str, *, max_size: int | None = None) -> Pool:
         """Return open the service's database; `max_size` replaces the setting, for a command that needs less.
 
@@ -90,17 +72,4 @@ class ServiceSettings(Settings):
             application_name=application_name,
             max_size=max_size or self.database_pool_size,
             statement_cache_size=self.database_statement_cache_size,
-        )
-
-    def kafka(self, client_id: str) -> KafkaSettings:
-        """Return the connection settings for Kafka clients."""
-        return KafkaSettings(
-            bootstrap_servers=self.kafka_bootstrap_servers,
-            client_id=client_id,
-            topic_prefix=self.kafka_topic_prefix,
-            security_protocol=self.kafka_security_protocol,
-            sasl_mechanism=self.kafka_sasl_mechanism,
-            sasl_username=self.kafka_sasl_username,
-            sasl_password=self.kafka_sasl_password.get_secret_value() if self.kafka_sasl_password else None,
-            ca_file=self.kafka_ca_file,
         )

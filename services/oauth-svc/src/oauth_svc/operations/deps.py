@@ -37,7 +37,7 @@ class Limits:
 
 @dataclass(slots=True)
 class Deps:
-    """One per process, built by `app`. `poke` wakes the outbox relay after a commit."""
+    """One per process, built by `app`. `committed` is called after a commit: it wakes the relay and the sweeps."""
 
     pool: Pool
     providers: Providers
@@ -46,7 +46,7 @@ class Deps:
     public_url: str
     limits: Limits = field(default_factory=Limits)
     uses: Uses = field(default_factory=Uses)
-    poke_relay: Callable[[], None] = _nothing
+    committed: Callable[[], None] = _nothing
 
     def fix_url(self, provider: str, connection_id: object) -> str:
         """The link that opens the consent (or the credential form) for one connection."""

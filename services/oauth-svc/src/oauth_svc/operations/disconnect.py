@@ -39,7 +39,7 @@ async def disconnect(deps: Deps, caller: Caller, connection_id: UUID) -> Connect
             await store.connections.set_remote_revoke(db, connection_id, await _remote(deps, db, connection))
         else:
             await store.credentials.forget(db, connection_id)
-    deps.poke_relay()
+    deps.committed()
     return after[connection_id]
 
 

@@ -25,7 +25,7 @@ async def sweep(deps: Deps) -> SweepStatus:
     async with transaction(deps.pool) as db:
         locked = await store.connections.lock(db, due)
         await tokens.change(db, locked, dict.fromkeys(locked, TimePassed()), now)
-    deps.poke_relay()
+    deps.committed()
     return SweepStatus(len(due), more=len(due) >= BATCH)
 
 

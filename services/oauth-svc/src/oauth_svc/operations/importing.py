@@ -145,7 +145,7 @@ async def _write(deps: Deps, batch: Sequence[ImportedGrant]) -> int:
         made = await store.connections.insert(db, [connection for _, connection in prepared], now)
         fresh = [_new_grant(grant, c, now) for grant, c in prepared if c.connection_id in made]
         await store_grants(db, deps, fresh, now)
-    deps.poke_relay()
+    deps.committed()
     return len(fresh)
 
 

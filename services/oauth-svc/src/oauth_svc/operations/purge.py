@@ -69,7 +69,7 @@ async def one(deps: Deps, connection_id: UUID, *, dry_run: bool) -> Connection:
             )
         if not dry_run:
             await _forget(db, [connection], now)
-    deps.poke_relay()
+    deps.committed()
     return connection
 
 
@@ -79,7 +79,7 @@ async def _batch(deps: Deps, dead_before: datetime) -> int:
         # Whoever was re-authorised between the two statements is alive now.
         grants = [c for c in dead.values() if not c.status.alive and c.since < dead_before]
         await _forget(db, grants, deps.clock.now())
-    deps.poke_relay()
+    deps.committed()
     return len(grants)
 
 

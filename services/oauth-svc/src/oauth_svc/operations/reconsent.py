@@ -71,7 +71,7 @@ async def _enforce(deps: Deps, engine: Engine, standing: Standing, now: datetime
         recaused: dict[UUID, Change] = {key: Recaused(RevocationCause.PLATFORM_ENFORCED) for key in before}
         ended = await _end(db, doubted, now, others=recaused, forced=True)
         await store.schedule.probe_all_since(db, provider, since, now)
-    deps.poke_relay()
+    deps.committed()
     await engine.breakers.look(provider)
     log.error("forced_reconsent", provider=provider, ended=ended, recaused=len(before))
 
@@ -82,7 +82,7 @@ async def _believe_each(deps: Deps, engine: Engine, standing: Standing, now: dat
         return
     async with transaction(deps.pool) as db:
         await _end(db, await store.doubts.of_provider(db, standing.provider, told=True), now)
-    deps.poke_relay()
+    deps.committed()
     await _ask_again(deps, engine, standing.provider, now)
 
 

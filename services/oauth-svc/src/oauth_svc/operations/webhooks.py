@@ -58,7 +58,7 @@ async def _apply(deps: Deps, provider_id: str, signal: Signal) -> int:
         await tokens.change(db, locked, meant, now)
         for key in meant:  # the platform has ended it: what is left is of no use, and a person may have asked for that
             await store.credentials.forget(db, key)
-    deps.poke_relay()
+    deps.committed()
     metrics.WEBHOOKS.labels(provider_id, "taken").inc()
     log.info("webhook_taken", provider=provider_id, cause=cause.value if cause else None, connections=len(meant))
     return len(meant)

@@ -164,6 +164,19 @@ async def listing(
     return [connection_of(row, accounts.get(row["connection_id"], ())) for row in rows]
 
 
+async def next_by_time(db: Db, window_end: datetime) -> tuple[datetime | None, datetime | None]:
+    """Return the first end that is to come, and the first one that lies beyond the warning window."""
+    row = await db.fetchrow(
+        """SELECT
+             (SELECT min(expires_at) FROM connection
+                WHERE status IN ('active', 'expiring', 'degraded') AND expires_at IS NOT NULL) AS first,
+             (SELECT min(expires_at) FROM connection
+                WHERE status IN ('active', 'expiring', 'degraded') AND expires_at > $1) AS beyond""",
+        window_end,
+    )
+    return (row["first"], row["beyond"]) if row is not None else (None, None)
+
+
 async def due_by_time(db: Db, now: datetime, window_end: datetime, limit: int) -> list[UUID]:
     """Connections whose end was reached, or whose warning window was. Costs what is due."""
     rows = await db.fetch(

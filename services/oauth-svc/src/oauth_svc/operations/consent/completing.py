@@ -121,7 +121,7 @@ async def complete(
             probe_at=now if accounts is None else look_again_at,
         )
         await store_grants(db, deps, [grant], answer.issued_at)
-    deps.poke_relay()
+    deps.committed()
     metrics.CONNECTS.labels(consented.provider, grant.how.value).inc()
     return Connected(
         connection_id=existing.connection_id,

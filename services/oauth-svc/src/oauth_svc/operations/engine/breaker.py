@@ -128,7 +128,7 @@ class Breakers:
                     now=now,
                 )
             health = await store.health.current(db, provider)
-        self._deps.poke_relay()
+        self._deps.committed()
         self._forget(provider, health)
         if version is not None:
             metrics.INCIDENTS.labels(provider, INCIDENT_REASONS[trouble]).inc()
@@ -144,7 +144,7 @@ class Breakers:
                 await _release_doubts(db, provider, now)
                 await store.schedule.release_backlog(db, provider, now)
             health = await store.health.current(db, provider)
-        self._deps.poke_relay()
+        self._deps.committed()
         self._forget(provider, health)
         if closed:
             log.info("platform_incident_closed", provider=provider)

@@ -89,7 +89,7 @@ class Settling:
             await store.doubts.put(db, writing.doubts, now)
             for provider_id, wait_s in writing.blocks.items():
                 await store.health.block(db, provider_id, wait_s)
-        self._deps.poke_relay()
+        self._deps.committed()
         report((r.claim.provider, r.claim.connection_id, _failure(r)) for r in results)
         await self._breakers.act({result.claim.provider for result in results}, now)
         return [None] * len(results)

@@ -165,7 +165,7 @@ async def _trouble(
                 connection.connection_id, connection.provider, failure.cause, detected_by, failure.code, failure.ran_out
             )
             await store.doubts.put(db, [doubt], now)
-    deps.poke_relay()
+    deps.committed()
     await breakers.act([connection.provider], now)
     return Finding(after.get(connection.connection_id, connection), failure)
 
@@ -211,7 +211,7 @@ async def _good(
         await store.schedule.plan_probe(
             db, connection.connection_id, usual if look_again_at is None else min(usual, look_again_at)
         )
-    deps.poke_relay()
+    deps.committed()
     return Finding(after[connection.connection_id])
 
 
@@ -255,4 +255,5 @@ async def report(deps: Deps, account: Account, connection: Connection, failure: 
     async with deps.pool.acquire() as db:
         await store.gaps.note_refused(db, account.account_id, now)
         await store.schedule.probe_now(db, [connection.connection_id], now)
+    deps.committed()
     return True

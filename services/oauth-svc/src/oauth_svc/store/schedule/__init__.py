@@ -2,6 +2,7 @@
 
 from .claim import Claim, OpenAttempt, claim_due, claim_one, providers_due
 from .gauges import count_due
+from .next import next_probe, next_refresh
 from .probes import claim_probes, look_at_now, plan_probe, probe_all_since, probe_now, providers_to_probe
 from .settle import (
     Held,
@@ -31,6 +32,8 @@ __all__ = [
     "count_unknown",
     "hold",
     "look_at_now",
+    "next_probe",
+    "next_refresh",
     "nothing_to_refresh",
     "plan_probe",
     "probe_all_since",
