@@ -1,14 +1,13 @@
 """Inbound Kafka: each event to the one operation that takes it."""
 
 from collections.abc import Awaitable, Callable
-from typing import Final
 
 from common.contracts import Event, EventBody
 from common.runtime.clock import Clock
 from notifier.operations import events
 from notifier.operations.deps import Deps
 
-TOPICS: Final = (
+TOPICS = (
     "token.issued",
     "token.refreshed",
     "token.revoked",

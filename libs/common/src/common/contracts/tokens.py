@@ -4,7 +4,6 @@ Key: `token_id`. Every body carries `token.version`, which the owner raises by o
 transaction that writes the outbox row.
 """
 
-from typing import Final
 from uuid import UUID
 
 from pydantic import Field
@@ -19,7 +18,7 @@ from common.contracts.vocabulary import (
     TokenStatus,
 )
 
-ACCOUNTS_PER_EVENT: Final = 500
+ACCOUNTS_PER_EVENT = 500
 """An event names no more accounts than this, so that a grant with 20,000 of them stays far below Kafka's limit of one
 mebibyte for a record: a name of 255 characters can take 1,530 bytes in JSON."""
 

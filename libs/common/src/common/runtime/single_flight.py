@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Hashable
 from typing import Any, Generic, TypeVar
 
-from .shield import Shield
+from common.runtime.shield import Shield
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")

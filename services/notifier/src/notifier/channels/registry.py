@@ -1,7 +1,5 @@
 """Every channel there is. A new one is one more folder, and one more line in each list here."""
 
-from typing import Final
-
 from notifier.channels import email, telegram
 from notifier.channels.email.settings import EmailSettings
 from notifier.channels.setup import Opened, Setting
@@ -12,7 +10,7 @@ class ChannelSettings(EmailSettings, TelegramSettings):
     """The settings of every channel."""
 
 
-FOLDERS: Final = (email, telegram)
+FOLDERS = (email, telegram)
 
 
 def open_channels(settings: ChannelSettings, setting: Setting) -> list[Opened]:

@@ -1,6 +1,6 @@
 """session-svc's list of a workspace's people: who is told, at which address, in which time zone."""
 
-from typing import Annotated, Any, Final, Protocol
+from typing import Annotated, Any, Protocol
 from uuid import UUID
 
 import aiohttp
@@ -11,10 +11,10 @@ from common.runtime.errors import Permanent, Retryable
 from common.text import clean
 from notifier.core.routing import Person
 
-PAGE: Final = 200
-MOST_PAGES: Final = 100
-_UNAUTHORIZED: Final = 401
-_OK: Final = 200
+PAGE = 200
+MOST_PAGES = 100
+_UNAUTHORIZED = 401
+_OK = 200
 
 
 class PeopleDirectory(Protocol):

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Final
 
-GIVE_UP_AFTER: Final = timedelta(hours=24)
+GIVE_UP_AFTER = timedelta(hours=24)
 """A warning that could not be delivered for a day is old; the app has it anyway."""
 
 

@@ -7,7 +7,6 @@ again it is the same fact, and after a recovery the next one is another.
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
 from uuid import UUID
 
 from common.contracts import (
@@ -25,15 +24,15 @@ from common.contracts import (
 )
 from notifier.core.tokens import Account, Reading, Token
 
-OLD_NEWS: Final = timedelta(days=7)
+OLD_NEWS = timedelta(days=7)
 """A death longer ago than this is history: a notifier that starts anew must not mail about last year."""
 
-CONNECTIONS: Final = frozenset({TokenKind.PLATFORM_OAUTH, TokenKind.INTEGRATION})
-TOKEN_CODES: Final = frozenset({NoticeCode.TOKEN_EXPIRING, NoticeCode.TOKEN_EXPIRED, NoticeCode.TOKEN_REVOKED})
-DEAD_CODES: Final = frozenset({NoticeCode.TOKEN_EXPIRED, NoticeCode.TOKEN_REVOKED})
-NAMES_ITS_RULES: Final = DEAD_CODES | {NoticeCode.ACCOUNT_ACCESS_LOST}
+CONNECTIONS = frozenset({TokenKind.PLATFORM_OAUTH, TokenKind.INTEGRATION})
+TOKEN_CODES = frozenset({NoticeCode.TOKEN_EXPIRING, NoticeCode.TOKEN_EXPIRED, NoticeCode.TOKEN_REVOKED})
+DEAD_CODES = frozenset({NoticeCode.TOKEN_EXPIRED, NoticeCode.TOKEN_REVOKED})
+NAMES_ITS_RULES = DEAD_CODES | {NoticeCode.ACCOUNT_ACCESS_LOST}
 """Notices with a line about the rules that stand still: where one of these is, the rules need none of their own."""
-URGENT_BELOW: Final = timedelta(days=1)
+URGENT_BELOW = timedelta(days=1)
 
 
 class Resolution(StrEnum):

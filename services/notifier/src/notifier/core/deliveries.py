@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
 from uuid import UUID
 
 from common.contracts import NoticeChannel
 from notifier.core.delivery import State
 from notifier.core.notices import Notice
 
-NOTHING: Final = UUID(int=0)
+NOTHING = UUID(int=0)
 
 
 class Kind(StrEnum):

@@ -7,15 +7,12 @@ word. In the app every notice is shown: it is the record, and it disturbs nobody
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
-from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from common.contracts import NoticeChannel, NoticeCode
 
-PUSH_CHANNELS: Final = (NoticeChannel.EMAIL, NoticeChannel.TELEGRAM)
-OFF_BY_DEFAULT: Final = frozenset(
-    {(NoticeChannel.EMAIL, NoticeCode.DATA_GAP), (NoticeChannel.TELEGRAM, NoticeCode.DATA_GAP)}
-)
+PUSH_CHANNELS = (NoticeChannel.EMAIL, NoticeChannel.TELEGRAM)
+OFF_BY_DEFAULT = frozenset({(NoticeChannel.EMAIL, NoticeCode.DATA_GAP), (NoticeChannel.TELEGRAM, NoticeCode.DATA_GAP)})
 """A gap closes when everything works again: the app shows it, and the recovery message mentions it."""
 
 

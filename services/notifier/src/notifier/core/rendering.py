@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -22,15 +22,15 @@ from common.text import clean, is_plain_name, isolated
 from notifier.core.conditions import DEAD_CODES, Resolution
 from notifier.core.words import listed, moment, time_left
 
-LANGUAGE: Final = "en"
-FULL_ITEMS: Final = 5
+LANGUAGE = "en"
+FULL_ITEMS = 5
 """A message about more notices than this names the rest by title."""
-LONGEST_CHAT: Final = 4_096
+LONGEST_CHAT = 4_096
 """Telegram refuses a longer message; and one that was cut somewhere, because of the tag that it was cut in."""
-TITLES: Final = 20
-NOT_RECOVERED: Final = frozenset({Resolution.SUPERSEDED, Resolution.ENDED})
+TITLES = 20
+NOT_RECOVERED = frozenset({Resolution.SUPERSEDED, Resolution.ENDED})
 """Endings of a notice after which nothing works again by it."""
-PHRASES: Final = ("title", "what", "stops", "fix", "button", "solved", "recovered")
+PHRASES = ("title", "what", "stops", "fix", "button", "solved", "recovered")
 _READER, _UNSUBSCRIBE = "\ue000", "\ue001"
 """Marks in a letter (from Unicode's private use area, so no word has them) for what is each reader's own."""
 

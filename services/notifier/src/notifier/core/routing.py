@@ -3,13 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
 from uuid import UUID
 
 from common.contracts import NoticeChannel, NoticeCode
 from notifier.core.preferences import PUSH_CHANNELS, Preferences, zone_of
 
-ADMIN_ROLES: Final = frozenset({"owner", "admin"})
+ADMIN_ROLES = frozenset({"owner", "admin"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final
 
 from common.contracts import NoticeChannel
 from common.crypto import Sealer
@@ -13,8 +12,8 @@ from notifier.core.rendering import Texts
 from notifier.core.routing import Pace
 from notifier.operations.channel import AnyChannel
 
-SOURCE: Final = "notifier"
-CONSUMER: Final = "notifier"
+SOURCE = "notifier"
+CONSUMER = "notifier"
 
 
 def _nothing() -> None:

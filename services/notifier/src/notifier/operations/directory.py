@@ -3,14 +3,13 @@
 import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
 from uuid import UUID
 
 from common.postgres import transaction
 from common.runtime.errors import Permanent, Retryable
 from common.runtime.retry import Backoff
 from common.runtime.tasks import describe
-from common.telemetry import logs
+from common.telemetry.logs import get_logger
 from notifier import metrics
 from notifier.clients.session_svc import PeopleDirectory
 from notifier.core.plans import PeopleLearned
@@ -18,12 +17,12 @@ from notifier.operations import telling
 from notifier.operations.deps import Deps
 from notifier.store import people
 
-_log = logs.get_logger("operations.directory")
+_log = get_logger(__name__)
 
-BATCH: Final = 100
-PARALLEL: Final = 8
-LEASE: Final = timedelta(seconds=60)
-_WAITS: Final = Backoff(base_s=1, cap_s=300)
+BATCH = 100
+PARALLEL = 8
+LEASE = timedelta(seconds=60)
+_WAITS = Backoff(base_s=1, cap_s=300)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,13 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
 from uuid import UUID
 
 from common.postgres import Connection, transaction
 from common.runtime.clock import monotonic
 from common.runtime.errors import Retryable
 from common.runtime.tasks import describe
-from common.telemetry import logs
+from common.telemetry.logs import get_logger
 from notifier import metrics
 from notifier.core.deliveries import Claimed, Finished, Kind
 from notifier.core.delivery import Answer, Outcome, State, Verdict, channel_waits_s, decide
@@ -27,12 +26,12 @@ from notifier.operations.composing import Batch, Composed, compose
 from notifier.operations.deps import Deps
 from notifier.store import deliveries, notices
 
-_log = logs.get_logger("operations.sending")
+_log = get_logger(__name__)
 
-NOTE_EVERY_S: Final = 0.05
-NOTE_TRIES: Final = 8
-NOTE_WAIT_S: Final = 1.0
-_COUNTED: Final = frozenset({Answer.TRY_LATER})
+NOTE_EVERY_S = 0.05
+NOTE_TRIES = 8
+NOTE_WAIT_S = 1.0
+_COUNTED = frozenset({Answer.TRY_LATER})
 
 
 @dataclass(frozen=True, slots=True)

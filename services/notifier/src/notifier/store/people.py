@@ -2,14 +2,14 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from common.contracts import NoticeChannel
 from common.postgres import Connection, Record
 from notifier.core.routing import Person
 
-WORKSPACE_ITSELF: Final = UUID(int=0)
+WORKSPACE_ITSELF = UUID(int=0)
 """Stands for "the workspace" where a preference belongs to nobody in person."""
 
 _PERSON = "workspace_id, user_id, name, email, role, time_zone, active"

@@ -13,9 +13,8 @@ from common.contracts import (
     RevocationCause,
     TokenAccountsV1,
 )
-
-from .connection import Account, Connection, PlatformAccount
-from .gaps import of_account
+from oauth_svc.core.connection import Account, Connection, PlatformAccount
+from oauth_svc.core.gaps import of_account
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from .connection import Account, Connection
+from oauth_svc.core.connection import Account, Connection
 
 
 def last_good_use(

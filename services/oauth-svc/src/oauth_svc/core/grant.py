@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from .errors import UnsafeReturnError
+from oauth_svc.core.errors import UnsafeReturnError
 
 MAX_RETURN_TO = 512
 SAME_END = timedelta(seconds=10)

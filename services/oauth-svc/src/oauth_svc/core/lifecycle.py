@@ -25,9 +25,8 @@ from common.contracts import (
     Verdict,
     transition,
 )
-
-from .connection import DOUBT, Connection
-from .grant import same_end
+from oauth_svc.core.connection import DOUBT, Connection
+from oauth_svc.core.grant import same_end
 
 WARNING_WINDOW = timedelta(days=14)
 """Full expiry nearer than this makes a token `expiring` (T2.11)."""

@@ -9,8 +9,7 @@ from enum import StrEnum
 
 from common.contracts import RevocationCause, Verdict
 from common.platforms.errors import Failure
-
-from .connection import Connection
+from oauth_svc.core.connection import Connection
 
 LAPSE = timedelta(hours=1)
 """A doubt that nobody settled is judged again after this: no grant is kept undecided for ever."""

@@ -10,12 +10,11 @@ from uuid import UUID
 
 from common.contracts import DetectedBy, Verdict
 from common.platforms.errors import Failure
-
-from .flow import Flow, OnUnknown, Profile
-from .grant import Secrets, TokenAnswer, earliest, same_end
-from .lifecycle import Change, Doubted, RanOut, Refreshed, RefreshFailed, Revoked
-from .reconsent import LAPSE, enforced
-from .schedule import OUR_BUG_PAUSE, refresh_at, retry_at
+from oauth_svc.core.flow import Flow, OnUnknown, Profile
+from oauth_svc.core.grant import Secrets, TokenAnswer, earliest, same_end
+from oauth_svc.core.lifecycle import Change, Doubted, RanOut, Refreshed, RefreshFailed, Revoked
+from oauth_svc.core.reconsent import LAPSE, enforced
+from oauth_svc.core.schedule import OUR_BUG_PAUSE, refresh_at, retry_at
 
 MAX_REPEATS = 1
 """How often a call may be made again where rotation is not known (Snapchat)."""

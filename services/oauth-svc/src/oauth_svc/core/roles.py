@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from common.contracts import TokenKind
-
-from .errors import Refusal
+from oauth_svc.core.errors import Refusal
 
 MANAGERS = frozenset({"owner", "admin"})
 

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 from common.runtime.shield import Shield
 from common.web import Authenticate, Routes
+from oauth_svc.http import accounts, connect, connections, services, webhooks
 from oauth_svc.operations.deps import Deps
 from oauth_svc.operations.engine.refreshing import Engine
 from oauth_svc.operations.serving.access import Access
-
-from . import accounts, connect, connections, services, webhooks
 
 
 def routes(deps: Deps, engine: Engine, access: Access, shield: Shield, authenticate: Authenticate) -> Sequence[Routes]:

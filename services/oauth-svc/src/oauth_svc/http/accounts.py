@@ -6,12 +6,11 @@ from pydantic import BaseModel, Field
 
 from common.contracts import DetectedBy
 from common.web import Access, Page, PageQuery, Principal, Routes, decode_cursor, encode_cursor
+from oauth_svc.http.refusals import as_problems, caller_of
+from oauth_svc.http.views import AccountView, account_view
 from oauth_svc.operations.deps import Deps
 from oauth_svc.operations.engine.refreshing import Engine
 from oauth_svc.operations.serving import probe, reading
-
-from .refusals import as_problems, caller_of
-from .views import AccountView, account_view
 
 
 class AccountPath(BaseModel):

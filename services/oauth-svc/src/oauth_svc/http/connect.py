@@ -8,22 +8,21 @@ from aiohttp import web
 
 from common.runtime.errors import Retryable
 from common.runtime.shield import Shield
-from common.telemetry import logs
+from common.telemetry.logs import get_logger
 from common.web import Access, Authenticate, Problem, Routes, read_form
 from oauth_svc.core import errors
 from oauth_svc.core.flow import Profile
 from oauth_svc.core.grant import local_return
 from oauth_svc.core.roles import AdminOnlyError, Caller, must_manage
+from oauth_svc.http import pages
+from oauth_svc.http.refusals import caller_of, status_of
 from oauth_svc.operations.consent.begin import begin as begin_consent
 from oauth_svc.operations.consent.callback import finish
 from oauth_svc.operations.consent.completing import Connected
 from oauth_svc.operations.consent.credentials import enter_credentials
 from oauth_svc.operations.deps import Deps
 
-from . import pages
-from .refusals import caller_of, status_of
-
-log = logs.get_logger("connect")
+_log = get_logger(__name__)
 
 Handler = Callable[[web.Request, Caller], Awaitable[web.StreamResponse]]
 Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -211,7 +210,7 @@ def _paged(authenticate: Authenticate, handler: Handler) -> Endpoint:
         try:
             return await handler(request, caller)
         except errors.Refusal as refusal:
-            log.info("connect_refused", provider=provider_id[:40], failure_code=refusal.code)
+            _log.info("connect_refused", provider=provider_id[:40], failure_code=refusal.code)
             return _refused(refusal, provider_id[:40])
         except Retryable:
             return pages.message(

@@ -8,13 +8,8 @@ from common.contracts import TokenKind
 from common.web import Access, Page, PageQuery, Principal, Problem, Routes, decode_cursor, encode_cursor
 from oauth_svc.core.connection import ended_as
 from oauth_svc.core.roles import MANAGERS
-from oauth_svc.operations import disconnect as disconnecting
-from oauth_svc.operations.deps import Deps
-from oauth_svc.operations.engine.refreshing import Engine
-from oauth_svc.operations.serving import reading
-
-from .refusals import as_problems, caller_of
-from .views import (
+from oauth_svc.http.refusals import as_problems, caller_of
+from oauth_svc.http.views import (
     ConnectionView,
     Gaps,
     Integrations,
@@ -24,6 +19,10 @@ from .views import (
     connection_view,
     gap_view,
 )
+from oauth_svc.operations import disconnect as disconnecting
+from oauth_svc.operations.deps import Deps
+from oauth_svc.operations.engine.refreshing import Engine
+from oauth_svc.operations.serving import reading
 
 PERSON = Access.user()
 PERSON_ONLY = Access.user(refuse_act=True)

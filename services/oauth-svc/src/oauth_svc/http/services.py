@@ -11,13 +11,12 @@ from common.web import Problem, Routes
 from oauth_svc.core.connection import ended_words
 from oauth_svc.core.errors import UnknownAccountError
 from oauth_svc.core.grant import Secrets
+from oauth_svc.http.accounts import AccountPath
+from oauth_svc.http.refusals import as_problems
 from oauth_svc.operations.deps import Deps
 from oauth_svc.operations.serving import probe, reading
 from oauth_svc.operations.serving.access import Access, TokenDeadError, TokenUnavailableError
 from oauth_svc.providers.wire import Answer
-
-from .accounts import AccountPath
-from .refusals import as_problems
 
 TOKENS_READ = WebAccess.service("tokens:read")
 MAX_MIN_TTL_S = 3600

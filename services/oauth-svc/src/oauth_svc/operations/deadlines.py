@@ -5,8 +5,7 @@ from datetime import datetime
 from common.postgres import connection
 from oauth_svc import store
 from oauth_svc.core.lifecycle import WARNING_WINDOW
-
-from .deps import Deps
+from oauth_svc.operations.deps import Deps
 
 
 async def next_refresh(deps: Deps) -> datetime | None:

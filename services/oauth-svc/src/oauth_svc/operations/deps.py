@@ -8,10 +8,9 @@ from uuid import UUID
 from common.postgres import Pool
 from common.runtime import ids
 from common.runtime.clock import Clock
+from oauth_svc.operations.uses import Uses
+from oauth_svc.operations.vault import Vault
 from oauth_svc.providers.registry import Providers
-
-from .uses import Uses
-from .vault import Vault
 
 SOURCE = "oauth-svc"
 

@@ -5,20 +5,19 @@ from uuid import UUID
 from common.contracts import DetectedBy, RevocationCause
 from common.crypto import Unsealable
 from common.postgres import transaction
-from common.telemetry import logs
+from common.telemetry.logs import get_logger
 from oauth_svc import store
 from oauth_svc.core.connection import Connection
 from oauth_svc.core.errors import UnknownConnectionError
 from oauth_svc.core.flow import RevokeScope
 from oauth_svc.core.lifecycle import Revoked
 from oauth_svc.core.roles import Caller, must_manage
+from oauth_svc.operations import tokens
+from oauth_svc.operations.deps import Deps
+from oauth_svc.operations.status import SweepStatus
 from oauth_svc.providers.base import PlatformError
 
-from . import tokens
-from .deps import Deps
-from .status import SweepStatus
-
-log = logs.get_logger("disconnect")
+_log = get_logger(__name__)
 
 REVOKE_BATCH = 20
 
@@ -79,10 +78,10 @@ async def _revoke_remotely(deps: Deps, connection_id: UUID) -> None:
             await deps.providers[connection.provider].revoke(deps.vault.open_credential(credential))
         except PlatformError as error:
             if not error.failure.verdict.only_a_person_helps:
-                log.warning("remote_revoke_failed", provider=connection.provider, failure_code=error.failure.code)
+                _log.warning("remote_revoke_failed", provider=connection.provider, failure_code=error.failure.code)
                 return
         except Unsealable:
-            log.error("credential_unreadable", provider=connection.provider)  # noqa: TRY400
+            _log.error("credential_unreadable", provider=connection.provider)
     async with transaction(deps.pool) as db:
         locked = await store.connections.lock(db, [connection_id])
         still = locked.get(connection_id)

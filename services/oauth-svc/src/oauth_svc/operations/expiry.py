@@ -5,10 +5,9 @@ from datetime import timedelta
 from common.postgres import transaction
 from oauth_svc import store
 from oauth_svc.core.lifecycle import WARNING_WINDOW, TimePassed
-
-from . import tokens
-from .deps import Deps
-from .status import SweepStatus
+from oauth_svc.operations import tokens
+from oauth_svc.operations.deps import Deps
+from oauth_svc.operations.status import SweepStatus
 
 BATCH = 200
 ATTEMPTS_KEPT = timedelta(days=7)

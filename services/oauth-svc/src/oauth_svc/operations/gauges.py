@@ -1,8 +1,7 @@
 """What the database says of all connections. Every replica says the same: take the `max` of the gauges, not the sum."""
 
 from oauth_svc import metrics, store
-
-from .deps import Deps
+from oauth_svc.operations.deps import Deps
 
 
 async def count(deps: Deps) -> None:

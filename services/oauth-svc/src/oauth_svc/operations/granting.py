@@ -18,10 +18,9 @@ from oauth_svc.core.granting import authorization
 from oauth_svc.core.lifecycle import Authorized
 from oauth_svc.core.refresh import can_renew
 from oauth_svc.core.schedule import refresh_at, unit_hash
+from oauth_svc.operations import tokens
+from oauth_svc.operations.deps import Deps
 from oauth_svc.store.schedule import NewPlan
-
-from . import tokens
-from .deps import Deps
 
 
 @dataclass(frozen=True, slots=True)

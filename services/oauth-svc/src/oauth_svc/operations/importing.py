@@ -19,9 +19,8 @@ from oauth_svc.core.accounts import compare
 from oauth_svc.core.connection import Connection, PlatformAccount
 from oauth_svc.core.flow import Flow, Profile
 from oauth_svc.core.grant import MAX_SECRET, Secrets
-
-from .deps import Deps
-from .granting import NewGrant, store_grants
+from oauth_svc.operations.deps import Deps
+from oauth_svc.operations.granting import NewGrant, store_grants
 
 BATCH = 500
 MAX_LINE = 262_144

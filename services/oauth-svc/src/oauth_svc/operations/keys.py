@@ -12,9 +12,8 @@ from uuid import UUID
 
 from common.postgres import transaction
 from oauth_svc import metrics, store
+from oauth_svc.operations.deps import Deps
 from oauth_svc.store.keys import KeyUse
-
-from .deps import Deps
 
 BATCH = 200
 SETTLE = timedelta(hours=1)

@@ -10,16 +10,15 @@ from uuid import UUID
 from common import outbox
 from common.contracts import TokenStateV1
 from common.postgres import transaction, translate_errors
-from common.telemetry import logs
+from common.telemetry.logs import get_logger
 from oauth_svc import metrics, store
 from oauth_svc.core.connection import Connection
 from oauth_svc.core.errors import StillAliveError, UnknownConnectionError
+from oauth_svc.operations.deps import Deps
+from oauth_svc.operations.status import SweepStatus
 from oauth_svc.store.connections import DeadGrants
 
-from .deps import Deps
-from .status import SweepStatus
-
-log = logs.get_logger("purge")
+_log = get_logger(__name__)
 
 BATCH = 200
 
@@ -92,4 +91,4 @@ async def _forget(db: store.Db, grants: list[Connection], now: datetime) -> None
         metrics.PURGED.labels(connection.provider).inc()
     await store.connections.mark_purged(db, [connection.connection_id for connection in grants], now)
     if grants:
-        log.info("grants_purged", count=len(grants))
+        _log.info("grants_purged", count=len(grants))

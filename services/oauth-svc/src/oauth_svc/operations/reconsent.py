@@ -9,23 +9,22 @@ from common.contracts import DetectedBy, RevocationCause, Verdict
 from common.crypto import Unsealable
 from common.platforms.errors import reauthorize
 from common.postgres import transaction
-from common.telemetry import logs
+from common.telemetry.logs import get_logger
 from oauth_svc import store
 from oauth_svc.core import refresh as rules
 from oauth_svc.core.flow import Flow, OnUnknown
 from oauth_svc.core.grant import Secrets
 from oauth_svc.core.lifecycle import Change, Recaused
 from oauth_svc.core.reconsent import Finding, Word, weigh
+from oauth_svc.operations import tokens
+from oauth_svc.operations.deps import Deps
 from oauth_svc.operations.engine.refreshing import Engine
+from oauth_svc.operations.serving import probe
+from oauth_svc.operations.status import SweepStatus
 from oauth_svc.providers.base import PlatformError, Provider
 from oauth_svc.store.doubts import Standing
 
-from . import tokens
-from .deps import Deps
-from .serving import probe
-from .status import SweepStatus
-
-log = logs.get_logger("reconsent")
+_log = get_logger(__name__)
 
 ORPHANED = timedelta(seconds=30)
 """Doubts without an open incident are left alone for so long: more may come, and one may be opening."""
@@ -52,7 +51,7 @@ async def _settle(deps: Deps, engine: Engine, standing: Standing, now: datetime)
         case Finding.FORCED:
             await _enforce(deps, engine, standing, now)
         case Finding.ERROR:
-            log.warning("refusals_were_an_error", provider=standing.provider, doubted=standing.doubts)
+            _log.warning("refusals_were_an_error", provider=standing.provider, doubted=standing.doubts)
             await engine.breakers.close(standing.provider, now)
         case Finding.WAIT:
             await _ask_again(deps, engine, standing.provider, now)
@@ -73,7 +72,7 @@ async def _enforce(deps: Deps, engine: Engine, standing: Standing, now: datetime
         await store.schedule.probe_all_since(db, provider, since, now)
     deps.committed()
     await engine.breakers.look(provider)
-    log.error("forced_reconsent", provider=provider, ended=ended, recaused=len(before))
+    _log.error("forced_reconsent", provider=provider, ended=ended, recaused=len(before))
 
 
 async def _believe_each(deps: Deps, engine: Engine, standing: Standing, now: datetime) -> None:

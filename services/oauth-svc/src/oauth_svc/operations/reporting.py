@@ -6,10 +6,10 @@ from uuid import UUID
 
 from common.contracts import Verdict
 from common.platforms.errors import Failure
-from common.telemetry import logs
+from common.telemetry.logs import get_logger
 from oauth_svc import metrics
 
-log = logs.get_logger("refresh")
+_log = get_logger(__name__)
 
 
 def report(outcomes: Iterable[tuple[str, UUID, Failure | None]]) -> None:
@@ -33,7 +33,7 @@ def report(outcomes: Iterable[tuple[str, UUID, Failure | None]]) -> None:
     for labels, count in counts.items():
         metrics.REFRESHES.labels(*labels).inc(count)
     for (provider, verdict, code, unrecognised), connections in unusual.items():
-        log.warning(
+        _log.warning(
             "refreshes_failed",
             provider=provider,
             verdict=verdict.value,

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from common import outbox
 from common.contracts import AccountAccess, DataGapClosedV1, EventBody, RevocationCause, TokenStatus
-from common.postgres import Connection as Db
+from common.postgres import Db
 from common.runtime import ids
 from oauth_svc import metrics, store
 from oauth_svc.core.accounts import Comparison, pages
@@ -17,8 +17,7 @@ from oauth_svc.core.connection import Connection, ended_as
 from oauth_svc.core.gaps import of_grant
 from oauth_svc.core.lifecycle import AccountsChanged, Applied, Change, Confirmed, Refreshed, apply
 from oauth_svc.core.reconsent import Word
-
-from .deps import SOURCE
+from oauth_svc.operations.deps import SOURCE
 
 
 async def change(

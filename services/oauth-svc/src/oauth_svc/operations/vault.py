@@ -11,15 +11,15 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from common.crypto import DataKey, KeyEncryption, Unsealable, create, data_key_id, rewrap
-from common.postgres import Connection as Db
+from common.postgres import Db
 from common.runtime import ids
-from common.telemetry import logs
+from common.telemetry.logs import get_logger
 from oauth_svc import store
 from oauth_svc.core.grant import Secrets, TokenAnswer
 from oauth_svc.providers.base import match_digest
 from oauth_svc.store.credentials import DataKeyRow, SealedCredential
 
-log = logs.get_logger("vault")
+_log = get_logger(__name__)
 
 KEY_CACHE = 10_000
 """Unwrapped data keys that are kept; about 300 bytes each."""
@@ -165,7 +165,7 @@ class Vault:
         try:
             material = await self._kek.unwrap(row.wrapped, wrap_aad(row.key_id, row.workspace_id))
         except Unsealable:
-            log.error("data_key_unreadable", kek_id=row.kek_id)  # noqa: TRY400 - the trace says nothing more
+            _log.error("data_key_unreadable", kek_id=row.kek_id)
             return
         self._keys[row.key_id] = DataKey(row.key_id, material)
         while len(self._keys) > KEY_CACHE:

@@ -7,15 +7,14 @@ from uuid import UUID
 from common.contracts import DetectedBy
 from common.postgres import transaction
 from common.runtime.errors import Retryable
-from common.telemetry import logs
+from common.telemetry.logs import get_logger
 from oauth_svc import metrics, store
 from oauth_svc.core.lifecycle import Change, Revoked
+from oauth_svc.operations import tokens
+from oauth_svc.operations.deps import Deps
 from oauth_svc.providers.base import PlatformError, Signal, WebhookRefusedError
 
-from . import tokens
-from .deps import Deps
-
-log = logs.get_logger("webhook")
+_log = get_logger(__name__)
 
 CLOCK_GRAIN = timedelta(seconds=2)
 """Platforms tell whole seconds, on their own clock."""
@@ -60,7 +59,7 @@ async def _apply(deps: Deps, provider_id: str, signal: Signal) -> int:
             await store.credentials.forget(db, key)
     deps.committed()
     metrics.WEBHOOKS.labels(provider_id, "taken").inc()
-    log.info("webhook_taken", provider=provider_id, cause=cause.value if cause else None, connections=len(meant))
+    _log.info("webhook_taken", provider=provider_id, cause=cause.value if cause else None, connections=len(meant))
     return len(meant)
 
 

@@ -16,8 +16,7 @@ from common.platforms.errors import Call, Failure, retry_later, unknown_outcome
 from oauth_svc.core.connection import PlatformAccount
 from oauth_svc.core.flow import Profile
 from oauth_svc.core.grant import Secrets, TokenAnswer
-
-from .wire import Answer, NoAnswerError
+from oauth_svc.providers.wire import Answer, NoAnswerError
 
 
 class PlatformError(Exception):

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from common.platforms.google_ads import GOOGLE_ADS
 from common.platforms.meta import META
 from oauth_svc.core.flow import Profile
-
-from . import google, google_ads, google_drive, meta, outbrain, snapchat, stripe, taboola, tiktok
-from .base import Provider
-from .rfc6749 import Client
-from .wire import Wire
+from oauth_svc.providers import google, google_ads, google_drive, meta, outbrain, snapchat, stripe, taboola, tiktok
+from oauth_svc.providers.base import Provider
+from oauth_svc.providers.rfc6749 import Client
+from oauth_svc.providers.wire import Wire
 
 Build = Callable[[Profile, Mapping[str, str], Mapping[str, str], Wire], Provider]
 

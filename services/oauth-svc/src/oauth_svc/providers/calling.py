@@ -8,9 +8,16 @@ from common.platforms import PLATFORMS, rfc6749
 from common.platforms.errors import Call, Failure, read_reply, retry_later
 from oauth_svc.core.flow import Profile
 from oauth_svc.core.grant import Secrets, TokenAnswer
-
-from .base import Callback, Consent, PlatformError, Signal, WebhookRefusedError, json_object, settle_no_answer
-from .wire import Answer, NoAnswerError, Request, Wire
+from oauth_svc.providers.base import (
+    Callback,
+    Consent,
+    PlatformError,
+    Signal,
+    WebhookRefusedError,
+    json_object,
+    settle_no_answer,
+)
+from oauth_svc.providers.wire import Answer, NoAnswerError, Request, Wire
 
 
 class Calling:

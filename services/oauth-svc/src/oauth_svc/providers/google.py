@@ -18,11 +18,10 @@ from common.platforms import google
 from common.platforms.errors import Call, read_reply, retry_later
 from oauth_svc.core.flow import Profile
 from oauth_svc.core.grant import Secrets, TokenAnswer, after, scope_set, seconds
-
-from .base import Inspection, PlatformError, Signal, WebhookRefusedError, json_object, match_digest
-from .calling import text
-from .rfc6749 import Client, Rfc6749Provider
-from .wire import Answer, Request, Wire
+from oauth_svc.providers.base import Inspection, PlatformError, Signal, WebhookRefusedError, json_object, match_digest
+from oauth_svc.providers.calling import text
+from oauth_svc.providers.rfc6749 import Client, Rfc6749Provider
+from oauth_svc.providers.wire import Answer, Request, Wire
 
 ISSUERS = ("https://accounts.google.com/", "https://accounts.google.com")
 EVENT_MAX_AGE = timedelta(hours=6)

@@ -9,12 +9,11 @@ from common.platforms.google_ads import GOOGLE_ADS
 from oauth_svc.core.connection import PlatformAccount
 from oauth_svc.core.flow import Flow, OnUnknown, Profile, RevokeScope
 from oauth_svc.core.grant import Secrets
-
-from .base import PlatformError
-from .calling import objects, text
-from .google import GoogleProvider
-from .rfc6749 import Client
-from .wire import Request, Wire
+from oauth_svc.providers.base import PlatformError
+from oauth_svc.providers.calling import objects, text
+from oauth_svc.providers.google import GoogleProvider
+from oauth_svc.providers.rfc6749 import Client
+from oauth_svc.providers.wire import Request, Wire
 
 ADWORDS = "https://www.googleapis.com/auth/adwords"
 QUERY = (

@@ -5,12 +5,11 @@ from common.platforms.google_drive import GOOGLE_DRIVE
 from oauth_svc.core.connection import PlatformAccount
 from oauth_svc.core.flow import Flow, OnUnknown, Profile, RevokeScope
 from oauth_svc.core.grant import Secrets
-
-from .base import PlatformError
-from .calling import text
-from .google import GoogleProvider
-from .rfc6749 import Client
-from .wire import Wire
+from oauth_svc.providers.base import PlatformError
+from oauth_svc.providers.calling import text
+from oauth_svc.providers.google import GoogleProvider
+from oauth_svc.providers.rfc6749 import Client
+from oauth_svc.providers.wire import Wire
 
 DRIVE = "https://www.googleapis.com/auth/drive.readonly"
 

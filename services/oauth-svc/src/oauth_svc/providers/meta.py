@@ -17,8 +17,7 @@ from common.platforms.meta import META, of_error
 from oauth_svc.core.connection import PlatformAccount
 from oauth_svc.core.flow import Flow, OnUnknown, Profile, RevokeScope
 from oauth_svc.core.grant import MalformedAnswerError, Secrets, TokenAnswer, earliest, read_token_answer, scope_set
-
-from .base import (
+from oauth_svc.providers.base import (
     Callback,
     Consent,
     Inspection,
@@ -27,8 +26,8 @@ from .base import (
     WebhookRefusedError,
     json_object,
 )
-from .calling import Calling, objects, text
-from .wire import Answer, Request, Wire
+from oauth_svc.providers.calling import Calling, objects, text
+from oauth_svc.providers.wire import Answer, Request, Wire
 
 MAX_PAGES = 100
 WEBHOOK_MAX_AGE = timedelta(hours=6)

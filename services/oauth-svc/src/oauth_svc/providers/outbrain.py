@@ -9,10 +9,9 @@ from common.platforms.outbrain import OUTBRAIN
 from oauth_svc.core.connection import PlatformAccount
 from oauth_svc.core.flow import Budget, Flow, FormField, OnUnknown, Profile
 from oauth_svc.core.grant import MalformedAnswerError, Secrets, TokenAnswer, token_text
-
-from .base import Inspection, PlatformError, json_object
-from .calling import Calling, objects, text
-from .wire import Request, Wire
+from oauth_svc.providers.base import Inspection, PlatformError, json_object
+from oauth_svc.providers.calling import Calling, objects, text
+from oauth_svc.providers.wire import Request, Wire
 
 HEADER = "OB-TOKEN-V1"
 TOKEN_LIFE = timedelta(days=30)

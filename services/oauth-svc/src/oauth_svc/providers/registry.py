@@ -16,11 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from common.contracts import TokenKind
 from oauth_svc.core.errors import UnknownProviderError
 from oauth_svc.core.flow import Flow, OnUnknown, Profile, RevokeScope
-
-from .base import Provider
-from .builtin import BUILTIN, Builder
-from .rfc6749 import Client, Rfc6749Provider
-from .wire import Wire
+from oauth_svc.providers.base import Provider
+from oauth_svc.providers.builtin import BUILTIN, Builder
+from oauth_svc.providers.rfc6749 import Client, Rfc6749Provider
+from oauth_svc.providers.wire import Wire
 
 _Url = Annotated[str, Field(pattern=r"^https?://[^\s/@]+(/[^\s]*)?$")]
 _Id = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]

@@ -15,10 +15,9 @@ from common.platforms.rfc6749 import expired_access
 from oauth_svc.core.connection import PlatformAccount
 from oauth_svc.core.flow import OnUnknown, Profile
 from oauth_svc.core.grant import MalformedAnswerError, Secrets, TokenAnswer, read_token_answer, scope_set
-
-from .base import Callback, Consent, Inspection, PlatformError, json_object
-from .calling import Calling, objects, text
-from .wire import Answer, Request, Wire
+from oauth_svc.providers.base import Callback, Consent, Inspection, PlatformError, json_object
+from oauth_svc.providers.calling import Calling, objects, text
+from oauth_svc.providers.wire import Answer, Request, Wire
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,10 @@ from common.platforms.snapchat import SNAPCHAT
 from oauth_svc.core.connection import PlatformAccount
 from oauth_svc.core.flow import Flow, OnUnknown, Profile
 from oauth_svc.core.grant import Secrets
-
-from .base import Inspection, PlatformError
-from .calling import objects, text
-from .rfc6749 import Client, Rfc6749Provider
-from .wire import Wire
+from oauth_svc.providers.base import Inspection, PlatformError
+from oauth_svc.providers.calling import objects, text
+from oauth_svc.providers.rfc6749 import Client, Rfc6749Provider
+from oauth_svc.providers.wire import Wire
 
 SCOPE = "snapchat-marketing-api"
 MAX_PAGES = 100

@@ -15,10 +15,17 @@ from common.platforms.stripe import STRIPE, already_disconnected
 from oauth_svc.core.connection import PlatformAccount
 from oauth_svc.core.flow import Flow, OnUnknown, Profile, RevokeScope
 from oauth_svc.core.grant import MalformedAnswerError, Secrets, TokenAnswer, read_token_answer
-
-from .base import Callback, Consent, Inspection, PlatformError, Signal, WebhookRefusedError, json_object
-from .calling import Calling, text
-from .wire import Request, Wire
+from oauth_svc.providers.base import (
+    Callback,
+    Consent,
+    Inspection,
+    PlatformError,
+    Signal,
+    WebhookRefusedError,
+    json_object,
+)
+from oauth_svc.providers.calling import Calling, text
+from oauth_svc.providers.wire import Request, Wire
 
 TOLERANCE = timedelta(seconds=300)
 SCOPE = "read_write"

@@ -8,10 +8,9 @@ from common.platforms.taboola import TABOOLA
 from oauth_svc.core.connection import PlatformAccount
 from oauth_svc.core.flow import Flow, FormField, OnUnknown, Profile
 from oauth_svc.core.grant import MalformedAnswerError, Secrets, TokenAnswer, after, read_token_answer, seconds
-
-from .base import Inspection, PlatformError, json_object
-from .calling import Calling, objects, text
-from .wire import Request, Wire
+from oauth_svc.providers.base import Inspection, PlatformError, json_object
+from oauth_svc.providers.calling import Calling, objects, text
+from oauth_svc.providers.wire import Request, Wire
 
 PROFILE = Profile(
     provider=TABOOLA.provider,

@@ -15,10 +15,9 @@ from common.platforms.tiktok import TIKTOK
 from oauth_svc.core.connection import PlatformAccount
 from oauth_svc.core.flow import Flow, OnUnknown, Profile, RevokeScope
 from oauth_svc.core.grant import MalformedAnswerError, Secrets, TokenAnswer, read_token_answer
-
-from .base import Callback, Consent, Inspection, PlatformError, json_object
-from .calling import Calling, objects, text
-from .wire import Request, Wire
+from oauth_svc.providers.base import Callback, Consent, Inspection, PlatformError, json_object
+from oauth_svc.providers.calling import Calling, objects, text
+from oauth_svc.providers.wire import Request, Wire
 
 PROFILE = Profile(
     provider=TIKTOK.provider,

@@ -1,8 +1,20 @@
 """Every SQL statement of oauth-svc, by table. It remembers; it does not decide."""
 
-from common.postgres import Connection as Db
-
-from . import access, attempts, connections, credentials, doubts, gaps, health, keys, listings, logins, schedule, states
+from common.postgres import Db
+from oauth_svc.store import (
+    access,
+    attempts,
+    connections,
+    credentials,
+    doubts,
+    gaps,
+    health,
+    keys,
+    listings,
+    logins,
+    schedule,
+    states,
+)
 
 __all__ = [
     "Db",

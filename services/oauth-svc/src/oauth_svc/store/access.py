@@ -7,9 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from common.contracts import AccountAccess, RevocationCause, TokenKind, TokenStatus
-from common.postgres import Connection as Db
-
-from .credentials import SealedCredential
+from common.postgres import Db
+from oauth_svc.store.credentials import SealedCredential
 
 
 @dataclass(frozen=True, slots=True)

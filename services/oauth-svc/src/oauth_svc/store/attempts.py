@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 from uuid import UUID
 
-from common.postgres import Connection as Db
+from common.postgres import Db
 
 
 async def begin(db: Db, items: Sequence[tuple[UUID, int, int, timedelta]]) -> set[UUID]:

@@ -6,10 +6,9 @@ from datetime import datetime
 from uuid import UUID
 
 from common.contracts import TokenStatus
-from common.postgres import Connection as Db
+from common.postgres import Db
 from oauth_svc.core.connection import Account, Connection
-
-from .rows import ACCOUNT_COLUMNS, COLUMNS, account_of, accounts_of, connection_of
+from oauth_svc.store.rows import ACCOUNT_COLUMNS, COLUMNS, account_of, accounts_of, connection_of
 
 
 async def lock(db: Db, connection_ids: Sequence[UUID]) -> dict[UUID, Connection]:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from common.contracts import INCIDENT_VERDICTS, DetectedBy, IncidentVerdict, RevocationCause
-from common.postgres import Connection as Db
+from common.postgres import Db
 
 
 @dataclass(frozen=True, slots=True)

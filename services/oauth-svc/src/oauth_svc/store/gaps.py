@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from common.postgres import Connection as Db
-from common.postgres import Record
+from common.postgres import Db, Record
 
 
 @dataclass(frozen=True, slots=True)

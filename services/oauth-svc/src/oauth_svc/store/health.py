@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from common.contracts import INCIDENT_REASONS, INCIDENT_VERDICTS, IncidentVerdict
-from common.postgres import Connection as Db
+from common.postgres import Db
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from common.postgres import Connection as Db
-
-from .credentials import DataKeyRow
+from common.postgres import Db
+from oauth_svc.store.credentials import DataKeyRow
 
 
 @dataclass(frozen=True, slots=True)

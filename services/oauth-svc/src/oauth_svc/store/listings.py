@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from common.postgres import Connection as Db
+from common.postgres import Db
 
 
 async def doubted_at(db: Db, connection_id: UUID) -> datetime | None:

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from common.postgres import Connection as Db
+from common.postgres import Db
 
 
 async def take(db: Db, provider: str, subject: str, *, calls: int, per: timedelta) -> datetime | None:

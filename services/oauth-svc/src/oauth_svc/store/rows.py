@@ -4,8 +4,7 @@ from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from common.contracts import AccountAccess, DetectedBy, RevocationCause, TokenKind, TokenStatus
-from common.postgres import Connection as Db
-from common.postgres import Record
+from common.postgres import Db, Record
 from oauth_svc.core.connection import Account, Connection
 from oauth_svc.core.gaps import last_good_use
 

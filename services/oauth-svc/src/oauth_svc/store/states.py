@@ -5,8 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from common.postgres import Connection as Db
-from common.postgres import Pool
+from common.postgres import Db, Pool
 
 
 @dataclass(frozen=True, slots=True)

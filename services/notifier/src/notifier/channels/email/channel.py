@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from email.header import Header
 from email.utils import format_datetime, formataddr, parseaddr
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Literal
 from uuid import UUID
 
 import aiosmtplib
@@ -25,7 +25,7 @@ from common.contracts import NoticeChannel
 from common.postgres import Connection
 from common.runtime.clock import Clock, monotonic
 from common.runtime.retry import Backoff
-from common.telemetry import logs
+from common.telemetry.logs import get_logger
 from common.text import clean
 from notifier.channels.email import store
 from notifier.channels.email.letters import Letters
@@ -37,21 +37,21 @@ from notifier.core.delivery import Answer, Outcome
 from notifier.core.routing import Person
 from notifier.operations.channel import Message
 
-_log = logs.get_logger("channels.mail")
+_log = get_logger(__name__)
 
-TIMEOUT_S: Final = 20.0
-IDLE_S: Final = 20.0
+TIMEOUT_S = 20.0
+IDLE_S = 20.0
 """A kept connection older than this is not trusted: servers close idle ones, some without saying so."""
-_LONGEST_NAME: Final = 100
-_LONGEST_SUBJECT: Final = 400
-_SHORT: Final = 60
-_QUOTED: Final = re.compile(r'(["\\])')
-_ESCAPED: Final = r"\\\1"
-_DONE: Final = frozenset({250, 251})
-_PERMANENT: Final = 500
-_ADDRESS_CODES: Final = frozenset({550, 551, 553, 556})
-_SHUTTING_DOWN: Final = 421
-_SIGN_IN_CODES: Final = frozenset({530, 534, 535, 538})
+_LONGEST_NAME = 100
+_LONGEST_SUBJECT = 400
+_SHORT = 60
+_QUOTED = re.compile(r'(["\\])')
+_ESCAPED = r"\\\1"
+_DONE = frozenset({250, 251})
+_PERMANENT = 500
+_ADDRESS_CODES = frozenset({550, 551, 553, 556})
+_SHUTTING_DOWN = 421
+_SIGN_IN_CODES = frozenset({530, 534, 535, 538})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,6 @@ Neither needs a session: the token in the link is the only proof, and stopping t
 import base64
 import hashlib
 import re
-from typing import Final
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,9 +16,9 @@ from notifier.channels.email import unsubscribing as operations
 from notifier.core.errors import NoSuchUnsubscribeLink
 from notifier.operations.deps import Deps
 
-_STYLE: Final = re.compile(r"<style>(.*?)</style>", re.DOTALL)
-_MOST_BODY_BYTES: Final = 4_096
-_BAD_REQUEST: Final = 400
+_STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
+_MOST_BODY_BYTES = 4_096
+_BAD_REQUEST = 400
 
 
 class UnsubscribeQuery(BaseModel):

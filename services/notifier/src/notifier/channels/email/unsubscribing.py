@@ -9,7 +9,6 @@ import base64
 import binascii
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 from common.contracts import NoticeChannel, NoticeCode
@@ -21,10 +20,10 @@ from notifier.core.words import masked
 from notifier.operations.deps import Deps
 from notifier.store import people
 
-PATH: Final = "/api/v1/notification-preferences/unsubscribe"
-LONGEST: Final = 1_024
-_UUID_BYTES: Final = 16
-_AAD: Final = associated_data("unsubscribe", NoticeChannel.EMAIL.value)
+PATH = "/api/v1/notification-preferences/unsubscribe"
+LONGEST = 1_024
+_UUID_BYTES = 16
+_AAD = associated_data("unsubscribe", NoticeChannel.EMAIL.value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,17 +4,17 @@ The bot's token is in every URL, so no error text of a call is ever passed on.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import aiohttp
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 
-TIMEOUT_S: Final = 15.0
-CONNECT_S: Final = 5.0
-_MOST_ANSWER_BYTES: Final = 8 * 1024 * 1024
+TIMEOUT_S = 15.0
+CONNECT_S = 5.0
+_MOST_ANSWER_BYTES = 8 * 1024 * 1024
 """A hundred updates, each as large as a message may be, are far below."""
-_OK: Final = 200
-_SERVER_ERROR: Final = 500
+_OK = 200
+_SERVER_ERROR = 500
 
 
 @dataclass(frozen=True, slots=True)

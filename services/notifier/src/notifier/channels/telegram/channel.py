@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 from uuid import UUID
 
 import aiohttp
@@ -13,7 +13,7 @@ from common.contracts import DetectedBy, NoticeChannel
 from common.postgres import Connection
 from common.runtime.errors import Permanent, Retryable
 from common.runtime.retry import Backoff
-from common.telemetry import logs
+from common.telemetry.logs import get_logger
 from notifier.channels.telegram import ending, store
 from notifier.channels.telegram import updates as telegram_updates
 from notifier.channels.telegram.bot_api import TIMEOUT_S, BotApi, NoAnswerError, RefusedError
@@ -26,15 +26,15 @@ from notifier.core.rendering import Texts
 from notifier.core.routing import Person
 from notifier.operations.channel import Message, Parcel
 
-_log = logs.get_logger("channels.telegram")
+_log = get_logger(__name__)
 
-POLL_S: Final = 20
-_GONE: Final = ("chat not found", "user is deactivated", "bot was kicked", "group chat was deleted", "peer_id_invalid")
-_UNCHANGED: Final = "message is not modified"
-_NOT_EDITABLE: Final = ("message to edit not found", "message can't be edited", "message_id_invalid")
+POLL_S = 20
+_GONE = ("chat not found", "user is deactivated", "bot was kicked", "group chat was deleted", "peer_id_invalid")
+_UNCHANGED = "message is not modified"
+_NOT_EDITABLE = ("message to edit not found", "message can't be edited", "message_id_invalid")
 """The reader cleared the chat, or the message is too old (tdlib's texts, read 2026-12)."""
-_SERVER_ERROR: Final = 500
-_OUR_TOKEN: Final = frozenset({401, 404})
+_SERVER_ERROR = 500
+_OUR_TOKEN = frozenset({401, 404})
 """For a malformed token sources disagree on the status: both mean that ours is not taken."""
 
 

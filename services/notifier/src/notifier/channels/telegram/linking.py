@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
-from typing import Final
 from uuid import UUID
 
 from common.contracts import DetectedBy, EventBody, IssuedHow, NoticeCode, RevocationCause
@@ -24,8 +23,8 @@ from notifier.operations.deps import SOURCE, Deps
 from notifier.operations.notices import Reader
 from notifier.store import people
 
-KEEP_UPDATES: Final = timedelta(days=3)
-EXPIRE_BATCH: Final = 200
+KEEP_UPDATES = timedelta(days=3)
+EXPIRE_BATCH = 200
 
 
 class Standing(StrEnum):

@@ -8,16 +8,15 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
 from uuid import UUID
 
-CODE_LIFE: Final = timedelta(hours=24)
-CODE_BYTES: Final = 32
+CODE_LIFE = timedelta(hours=24)
+CODE_BYTES = 32
 """256 bits; 43 characters as base64url, of the 64 that a deep link may carry (Bot API, "Deep Linking")."""
 
-_START: Final = re.compile(r"/start(?:@[A-Za-z0-9_]+)?(?:\s+(?P<code>[A-Za-z0-9_-]{1,64}))?\s*", re.IGNORECASE)
-_COMMAND: Final = re.compile(r"^/(?P<name>[A-Za-z]+)(?:@[A-Za-z0-9_]+)?(?:\s|$)")
-_PRESSED: Final = re.compile(r"(?P<verb>link|refuse):(?P<token>[0-9a-f]{32})")
+_START = re.compile(r"/start(?:@[A-Za-z0-9_]+)?(?:\s+(?P<code>[A-Za-z0-9_-]{1,64}))?\s*", re.IGNORECASE)
+_COMMAND = re.compile(r"^/(?P<name>[A-Za-z]+)(?:@[A-Za-z0-9_]+)?(?:\s|$)")
+_PRESSED = re.compile(r"(?P<verb>link|refuse):(?P<token>[0-9a-f]{32})")
 
 
 class CodeState(StrEnum):

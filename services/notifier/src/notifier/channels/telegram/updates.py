@@ -1,16 +1,16 @@
 """What we read of Telegram's updates (Bot API, `Update`). Everything else in them is left alone."""
 
-from typing import Any, Final
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from common.text import clean
 from notifier.channels.telegram.rules import Incoming
 
-WANTED: Final = ("message", "callback_query", "my_chat_member")
+WANTED = ("message", "callback_query", "my_chat_member")
 """Named in full: `my_chat_member` (blocked, unblocked) is lost where this list leaves it out."""
 
-_GONE: Final = frozenset({"kicked", "left"})
+_GONE = frozenset({"kicked", "left"})
 
 
 class _Part(BaseModel):

@@ -8,11 +8,10 @@ from common.runtime import ids
 from oauth_svc import store
 from oauth_svc.core.grant import local_return, s256
 from oauth_svc.core.roles import Caller, must_manage
+from oauth_svc.operations.consent.completing import must_exist
 from oauth_svc.operations.deps import Deps
 from oauth_svc.providers.base import Consent
 from oauth_svc.store.states import ConsentState
-
-from .completing import must_exist
 
 
 async def begin(

@@ -13,20 +13,20 @@ from uuid import UUID
 from common.contracts import IssuedHow, Verdict
 from common.crypto import data_key_id
 from common.platforms.rfc6749 import callback_verdict
+from common.runtime.clock import monotonic
 from common.runtime.shield import Shield
-from common.telemetry import logs
+from common.telemetry.logs import get_logger
 from common.text import clean
 from oauth_svc import metrics, store
 from oauth_svc.core import errors
 from oauth_svc.core.roles import Caller
+from oauth_svc.operations.consent.begin import state_digest, verifier_aad
+from oauth_svc.operations.consent.completing import Connected, Consented, complete, refusal_of
 from oauth_svc.operations.deps import Deps
 from oauth_svc.providers.base import Callback, PlatformError, Provider
 from oauth_svc.store.states import ConsentState
 
-from .begin import state_digest, verifier_aad
-from .completing import Connected, Consented, complete, refusal_of
-
-log = logs.get_logger("consent")
+_log = get_logger(__name__)
 
 WAIT_FOR_FIRST_S = 15.0
 """How long a doubled callback waits for the first one's result; longer than both of its provider calls."""
@@ -80,8 +80,8 @@ async def _own_state(deps: Deps, caller: Caller, provider_id: str, state: str) -
 
 
 async def _first_result(deps: Deps, state: ConsentState) -> Connected:
-    deadline = asyncio.get_running_loop().time() + WAIT_FOR_FIRST_S
-    while asyncio.get_running_loop().time() < deadline:
+    deadline = monotonic() + WAIT_FOR_FIRST_S
+    while monotonic() < deadline:
         found = await store.states.get(deps.pool, state.digest)
         if found is None:
             break
@@ -145,7 +145,7 @@ def _refused(provider: str, query: Mapping[str, str]) -> errors.Refusal:
     if verdict is None:
         return errors.ConsentDeniedError()
     code = clean(query["error"], longest=40)
-    log.warning("consent_refused", provider=provider, code=code, verdict=verdict.value)
+    _log.warning("consent_refused", provider=provider, code=code, verdict=verdict.value)
     if verdict is Verdict.RETRY_LATER:
         return errors.PlatformUnavailableError()
     return errors.OurFaultError(f"The platform refuses Wevion's request for consent ({code}).")

@@ -10,10 +10,9 @@ from oauth_svc.core import errors
 from oauth_svc.core.flow import Profile
 from oauth_svc.core.grant import local_return
 from oauth_svc.core.roles import Caller, must_manage
+from oauth_svc.operations.consent.completing import Connected, Consented, complete, must_exist, refusal_of
 from oauth_svc.operations.deps import Deps
 from oauth_svc.providers.base import PlatformError, Provider
-
-from .completing import Connected, Consented, complete, must_exist, refusal_of
 
 
 async def enter_credentials(

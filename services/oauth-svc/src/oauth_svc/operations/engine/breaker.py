@@ -9,7 +9,7 @@ from common.contracts import INCIDENT_REASONS, IncidentState, IncidentVerdict, P
 from common.platforms.errors import Failure
 from common.postgres import transaction
 from common.runtime import ids
-from common.telemetry import logs
+from common.telemetry.logs import get_logger
 from oauth_svc import metrics, store
 from oauth_svc.core.breaker import Evidence
 from oauth_svc.core.connection import Connection
@@ -17,7 +17,7 @@ from oauth_svc.core.reconsent import SUSPICIOUS, belongs, is_surprise
 from oauth_svc.operations.deps import SOURCE, Deps
 from oauth_svc.store.health import Health
 
-log = logs.get_logger("breaker")
+_log = get_logger(__name__)
 
 
 class Breakers:
@@ -132,7 +132,7 @@ class Breakers:
         self._forget(provider, health)
         if version is not None:
             metrics.INCIDENTS.labels(provider, INCIDENT_REASONS[trouble]).inc()
-            log.error(
+            _log.error(
                 "platform_incident_opened", provider=provider, reason=INCIDENT_REASONS[trouble], affected=affected
             )
 
@@ -147,7 +147,7 @@ class Breakers:
         self._deps.committed()
         self._forget(provider, health)
         if closed:
-            log.info("platform_incident_closed", provider=provider)
+            _log.info("platform_incident_closed", provider=provider)
 
     async def close_in(self, db: store.Db, provider: str, now: datetime, *, affected: int | None = None) -> bool:
         """Close the incident and tell it, in the caller's transaction; False when another replica was faster."""

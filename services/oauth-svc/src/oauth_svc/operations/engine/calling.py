@@ -13,12 +13,11 @@ from oauth_svc import store
 from oauth_svc.core.flow import Flow
 from oauth_svc.core.grant import Secrets, TokenAnswer
 from oauth_svc.operations.deps import Deps
+from oauth_svc.operations.engine.keeping import Keeping
+from oauth_svc.operations.engine.settling import Answered, Result
+from oauth_svc.operations.engine.slots import Slot
 from oauth_svc.providers.base import PlatformError, Provider
 from oauth_svc.store.schedule import Claim
-
-from .keeping import Keeping
-from .settling import Answered, Result
-from .slots import Slot
 
 CALL_SHARE = 0.8
 """A call begins only if the lease still covers its longest time, or this share of a lease that is shorter than that."""

@@ -8,9 +8,8 @@ from common.postgres import transaction
 from oauth_svc import store
 from oauth_svc.core.flow import Flow, Profile
 from oauth_svc.operations.deps import Deps
+from oauth_svc.operations.engine.breaker import Breakers
 from oauth_svc.store.schedule import Claim
-
-from .breaker import Breakers
 
 
 class Claims:

@@ -11,14 +11,14 @@ from common.runtime.batching import Batcher
 from common.runtime.errors import Retryable
 from common.runtime.retry import Backoff
 from common.runtime.shield import Shield
-from common.telemetry import logs
+from common.telemetry.logs import get_logger
 from oauth_svc import store
 from oauth_svc.core.grant import TokenAnswer
 from oauth_svc.operations.deps import Deps
 from oauth_svc.store.attempts import Kept
 from oauth_svc.store.schedule import Claim
 
-log = logs.get_logger("refresh")
+_log = get_logger(__name__)
 
 KEEP_LINGER_S = 0.008
 """How long an answer waits for company under load before it is kept. Until then a crash would lose it."""
@@ -50,7 +50,7 @@ class Keeping:
             if not await self._pending.submit(kept):
                 await self._keep_late(kept)
         except Retryable:
-            log.warning("answer_waits", provider=claim.provider, connection_id=str(claim.connection_id))
+            _log.warning("answer_waits", provider=claim.provider, connection_id=str(claim.connection_id))
             self.write_later(claim.connection_id, partial(self._keep_late, kept))
             raise
 
@@ -71,7 +71,7 @@ class Keeping:
     async def _keep_late(self, kept: Kept) -> None:
         async with transaction(self._deps.pool) as db:
             found = await store.attempts.keep_late(db, kept)
-        log.info("answer_kept_late", connection_id=str(kept[0]), wanted=found)
+        _log.info("answer_kept_late", connection_id=str(kept[0]), wanted=found)
         self._poke()
 
     async def _write_pending(self, items: Sequence[Kept]) -> list[bool]:

@@ -11,10 +11,9 @@ from oauth_svc.core.flow import OnUnknown
 from oauth_svc.core.grant import Secrets
 from oauth_svc.core.refresh import AttemptState
 from oauth_svc.operations.deps import Deps
+from oauth_svc.operations.engine.settling import Answered, Result
 from oauth_svc.providers.base import PlatformError, Provider
 from oauth_svc.store.schedule import Claim
-
-from .settling import Answered, Result
 
 
 class Recovery:

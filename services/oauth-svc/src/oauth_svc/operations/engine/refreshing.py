@@ -23,23 +23,22 @@ from common.runtime.batching import Batcher
 from common.runtime.errors import Retryable
 from common.runtime.shield import Shield
 from common.runtime.single_flight import SingleFlight
-from common.telemetry import logs
+from common.telemetry.logs import get_logger
 from oauth_svc import metrics, store
 from oauth_svc.core import refresh as rules
 from oauth_svc.operations.deps import Deps
+from oauth_svc.operations.engine.breaker import Breakers
+from oauth_svc.operations.engine.calling import Calls
+from oauth_svc.operations.engine.claiming import Claims
+from oauth_svc.operations.engine.keeping import Keeping
+from oauth_svc.operations.engine.recovery import Recovery
+from oauth_svc.operations.engine.settling import Result, Settling
+from oauth_svc.operations.engine.slots import Slot, Slots
 from oauth_svc.operations.status import SweepStatus
 from oauth_svc.providers.base import Provider
 from oauth_svc.store.schedule import Claim
 
-from .breaker import Breakers
-from .calling import Calls
-from .claiming import Claims
-from .keeping import Keeping
-from .recovery import Recovery
-from .settling import Result, Settling
-from .slots import Slot, Slots
-
-log = logs.get_logger("refresh")
+_log = get_logger(__name__)
 
 SETTLE_LINGER_S = 0.03
 """How long a settlement waits for company under load. It loses nothing by waiting, and its ten statements cost the
@@ -128,7 +127,7 @@ class Engine:
     async def drain(self, within_s: float) -> None:
         """Wait for the calls under way, so that a plain stop leaves no outcome unknown."""
         if unfinished := await self._shield.drain(within_s):
-            log.error("stopped_with_calls_open", count=unfinished)
+            _log.error("stopped_with_calls_open", count=unfinished)
 
     def _slots_of(self, provider: str) -> Slots:
         found = self._slots.get(provider)
@@ -153,9 +152,9 @@ class Engine:
                 return True
         except Retryable as error:
             # The database is away. The lease lapses by itself, and an answer that was kept is found then.
-            log.warning("refresh_unsettled", provider=claim.provider, error=type(error).__name__)
-        except Exception:
-            log.exception("refresh_broke", provider=claim.provider)
+            _log.warning("refresh_unsettled", provider=claim.provider, error=type(error).__name__)
+        except Exception:  # noqa: BLE001  whatever it was, the sweep goes on with the other grants
+            _log.exception("refresh_broke", provider=claim.provider)
             metrics.REFRESHES.labels(claim.provider, "internal_error").inc()
         finally:
             slot.end()

@@ -17,12 +17,11 @@ from oauth_svc.core.lifecycle import Change, Doubted, RefreshFailed
 from oauth_svc.core.refresh import AttemptState, Facts, Settlement
 from oauth_svc.operations import tokens
 from oauth_svc.operations.deps import Deps
+from oauth_svc.operations.engine.breaker import Breakers
 from oauth_svc.operations.reporting import report
 from oauth_svc.store.credentials import SealedCredential
 from oauth_svc.store.doubts import Doubt
 from oauth_svc.store.schedule import Claim, Held, Plan
-
-from .breaker import Breakers
 
 LONGEST_BLOCK_S = 900.0
 """A provider's stated wait is obeyed for the whole fleet up to this; beyond it, each grant waits by itself."""

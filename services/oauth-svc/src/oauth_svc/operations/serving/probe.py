@@ -13,7 +13,7 @@ from common.crypto import Unsealable
 from common.platforms.errors import Failure, retry_later
 from common.postgres import transaction
 from common.runtime.errors import Retryable
-from common.telemetry import logs
+from common.telemetry.logs import get_logger
 from oauth_svc import metrics, store
 from oauth_svc.core import refresh as rules
 from oauth_svc.core.accounts import LOOK_AGAIN_AFTER, Comparison, compare, is_believed
@@ -29,7 +29,7 @@ from oauth_svc.operations.status import SweepStatus
 from oauth_svc.providers.base import Inspection, PlatformError, Provider
 from oauth_svc.store.doubts import Doubt
 
-log = logs.get_logger("probe")
+_log = get_logger(__name__)
 
 PROBE_BATCH = 32
 PROBE_LEASE = timedelta(seconds=60)
@@ -85,7 +85,7 @@ async def _guarded(deps: Deps, engine: Engine, connection_id: UUID) -> None:
     try:
         await probe(deps, engine, connection_id, DetectedBy.PROBE)
     except (Refusal, Retryable) as error:
-        log.warning("probe_failed", error=type(error).__name__)
+        _log.warning("probe_failed", error=type(error).__name__)
 
 
 async def probe(
@@ -131,7 +131,7 @@ async def _load(deps: Deps, connection_id: UUID) -> tuple[Provider, Connection, 
     try:
         return deps.providers[found.provider], found, deps.vault.open_credential(credential)
     except Unsealable:
-        log.error("credential_unreadable", provider=found.provider)  # noqa: TRY400 - the trace says nothing more
+        _log.error("credential_unreadable", provider=found.provider)
         return deps.providers[found.provider], found, None
 
 
@@ -225,7 +225,7 @@ async def _doubted(db: store.Db, connection: Connection, comparison: Comparison,
         await store.listings.doubt(db, connection.connection_id, None)
         return None
     metrics.LISTS_DOUBTED.labels(connection.provider).inc()
-    log.warning(
+    _log.warning(
         "account_list_doubted",
         provider=connection.provider,
         connection_id=str(connection.connection_id),

@@ -1,10 +1,17 @@
 """The schedule: what is due, who holds it, and what was planned, by what is done with it."""
 
-from .claim import Claim, OpenAttempt, claim_due, claim_one, providers_due
-from .gauges import count_due
-from .next import next_probe, next_refresh
-from .probes import claim_probes, look_at_now, plan_probe, probe_all_since, probe_now, providers_to_probe
-from .settle import (
+from oauth_svc.store.schedule.claim import Claim, OpenAttempt, claim_due, claim_one, providers_due
+from oauth_svc.store.schedule.gauges import count_due
+from oauth_svc.store.schedule.next import next_probe, next_refresh
+from oauth_svc.store.schedule.probes import (
+    claim_probes,
+    look_at_now,
+    plan_probe,
+    probe_all_since,
+    probe_now,
+    providers_to_probe,
+)
+from oauth_svc.store.schedule.settle import (
     Held,
     NewPlan,
     Plan,

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from common.postgres import Connection as Db
-from common.postgres import Record
+from common.postgres import Db, Record
 from oauth_svc.store.credentials import SealedCredential
 
 WINDOW_PER_CLAIM = 8

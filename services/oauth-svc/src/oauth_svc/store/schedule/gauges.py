@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from common.postgres import Connection as Db
+from common.postgres import Db
 
 
 async def count_due(db: Db, now: datetime) -> list[tuple[str, int, int]]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from common.postgres import Connection as Db
+from common.postgres import Db
 
 
 async def next_refresh(db: Db, providers: Sequence[str]) -> datetime | None:

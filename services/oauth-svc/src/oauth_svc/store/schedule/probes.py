@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from common.postgres import Connection as Db
+from common.postgres import Db
 
 
 async def probe_now(db: Db, connection_ids: Sequence[UUID], now: datetime) -> None:
