@@ -29,7 +29,7 @@ SETTINGS = {
         "PASSWORD_MEMORY_KIB": "8",
         "PASSWORD_PASSES": "1",
     },
-    "gateway": {"TRUSTED_PROXIES": "127.0.0.0/8"},
+    "gateway": {"TRUSTED_HOPS": "1"},
     "oauth-svc": {"POLL_S": "0.2", "LEASE_S": "12", "CANARY_EVERY_S": "0.5"},
     "expiry-watcher": {},
     "rule-pauser": {},

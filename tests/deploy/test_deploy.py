@@ -174,6 +174,25 @@ def test_prometheus_scrapes_every_service() -> None:
     assert {target.split(":")[0] for target in targets} == set(SERVICES)
 
 
+def test_prometheus_in_a_cluster_gives_the_labels_that_the_rules_use(tmp_path: Path) -> None:
+    config = yaml.safe_load((PROMETHEUS / "kubernetes.yml").read_text())
+    (job,) = config["scrape_configs"]
+    assert job["job_name"] == "wevion"
+    targets = {rule.get("target_label") for rule in job["relabel_configs"]}
+    assert {"service", "instance", "__address__"} <= targets
+    assert job.pop("kubernetes_sd_configs") == [{"role": "pod"}]  # Debian's promtool is built without it
+    config["rule_files"] = [str(PROMETHEUS / "alerts.yml")]
+    (tmp_path / "kubernetes.yml").write_text(yaml.safe_dump(config))
+    run = subprocess.run(
+        [tool("promtool"), "check", "config", "kubernetes.yml"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
 def test_kafka_of_compose_creates_nothing_by_itself() -> None:
     environment = COMPOSE["services"]["kafka"]["environment"]
     assert environment["KAFKA_AUTO_CREATE_TOPICS_ENABLE"] == "false"

@@ -76,9 +76,14 @@ def test_it_runs_the_program_on_its_port_and_asks_how_it_is(service: str) -> Non
     (container,) = pod(service)["containers"]
     port = SETTINGS[service].model_fields["http_port"].default
     assert (container["image"].split("/")[-1].split(":")[0], container["args"]) == (service, ["run"])
-    assert container["ports"] == [{"name": "http", "containerPort": port}]
-    assert container["livenessProbe"]["httpGet"]["path"] == "/livez"
-    assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
+    ports = {each["name"]: each["containerPort"] for each in container["ports"]}
+    operators = {"operators": GatewaySettings.model_fields["operators_port"].default} if service == "gateway" else {}
+    assert ports == {"http": port} | operators
+    asked = "operators" if operators else "http"
+    assert container["livenessProbe"]["httpGet"] == {"path": "/livez", "port": asked}
+    assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": asked}
+    annotations = found("Deployment", service)["spec"]["template"]["metadata"]["annotations"]
+    assert annotations == {"prometheus.io/scrape": "true", "prometheus.io/port": str(ports[asked])}
     assert found("Service", service)["spec"]["ports"][0]["port"] == port
 
 
@@ -117,7 +122,10 @@ def test_it_runs_confined_and_has_time_to_end(service: str) -> None:
             for each in container.get("env", [])
             if "SECRET" in each["name"] and each["name"] != "WEVION_SECRETS_DIR"
         ]
-    assert spec["terminationGracePeriodSeconds"] > ServiceSettings.model_fields["drain_s"].default
+    before = spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+    fields = ServiceSettings.model_fields
+    needed = before + fields["lame_duck_s"].default + fields["drain_s"].default
+    assert spec["terminationGracePeriodSeconds"] > needed
 
 
 @pytest.mark.parametrize("service", [name for name in SETTINGS if name != "gateway"])
@@ -132,3 +140,84 @@ def test_no_secret_is_filled_in() -> None:
         for name, value in values.items():
             if name.endswith(("SECRET", "TOKEN", "URL")):
                 assert "…" in value, f"{service}: {name}"
+
+
+STATEFUL = [name for name in SETTINGS if name != "gateway"]
+MAX_CONNECTIONS = 100  # PostgreSQL's default
+RESERVED = 3  # for its superuser
+
+
+def most_pods(service: str) -> int:
+    """How many pods of a service there can be at once: a rolling update adds one."""
+    scaled = [
+        each["spec"]["maxReplicas"]
+        for each in EVERYTHING
+        if each["kind"] == "HorizontalPodAutoscaler" and each["spec"]["scaleTargetRef"]["name"] == service
+    ]
+    deployment = found("Deployment", service)["spec"]
+    assert len(scaled) + ("replicas" in deployment) == 1, "either the autoscaler or the manifest says how many"
+    most: int = scaled[0] if scaled else deployment["replicas"]
+    return most + int(deployment["strategy"]["rollingUpdate"]["maxSurge"])
+
+
+def test_all_pods_together_fit_into_the_database() -> None:
+    pool = int(SHARED["WEVION_DATABASE_POOL_SIZE"])
+    assert sum(most_pods(service) for service in STATEFUL) * pool <= MAX_CONNECTIONS - RESERVED
+
+
+def policies(kind: str) -> dict[str, dict[str, Any]]:
+    return {
+        each["metadata"]["name"]: each["spec"]
+        for each in EVERYTHING
+        if each["kind"] == "NetworkPolicy" and kind in each["spec"]["policyTypes"]
+    }
+
+
+def selects(spec: dict[str, Any], labels: dict[str, str]) -> bool:
+    """Whether a policy is about pods with these labels."""
+    selector = spec["podSelector"]
+    exact = selector.get("matchLabels", {}).items() <= labels.items()
+    return exact and all(labels.get(each["key"]) in each["values"] for each in selector.get("matchExpressions", ()))
+
+
+def sources(service: str, port: str) -> list[dict[str, Any]]:
+    labels = found("Deployment", service)["spec"]["template"]["metadata"]["labels"]
+    return [
+        source
+        for spec in policies("Ingress").values()
+        if selects(spec, labels)
+        for rule in spec.get("ingress", ())
+        if {"port": port} in rule["ports"]
+        for source in rule["from"]
+    ]
+
+
+def namespaces(service: str, port: str) -> set[str]:
+    found_ = [source.get("namespaceSelector", {}).get("matchLabels", {}) for source in sources(service, port)]
+    return {name for labels in found_ for name in labels}
+
+
+def test_nothing_goes_in_or_out_that_is_not_written_down() -> None:
+    deny = found("NetworkPolicy", "default-deny")["spec"]
+    assert deny == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+
+
+def test_prometheus_reaches_every_pod_and_the_internet_only_the_gateway() -> None:
+    assert namespaces("gateway", "http") == {"wevion.example/ingress"}
+    assert namespaces("gateway", "operators") == {"wevion.example/scrapes"}
+    for service in STATEFUL:
+        assert namespaces(service, "http") == {"wevion.example/scrapes", "wevion.example/calls-tokens"}
+        assert {"podSelector": {"matchLabels": {"app.kubernetes.io/part-of": "wevion-tokens"}}} in sources(
+            service, "http"
+        )
+
+
+@pytest.mark.parametrize("service", SETTINGS)
+def test_only_who_must_calls_the_outside(service: str) -> None:
+    labels = found("Deployment", service)["spec"]["template"]["metadata"]["labels"]
+    reach = {name for name, spec in policies("Egress").items() if selects(spec, labels)}
+    expected = {"default-deny", "names", "inside"}
+    expected |= {"databases"} if service in STATEFUL else set()
+    expected |= {"outside"} if service in {"oauth-svc", "notifier"} else set()
+    expected |= {"mail"} if service == "notifier" else set()
+    assert reach == expected

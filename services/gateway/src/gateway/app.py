@@ -1,20 +1,18 @@
 """How the gateway is put together."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import aiohttp
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
 
-from common import edge
 from common.runtime.clock import Clock
 from common.service import Service
-from common.web import Problem, create_app
+from common.web import create_app
 from gateway import console
 from gateway.core.headers import security_headers
 from gateway.live import LiveHub
-from gateway.proxy import Exchange, Gateway, Upstreams
+from gateway.proxy import Entrance, Exchange, Gateway, Upstreams
 from gateway.settings import GatewaySettings
 
 NAME = "gateway"
@@ -28,13 +26,15 @@ async def run(settings: GatewaySettings, clock: Clock | None = None) -> None:
         upstreams = Upstreams(client, settings.upstreams(), first_byte_s=settings.upstream_timeout_s)
         exchange = Exchange(upstreams, verifier, svc.clock)
         hub = LiveHub(svc.kafka, exchange, svc.clock, heartbeat_s=settings.heartbeat_s)
+        entrance = Entrance(
+            origin=settings.origin,
+            further_origins=settings.further_origins(),
+            trusted_hops=settings.trusted_hops,
+            most_per_address=settings.most_per_address,
+            secure=settings.https,
+        )
         door = Gateway(
-            upstreams=upstreams,
-            exchange=exchange,
-            allowed_origins=settings.origins(),
-            trusted=edge.networks(settings.trusted_proxies.split(",")),
-            security=security_headers(https=settings.https),
-            max_body_bytes=settings.max_body_bytes,
+            entrance=entrance, upstreams=upstreams, exchange=exchange, max_body_bytes=settings.max_body_bytes
         )
         svc.task("live-updates", hub.run)
 
@@ -42,42 +42,32 @@ async def run(settings: GatewaySettings, clock: Clock | None = None) -> None:
             return await hub.ready() is None
 
         svc.ready_checks["live updates"] = follows
-        app = create_app(
-            [hub.routes(door.client_address), door.routes(), console.console_routes()],
+        public = create_app(
+            [hub.routes(entrance), door.routes(), console.console_routes()],
             authenticate=verifier.authenticate,
             title=NAME,
             version=svc.version,
-            ready_checks=svc.ready_checks,
             max_body_bytes=settings.max_body_bytes,
+            operators=False,
         )
+        security = security_headers(https=settings.https)
 
         async def end_streams(_: web.Application) -> None:
             hub.stop()
 
         async def harden(_: web.Request, response: web.StreamResponse) -> None:
-            for name, value in door.security.items():
+            for name, value in security.items():
                 response.headers.setdefault(name, value)
             response.headers["Server"] = "wevion"
 
-        app.middlewares.append(operators_only(door, edge.networks(settings.operator_networks.split(","))))
-        app.middlewares.insert(0, console.problem_pages())
-        app.on_shutdown.append(end_streams)
-        app.on_response_prepare.append(harden)
-        await svc.serve_app(app)
+        public.middlewares.insert(0, console.problem_pages())
+        public.on_shutdown.append(end_streams)
+        public.on_response_prepare.append(harden)
+        operators = create_app([], title=NAME, version=svc.version, ready_checks=svc.ready_checks)
+        await svc.listen(operators, settings.operators_host, settings.operators_port, setting="WEVION_OPERATORS_PORT")
+        # Behind a proxy every connection is the proxy's: then only requests are counted, by the address that it names.
+        await svc.serve_app(public, most_per_peer=None if settings.trusted_hops else settings.most_per_address)
         await svc.run()
-
-
-def operators_only(door: Gateway, allowed: Sequence[edge.Network]) -> Middleware:
-    """Return what the gateway says of itself is for operators; a stranger finds nothing there."""
-    paths = frozenset({"/metrics", "/readyz", "/openapi.json"})
-
-    @web.middleware
-    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path in paths and not edge.within(door.client_address(request), allowed):
-            return Problem(404, "not_found", "There is nothing here").response()
-        return await handler(request)
-
-    return check
 
 
 @asynccontextmanager

@@ -21,12 +21,20 @@ class GatewaySettings(ServiceSettings):
     allowed_origins: str = Field(
         default="", description="further origins, separated by commas, whose pages may make unsafe calls"
     )
-    trusted_proxies: str = Field(
-        default="", description="addresses or CIDR ranges, separated by commas, of proxies in front of this one"
+    trusted_hops: int = Field(
+        default=0,
+        ge=0,
+        le=10,
+        description="how many proxies in front of this one are yours: so many entries of X-Forwarded-For are believed",
     )
-    operator_networks: str = Field(
-        default="127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7",
-        description="addresses or CIDR ranges, separated by commas, that may read /metrics, /readyz and /openapi.json",
+    operators_host: str = Field(
+        default="127.0.0.1", description="address to listen on for /metrics, /readyz and /openapi.json of the gateway"
+    )
+    operators_port: int = Field(
+        default=8086, ge=0, le=65535, description="port of these; keep it away from the internet. 0 takes a free one"
+    )
+    most_per_address: int = Field(
+        default=500, ge=1, le=100_000, description="connections and requests of one address at a time"
     )
     upstream_timeout_s: float = Field(
         default=30, ge=0.1, le=300, description="seconds until a service's answer must begin"
@@ -37,12 +45,6 @@ class GatewaySettings(ServiceSettings):
     heartbeat_s: float = Field(
         default=15, ge=0.1, le=60, description="seconds between signs of life on the live updates"
     )
-
-    @field_validator("trusted_proxies", "operator_networks")
-    @classmethod
-    def _networks(cls, value: str) -> str:
-        edge.networks(value.split(","))
-        return value
 
     @field_validator("session_url", "oauth_url", "watcher_url", "pauser_url", "notifier_url", "allowed_origins")
     @classmethod
@@ -63,9 +65,14 @@ class GatewaySettings(ServiceSettings):
             "notifier": _split(self.notifier_url),
         }
 
-    def origins(self) -> frozenset[str]:
-        """Return whose pages may make unsafe calls."""
-        return frozenset(edge.origin_of(url) for url in (self.public_url, *_split(self.allowed_origins)))
+    @property
+    def origin(self) -> str:
+        """Return the origin that browsers know."""
+        return edge.origin_of(self.public_url)
+
+    def further_origins(self) -> frozenset[str]:
+        """Return other origins whose pages may make unsafe calls."""
+        return frozenset(map(edge.origin_of, _split(self.allowed_origins))) - {self.origin}
 
     @property
     def https(self) -> bool:

@@ -297,12 +297,17 @@ async def test_authorization_that_cannot_be_read_is_no_client(world: "World", cr
 
 
 async def test_operators_paths_are_not_public(world: "World") -> None:
-    stranger = world.browser()
-    stranger.address = "203.0.113.7"
+    """Not for anybody: no address and no header opens them at the public port."""
     for path in ("/metrics", "/readyz", "/openapi.json"):
-        assert (await stranger.get(path)).status == 404
-        assert (await world.browser().get(path)).status == 200
-    assert (await stranger.get("/livez")).status == 200
+        for address in ("203.0.113.7", "10.0.0.1", "127.0.0.1"):
+            stranger = world.browser()
+            stranger.address = address
+            assert (await stranger.get(path)).status == 404
+        async with world.http.get(world.system.operators_url + path) as answer:
+            assert answer.status == 200
+    assert (await world.browser().get("/livez")).status == 200
+    async with world.http.get(f"{world.system.operators_url}/api/v1/auth/session") as answer:
+        assert answer.status == 404
 
 
 async def test_session_of_somebody_is_not_found_by_its_id(world: "World") -> None:

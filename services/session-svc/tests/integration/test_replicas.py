@@ -46,6 +46,8 @@ class Replica:
     environment: dict[str, str]
     url: str
     log: Path
+    probe: str = ""
+    """Where it says that it is ready, if not at its `url`."""
     process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
@@ -78,7 +80,7 @@ class Cluster:
     async def ready(self, replica: Replica) -> None:
         async def check() -> bool:
             try:
-                async with self.http.get(f"{replica.url}/readyz") as answer:
+                async with self.http.get(f"{replica.probe or replica.url}/readyz") as answer:
                     return answer.status == 200
             except aiohttp.ClientConnectionError:
                 assert replica.process is not None
@@ -148,7 +150,10 @@ async def cluster(
         assert process.returncode == 0
         return said.decode()
 
+    operators_port = choose_port()
+    shared["WEVION_OPERATORS_PORT"] = str(operators_port)
     one, two, gateway = replicas = (replica(0, "session_svc"), replica(1, "session_svc"), replica(2, "gateway"))
+    gateway.probe = f"http://127.0.0.1:{operators_port}"
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
         pool = await open_pool(dsn, application_name="test", max_size=2)
         made = Cluster(pool, http, one, two, gateway, command, kafka.settings)

@@ -245,7 +245,7 @@ async def _inventory_follows(databases: Databases, record: Record) -> bool:
 
 async def complaints(stack: Stack, name: str) -> str:
     """What a part's /readyz complains of; empty when it is ready."""
-    async with stack.http.get(f"{stack.addresses.url(name)}/readyz") as answer:
+    async with stack.http.get(f"{stack.addresses.operators_url(name)}/readyz") as answer:
         said: dict[str, Any] = await answer.json(content_type=None)
     return "; ".join(f"{check}: {word}" for check, word in said["checks"].items() if word != "ok")
 
@@ -258,7 +258,7 @@ class Samples:
 
     @classmethod
     async def of(cls, stack: Stack, name: str) -> "Samples":
-        async with stack.http.get(f"{stack.addresses.url(name)}/metrics") as answer:
+        async with stack.http.get(f"{stack.addresses.operators_url(name)}/metrics") as answer:
             text = await answer.text()
         lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
         return cls({key: float(value) for key, _, value in lines})

@@ -22,6 +22,7 @@ DEFAULTS = {
     "expiry-watcher": 8083,
     "rule-pauser": 8084,
     "notifier": 8085,
+    "gateway-operators": 8086,
     "simulator": 9100,
     "simulator-control": 9101,
     "mailbox-smtp": 9125,

@@ -50,6 +50,10 @@ class Addresses:
     def url(self, name: str) -> str:
         return f"http://{LOOPBACK}:{self.ports[name]}"
 
+    def operators_url(self, name: str) -> str:
+        """Where a service's process has /readyz and /metrics."""
+        return self.url(operators(name) if name.partition("#")[0] == "gateway" else name)
+
     def called_port(self, name: str) -> int:
         """The port at which services call the part: its proxy's, if it has one."""
         return self.wires.get(name, self.ports[name])
@@ -93,11 +97,23 @@ def process(
     *,
     port: int,
     providers_file: Path,
+    operators_port: int | None = None,
     further: Mapping[str, str] | None = None,
 ) -> Process:
-    """The command and the environment of one process of a service, listening on `port`.
+    """Return the command and the environment of one process of a service.
 
-    `further` settings (without their prefix) add to these, and win.
+    Args:
+        service: its name.
+        addresses: where everything is.
+        vault: has its secrets.
+        port: it listens there.
+        providers_file: what oauth-svc knows about platforms.
+        operators_port: for the gateway: where /readyz and /metrics are.
+        further: settings (without their prefix) that add to these, and win.
+
+    Returns:
+        How it is started, and where it says that it is ready.
+
     """
     settings = {
         "HTTP_HOST": LOOPBACK,
@@ -124,6 +140,7 @@ def process(
         settings["NOTIFIER_URL"] = addresses.url("notifier")
     if service == "gateway":
         settings |= {
+            "OPERATORS_PORT": str(operators_port),
             "SESSION_URL": addresses.urls("session-svc"),
             "OAUTH_URL": addresses.urls("oauth-svc"),
             "WATCHER_URL": addresses.urls("expiry-watcher"),
@@ -147,13 +164,18 @@ def process(
     return Process(
         argv=(program(service), "run"),
         env=env,
-        ready_url=f"http://{LOOPBACK}:{port}/readyz",
+        ready_url=f"http://{LOOPBACK}:{operators_port or port}/readyz",
     )
 
 
 def replica_names(service: str, replicas: Mapping[str, int]) -> list[str]:
     """`oauth-svc`, `oauth-svc#2`, …: the first has the port that everybody knows."""
     return [service, *(f"{service}#{number}" for number in range(2, replicas.get(service, 1) + 1))]
+
+
+def operators(name: str) -> str:
+    """What the port is called where the gateway (or its replica of this name) speaks to operators."""
+    return f"{name}-operators"
 
 
 def _inherited() -> dict[str, str]:

@@ -55,6 +55,7 @@ class Stack:
             self.vault,
             port=self.addresses.ports[name or service],
             providers_file=self.layout.providers_file,
+            operators_port=self.addresses.ports[services.operators(name or service)] if service == "gateway" else None,
             further=self.tuning.settings.get(service),
         )
 
@@ -100,6 +101,7 @@ async def running(
     Raises `ChildFailedError` with the reason if a part does not come up, `StackBusyError` if the folder is in use.
     """
     extra = [name for service in replicas for name in services.replica_names(service, replicas)[1:]]
+    extra += [services.operators(name) for name in extra if name.startswith("gateway#")]
     with layout.locked(), ports.reserved(extra) as chosen:
         layout.logs.mkdir(parents=True, exist_ok=True)
         for name, default, port in chosen.moved:

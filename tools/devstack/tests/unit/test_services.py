@@ -44,7 +44,9 @@ def test_services_can_be_left_out_and_misspelt_ones_are_named() -> None:
 
 def test_the_gateway_knows_every_replica_and_has_no_database(tmp_path: Path) -> None:
     addresses = Addresses(PORTS, {"oauth-svc": 2}, {"oauth-svc": "postgresql://o:p@127.0.0.1:1/o"})
-    gateway = process("gateway", addresses, Vault(tmp_path), port=8080, providers_file=tmp_path / "p.toml")
+    gateway = process(
+        "gateway", addresses, Vault(tmp_path), port=8080, operators_port=8086, providers_file=tmp_path / "p.toml"
+    )
     assert Path(gateway.argv[0]).name == "gateway"
     assert gateway.env["WEVION_OAUTH_URL"] == "http://127.0.0.1:8082,http://127.0.0.1:8600"
     assert list(Path(gateway.env["WEVION_SECRETS_DIR"]).glob("*")) == []

@@ -123,6 +123,7 @@ class System:
     kafka: KafkaForTest
     identity_url: str
     gateway_url: str
+    operators_url: str
     notifier: "FakeNotifier"
     settings: SessionSettings
     gateway_settings: GatewaySettings
@@ -318,8 +319,9 @@ async def system(
     await kafka.create_topics()
     keyring_file = tmp_path_factory.mktemp("keyring") / "keyring.json"
     Keyring.generate().write(keyring_file)
-    identity_port, gateway_port = choose_port(), choose_port()
+    identity_port, gateway_port, operators_port = choose_port(), choose_port(), choose_port()
     identity_url, gateway_url = f"http://127.0.0.1:{identity_port}", f"http://127.0.0.1:{gateway_port}"
+    operators_url = f"http://127.0.0.1:{operators_port}"
     async with _notifier() as notifier:
         shared: dict[str, Any] = {
             "kafka_bootstrap_servers": kafka.bootstrap,
@@ -346,7 +348,8 @@ async def system(
             oauth_url=f"http://127.0.0.1:{choose_port()}",  # nobody listens there
             heartbeat_s=0.2,
             upstream_timeout_s=5,
-            trusted_proxies="127.0.0.1",  # so that each test's browsers have an address of their own
+            operators_port=operators_port,
+            trusted_hops=1,  # so that each test's browsers have an address of their own
             **shared,
         )
         async with (
@@ -355,9 +358,20 @@ async def system(
             aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http,
         ):
             pool = await open_pool(dsn, application_name="test", max_size=3)
-            for url in (identity_url, gateway_url):
+            for url in (identity_url, operators_url):
                 await eventually(_ready(http, url), 20, what=f"{url} is ready")
-            yield System(pool, http, clock, kafka, identity_url, gateway_url, notifier, settings, gateway_settings)
+            yield System(
+                pool,
+                http,
+                clock,
+                kafka,
+                identity_url,
+                gateway_url,
+                operators_url,
+                notifier,
+                settings,
+                gateway_settings,
+            )
             await pool.close()
     await kafka.delete_topics()
     await stack.drop_database(postgres_server, dsn)

@@ -16,22 +16,25 @@ def networks(values: Sequence[str]) -> tuple[Network, ...]:
     return tuple(ip_network(value.strip(), strict=False) for value in values if value.strip())
 
 
-def client_address(peer: str | None, forwarded_for: Sequence[str], trusted: Sequence[Network]) -> str:
-    """Return whose request it is: the peer, or, where the peer is a trusted proxy, the last address that is not one.
+def client_address(peer: str | None, forwarded_for: Sequence[str], hops: int) -> str:
+    """Return whose request it is: the peer's address, or what the outermost of `hops` trusted proxies saw.
 
-    Reading from the right is what makes it safe: whatever a stranger wrote stands to the left of the first
-    address that a trusted proxy added.
+    Each proxy adds the address that it saw at the right end of `X-Forwarded-For`, so with one proxy it is the last
+    entry, with two the last but one. Whatever a stranger wrote stands to the left of these. Where there are fewer
+    entries, or the one that counts is no address, the request did not come through all of them: the peer counts.
+
+    Args:
+        peer: the other end of the connection.
+        forwarded_for: the values of `X-Forwarded-For`, in order.
+        hops: how many proxies in front of this process are ours.
+
+    Returns:
+        An address, or `unknown`.
+
     """
-    current = _parse(peer)
-    if current is None:
-        return "unknown"
-    hops = [hop.strip() for line in forwarded_for for hop in line.split(",")]
-    while hops and any(current in network for network in trusted):
-        claimed = _parse(hops.pop())
-        if claimed is None:
-            break
-        current = claimed
-    return str(current)
+    entries = [entry for line in forwarded_for for entry in line.split(",")]
+    claimed = _parse(entries[-hops]) if 0 < hops <= len(entries) else None
+    return str(claimed or _parse(peer) or "unknown")
 
 
 def within(address: str, allowed: Sequence[Network]) -> bool:

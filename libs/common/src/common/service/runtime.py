@@ -213,16 +213,24 @@ class Service:
             )
         )
 
-    async def serve_app(self, app: web.Application) -> Server:
-        """Serve an aiohttp application on the configured address.
+    async def serve_app(self, app: web.Application, *, most_per_peer: int | None = None) -> Server:
+        """Serve an aiohttp application on the configured address, with a limit of connections per peer, if any.
 
         Raises:
             PermanentError: the port is taken.
 
         """
-        return await self.listen(app, self.settings.http_host, self.settings.http_port, setting="WEVION_HTTP_PORT")
+        return await self.listen(
+            app,
+            self.settings.http_host,
+            self.settings.http_port,
+            setting="WEVION_HTTP_PORT",
+            most_per_peer=most_per_peer,
+        )
 
-    async def listen(self, app: web.Application, host: str, port: int, *, setting: str) -> Server:
+    async def listen(
+        self, app: web.Application, host: str, port: int, *, setting: str, most_per_peer: int | None = None
+    ) -> Server:
         """Serve an aiohttp application until the service ends.
 
         Args:
@@ -230,6 +238,7 @@ class Service:
             host: the address to listen on.
             port: 0 takes a free one.
             setting: what the port is called, for the error.
+            most_per_peer: connections of one address at a time.
 
         Returns:
             Where it answers.
@@ -241,7 +250,7 @@ class Service:
         self._health.append(app[HEALTH])
         try:
             return await self._stack.enter_async_context(
-                serve(app, host=host, port=port, shutdown_timeout_s=self.settings.drain_s)
+                serve(app, host=host, port=port, shutdown_timeout_s=self.settings.drain_s, most_per_peer=most_per_peer)
             )
         except OSError as error:
             raise PermanentError(f"port {port} on {host} is taken; set {setting}") from error

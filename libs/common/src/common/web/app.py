@@ -39,11 +39,29 @@ def create_app(
     max_body_bytes: int = MAX_BODY_BYTES,
     timeout_s: float | None = TIMEOUT_S,
     access_log: bool = True,
+    operators: bool = True,
 ) -> web.Application:
-    """Return all routes with their checks, plus /livez, /readyz, /metrics and /openapi.json.
+    """Build the application of a service. Run it with `common.web.serve`.
 
-    There are no middlewares: what an endpoint needs is built into its handler. Run it with `common.web.serve`.
-    Raises TypeError or ValueError for a table that cannot be served.
+    There are no middlewares: what an endpoint needs is built into its handler.
+
+    Args:
+        routes: the tables of endpoints.
+        authenticate: finds who calls, for endpoints that are not public.
+        title: of the OpenAPI document.
+        version: of the OpenAPI document.
+        ready_checks: what `/readyz` asks.
+        max_body_bytes: the limit of a body, where an endpoint has none of its own.
+        timeout_s: the limit of a request; raw routes have none.
+        access_log: whether requests are logged.
+        operators: whether /readyz, /metrics and /openapi.json are served; /livez always is.
+
+    Returns:
+        The application.
+
+    Raises:
+        TypeError, ValueError: the table cannot be served.
+
     """
     tables = [routes] if isinstance(routes, Routes) else list(routes)
     health = Health(ready_checks or {})
@@ -81,7 +99,7 @@ def create_app(
         else:
             app.router.add_route(route.method, route.path, handler)
 
-    served = [*health.routes(), *document, *table]
+    served = [*health.routes(operators=operators), *(document if operators else ()), *table]
     for route in served:
         add(route)
     for path, methods in _methods(served).items():

@@ -81,7 +81,7 @@ async def read_body(request: web.Request, limit: int) -> bytes:
     return b"".join(parts)
 
 
-async def stream_body(request: web.Request, limit: int, pace: Pace = PACE) -> AsyncIterator[bytes]:
+async def stream_body(request: web.Request, limit: int, pace: Pace | None = None) -> AsyncIterator[bytes]:
     """Yield the body as it arrives, without keeping it and without looking into it.
 
     Raises:
@@ -89,6 +89,7 @@ async def stream_body(request: web.Request, limit: int, pace: Pace = PACE) -> As
 
     """
     _check_length(request, limit)
+    pace = pace or PACE
     loop = asyncio.get_running_loop()
     size, waited_s = 0, 0.0
     while True:

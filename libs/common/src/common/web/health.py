@@ -32,10 +32,12 @@ class Health:
         self._asking: dict[str, asyncio.Task[str | bool | None]] = {}
         self.stopping = asyncio.Event()
 
-    def routes(self) -> Routes:
-        """Return the endpoints."""
+    def routes(self, *, operators: bool = True) -> Routes:
+        """Return the endpoints; without those for operators, /livez alone."""
         routes = Routes("health")
         routes.raw("GET", "/livez", self._livez, quiet=True)
+        if not operators:
+            return routes
         routes.raw("GET", "/readyz", self._readyz, quiet=True)
         routes.raw("GET", "/metrics", self._metrics, quiet=True)
         return routes

@@ -11,4 +11,7 @@ REQUESTS_IN_FLIGHT = metrics.gauge("wevion_http_requests_in_flight", "Requests t
 UNREADABLE_REQUESTS = metrics.counter(
     "wevion_http_unreadable_requests_total", "What arrived and is not HTTP, or has a head beyond the limits."
 )
+REFUSED_CONNECTIONS = metrics.counter(
+    "wevion_http_refused_connections_total", "Connections that were closed at once: their address had too many already."
+)
 READY = metrics.gauge("wevion_ready", "1 while a readiness check says yes, by check; asked at each scrape.", ("check",))

@@ -1,17 +1,20 @@
 """Listening, and stopping without cutting anybody off."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
+from common import edge
 from common.telemetry.logs import get_logger
 from common.web.app import HEALTH
-from common.web.metrics import UNREADABLE_REQUESTS
+from common.web.metrics import REFUSED_CONNECTIONS, UNREADABLE_REQUESTS
 from common.web.problems import Problem
 from common.web.responses import secured
 
@@ -36,20 +39,61 @@ class Server:
         return f"http://{host}:{self.port}"
 
 
+class Crowd:
+    """How many connections each address has.
+
+    Args:
+        most: as many may one address have; None: any number.
+
+    """
+
+    def __init__(self, most: int | None) -> None:
+        self._most = most
+        self._inside: Counter[str] = Counter()
+
+    def enter(self, peer: tuple[Any, ...] | None) -> str | None:
+        """Return the key under which a new connection is counted; None if there are too many of the address."""
+        key = edge.limit_key(str(peer[0])) if peer else ""
+        if self._most is not None and self._inside[key] >= self._most:
+            return None
+        self._inside[key] += 1
+        return key
+
+    def leave(self, key: str) -> None:
+        """Note that a connection of this key has ended."""
+        self._inside[key] -= 1
+        if not self._inside[key]:
+            del self._inside[key]
+
+
 class _Connection(RequestHandler):
     """A connection whose unreadable requests get a problem document, and are counted rather than logged at length.
 
     Whoever opens it must send a whole head soon: connections that say nothing, or a byte a minute, are closed.
     """
 
-    __slots__ = ("_head_timer",)
+    __slots__ = ("_crowd", "_head_timer", "_peer")
+
+    def __init__(self, manager: "_Listener", **kwargs: Any) -> None:
+        super().__init__(manager, **kwargs)
+        self._crowd = manager.crowd
+        self._peer: str | None = None
+        self._head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        self._peer = self._crowd.enter(transport.get_extra_info("peername"))
+        if self._peer is None:
+            REFUSED_CONNECTIONS.inc()
+            self.force_close()
+            return
         self._head_timer = asyncio.get_running_loop().call_later(HEAD_TIMEOUT_S, self._close_if_silent)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._head_timer.cancel()
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+        if self._peer is not None:
+            self._crowd.leave(self._peer)
         super().connection_lost(exc)
 
     def _close_if_silent(self) -> None:
@@ -77,26 +121,49 @@ class _Connection(RequestHandler):
 class _Listener(web.Server):
     """Makes our connections."""
 
+    crowd: Crowd
+
     def __call__(self) -> RequestHandler:
         return _Connection(self, loop=self._loop, **self._kwargs)
 
 
 class _Runner(web.AppRunner):
+    crowd = Crowd(None)
+
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
         server.__class__ = _Listener  # aiohttp has no setting for the connection's class
+        server.crowd = self.crowd  # type: ignore[attr-defined]
         return server
 
 
 @asynccontextmanager
 async def serve(
-    app: web.Application, *, host: str = "127.0.0.1", port: int = 0, shutdown_timeout_s: float = SHUTDOWN_TIMEOUT_S
+    app: web.Application,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    shutdown_timeout_s: float = SHUTDOWN_TIMEOUT_S,
+    most_per_peer: int | None = None,
 ) -> AsyncIterator[Server]:
     """Serve until the block ends; then: not ready, no new connections, the running requests finish, close.
 
-    Port 0 takes a free one. Raises OSError when the port is taken.
+    Args:
+        app: made by `create_app`.
+        host: the address to listen on.
+        port: 0 takes a free one.
+        shutdown_timeout_s: how long running requests may take at the end.
+        most_per_peer: connections of one address at a time; more are closed at once. None: any number.
+
+    Yields:
+        Where it answers.
+
+    Raises:
+        OSError: the port is taken.
+
     """
     runner = _Runner(app, handle_signals=False, shutdown_timeout=shutdown_timeout_s)
+    runner.crowd = Crowd(most_per_peer)
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port, reuse_address=True)

@@ -72,31 +72,80 @@ def test_origin_is_written_as_browsers_do(url: str, origin: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("peer", "forwarded", "found"),
+    ("hops", "peer", "forwarded", "found"),
     [
-        ("203.0.113.7", [], "203.0.113.7"),
-        ("203.0.113.7", ["6.6.6.6"], "203.0.113.7"),
-        ("10.0.0.1", ["203.0.113.7"], "203.0.113.7"),
-        ("10.0.0.1", ["6.6.6.6, 203.0.113.7"], "203.0.113.7"),
-        ("10.0.0.1", ["6.6.6.6", "203.0.113.7, 10.0.0.2"], "203.0.113.7"),
-        ("10.0.0.1", ["10.0.0.9"], "10.0.0.9"),
-        ("10.0.0.1", ["nonsense"], "10.0.0.1"),
-        ("10.0.0.1", ["nonsense, 203.0.113.7"], "203.0.113.7"),
-        ("10.0.0.1", [], "10.0.0.1"),
-        ("::1", ["[2001:db8::1]:443"], "2001:db8::1"),
-        ("::ffff:10.0.0.1", ["203.0.113.7:5000"], "203.0.113.7"),
-        (None, ["203.0.113.7"], "unknown"),
+        (0, "203.0.113.7", [], "203.0.113.7"),
+        (0, "203.0.113.7", ["6.6.6.6"], "203.0.113.7"),
+        (0, "10.0.0.1", ["8.8.8.8"], "10.0.0.1"),
+        (1, "10.0.0.1", ["203.0.113.7"], "203.0.113.7"),
+        (1, "10.0.0.1", ["6.6.6.6, 203.0.113.7"], "203.0.113.7"),
+        (1, "10.0.0.1", ["10.0.0.1", "203.0.113.7"], "203.0.113.7"),
+        (1, "10.0.0.1", ["203.0.113.7, 10.0.0.9"], "10.0.0.9"),
+        (2, "10.0.0.1", ["6.6.6.6", "203.0.113.7, 10.0.0.2"], "203.0.113.7"),
+        (2, "10.0.0.1", ["203.0.113.7"], "10.0.0.1"),
+        (1, "10.0.0.1", ["203.0.113.7, nonsense"], "10.0.0.1"),
+        (1, "10.0.0.1", ["203.0.113.7,"], "10.0.0.1"),
+        (1, "10.0.0.1", [], "10.0.0.1"),
+        (1, "::1", ["[2001:db8::1]:443"], "2001:db8::1"),
+        (1, "::ffff:10.0.0.1", ["203.0.113.7:5000"], "203.0.113.7"),
+        (0, "::ffff:10.0.0.1", [], "10.0.0.1"),
+        (0, " 203.0.113.7:80 ", [], "203.0.113.7"),
+        (0, "[2001:db8::1]", [], "2001:db8::1"),
+        (0, "nonsense", [], "unknown"),
+        (0, "", ["6.6.6.6"], "unknown"),
+        (0, None, ["203.0.113.7"], "unknown"),
     ],
 )
-def test_address_comes_from_trusted_hops_only(peer: str | None, forwarded: list[str], found: str) -> None:
-    assert edge.client_address(peer, forwarded, TRUSTED) == found
+def test_the_address_is_what_the_outermost_proxy_of_ours_saw(
+    hops: int, peer: str | None, forwarded: list[str], found: str
+) -> None:
+    assert edge.client_address(peer, forwarded, hops) == found
 
 
-@given(st.lists(st.ip_addresses(v=4).map(str), max_size=5))
-def test_stranger_cannot_choose_their_address(claimed: list[str]) -> None:
-    assert edge.client_address("203.0.113.7", claimed, TRUSTED) == "203.0.113.7"
-    through_proxy = [", ".join([*claimed, "203.0.113.7"])]
-    assert edge.client_address("10.0.0.1", through_proxy, TRUSTED) == "203.0.113.7"
+@given(st.lists(st.ip_addresses(v=4).map(str), max_size=5), st.integers(1, 3))
+def test_stranger_cannot_choose_their_address(claimed: list[str], hops: int) -> None:
+    assert edge.client_address("203.0.113.7", claimed, 0) == "203.0.113.7"
+    seen = ["203.0.113.7", *["10.0.0.2"] * (hops - 1)]
+    assert edge.client_address("10.0.0.1", [", ".join([*claimed, *seen])], hops) == "203.0.113.7"
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        ([], None),
+        (["theme=dark"], None),
+        (["wevion_session=a"], "a"),
+        (["theme=dark; wevion_session=a", "x=1"], "a"),
+        (["wevion_session=; wevion_session=a"], "a"),
+        (["wevion_session=a; wevion_session=a"], "a"),
+        (["__Host-wevion_session=a"], "a"),
+        (["wevion_session=planted; __Host-wevion_session=a; wevion_session=stale"], "a"),
+        (["__Host-wevion_session=; wevion_session=a"], "a"),
+        (["xwevion_session=a; wevion_session2=b; Wevion_Session=c"], None),
+        (["wevion_session"], None),
+    ],
+)
+def test_the_session_cookie(lines: list[str], found: str | None) -> None:
+    assert edge.session_cookie(lines) == found
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["wevion_session=eve; wevion_session=tom"],
+        ["wevion_session=eve", "wevion_session=tom"],
+        ["__Host-wevion_session=eve; __Host-wevion_session=tom"],
+        ["wevion_session=a; x=1; wevion_session=b; wevion_session=a"],
+    ],
+)
+def test_session_cookies_that_differ_are_nobodys(lines: list[str]) -> None:
+    with pytest.raises(edge.AmbiguousCookieError):
+        edge.session_cookie(lines)
+
+
+def test_the_cookie_is_bound_to_the_host_where_there_is_tls() -> None:
+    assert edge.session_cookie_name(secure=True) == "__Host-wevion_session"
+    assert edge.session_cookie_name(secure=False) == "wevion_session"
 
 
 def test_network_that_is_none_is_refused() -> None:
@@ -151,18 +200,3 @@ def test_an_origin_has_the_port_that_browsers_write() -> None:
 
 def test_a_network_may_be_written_by_any_address_in_it() -> None:
     assert edge.networks([" 10.1.2.3/8 "]) == edge.networks(["10.0.0.0/8"])
-
-
-@pytest.mark.parametrize(
-    ("peer", "forwarded", "found"),
-    [
-        pytest.param("10.0.0.1", ["6.6.6.6, nonsense"], "10.0.0.1", id="nothing counts left of what no proxy wrote"),
-        pytest.param("", ["6.6.6.6"], "unknown", id="no peer"),
-        pytest.param("nonsense", [], "unknown", id="a peer that is no address"),
-        pytest.param("10.0.0.1", ["10.0.0.3, 10.0.0.2"], "10.0.0.3", id="every hop is a proxy"),
-        pytest.param(" 203.0.113.7:80 ", [], "203.0.113.7", id="with a port"),
-        pytest.param("[2001:db8::1]", [], "2001:db8::1", id="in brackets"),
-    ],
-)
-def test_whose_request_it_is(peer: str, forwarded: list[str], found: str) -> None:
-    assert edge.client_address(peer, forwarded, edge.networks(["10.0.0.0/8"])) == found

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from common.edge import SESSION_COOKIE
+from common.edge import SESSION_COOKIES
 
 # RFC 9110, section 7.6.1, and what HTTP/1.0 proxies sent. They speak of one connection, not of the message.
 _HOP_BY_HOP = frozenset(
@@ -20,23 +20,44 @@ _HOP_BY_HOP = frozenset(
         "upgrade",
     }
 )
-# Who the caller is, or where from, is ours to say: a browser that could say it would be believed further in.
-_IDENTITY = frozenset(
+# What a browser or program may say to a service; everything else stays here. Who the caller is, where from, and by
+# which trace it is followed, is ours to say: a browser that could say it would be believed further in.
+_PASSED_IN = frozenset(
     {
-        "authorization",
-        "cookie",
-        "forwarded",
-        "host",
-        "via",
-        "x-client-ip",
-        "x-original-url",
-        "x-real-ip",
-        "x-rewrite-url",
-        "true-client-ip",
-        "cf-connecting-ip",
+        "accept",
+        "accept-encoding",
+        "accept-language",
+        "cache-control",
+        "content-encoding",
+        "content-language",
+        "content-type",
+        "idempotency-key",
+        "if-match",
+        "if-modified-since",
+        "if-none-match",
+        "if-range",
+        "if-unmodified-since",
+        "prefer",
+        "range",
+        "user-agent",
     }
 )
-_IDENTITY_PREFIXES = ("x-forwarded-", "x-wevion-", "x-auth-", "x-user-")
+# The proofs of machines, at paths where no session counts: OAuth clients, and the webhooks of platforms.
+_PROOFS = frozenset(
+    {
+        "authorization",
+        "dpop",
+        "stripe-signature",
+        "webhook-id",
+        "webhook-signature",
+        "webhook-timestamp",
+        "x-hub-signature",
+        "x-hub-signature-256",
+        "x-slack-request-timestamp",
+        "x-slack-signature",
+        "x-telegram-bot-api-secret-token",
+    }
+)
 _NOT_PASSED_BACK = frozenset({"server", "date", "content-length", "alt-svc", "strict-transport-security"})
 
 CONTENT_SECURITY_POLICY = (
@@ -61,23 +82,13 @@ def security_headers(*, https: bool) -> Mapping[str, str]:
     return {**_SECURITY, **hsts}
 
 
-def inward(headers: CIMultiDictProxy[str], *, keep_authorization: bool) -> CIMultiDict[str]:
-    """Return the browser's headers without those that it may not set, and without the session cookie."""
-    passed: CIMultiDict[str] = CIMultiDict()
-    dropped = _HOP_BY_HOP | _named_by_connection(headers.getall("Connection", ()))
-    for name, value in headers.items():
-        lower = name.lower()
-        if lower in dropped or lower.startswith(_IDENTITY_PREFIXES) or "_" in lower:
-            continue  # an underscore: some servers read X_Forwarded_For as the header with hyphens
-        if lower in _IDENTITY and not (lower == "authorization" and keep_authorization):
-            continue
-        if lower == "content-length":
-            continue  # the client that sends the body says it, from what it really has
-        passed.add(name, value)
-    others = other_cookies(headers.getall("Cookie", ()))
-    if others:
-        passed["Cookie"] = others
-    return passed
+def inward(headers: CIMultiDictProxy[str], *, proofs: bool) -> CIMultiDict[str]:
+    """Return those of a request's headers that a service may see; `proofs`: with those by which machines are known.
+
+    No cookie is among them: which one goes on is decided per path.
+    """
+    allowed = (_PASSED_IN | _PROOFS if proofs else _PASSED_IN) - _named_by_connection(headers.getall("Connection", ()))
+    return CIMultiDict((name, value) for name, value in headers.items() if name.lower() in allowed)
 
 
 def outward(headers: CIMultiDictProxy[str], *, owns_session: bool) -> CIMultiDict[str]:
@@ -88,28 +99,10 @@ def outward(headers: CIMultiDictProxy[str], *, owns_session: bool) -> CIMultiDic
         lower = name.lower()
         if lower in dropped:
             continue
-        if lower == "set-cookie" and not owns_session and value.strip().startswith(f"{SESSION_COOKIE}="):
+        if lower == "set-cookie" and not owns_session and value.partition("=")[0].strip() in SESSION_COOKIES:
             continue
         passed.add(name, value)
     return passed
-
-
-def session_cookie(values: Iterable[str]) -> str | None:
-    """Return the session cookie, if there is one."""
-    for part in _cookies(values):
-        name, _, value = part.partition("=")
-        if name == SESSION_COOKIE:
-            return value
-    return None
-
-
-def other_cookies(values: Iterable[str]) -> str:
-    """Return all cookies but the session's: a service has no use for it, and what it has not it cannot lose."""
-    return "; ".join(part for part in _cookies(values) if part.partition("=")[0] != SESSION_COOKIE)
-
-
-def _cookies(values: Iterable[str]) -> list[str]:
-    return [part.strip() for value in values for part in value.split(";") if part.strip()]
 
 
 def _named_by_connection(values: Iterable[str]) -> frozenset[str]:

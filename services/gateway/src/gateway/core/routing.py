@@ -27,6 +27,8 @@ class PrefixRule:
     check_origin: bool = True
     repeatable: bool = False
     """Whether an unsafe call may be repeated at another replica though one may have seen it."""
+    begins_session: bool = False
+    """Whether the call is for whoever has no session: it works without one, and where several differ."""
 
 
 SESSION = "session-svc"
@@ -39,11 +41,11 @@ SERVICES = (SESSION, OAUTH, WATCHER, PAUSER, NOTIFIER)
 
 # The first prefix that fits wins, so the narrower ones come first. A prefix fits whole path segments only.
 RULES = (
-    PrefixRule("/api/v1/auth/sign-in", SESSION, Guard.COOKIE),
+    PrefixRule("/api/v1/auth/sign-in", SESSION, Guard.COOKIE, begins_session=True),
     PrefixRule("/api/v1/auth/sign-out", SESSION, Guard.COOKIE),
     PrefixRule("/api/v1/auth/token", SESSION, Guard.COOKIE, repeatable=True),  # a second JWT does no harm
     PrefixRule("/api/v1/auth/session", SESSION, Guard.COOKIE),
-    PrefixRule("/api/v1/auth/password-reset", SESSION, Guard.COOKIE),
+    PrefixRule("/api/v1/auth/password-reset", SESSION, Guard.COOKIE, begins_session=True),
     PrefixRule("/api/v1/auth", SESSION, Guard.JWT),
     PrefixRule("/api/v1/admin", SESSION, Guard.JWT),
     PrefixRule("/api/v1/people", SESSION, Guard.JWT),

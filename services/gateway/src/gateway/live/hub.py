@@ -7,7 +7,6 @@ the last event it saw; what it missed is sent again, or it is told to read every
 import asyncio
 import json
 from collections import deque
-from collections.abc import Callable
 from uuid import UUID
 
 from aiohttp import web
@@ -18,9 +17,9 @@ from common.runtime.clock import Clock
 from common.telemetry.logs import get_logger
 from common.web import Problem, Routes
 from gateway import metrics
-from gateway.core.headers import session_cookie
 from gateway.core.live import LiveEvent, Recent, Viewer, rendered
-from gateway.proxy import Exchange, Exchanged
+from gateway.core.routing import Guard, PrefixRule
+from gateway.proxy import Entrance, Exchange, Exchanged
 
 KEPT_EVENTS = 5_000
 MOST_WAITING = 500
@@ -29,6 +28,8 @@ STREAMS_PER_SESSION = 20
 HEARTBEAT_S = 15.0
 """Below the idle time-out of common proxies (30 to 60 s). Each heartbeat also verifies the session again."""
 RECONNECT_MS = 2_000
+
+_RULE = PrefixRule("/api/v1/events", "gateway", Guard.JWT)
 
 _RESYNC = b"event: resync\ndata: {}\n\n"
 _HEARTBEAT = b": heartbeat\n\n"
@@ -110,24 +111,24 @@ class LiveHub:
         for subscriber in self._subscribers:
             subscriber.wake.set()
 
-    def routes(self, address_of: Callable[[web.Request], str]) -> Routes:
+    def routes(self, entrance: Entrance) -> Routes:
         """Return the endpoint."""
         r = Routes("live")
 
         async def events(request: web.Request) -> web.StreamResponse:
-            return await self.stream(request, address_of(request))
+            with entrance.admit(request, _RULE) as address:
+                return await self.stream(request, entrance.cookie(request), address)
 
-        r.raw("GET", "/api/v1/events", events)
+        r.raw("GET", _RULE.prefix, events, head=False)
         return r
 
-    async def stream(self, request: web.Request, address: str) -> web.StreamResponse:
+    async def stream(self, request: web.Request, cookie: str | None, address: str) -> web.StreamResponse:
         """Follow until the browser leaves or its session ends.
 
         Raises:
             Problem: 401 without a session, 429 with too many streams.
 
         """
-        cookie = session_cookie(request.headers.getall("Cookie", ()))
         exchanged = await self._exchange.jwt_for(cookie, address)
         subscriber = self._subscribe(exchanged)
         response = web.StreamResponse(

@@ -1,18 +1,20 @@
 """From the browser to a service and back. Bodies are streamed and never changed."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from urllib.parse import quote, unquote
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from urllib.parse import quote, unquote, urlencode
 
 import aiohttp
 from aiohttp import web
 
 from common import edge
 from common.telemetry.logs import get_logger
-from common.web import Problem, Routes, read_body, stream_body
+from common.web import Problem, Routes, read_body, read_form, stream_body
 from gateway import metrics
-from gateway.core.headers import inward, outward, session_cookie
+from gateway.core.edge import way_back
+from gateway.core.headers import inward, outward
 from gateway.core.routing import PUBLIC_PREFIXES, SESSION, Guard, PrefixRule, rule_for
+from gateway.proxy.entrance import Entrance
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.upstreams import Upstreams
 
@@ -26,20 +28,16 @@ class Gateway:
     """The proxy and its rules.
 
     Attributes:
+        entrance: what every request passes.
         upstreams: the services.
         exchange: cookies to JWTs.
-        allowed_origins: whose pages may make unsafe calls.
-        trusted: proxies in front of this one, whose `X-Forwarded-For` is believed.
-        security: headers that every answer of this origin has, unless it sets them itself.
         max_body_bytes: the largest body that is let in.
 
     """
 
+    entrance: Entrance
     upstreams: Upstreams
     exchange: Exchange
-    allowed_origins: frozenset[str]
-    trusted: Sequence[edge.Network] = ()
-    security: Mapping[str, str] = field(default_factory=dict)
     max_body_bytes: int = 1024 * 1024
 
     def routes(self) -> Routes:
@@ -49,10 +47,6 @@ class Gateway:
             r.raw("*", prefix + "/{tail:.*}", self.forward, quiet=prefix == "/.well-known")
         return r
 
-    def client_address(self, request: web.Request) -> str:
-        """Return the browser's address."""
-        return edge.client_address(request.remote, request.headers.getall("X-Forwarded-For", []), self.trusted)
-
     async def forward(self, request: web.Request) -> web.StreamResponse:
         """Check, exchange, send on, stream back.
 
@@ -61,53 +55,28 @@ class Gateway:
 
         """
         rule = self._rule(request)
-        if rule.check_origin:
-            self.check_origin(request)
-        address = self.client_address(request)
-        cookie = session_cookie(request.headers.getall("Cookie", ()))
-        headers = inward(request.headers, keep_authorization=rule.guard is Guard.OPEN)
-        headers["X-Forwarded-For"] = address
-        headers["X-Forwarded-Host"] = request.host
-        headers["X-Forwarded-Proto"] = request.scheme
-        if rule.guard is Guard.COOKIE:
-            if cookie:
-                others = headers.get("Cookie")
-                headers["Cookie"] = f"{edge.SESSION_COOKIE}={cookie}" + (f"; {others}" if others else "")
-        elif rule.guard is not Guard.OPEN:
+        with self.entrance.admit(request, rule) as address:
+            headers = inward(request.headers, proofs=rule.guard is Guard.OPEN)
+            headers["X-Forwarded-For"] = address
+            cookie = None
             try:
-                exchanged = await self.exchange.jwt_for(cookie, address)
+                if rule.guard in {Guard.JWT, Guard.PAGE}:
+                    cookie = self.entrance.cookie(request)
+                    exchanged = await self.exchange.jwt_for(cookie, address)
+                    headers["Authorization"] = f"Bearer {exchanged.token}"
+                elif rule.guard is Guard.COOKIE:
+                    cookie = self.entrance.cookie(request, needed=not rule.begins_session)
+                    headers.update(_cookies(request, cookie))
             except Problem as problem:
-                if problem.status == UNAUTHORIZED and _is_navigation(request, rule):
-                    return self._to_sign_in(request, problem)
+                if problem.status == UNAUTHORIZED and rule.guard is Guard.PAGE:
+                    return await self._without_session(request, problem)
                 raise
-            headers["Authorization"] = f"Bearer {exchanged.token}"
-        try:
-            return await self._stream(request, rule, headers)
-        finally:
-            if rule.service == SESSION and request.method not in edge.SAFE_METHODS and cookie:
-                # Whatever it did to the session (another workspace, an end), the next JWT shall say so.
-                self.exchange.forget(cookie)
-
-    def check_origin(self, request: web.Request) -> None:
-        """Refuse an unsafe call that does not come from one of our pages (CSRF).
-
-        Raises:
-            Problem: 403.
-
-        """
-        if request.method in edge.SAFE_METHODS:
-            return
-        origin = request.headers.get("Origin")
-        if origin is None or origin.lower() not in self.allowed_origins:
-            code = "origin_missing" if origin is None else "origin_not_allowed"
-            metrics.REFUSED.labels(code).inc()
-            raise Problem(
-                403,
-                code,
-                "This call does not come from one of Wevion's pages",
-                "Unsafe calls need an Origin header that names one of them.",
-                fix="Make the call from the console; programs use a service client at the services themselves.",
-            )
+            try:
+                return await self._stream(request, rule, headers)
+            finally:
+                if rule.service == SESSION and request.method not in edge.SAFE_METHODS and cookie:
+                    # Whatever it did to the session (another workspace, an end), the next JWT shall say so.
+                    self.exchange.forget(cookie)
 
     def _rule(self, request: web.Request) -> PrefixRule:
         path = request.rel_url.raw_path
@@ -162,15 +131,45 @@ class Gateway:
             raise
         return stream_body(request, self.max_body_bytes)
 
-    def _to_sign_in(self, request: web.Request, problem: Problem) -> web.StreamResponse:
-        """Return a person who navigates without a session signs in first, and comes back to where they were going."""
-        back = edge.safe_return_to(request.rel_url.raw_path_qs)
-        where = f"/sign-in?reason={quote(problem.code)}&return_to={quote(back, safe='')}"
-        return web.Response(status=303, headers={"Location": where, "Cache-Control": "no-store"})
+    async def _without_session(self, request: web.Request, problem: Problem) -> web.StreamResponse:
+        """Send a person who navigates without a session to sign in; they come back to where they were going.
+
+        A platform that answers by form post (OAuth 2.0 Form Post Response Mode) makes the browser send a POST from
+        another site, without the session cookie, which is SameSite=Lax. As a GET to the same address the browser sends
+        it, so the answer is turned into one.
+
+        Raises:
+            Problem: the refusal itself, where nobody navigates; 4xx for an answer that is no form.
+
+        """
+        path = request.rel_url.raw_path
+        if request.method == "POST" and path.endswith("/callback"):
+            fields = urlencode([*request.query.items(), *await read_form(request, _SMALL_BODY)])
+            if len(fields) > _LONGEST_QUERY:
+                raise Problem(413, "answer_too_large", detail="the platform's answer is too large for an address")
+            return _see_other(f"{path}?{fields}")
+        if request.method not in {"GET", "HEAD"}:
+            raise problem
+        back = edge.safe_return_to(way_back(request.rel_url.raw_path_qs))
+        return _see_other(f"/sign-in?reason={quote(problem.code)}&return_to={quote(back, safe='')}")
 
 
 _SMALL_BODY = 64 * 1024
+_LONGEST_QUERY = 6_000
+"""Characters; servers take a first line of 8,190."""
 
 
-def _is_navigation(request: web.Request, rule: PrefixRule) -> bool:
-    return rule.guard is Guard.PAGE and request.method in {"GET", "HEAD"}
+def _see_other(location: str) -> web.Response:
+    return web.Response(
+        status=303, headers={"Location": location, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+    )
+
+
+def _cookies(request: web.Request, session: str | None) -> dict[str, str]:
+    """Return the `Cookie` header for session-svc: its own two, each once, and under the names that it knows."""
+    device = next(
+        (v for n, v in edge.read_cookies(request.headers.getall("Cookie", ())) if n == edge.DEVICE_COOKIE), None
+    )
+    sent = {edge.SESSION_COOKIE: session, edge.DEVICE_COOKIE: device}
+    line = "; ".join(f"{name}={value}" for name, value in sent.items() if value)
+    return {"Cookie": line} if line else {}

@@ -7,14 +7,13 @@ from uuid import UUID
 from aiohttp import web
 
 from common import edge
-from common.edge import SESSION_COOKIE
+from common.edge import DEVICE_COOKIE, AmbiguousCookieError, session_cookie_name
 from common.web import Principal
 from session_svc.core import device
 from session_svc.core.people import Role
 from session_svc.operations.deps import Caller
 from session_svc.operations.sign_in import Place
 
-DEVICE_COOKIE = "wevion_device"
 MAX_DEVICE_COOKIE_LENGTH = 100
 COOKIE_MAX_AGE_S = 400 * 24 * 60 * 60
 """Browsers allow no more (RFC 6265bis, section 5.5). Longer than any session, on purpose: a browser that still shows
@@ -36,13 +35,16 @@ class Edge:
 
     def place(self, request: web.Request) -> Place:
         """Device and address of the browser."""
-        address = edge.client_address(request.remote, request.headers.getall("X-Forwarded-For", []), self.trusted)
+        # Only the gateways are asked: each says one address, the browser's, in place of whatever the browser claimed.
+        hops = int(edge.within(request.remote or "", self.trusted))
+        address = edge.client_address(request.remote, request.headers.getall("X-Forwarded-For", []), hops)
         return Place(device=device.describe(request.headers.get("User-Agent")), address=address)
 
     def set_cookie(self, value: str) -> dict[str, str]:
         """Return the header that hands the browser its session."""
         secure = "; Secure" if self.secure else ""
-        cookie = f"{SESSION_COOKIE}={value}; Path=/; Max-Age={COOKIE_MAX_AGE_S}; HttpOnly; SameSite=Lax{secure}"
+        name = session_cookie_name(secure=self.secure)
+        cookie = f"{name}={value}; Path=/; Max-Age={COOKIE_MAX_AGE_S}; HttpOnly; SameSite=Lax{secure}"
         return {"Set-Cookie": cookie}
 
     def set_device_cookie(self, value: str) -> str:
@@ -67,22 +69,20 @@ class Edge:
 
 
 def session_cookie(request: web.Request) -> str | None:
-    """Return the session cookie's value, if the browser sent one that could be ours."""
-    return _cookie(request, SESSION_COOKIE)
+    """Return the session cookie's value, if the browser sent one that could be ours.
+
+    Of several, none: the gateway refuses them with a way out, and whoever calls here directly gets the plain refusal.
+    """
+    try:
+        value = edge.session_cookie(request.headers.getall("Cookie", ()))
+    except AmbiguousCookieError:
+        return None
+    return value if value and value.isascii() else None
 
 
 def device_cookie(request: web.Request) -> str | None:
     """Return the device cookie's value, if the browser sent one that could be ours."""
-    value = _cookie(request, DEVICE_COOKIE)
-    return value if value and len(value) <= MAX_DEVICE_COOKIE_LENGTH else None
-
-
-def _cookie(request: web.Request, wanted: str) -> str | None:
-    header = request.headers.get("Cookie")
-    if header is None:
-        return None
-    for part in header.split(";"):
-        name, _, value = part.strip().partition("=")
-        if name == wanted:
-            return value if value.isascii() else None
+    for name, value in edge.read_cookies(request.headers.getall("Cookie", ())):
+        if name == DEVICE_COOKIE and value.isascii() and len(value) <= MAX_DEVICE_COOKIE_LENGTH:
+            return value
     return None
