@@ -12,7 +12,7 @@ import pytest
 from common.contracts import AccountAccess, RevocationCause, Verdict
 from oauth_svc.core.accounts import compare
 from oauth_svc.core.breaker import Evidence
-from oauth_svc.core.connection import Account, PlatformAccount
+from oauth_svc.core.connection import Account, Listing, PlatformAccount
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 BEFORE = NOW - timedelta(hours=2)
 A1, A2, A3 = (PlatformAccount(f"a{n}", f"Account {n}") for n in (1, 2, 3))
+
+
+def listing(*accounts: PlatformAccount, complete: bool = True) -> Listing:
+    return Listing(accounts, complete=complete)
 
 
 def known(*entries: PlatformAccount, access: AccountAccess = AccountAccess.GRANTED) -> list[Account]:
@@ -30,7 +34,7 @@ def known(*entries: PlatformAccount, access: AccountAccess = AccountAccess.GRANT
 
 
 def test_the_same_list_tells_nothing() -> None:
-    found = compare(known(A1, A2), [A2, A1], NOW, lambda: UUID(int=9), last_good_at=BEFORE)
+    found = compare(known(A1, A2), listing(A2, A1), NOW, lambda: UUID(int=9), last_good_at=BEFORE)
     assert found.told == ()
     assert [a.verified_at for a in found.accounts] == [NOW, NOW]
 
@@ -38,32 +42,58 @@ def test_the_same_list_tells_nothing() -> None:
 def test_a_missing_account_is_lost_alone_since_its_own_last_good_moment() -> None:
     """The grant was refreshed later, which proves nothing about this account."""
     refreshed = BEFORE + timedelta(minutes=30)
-    found = compare(known(A1, A2), [A2], NOW, lambda: UUID(int=9), last_good_at=refreshed)
+    found = compare(known(A1, A2), listing(A2), NOW, lambda: UUID(int=9), last_good_at=refreshed)
     (lost,) = found.told
     assert (lost.external_id, lost.access, lost.cause) == ("a1", AccountAccess.LOST, RevocationCause.PERMISSION_CHANGED)
     assert found.good_before == {lost.account_id: BEFORE}
-    again = compare(found.accounts, [A2], NOW, lambda: UUID(int=9), last_good_at=NOW)
+    again = compare(found.accounts, listing(A2), NOW, lambda: UUID(int=9), last_good_at=NOW)
     assert again.told == ()
 
 
 def test_listed_but_closed_is_lost_too() -> None:
     closed = PlatformAccount("a1", "Account 1", usable=False)
-    (lost,) = compare(known(A1), [closed], NOW, lambda: UUID(int=9), last_good_at=BEFORE).told
+    (lost,) = compare(known(A1), listing(closed), NOW, lambda: UUID(int=9), last_good_at=BEFORE).told
     assert lost.access is AccountAccess.LOST
 
 
 def test_back_again_joined_and_renamed() -> None:
     lost = known(A1, access=AccountAccess.LOST)
-    (back,) = compare(lost, [A1], NOW, lambda: UUID(int=9), last_good_at=BEFORE).told
+    (back,) = compare(lost, listing(A1), NOW, lambda: UUID(int=9), last_good_at=BEFORE).told
     assert (back.access, back.since, back.cause) == (AccountAccess.GRANTED, NOW, None)
-    joined = compare(known(A1), [A1, A2], NOW, lambda: UUID(int=9), last_good_at=BEFORE)
+    joined = compare(known(A1), listing(A1, A2), NOW, lambda: UUID(int=9), last_good_at=BEFORE)
     assert [a.external_id for a in joined.told] == ["a2"]
-    first = compare([], [A1, A2], NOW, iter_ids(), last_good_at=BEFORE, first=True)
+    first = compare([], listing(A1, A2), NOW, iter_ids(), last_good_at=BEFORE, first=True)
     assert first.told == (), "the accounts of a first consent are no news of their own"
     assert len(first.to_write) == 2
-    renamed = compare(known(A1), [PlatformAccount("a1", "New name")], NOW, lambda: UUID(int=9), last_good_at=BEFORE)
+    renamed = compare(
+        known(A1), listing(PlatformAccount("a1", "New name")), NOW, lambda: UUID(int=9), last_good_at=BEFORE
+    )
     assert renamed.told == ()
     assert renamed.accounts[0].name == "New name"
+
+
+def test_what_is_missing_in_an_incomplete_list_is_not_lost_and_not_confirmed() -> None:
+    found = compare(known(A1, A2), listing(A2, A3, complete=False), NOW, iter_ids(), last_good_at=BEFORE)
+
+    assert [(a.external_id, a.access, a.asked) for a in found.accounts] == [
+        ("a1", AccountAccess.GRANTED, False),
+        ("a2", AccountAccess.GRANTED, True),
+        ("a3", AccountAccess.GRANTED, True),
+    ]
+    assert [a.external_id for a in found.told] == ["a3"]
+    later = compare(found.accounts, listing(A1, A2, A3), NOW, iter_ids(), last_good_at=BEFORE)
+    assert all(a.asked for a in later.accounts)
+
+
+@pytest.mark.parametrize(("kept", "doubted"), [(0, True), (1, True), (2, False), (3, False)])
+def test_a_list_is_doubted_when_more_than_half_is_missing(kept: int, doubted: bool) -> None:
+    held = known(A1, A2, A3, PlatformAccount("a4", "Account 4"))
+    seen = [PlatformAccount(a.external_id, a.name) for a in held[:kept]]
+    found = compare(held, listing(*seen), NOW, iter_ids(), last_good_at=BEFORE)
+
+    assert found.loses_most is doubted
+    assert [a.access for a in found.without_losses(held).accounts] == [AccountAccess.GRANTED] * 4
+    assert found.without_losses(held).told == ()
 
 
 def iter_ids() -> Callable[[], UUID]:

@@ -25,7 +25,7 @@ from common.contracts import (
     Verdict,
 )
 from oauth_svc.core.accounts import compare
-from oauth_svc.core.connection import Account, Connection, PlatformAccount
+from oauth_svc.core.connection import Account, Connection, Listing, PlatformAccount
 from oauth_svc.core.lifecycle import (
     AccountsChanged,
     Applied,
@@ -47,6 +47,10 @@ FAR, WINDOW = NOW + timedelta(days=60), timedelta(days=14)
 S = TokenStatus
 SHOP = Account(UUID(int=11), "a1", "Shop", AccountAccess.GRANTED, BEFORE, verified_at=BEFORE)
 LOST = replace(SHOP, account_id=UUID(int=12), external_id="a2", access=AccountAccess.LOST)
+
+
+def listing(*accounts: PlatformAccount, complete: bool = True) -> Listing:
+    return Listing(accounts, complete=complete)
 
 
 def connection(**more: Any) -> Connection:
@@ -313,14 +317,16 @@ def listed(number: int, **more: Any) -> PlatformAccount:
 
 def test_an_account_that_is_seen_again_keeps_what_the_listing_does_not_say() -> None:
     held = replace(SHOP, details={"currency": "EUR"})
-    found = compare([held], [listed(1)], NOW, lambda: UUID(int=9), last_good_at=BEFORE)
+    found = compare([held], listing(listed(1)), NOW, lambda: UUID(int=9), last_good_at=BEFORE)
     assert found.accounts == found.to_write == (replace(held, verified_at=NOW),)
-    said = compare([held], [listed(1, details={"currency": "USD"})], NOW, lambda: UUID(int=9), last_good_at=BEFORE)
+    said = compare(
+        [held], listing(listed(1, details={"currency": "USD"})), NOW, lambda: UUID(int=9), last_good_at=BEFORE
+    )
     assert said.accounts[0].details == {"currency": "USD"}
 
 
 def test_an_account_that_works_again_works_since_now() -> None:
-    found = compare([LOST], [listed(2)], NOW, lambda: UUID(int=9), last_good_at=BEFORE)
+    found = compare([LOST], listing(listed(2)), NOW, lambda: UUID(int=9), last_good_at=BEFORE)
     back = replace(LOST, access=AccountAccess.GRANTED, since=NOW, cause=None, verified_at=NOW)
     assert found.accounts == found.to_write == found.told == (back,)
     assert found.good_before == {}
@@ -335,7 +341,7 @@ def test_a_lost_account_worked_until_it_was_last_seen_to_work_and_else_its_grant
 ) -> None:
     held = replace(SHOP, verified_at=verified_at)
     cause = RevocationCause.PLATFORM_ENFORCED
-    found = compare([held], [], NOW, lambda: UUID(int=9), last_good_at=last_good_at, cause=cause)
+    found = compare([held], listing(), NOW, lambda: UUID(int=9), last_good_at=last_good_at, cause=cause)
     gone = replace(held, access=AccountAccess.LOST, since=NOW, cause=cause)
     assert found.accounts == found.to_write == found.told == (gone,)
     assert found.good_before == {held.account_id: good}
@@ -349,14 +355,14 @@ def test_a_lost_account_worked_until_it_was_last_seen_to_work_and_else_its_grant
 
 
 def test_what_was_lost_before_is_not_written_again() -> None:
-    found = compare([LOST], [], NOW, lambda: UUID(int=9), last_good_at=BEFORE)
+    found = compare([LOST], listing(), NOW, lambda: UUID(int=9), last_good_at=BEFORE)
     assert (found.accounts, found.to_write, found.told) == ((LOST,), (), ())
 
 
 def test_an_account_joins_when_it_can_be_used() -> None:
     seen = [listed(3, usable=False), listed(4, details={"k": "v"})]
     joined = Account(UUID(int=9), "a4", "Shop", AccountAccess.GRANTED, NOW, verified_at=NOW, details={"k": "v"})
-    found = compare([], seen, NOW, lambda: UUID(int=9), last_good_at=BEFORE)
+    found = compare([], listing(*seen), NOW, lambda: UUID(int=9), last_good_at=BEFORE)
     assert found.accounts == found.to_write == found.told == (joined,)
-    first = compare([], seen, NOW, lambda: UUID(int=9), last_good_at=BEFORE, first=True)
+    first = compare([], listing(*seen), NOW, lambda: UUID(int=9), last_good_at=BEFORE, first=True)
     assert (first.to_write, first.told) == ((joined,), ())

@@ -13,7 +13,7 @@ from common.contracts import (
     RevocationCause,
     TokenAccountsV1,
 )
-from oauth_svc.core.connection import Account, Connection, PlatformAccount
+from oauth_svc.core.connection import Account, Connection, Listing, PlatformAccount
 from oauth_svc.core.gaps import of_account
 
 
@@ -109,7 +109,7 @@ def _page_count(accounts: int) -> int:
 
 def compare(
     known: Sequence[Account],
-    seen: Sequence[PlatformAccount],
+    seen: Listing,
     now: datetime,
     new_id: Callable[[], UUID],
     *,
@@ -122,14 +122,19 @@ def compare(
     `first` is the listing that comes with a first consent: its accounts are no news of their own, since the
     `token.issued` that goes with them names them.
     """
-    listed = {entry.external_id: entry for entry in seen}
+    listed = {entry.external_id: entry for entry in seen.accounts}
     accounts: list[Account] = []
     to_write: list[Account] = []
     told: list[Account] = []
     good_before: dict[UUID, datetime] = {}
     for account in known:
         entry = listed.pop(account.external_id, None)
-        fresh = _confirmed(account, entry, now) if entry and entry.usable else _lost(account, cause, now)
+        if entry is None and not seen.complete:
+            fresh = replace(account, asked=False)
+        elif entry is not None and entry.usable:
+            fresh = _confirmed(account, entry, now)
+        else:
+            fresh = _lost(account, cause, now)
         accounts.append(fresh)
         if fresh != account:
             to_write.append(fresh)
@@ -166,10 +171,11 @@ def _confirmed(account: Account, entry: PlatformAccount, now: datetime) -> Accou
         cause=None,
         verified_at=now,
         details=entry.details or account.details,
+        asked=True,
     )
 
 
 def _lost(account: Account, cause: RevocationCause, now: datetime) -> Account:
     if account.access is AccountAccess.LOST:
         return account
-    return replace(account, access=AccountAccess.LOST, since=now, cause=cause)
+    return replace(account, access=AccountAccess.LOST, since=now, cause=cause, asked=True)

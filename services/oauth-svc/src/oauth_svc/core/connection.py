@@ -23,7 +23,10 @@ DOUBT = "doubted"
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One ad account, or the one account of an integration. `used_at`: its last good use by a service."""
+    """One ad account, or the one account of an integration.
+
+    `used_at` is its last good use by a service. `asked` is False while the platform could not be asked about it.
+    """
 
     account_id: UUID
     external_id: str
@@ -34,6 +37,7 @@ class Account:
     verified_at: datetime | None = None
     details: Mapping[str, str] = field(default_factory=dict)
     used_at: datetime | None = None
+    asked: bool = True
 
     @property
     def ref(self) -> AccountRef:
@@ -151,3 +155,18 @@ def ended_as(status: TokenStatus, cause: RevocationCause | None) -> str:
 def ended_words(status: TokenStatus, cause: RevocationCause | None, title: str) -> str:
     """How a dead grant ended, for people."""
     return "It reached its full expiry." if status is TokenStatus.EXPIRED else sentence(cause, title)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The accounts of a grant as its platform lists them now.
+
+    Attributes:
+        accounts: what the platform named.
+        complete: False when a part could not be asked for (one organization refused, one page failed, more pages than
+            are read): then an account that is missing may be in that part, and nothing is said of it.
+
+    """
+
+    accounts: tuple[PlatformAccount, ...]
+    complete: bool = True

@@ -19,6 +19,12 @@ class AccountPath(BaseModel):
     id: UUID
 
 
+class AccountsQuery(PageQuery):
+    """Filters of the list."""
+
+    connection_id: UUID | None = Field(default=None, description="only the accounts of this connection")
+
+
 class Verification(BaseModel):
     """What the platform says about one account now."""
 
@@ -33,14 +39,19 @@ def routes(deps: Deps, engine: Engine) -> Routes:
     r = Routes("accounts")
 
     @r.get("/api/v1/accounts", access=Access.user(), summary="The workspace's ad accounts, each with its status")
-    async def accounts(query: PageQuery, principal: Principal) -> Page[AccountView]:
-        after = decode_cursor("accounts", query.cursor, (UUID,))
+    async def accounts(query: AccountsQuery, principal: Principal) -> Page[AccountView]:
+        listing = f"accounts:{query.connection_id}"
+        after = decode_cursor(listing, query.cursor, (UUID,))
         found = await reading.accounts(
-            deps, caller_of(principal).workspace_id, after=after[0] if after else None, limit=query.limit + 1
+            deps,
+            caller_of(principal).workspace_id,
+            connection_id=query.connection_id,
+            after=after[0] if after else None,
+            limit=query.limit + 1,
         )
         items = [account_view(deps, account, connection) for account, connection in found[: query.limit]]
         more = len(found) > query.limit
-        return Page(items=items, next_cursor=encode_cursor("accounts", [items[-1].account_id]) if more else None)
+        return Page(items=items, next_cursor=encode_cursor(listing, [items[-1].account_id]) if more else None)
 
     @r.post("/api/v1/accounts/{id}/verify", access=Access.user(), summary="Verify one account", problems=(404,))
     async def verify(path: AccountPath, principal: Principal) -> Verification:
@@ -51,15 +62,15 @@ def routes(deps: Deps, engine: Engine) -> Routes:
             account, connection = await reading.account(deps, caller_of(principal).workspace_id, path.id)
         view = account_view(deps, account, connection)
         failure = finding.failure
-        if failure is None and view.usable:
+        if failure is None and view.usable and view.asked:
             words = f"{view.title} confirms access to {view.name}."
-        elif failure is not None and connection.status.alive:
+        elif connection.status.alive and (failure is not None or not view.asked):
             words = f"{view.title} could not be asked; it is tried again by itself."
         else:
             words = view.summary
         return Verification(
             account=view,
-            verified=failure is None and view.usable,
+            verified=failure is None and view.usable and view.asked,
             reason=None if failure is None else f"{failure.verdict.value}:{failure.code}",
             explanation=words,
         )

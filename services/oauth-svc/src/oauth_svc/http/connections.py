@@ -64,7 +64,9 @@ def routes(deps: Deps, engine: Engine) -> Routes:
             after=after[0] if after else None,
             limit=query.limit + 1,
         )
-        items = [connection_view(deps, connection) for connection in found[: query.limit]]
+        shown = found[: query.limit]
+        progress = await reading.listings(deps, shown)
+        items = [connection_view(deps, connection, progress.get(connection.connection_id)) for connection in shown]
         more = len(found) > query.limit
         return Page(items=items, next_cursor=encode_cursor(listing, [items[-1].connection_id]) if more else None)
 
@@ -72,7 +74,7 @@ def routes(deps: Deps, engine: Engine) -> Routes:
     async def connection(path: ConnectionPath, principal: Principal) -> ConnectionView:
         with as_problems():
             found = await reading.connection(deps, caller_of(principal).workspace_id, path.id)
-        return connection_view(deps, found)
+        return connection_view(deps, found, (await reading.listings(deps, [found])).get(found.connection_id))
 
     @r.delete("/api/v1/connections/{id}", access=PERSON_ONLY, summary="Disconnect", problems=(403, 404))
     async def disconnect(path: ConnectionPath, principal: Principal) -> ConnectionView:

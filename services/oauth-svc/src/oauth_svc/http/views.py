@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from common.contracts import (
+    ACCOUNTS_PER_EVENT,
     AccountAccess,
     DetectedBy,
     RevocationCause,
@@ -18,6 +19,7 @@ from oauth_svc.core.connection import Account, Connection, ended_words
 from oauth_svc.core.flow import Profile
 from oauth_svc.operations.deps import Deps
 from oauth_svc.store.gaps import Gap
+from oauth_svc.store.listings import Progress
 
 
 class AccountSummary(BaseModel):
@@ -30,6 +32,16 @@ class AccountSummary(BaseModel):
     since: datetime
     cause: RevocationCause | None = None
     verified_at: datetime | None = None
+    asked: bool = Field(default=True, description="false: the platform could not be asked about it the last time")
+
+
+class ListingView(BaseModel):
+    """How far the list of a connection's accounts is."""
+
+    state: Literal["complete", "under_way", "failed"]
+    since: datetime | None = None
+    found: int | None = Field(default=None, description="accounts found so far, while it is under way")
+    reason: str | None = Field(default=None, description="why the last one failed; it is tried again by itself")
 
 
 class MissingScope(BaseModel):
@@ -64,7 +76,12 @@ class ConnectionView(BaseModel):
     fix: str | None = None
     fix_label: str | None = None
     fix_url: str | None = None
-    accounts: list[AccountSummary]
+    accounts: list[AccountSummary] = Field(
+        description="the first 500; /api/v1/accounts?connection_id= has all of them, page by page"
+    )
+    accounts_total: int
+    accounts_lost: int
+    listing: ListingView
 
 
 class AccountView(AccountSummary):
@@ -140,7 +157,7 @@ class Gaps(BaseModel):
     total_seconds: float
 
 
-def connection_view(deps: Deps, connection: Connection) -> ConnectionView:
+def connection_view(deps: Deps, connection: Connection, progress: Progress | None = None) -> ConnectionView:
     profile = deps.providers[connection.provider].profile
     needs_person = not connection.status.alive or connection.status is TokenStatus.EXPIRING
     missing = missing_view(connection, profile)
@@ -168,8 +185,20 @@ def connection_view(deps: Deps, connection: Connection) -> ConnectionView:
         fix=_fix(connection, profile) if wants_click else None,
         fix_label=_fix_label(connection, profile) if wants_click else None,
         fix_url=deps.fix_url(connection.provider, connection.connection_id) if wants_click else None,
-        accounts=[account_summary(account) for account in connection.accounts],
+        accounts=[account_summary(account) for account in connection.accounts[:ACCOUNTS_PER_EVENT]],
+        accounts_total=len(connection.accounts),
+        accounts_lost=sum(account.access is AccountAccess.LOST for account in connection.accounts),
+        listing=listing_view(progress),
     )
+
+
+def listing_view(progress: Progress | None) -> ListingView:
+    """Say how far the list of accounts is."""
+    if progress is None:
+        return ListingView(state="complete")
+    if progress.failure is not None:
+        return ListingView(state="failed", reason=progress.failure)
+    return ListingView(state="under_way", since=progress.began_at, found=progress.listed)
 
 
 def missing_view(connection: Connection, profile: Profile) -> list[MissingScope]:
@@ -188,6 +217,7 @@ def account_summary(account: Account) -> AccountSummary:
         since=account.since,
         cause=account.cause,
         verified_at=account.verified_at,
+        asked=account.asked,
     )
 
 

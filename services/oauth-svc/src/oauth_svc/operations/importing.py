@@ -16,7 +16,7 @@ from common.postgres import transaction
 from common.runtime import ids
 from oauth_svc import store
 from oauth_svc.core.accounts import compare
-from oauth_svc.core.connection import Connection, PlatformAccount
+from oauth_svc.core.connection import Connection, Listing, PlatformAccount
 from oauth_svc.core.flow import Flow, Profile
 from oauth_svc.core.grant import MAX_SECRET, Secrets
 from oauth_svc.operations.deps import Deps
@@ -166,7 +166,7 @@ def _new_grant(grant: ImportedGrant, connection: Connection, now: datetime) -> N
     refresh_token = grant.refresh_token.get_secret_value() if grant.refresh_token else None
     return NewGrant(
         connection=connection,
-        accounts=compare((), tuple(accounts.values()), now, ids.new_id, last_good_at=now, first=True),
+        accounts=compare((), Listing(tuple(accounts.values())), now, ids.new_id, last_good_at=now, first=True),
         secrets=Secrets(grant.access_token.get_secret_value(), refresh_token),
         owner_user_id=grant.owner_user_id,
         subject_name=grant.external_user_name,

@@ -6,17 +6,24 @@ A provider builds requests and reads answers. It never retries, never stores, ne
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
 from common.contracts import RevocationCause
 from common.platforms.errors import Call, Failure, retry_later, unknown_outcome
-from oauth_svc.core.connection import PlatformAccount
+from oauth_svc.core.connection import Listing
 from oauth_svc.core.flow import Profile
 from oauth_svc.core.grant import Secrets, TokenAnswer
 from oauth_svc.providers.wire import Answer, NoAnswerError
+
+Seen = Callable[[int], None]
+"""Hears how many accounts a listing has found so far."""
+
+
+def unseen(count: int) -> None:
+    """Do nothing: nobody follows this listing."""
 
 
 class PlatformError(Exception):
@@ -113,8 +120,8 @@ class Provider(Protocol):
         """Ask the platform about the grant: the probe, and the identity at connect time."""
         ...
 
-    async def accounts(self, secrets: Secrets) -> tuple[PlatformAccount, ...]:
-        """Every account that the grant reaches now."""
+    async def accounts(self, secrets: Secrets, seen: Seen = unseen) -> Listing:
+        """List every account that the grant reaches now; `seen` hears how many were found so far."""
         ...
 
     async def revoke(self, secrets: Secrets) -> None:

@@ -1,5 +1,6 @@
 """What every provider's module shares: one call sent once, a JSON object read, and the parts that most do not have."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -18,6 +19,9 @@ from oauth_svc.providers.base import (
     settle_no_answer,
 )
 from oauth_svc.providers.wire import Answer, NoAnswerError, Request, Wire
+
+PARSED_ASIDE = 256 * 1024
+"""Longer answers are parsed beside the event loop, which they would hold for milliseconds."""
 
 
 class Calling:
@@ -73,7 +77,8 @@ class Calling:
         failure = self.judge(answer)
         if failure is not None:
             raise PlatformError(failure)
-        body = json_object(answer)
+        long = len(answer.body) > PARSED_ASIDE
+        body = await asyncio.to_thread(json_object, answer) if long else json_object(answer)
         if body is None:
             raise PlatformError(retry_later("not_json", unrecognised=True))
         return body

@@ -6,10 +6,10 @@ from typing import Any
 from common.contracts import Verdict
 from common.platforms.errors import retry_later
 from common.platforms.google_ads import GOOGLE_ADS
-from oauth_svc.core.connection import PlatformAccount
+from oauth_svc.core.connection import Listing, PlatformAccount
 from oauth_svc.core.flow import Flow, OnUnknown, Profile, RevokeScope
 from oauth_svc.core.grant import Secrets
-from oauth_svc.providers.base import PlatformError
+from oauth_svc.providers.base import PlatformError, Seen, unseen
 from oauth_svc.providers.calling import objects, text
 from oauth_svc.providers.google import GoogleProvider
 from oauth_svc.providers.rfc6749 import Client
@@ -57,8 +57,8 @@ class GoogleAdsProvider(GoogleProvider):
         self._api_url = api_url
         self._developer_token = developer_token
 
-    async def accounts(self, secrets: Secrets) -> tuple[PlatformAccount, ...]:
-        """Direct customers, and under each manager its children with the `login_customer_id` that reaches them."""
+    async def accounts(self, secrets: Secrets, seen: Seen = unseen) -> Listing:
+        """List direct customers, and under each manager its children with the `login_customer_id` that reaches them."""
         body = await self.read(self._request("GET", "/customers:listAccessibleCustomers", secrets))
         names = body.get("resourceNames", None if body else [])  # an empty list is left out of the answer
         if not isinstance(names, list):
@@ -73,7 +73,8 @@ class GoogleAdsProvider(GoogleProvider):
                 if error.failure.verdict is not Verdict.ACCOUNT_LOST_ACCESS:
                     raise
                 found.setdefault(direct, PlatformAccount(direct, direct, usable=False))
-        return tuple(found.values())
+            seen(len(found))
+        return Listing(tuple(found.values()))
 
     async def _clients(self, customer: str, secrets: Secrets) -> list[PlatformAccount]:
         """The customer itself and, for a manager, all of its pages of clients (10,000 rows each)."""

@@ -2,10 +2,10 @@
 
 from common.platforms.errors import retry_later
 from common.platforms.google_drive import GOOGLE_DRIVE
-from oauth_svc.core.connection import PlatformAccount
+from oauth_svc.core.connection import Listing, PlatformAccount
 from oauth_svc.core.flow import Flow, OnUnknown, Profile, RevokeScope
 from oauth_svc.core.grant import Secrets
-from oauth_svc.providers.base import PlatformError
+from oauth_svc.providers.base import PlatformError, Seen, unseen
 from oauth_svc.providers.calling import text
 from oauth_svc.providers.google import GoogleProvider
 from oauth_svc.providers.rfc6749 import Client
@@ -40,7 +40,7 @@ class GoogleDriveProvider(GoogleProvider):
         super().__init__(profile, client, wire, tokeninfo_url=tokeninfo_url, certs_url=certs_url)
         self._api_url = api_url
 
-    async def accounts(self, secrets: Secrets) -> tuple[PlatformAccount, ...]:
+    async def accounts(self, secrets: Secrets, seen: Seen = unseen) -> Listing:
         """The one Google account of the grant."""
         body = await self.read_api(f"{self._api_url}/about?fields=user", secrets.access_token)
         user = body.get("user")
@@ -49,4 +49,5 @@ class GoogleDriveProvider(GoogleProvider):
         if external_id is None:
             raise PlatformError(retry_later("about_malformed", unrecognised=True))
         name = text(user.get("emailAddress")) or text(user.get("displayName")) or external_id
-        return (PlatformAccount(external_id, name),)
+        seen(1)
+        return Listing((PlatformAccount(external_id, name),))

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from common.contracts import RevocationCause
 from common.platforms.errors import Call, number, our_bug, reauthorize, retry_later, unknown_outcome
 from common.platforms.meta import META, of_error
-from oauth_svc.core.connection import PlatformAccount
+from oauth_svc.core.connection import Listing, PlatformAccount
 from oauth_svc.core.flow import Flow, OnUnknown, Profile, RevokeScope
 from oauth_svc.core.grant import MalformedAnswerError, Secrets, TokenAnswer, earliest, read_token_answer, scope_set
 from oauth_svc.providers.base import (
@@ -22,14 +22,16 @@ from oauth_svc.providers.base import (
     Consent,
     Inspection,
     PlatformError,
+    Seen,
     Signal,
     WebhookRefusedError,
     json_object,
+    unseen,
 )
 from oauth_svc.providers.calling import Calling, objects, text
 from oauth_svc.providers.wire import Answer, Request, Wire
 
-MAX_PAGES = 100
+MAX_PAGES = 1000
 WEBHOOK_MAX_AGE = timedelta(hours=6)
 """A deauthorisation older than this is refused; within it, `webhook_seen` makes a replay harmless."""
 
@@ -140,7 +142,8 @@ class MetaProvider(Calling):
             scopes=scope_set(data.get("scopes")),
         )
 
-    async def accounts(self, secrets: Secrets) -> tuple[PlatformAccount, ...]:
+    async def accounts(self, secrets: Secrets, seen: Seen = unseen) -> Listing:
+        """List the ad accounts of the person, 200 a page."""
         found: dict[str, PlatformAccount] = {}
         after = ""
         for _ in range(MAX_PAGES):
@@ -151,13 +154,14 @@ class MetaProvider(Calling):
             for item in objects(body.get("data"), "adaccounts_malformed"):
                 if text(item.get("id")):
                     found[str(item["id"])] = PlatformAccount(str(item["id"]), text(item.get("name")) or str(item["id"]))
+            seen(len(found))
             paging = body.get("paging")
             cursors = paging.get("cursors") if isinstance(paging, dict) else None
             following = text(cursors.get("after")) if isinstance(cursors, dict) else None
             if not isinstance(paging, dict) or not paging.get("next") or not following or following == after:
-                break
+                return Listing(tuple(found.values()))
             after = following
-        return tuple(found.values())
+        return Listing(tuple(found.values()), complete=False)
 
     async def revoke(self, secrets: Secrets) -> None:
         """Ends every account of this user in our app; a token that is already dead counts as done."""

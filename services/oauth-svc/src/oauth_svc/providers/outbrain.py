@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 from common.platforms.errors import Call, unknown_outcome
 from common.platforms.outbrain import OUTBRAIN
-from oauth_svc.core.connection import PlatformAccount
+from oauth_svc.core.connection import Listing, PlatformAccount
 from oauth_svc.core.flow import Budget, Flow, FormField, OnUnknown, Profile
 from oauth_svc.core.grant import MalformedAnswerError, Secrets, TokenAnswer, token_text
-from oauth_svc.providers.base import Inspection, PlatformError, json_object
+from oauth_svc.providers.base import Inspection, PlatformError, Seen, json_object, unseen
 from oauth_svc.providers.calling import Calling, objects, text
 from oauth_svc.providers.wire import Request, Wire
 
@@ -67,12 +67,14 @@ class OutbrainProvider(Calling):
         username = secrets.credentials.get("username", "").strip().lower()
         return Inspection(subject=username or None, subject_name=username)
 
-    async def accounts(self, secrets: Secrets) -> tuple[PlatformAccount, ...]:
+    async def accounts(self, secrets: Secrets, seen: Seen = unseen) -> Listing:
         body = await self.read(Request("GET", f"{self._api_url}/marketers", headers={HEADER: secrets.access_token}))
-        return tuple(
+        found = tuple(
             PlatformAccount(
                 str(item["id"]), text(item.get("name")) or str(item["id"]), item.get("enabled") is not False
             )
             for item in objects(body.get("marketers"), "marketers_malformed")
             if item.get("id") is not None
         )
+        seen(len(found))
+        return Listing(found)

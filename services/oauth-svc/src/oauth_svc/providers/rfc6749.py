@@ -12,10 +12,10 @@ from urllib.parse import quote_plus, urlencode
 
 from common.platforms.errors import Call, Failure, retry_later, unknown_outcome
 from common.platforms.rfc6749 import expired_access
-from oauth_svc.core.connection import PlatformAccount
+from oauth_svc.core.connection import Listing, PlatformAccount
 from oauth_svc.core.flow import OnUnknown, Profile
 from oauth_svc.core.grant import MalformedAnswerError, Secrets, TokenAnswer, read_token_answer, scope_set
-from oauth_svc.providers.base import Callback, Consent, Inspection, PlatformError, json_object
+from oauth_svc.providers.base import Callback, Consent, Inspection, PlatformError, Seen, json_object, unseen
 from oauth_svc.providers.calling import Calling, objects, text
 from oauth_svc.providers.wire import Answer, Request, Wire
 
@@ -83,15 +83,17 @@ class Rfc6749Provider(Calling):
             return Inspection(subject=text(body.get("sub")), subject_name=text(body.get("name")) or "")
         return Inspection(asked=False)
 
-    async def accounts(self, secrets: Secrets) -> tuple[PlatformAccount, ...]:
+    async def accounts(self, secrets: Secrets, seen: Seen = unseen) -> Listing:
         if not self._client.accounts_url:
-            return ()
+            return Listing(())
         body = await self.read_api(self._client.accounts_url, secrets.access_token)
-        return tuple(
+        found = tuple(
             PlatformAccount(str(item["id"]), text(item.get("name")) or str(item["id"]))
             for item in objects(body.get("accounts", body.get("data")), "accounts_malformed")
             if item.get("id") is not None
         )
+        seen(len(found))
+        return Listing(found)
 
     async def revoke(self, secrets: Secrets) -> None:
         """RFC 7009: an unknown token is answered 200, so already gone is done."""

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from common.contracts import RevocationCause
 from common.platforms.errors import Call, read_reply, retry_later, unknown_outcome
 from common.platforms.stripe import STRIPE, already_disconnected
-from oauth_svc.core.connection import PlatformAccount
+from oauth_svc.core.connection import Listing, PlatformAccount
 from oauth_svc.core.flow import Flow, OnUnknown, Profile, RevokeScope
 from oauth_svc.core.grant import MalformedAnswerError, Secrets, TokenAnswer, read_token_answer
 from oauth_svc.providers.base import (
@@ -20,9 +20,11 @@ from oauth_svc.providers.base import (
     Consent,
     Inspection,
     PlatformError,
+    Seen,
     Signal,
     WebhookRefusedError,
     json_object,
+    unseen,
 )
 from oauth_svc.providers.calling import Calling, text
 from oauth_svc.providers.wire import Request, Wire
@@ -93,10 +95,11 @@ class StripeProvider(Calling):
         account = await self._account(secrets)
         return Inspection(subject=text(account.get("id")), subject_name=_name(account))
 
-    async def accounts(self, secrets: Secrets) -> tuple[PlatformAccount, ...]:
+    async def accounts(self, secrets: Secrets, seen: Seen = unseen) -> Listing:
         account = await self._account(secrets)
         external_id = str(account["id"])
-        return (PlatformAccount(external_id, _name(account) or external_id),)
+        seen(1)
+        return Listing((PlatformAccount(external_id, _name(account) or external_id),))
 
     async def revoke(self, secrets: Secrets) -> None:
         """Acts on the account. One that Stripe says is not connected counts as done."""

@@ -5,10 +5,10 @@ from datetime import datetime
 
 from common.platforms.errors import Call, retry_later
 from common.platforms.taboola import TABOOLA
-from oauth_svc.core.connection import PlatformAccount
+from oauth_svc.core.connection import Listing, PlatformAccount
 from oauth_svc.core.flow import Flow, FormField, OnUnknown, Profile
 from oauth_svc.core.grant import MalformedAnswerError, Secrets, TokenAnswer, after, read_token_answer, seconds
-from oauth_svc.providers.base import Inspection, PlatformError, json_object
+from oauth_svc.providers.base import Inspection, PlatformError, Seen, json_object, unseen
 from oauth_svc.providers.calling import Calling, objects, text
 from oauth_svc.providers.wire import Request, Wire
 
@@ -69,10 +69,10 @@ class TaboolaProvider(Calling):
             access_expires_at=after(now, seconds(body.get("expires_in"))),
         )
 
-    async def accounts(self, secrets: Secrets) -> tuple[PlatformAccount, ...]:
+    async def accounts(self, secrets: Secrets, seen: Seen = unseen) -> Listing:
         """By the alphabetic `account_id`, which is what URLs want; the network itself is not an ad account."""
         body = await self.read(self._get("/users/current/allowed-accounts", secrets))
-        return tuple(
+        found = tuple(
             PlatformAccount(
                 str(item["account_id"]),
                 text(item.get("name")) or str(item["account_id"]),
@@ -81,6 +81,8 @@ class TaboolaProvider(Calling):
             for item in objects(body.get("results"), "accounts_malformed")
             if item.get("account_id") and item.get("type") != "NETWORK"
         )
+        seen(len(found))
+        return Listing(found)
 
     def _get(self, path: str, secrets: Secrets) -> Request:
         return Request(

@@ -12,10 +12,10 @@ from urllib.parse import urlencode
 from common.contracts import Verdict
 from common.platforms.errors import Call, unknown_outcome
 from common.platforms.tiktok import TIKTOK
-from oauth_svc.core.connection import PlatformAccount
+from oauth_svc.core.connection import Listing, PlatformAccount
 from oauth_svc.core.flow import Flow, OnUnknown, Profile, RevokeScope
 from oauth_svc.core.grant import MalformedAnswerError, Secrets, TokenAnswer, read_token_answer
-from oauth_svc.providers.base import Callback, Consent, Inspection, PlatformError, json_object
+from oauth_svc.providers.base import Callback, Consent, Inspection, PlatformError, Seen, json_object, unseen
 from oauth_svc.providers.calling import Calling, objects, text
 from oauth_svc.providers.wire import Request, Wire
 
@@ -75,16 +75,18 @@ class TikTokProvider(Calling):
         subject = text(data.get("core_user_id")) or text(data.get("email"))
         return Inspection(subject=subject, subject_name=text(data.get("display_name")) or "")
 
-    async def accounts(self, secrets: Secrets) -> tuple[PlatformAccount, ...]:
+    async def accounts(self, secrets: Secrets, seen: Seen = unseen) -> Listing:
         """The list of now, which may differ from the one in the token answer. The secret is in the query."""
         data = await self._data(
             "/oauth2/advertiser/get/", secrets, {"app_id": self._app.client_id, "secret": self._app.client_secret}
         )
-        return tuple(
+        found = tuple(
             PlatformAccount(str(item["advertiser_id"]), text(item.get("advertiser_name")) or str(item["advertiser_id"]))
             for item in objects(data.get("list"), "advertisers_malformed")
             if item.get("advertiser_id") is not None
         )
+        seen(len(found))
+        return Listing(found)
 
     async def revoke(self, secrets: Secrets) -> None:
         token = secrets.access_token

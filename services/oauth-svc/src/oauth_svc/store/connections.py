@@ -295,28 +295,29 @@ async def save_accounts(db: Db, changed: Sequence[tuple[Connection, Sequence[Acc
     flat = [(account, connection) for connection, accounts in changed for account in accounts]
     if not flat:
         return
-    await db.executemany(
+    await db.execute(
         """INSERT INTO account (account_id, connection_id, workspace_id, external_id, name, access, since, cause,
-             verified_at, details)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+             verified_at, details, asked)
+           SELECT n.account_id, n.connection_id, n.workspace_id, n.external_id, n.name, n.access, n.since, n.cause,
+             n.verified_at, n.details, n.asked
+           FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::timestamptz[],
+                       $8::text[], $9::timestamptz[], $10::jsonb[], $11::boolean[])
+             AS n(account_id, connection_id, workspace_id, external_id, name, access, since, cause, verified_at,
+                  details, asked)
            ON CONFLICT (connection_id, external_id) DO UPDATE SET name = excluded.name, access = excluded.access,
              since = excluded.since, cause = excluded.cause, verified_at = excluded.verified_at,
-             details = excluded.details""",
-        [
-            (
-                a.account_id,
-                connection.connection_id,
-                connection.workspace_id,
-                a.external_id,
-                a.name,
-                a.access.value,
-                a.since,
-                a.cause and a.cause.value,
-                a.verified_at,
-                dict(a.details),
-            )
-            for a, connection in flat
-        ],
+             details = excluded.details, asked = excluded.asked""",
+        [account.account_id for account, _ in flat],
+        [connection.connection_id for _, connection in flat],
+        [connection.workspace_id for _, connection in flat],
+        [account.external_id for account, _ in flat],
+        [account.name for account, _ in flat],
+        [account.access.value for account, _ in flat],
+        [account.since for account, _ in flat],
+        [account.cause and account.cause.value for account, _ in flat],
+        [account.verified_at for account, _ in flat],
+        [dict(account.details) for account, _ in flat],
+        [account.asked for account, _ in flat],
     )
 
 
@@ -338,14 +339,16 @@ async def account(db: Db, workspace_id: UUID | None, account_id: UUID) -> tuple[
 
 
 async def accounts_page(
-    db: Db, workspace_id: UUID, *, after: UUID | None, limit: int
+    db: Db, workspace_id: UUID, *, connection_id: UUID | None, after: UUID | None, limit: int
 ) -> list[tuple[Account, Connection]]:
     rows = await db.fetch(
         f"""SELECT {ACCOUNT_COLUMNS} FROM account WHERE workspace_id = $1
-              AND ($2::uuid IS NULL OR account_id > $2) ORDER BY account_id LIMIT $3""",
+              AND ($2::uuid IS NULL OR account_id > $2) AND ($4::uuid IS NULL OR connection_id = $4)
+            ORDER BY account_id LIMIT $3""",
         workspace_id,
         after,
         limit,
+        connection_id,
     )
     parents = {
         row["connection_id"]: connection_of(row)

@@ -13,7 +13,7 @@ COLUMNS = """c.connection_id, c.workspace_id, c.provider, c.kind, c.subject, c.s
  c.authorized_at, c.last_refreshed_at, c.last_good_at, c.last_failure"""
 
 ACCOUNT_COLUMNS = """account_id, connection_id, external_id, name, access, since, cause, verified_at, details,
- served_at, used_before, refused_at"""
+ served_at, used_before, refused_at, asked"""
 
 
 def connection_of(row: Record, accounts: Sequence[Account] = ()) -> Connection:
@@ -52,6 +52,7 @@ def account_of(row: Record) -> Account:
         verified_at=row["verified_at"],
         details=row["details"] or {},
         used_at=last_good_use(row["served_at"], row["refused_at"], row["used_before"]),
+        asked=row["asked"],
     )
 
 

@@ -1,5 +1,6 @@
 """What follows a token answer, however it was obtained: who granted, which accounts, and the grant is stored."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,12 +12,15 @@ from common.runtime import ids
 from oauth_svc import metrics, store
 from oauth_svc.core import errors
 from oauth_svc.core.accounts import LOOK_AGAIN_AFTER, Comparison, compare
-from oauth_svc.core.connection import Connection, PlatformAccount
+from oauth_svc.core.connection import Connection, Listing
 from oauth_svc.core.flow import Profile
 from oauth_svc.core.grant import Secrets, TokenAnswer, earliest, missing_scopes
 from oauth_svc.operations.deps import Deps
 from oauth_svc.operations.granting import NewGrant, store_grants
 from oauth_svc.providers.base import Inspection, PlatformError, Provider
+
+LIST_WITHIN_S = 1.0
+"""How long a person waits for the list of their accounts, after the tokens are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,7 @@ async def complete(
             )
             if profile.needs_accounts and existing.version == 0 and not comparison.accounts:
                 raise errors.NoAccountsError
-            if profile.needs_accounts and not accounts and comparison.loses_most:
+            if profile.needs_accounts and not accounts.accounts and comparison.loses_most:
                 # The person has just consented: an empty list is asked for again before anybody is told of a loss.
                 await store.listings.doubt(db, existing.connection_id, now)
                 comparison = comparison.without_losses(existing.accounts)
@@ -121,6 +125,8 @@ async def complete(
             probe_at=now if accounts is None else look_again_at,
         )
         await store_grants(db, deps, [grant], answer.issued_at)
+        if accounts is None:
+            await store.listings.begin(db, existing.connection_id, now)
     deps.committed()
     metrics.CONNECTS.labels(consented.provider, grant.how.value).inc()
     return Connected(
@@ -146,10 +152,16 @@ async def _inspect(provider: Provider, secrets: Secrets, answer: TokenAnswer, no
         return Inspection()
 
 
-async def _list(provider: Provider, secrets: Secrets) -> tuple[PlatformAccount, ...] | None:
-    """The accounts, or None when the platform cannot be asked for now: a probe does it later."""
+async def _list(provider: Provider, secrets: Secrets) -> Listing | None:
+    """Return the accounts, or None when that takes long or the platform cannot be asked for now: a probe lists them.
+
+    The person's browser waits for this, so a list of thousands goes on after the answer.
+    """
     try:
-        return await provider.accounts(secrets)
+        async with asyncio.timeout(LIST_WITHIN_S):
+            return await provider.accounts(secrets)
+    except TimeoutError:
+        return None
     except PlatformError as error:
         if error.failure.verdict.only_a_person_helps:
             raise refusal_of(error) from error

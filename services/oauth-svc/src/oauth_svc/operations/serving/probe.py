@@ -17,7 +17,7 @@ from common.telemetry.logs import get_logger
 from oauth_svc import metrics, store
 from oauth_svc.core import refresh as rules
 from oauth_svc.core.accounts import LOOK_AGAIN_AFTER, Comparison, compare, is_believed
-from oauth_svc.core.connection import Account, Connection, PlatformAccount
+from oauth_svc.core.connection import Account, Connection, Listing
 from oauth_svc.core.errors import Refusal, UnknownConnectionError
 from oauth_svc.core.grant import Secrets, missing_scopes
 from oauth_svc.core.lifecycle import Confirmed, Doubted
@@ -25,6 +25,7 @@ from oauth_svc.core.schedule import retry_at, unit_hash
 from oauth_svc.operations import tokens
 from oauth_svc.operations.deps import Deps
 from oauth_svc.operations.engine.refreshing import Engine
+from oauth_svc.operations.serving.listing import list_accounts
 from oauth_svc.operations.status import SweepStatus
 from oauth_svc.providers.base import Inspection, PlatformError, Provider
 from oauth_svc.store.doubts import Doubt
@@ -32,7 +33,7 @@ from oauth_svc.store.doubts import Doubt
 _log = get_logger(__name__)
 
 PROBE_BATCH = 32
-PROBE_LEASE = timedelta(seconds=60)
+PROBE_LEASE = timedelta(minutes=5)
 """A probe that died with its process is due again after this."""
 
 
@@ -98,7 +99,7 @@ async def probe(
         return Finding(connection)
     try:
         inspection = await provider.inspect(secrets, now)
-        accounts = await provider.accounts(secrets)
+        accounts = await list_accounts(deps, provider, connection_id, secrets)
     except PlatformError as error:
         if error.failure.refresh_first and may_refresh and rules.can_renew(provider.profile, secrets):
             return await _after_refresh(deps, engine, connection, error.failure, detected_by)
@@ -175,7 +176,7 @@ async def _good(
     provider: Provider,
     connection: Connection,
     inspection: Inspection,
-    accounts: tuple[PlatformAccount, ...],
+    accounts: Listing,
 ) -> Finding:
     now = deps.clock.now()
     profile = provider.profile
@@ -187,7 +188,7 @@ async def _good(
         if not current.status.alive or current.authorized_at != connection.authorized_at:
             return Finding(current)  # it changed while we asked; what we learned is about the past
         look_again_at: datetime | None = None
-        if profile.needs_accounts or accounts:
+        if profile.needs_accounts or accounts.accounts:
             comparison = compare(current.accounts, accounts, now, deps.new_id, last_good_at=current.last_good_at)
             look_again_at = await _doubted(db, current, comparison, now)
             if look_again_at is not None:
@@ -200,7 +201,7 @@ async def _good(
             if inspection.scopes is None
             else missing_scopes(profile.needed_scopes, inspection.scopes),
         )
-        proved = inspection.asked or bool(accounts)
+        proved = inspection.asked or bool(accounts.accounts)
         after = await tokens.change(
             db,
             {connection.connection_id: current},

@@ -1,5 +1,6 @@
 """Plain reads, each bound to a workspace."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from common.contracts import TokenKind
@@ -9,6 +10,7 @@ from oauth_svc.core.connection import Account, Connection
 from oauth_svc.core.errors import UnknownAccountError, UnknownConnectionError
 from oauth_svc.operations.deps import Deps
 from oauth_svc.store.gaps import Gap
+from oauth_svc.store.listings import Progress
 
 
 async def connections(
@@ -38,12 +40,21 @@ async def connection(deps: Deps, workspace_id: UUID, connection_id: UUID) -> Con
     return found
 
 
+async def listings(deps: Deps, connections: Sequence[Connection]) -> dict[UUID, Progress]:
+    """Return what is to be said of these connections' lists of accounts; those of which nothing is are left out."""
+    with translate_errors():
+        async with deps.pool.acquire() as db:
+            return await store.listings.of(db, [connection.connection_id for connection in connections])
+
+
 async def accounts(
-    deps: Deps, workspace_id: UUID, *, after: UUID | None, limit: int
+    deps: Deps, workspace_id: UUID, *, connection_id: UUID | None, after: UUID | None, limit: int
 ) -> list[tuple[Account, Connection]]:
     with translate_errors():
         async with deps.pool.acquire() as db:
-            found = await store.connections.accounts_page(db, workspace_id, after=after, limit=limit)
+            found = await store.connections.accounts_page(
+                db, workspace_id, connection_id=connection_id, after=after, limit=limit
+            )
     return [entry for entry in found if entry[1].provider in deps.providers]
 
 
