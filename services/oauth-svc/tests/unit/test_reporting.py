@@ -28,7 +28,10 @@ def test_what_needs_an_engineer_is_one_line_for_each_failure() -> None:
                 ("acme", THREE, retry_later("http_418", unrecognised=True)),
             ]
         )
-    told = [(line["provider"], line["verdict"], line["failure_code"], line["count"], line["connection_id"]) for line in lines]
+    told = [
+        (line["provider"], line["verdict"], line["failure_code"], line["count"], line["connection_id"])
+        for line in lines
+    ]
     assert told == [
         ("meta", "our_bug", "invalid_client", 2, str(ONE)),
         ("acme", "unknown_outcome", "spent", 1, str(THREE)),
