@@ -1,5 +1,7 @@
 """How the notifier is put together. The only file that knows every other."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -53,7 +55,7 @@ async def run(settings: NotifierSettings) -> None:
         deps.channels.update({channel.name: channel for channel in channels})
         work += [sweep.sender(deps, channel, service.clock) for channel in channels]
         work.append(sweep.people_refresher(deps, service.clock))
-        for periodic in work:
+        for periodic in (*work, sweep.gauges(deps, service.clock)):
             service.periodic(periodic)
         service.consumer(CONSUMER, consumers.TOPICS, consumers.handler(deps, service.clock), producer)
         await service.serve(
@@ -70,6 +72,16 @@ async def run(settings: NotifierSettings) -> None:
         finally:
             for channel in channels:
                 await channel.close()
+
+
+@asynccontextmanager
+async def offline(settings: NotifierSettings) -> AsyncIterator[Deps]:
+    """What a command works with: the database and the texts. It sends nothing: a running replica finds the work."""
+    pool = await settings.database("notifier", max_size=2)
+    try:
+        yield Deps(pool=pool, texts=load_texts(settings.public_url))
+    finally:
+        await pool.close()
 
 
 def load_texts(public_url: str) -> Texts:

@@ -41,3 +41,12 @@ def people_refresher(deps: Deps, clock: Clock) -> Periodic:
         return await directory.refresh(deps, clock.now())
 
     return Periodic("refresh-people", activate, interval_s=IDLE_S, timeout_s=SEND_TIMEOUT_S)
+
+
+def gauges(deps: Deps, clock: Clock) -> Periodic:
+    """Shows what waits to be delivered; apart from the senders, so that it goes on when they cannot."""
+
+    async def activate() -> None:
+        await sending.measure(deps, clock.now())
+
+    return Periodic("measure-deliveries", activate, interval_s=IDLE_S)

@@ -291,3 +291,35 @@ async def test_a_late_reset_mail_is_not_sent(world: Any, api: Any) -> None:
     await world.later(timedelta(hours=2))
     assert world.mailbox.mails == []
     assert await world.count("SELECT count(*) FROM delivery WHERE sealed IS NOT NULL") == 0
+
+
+EMAIL = "/api/v1/notification-preferences/email"
+
+
+async def test_a_refused_address_is_shown_and_may_be_tried_again(world: Any, api: Any) -> None:
+    mia = api.signed_in(world.people["mia"])
+    assert (await api.call("GET", EMAIL, mia)).body == {
+        "state": "works",
+        "address": "mia@agency.example",
+        "refused_at": None,
+        "tried_again_at": None,
+        "reply": None,
+    }
+    world.mailbox.refusals["mia@agency.example"] = "550 5.1.1 no such user"
+    token = world.token(world.people["mia"])
+    await world.issued(token)
+    await world.revoked(token.model_copy(update={"version": 2}))
+    await world.later()
+    refused = (await api.call("GET", EMAIL, mia)).body
+    assert (refused["state"], refused["reply"]) == ("refused", "smtp_550_5.1.1")
+    assert refused["tried_again_at"] > refused["refused_at"]
+    assert (await api.call("DELETE", f"{EMAIL}/refusal", mia)).status == 204
+    assert (await api.call("GET", EMAIL, mia)).body["state"] == "works"
+
+
+async def test_an_address_of_nobody_known_has_no_state_to_show(world: Any, api: Any) -> None:
+    stranger = world.person("eve")
+    assert (await api.call("GET", EMAIL, api.signed_in(stranger))).body["state"] == "unknown"
+    assert (await api.call("GET", EMAIL)).status == 401
+    acting = api.signed_in(world.people["mia"], act={"sub": str(world.people["ada"].user_id)})
+    assert (await api.call("DELETE", f"{EMAIL}/refusal", acting)).status == 403

@@ -9,7 +9,8 @@ import pytest
 
 from common.contracts import IssuedHow, NoticeChannel
 from common.postgres import transaction
-from notifier import sweep
+from common.runtime.ids import new_id
+from notifier import metrics, sweep
 from notifier.channels.email.channel import MailChannel
 from notifier.channels.email.letters import Letters
 from notifier.channels.throttle import Throttle
@@ -240,7 +241,7 @@ async def test_while_the_server_is_away_it_is_asked_once_and_no_message_pays_for
     world.clock.advance(timedelta(seconds=5))
     status = await sending.send_due(deps, channel, world.clock.now())
     assert channel.presented == 1
-    assert status.wait_s > 4
+    assert status.wait_s > 0
     assert await world.count("SELECT count(*) FROM delivery WHERE state = 'retry' AND attempts = 0") == 3
     channel.outcome = Outcome(Answer.ACCEPTED)
     assert (await sending.send_due(deps, channel, world.clock.now() + timedelta(seconds=1))).sent == 0
@@ -277,13 +278,74 @@ async def test_whom_the_first_mail_did_not_reach_gets_no_follow_up(world: Any, d
 
 
 async def test_a_message_that_the_server_refuses_is_final_and_the_address_stays_good(world: Any, dead: Any) -> None:
-    world.mailbox.refusals["DATA"] = "554 5.7.1 looks like spam"
+    world.mailbox.refusals["DATA"] = "554 5.6.0 bad content"
     await world.later()
     world.mailbox.refusals.clear()
     await world.later(timedelta(days=1))
     assert world.mailbox.mails == []
     assert await world.count("SELECT count(*) FROM delivery WHERE state = 'failed' AND reason = 'refused'") == 3
     assert await world.count("SELECT count(*) FROM dead_address") == 0
+
+
+@pytest.mark.parametrize(
+    "stage_and_reply",
+    [("MAIL", "554 5.7.1 your sender is refused"), (MIA, "550 5.7.1 your host is on a list"), ("DATA", "554 5.7.1 no")],
+)
+async def test_what_is_refused_because_of_us_is_kept_and_goes_out_later(
+    world: Any, dead: Any, stage_and_reply: tuple[str, str]
+) -> None:
+    stage, reply = stage_and_reply
+    world.mailbox.refusals[stage] = reply
+    await world.later()
+    assert world.mailbox.to(MIA) == []
+    assert await world.count("SELECT count(*) FROM dead_address") == 0
+    world.mailbox.refusals.clear()
+    await world.later(timedelta(hours=1))
+    assert len(world.mailbox.to(MIA)) == 1
+
+
+async def test_a_refused_address_is_tried_again_after_a_while(world: Any, dead: Any) -> None:
+    world.mailbox.refusals[MIA] = "550 5.1.1 no such user"
+    await world.later()
+    world.mailbox.refusals.clear()
+    for days, mails in ((13, 0), (2, 1)):
+        world.clock.advance(timedelta(days=days))
+        other = world.token(world.people["mia"], provider="tiktok")
+        await world.issued(other)
+        await world.revoked(_next(other, 2))
+        await world.later()
+        assert len(world.mailbox.to(MIA)) == mails
+
+
+async def test_what_failed_is_delivered_again_on_order_if_it_is_still_true(world: Any, dead: Any) -> None:
+    world.mailbox.refusals["DATA"] = "554 5.6.0 bad content"
+    await world.later()
+    other = world.token(world.people["mia"], provider="tiktok")
+    await world.issued(other)
+    await world.revoked(_next(other, 2))
+    await world.later()
+    world.mailbox.refusals.clear()
+    await world.issued(_next(other, 3), how=IssuedHow.REAUTHORIZE)
+    began = world.clock.now() - timedelta(hours=1)
+    assert await sending.resend(world.deps, notice_id=new_id(), since=began, now=world.clock.now()) == 0
+    assert await sending.resend(world.deps, notice_id=None, since=began, now=world.clock.now()) == 6
+    await world.later()
+    assert [mail["Subject"] for mail in world.mailbox.to(MIA)] == ["Meta access was ended"]
+    assert await sending.resend(world.deps, notice_id=None, since=began, now=world.clock.now()) == 0
+
+
+async def test_what_waits_is_counted_with_its_retries_and_has_an_age(world: Any, dead: Any) -> None:
+    world.mailbox.refusals["MAIL"] = "554 5.7.1 your sender is refused"
+    await world.later()
+    world.clock.advance(timedelta(minutes=10))
+    await sending.measure(world.deps, world.clock.now())
+    assert metrics.BACKLOG.labels("email")._value.get() == 3
+    assert metrics.OLDEST.labels("email")._value.get() == pytest.approx(600)
+    world.mailbox.refusals.clear()
+    await world.later()
+    await sending.measure(world.deps, world.clock.now())
+    assert metrics.BACKLOG.labels("email")._value.get() == 0
+    assert metrics.OLDEST.labels("email")._value.get() == 0
 
 
 async def test_when_there_are_many_the_rest_is_one_digest(world: Any, connector: Any) -> None:

@@ -30,6 +30,7 @@ class Outcome:
         retry_after_s: seconds the other end asked us to wait.
         new_address: where the chat moved to (Telegram's `migrate_to_chat_id`).
         detail: a code or class of error for the log; never an address, never a text of ours.
+        about_us: the other end refuses us (our sender, sign-in, token or host): operators have to see to it.
 
     """
 
@@ -38,6 +39,7 @@ class Outcome:
     retry_after_s: float | None = None
     new_address: str = ""
     detail: str = ""
+    about_us: bool = False
 
 
 class State(StrEnum):

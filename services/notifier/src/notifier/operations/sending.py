@@ -169,6 +169,9 @@ async def _note(
     mine = [end for end in verdicts if end[0].claimed.delivery_id in written]
     for item, outcome, verdict in mine:
         metrics.DELIVERIES.labels(channel.name.value, verdict.state.value).inc()
+        if outcome.about_us:
+            metrics.REFUSED_US.labels(channel.name.value).inc()
+            _log.error("refused_us", channel=channel.name.value, detail=outcome.detail)
         remember = channel.bury if verdict.address_dead else channel.learn
         await remember(connection, item.claimed, item.parcel, outcome, now)
         if outcome.answer is Answer.HELD_BACK:
@@ -239,5 +242,31 @@ async def next_delay(deps: Deps, channel: AnyChannel, now: datetime) -> float | 
     """Seconds until something is due on the channel; None when nothing waits."""
     async with transaction(deps.pool) as connection:
         due = await deliveries.next_due(connection, channel.name)
-        metrics.BACKLOG.labels(channel.name.value).set(await deliveries.backlog(connection, channel.name, now))
     return None if due is None else max((due - now) / timedelta(seconds=1), 0.0)
+
+
+async def measure(deps: Deps, now: datetime) -> None:
+    """Show how much waits to be delivered, and for how long. It does not depend on whether anything can be sent."""
+    async with transaction(deps.pool) as connection:
+        open_ones = await deliveries.open_by_channel(connection, now)
+    for name in deps.channels:
+        count, since = open_ones.get(name, (0, now))
+        metrics.BACKLOG.labels(name.value).set(count)
+        metrics.OLDEST.labels(name.value).set(max((now - since) / timedelta(seconds=1), 0.0))
+
+
+async def resend(deps: Deps, *, notice_id: UUID | None, since: datetime, now: datetime) -> int:
+    """Deliver again what failed or may not have arrived: of one notice, or of all whose end is after `since`.
+
+    Each is judged anew right before it leaves, so nothing is said that is no longer true.
+
+    Returns:
+        How many lines wait to be delivered now.
+
+    """
+    async with transaction(deps.pool) as connection:
+        await notices.lock(connection, await deliveries.failed_notices(connection, notice_id, since))
+        failed = await deliveries.take_failed(connection, notice_id, since, now)
+        await deliveries.gather(connection, failed, now)
+    deps.committed()
+    return len(failed)

@@ -30,6 +30,7 @@ from common.text import clean
 from notifier.channels.email import store
 from notifier.channels.email.letters import Letters
 from notifier.channels.email.parcel import MailParcel
+from notifier.channels.email.replies import Stage, read
 from notifier.channels.throttle import Throttle
 from notifier.core.channels import Audience, Limits
 from notifier.core.deliveries import Claimed
@@ -48,10 +49,6 @@ _SHORT = 60
 _QUOTED = re.compile(r'(["\\])')
 _ESCAPED = r"\\\1"
 _DONE = frozenset({250, 251})
-_PERMANENT = 500
-_ADDRESS_CODES = frozenset({550, 551, 553, 556})
-_SHUTTING_DOWN = 421
-_SIGN_IN_CODES = frozenset({530, 534, 535, 538})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +95,7 @@ class MailChannel:
 
     async def addresses(self, connection: Connection, readers: Sequence[Person]) -> Mapping[UUID, str]:
         """The address of each reader who has one that no server refused for good."""
-        dead = await store.dead_digests(connection, [person.user_id for person in readers])
+        dead = await store.dead_digests(connection, [person.user_id for person in readers], self._clock.now())
         return {
             person.user_id: person.email
             for person in readers
@@ -121,11 +118,11 @@ class MailChannel:
         connection: Connection,
         claimed: Claimed,
         parcel: MailParcel,
-        outcome: Outcome,  # noqa: ARG002  see `Channel.bury`
+        outcome: Outcome,
         now: datetime,
     ) -> None:
-        """Remember the address as refused for good."""
-        await store.bury_address(connection, claimed.user_id, parcel.address, now)
+        """Remember the address as refused. It is tried again after a while, and when it changes."""
+        await store.bury_address(connection, claimed.user_id, parcel.address, reply=outcome.detail, now=now)
 
     async def send(self, parcel: MailParcel) -> Outcome:
         """Present one mail. See `Channel.send`."""
@@ -138,7 +135,7 @@ class MailChannel:
             async with asyncio.timeout(TIMEOUT_S * 2), self._connection() as smtp:
                 refusal = await self._hand_in(smtp, address, content)
         except aiosmtplib.SMTPResponseException as error:  # at the greeting, or at the sign-in
-            return _read(error.code, recipient=False)
+            return read(error.code, error.message, Stage.SIGN_IN)
         except (aiosmtplib.SMTPException, TimeoutError, OSError) as error:
             return Outcome(Answer.CHANNEL_DOWN, detail=type(error).__name__)
         return refusal or Outcome(Answer.ACCEPTED, reference=message_id)
@@ -156,19 +153,19 @@ class MailChannel:
 
         Command by command, because `sendmail` parses each address four times, which is a third of what a mail costs.
         """
-        for verb, path, recipient in (
-            ("MAIL", f"FROM:<{self._sender_address}>", False),
-            ("RCPT", f"TO:<{address}>", True),
+        for verb, path, stage in (
+            ("MAIL", f"FROM:<{self._sender_address}>", Stage.SENDER),
+            ("RCPT", f"TO:<{address}>", Stage.RECIPIENT),
         ):
             answer = await smtp.execute_command(verb.encode(), path.encode("ascii"))
             if answer.code not in _DONE:
                 await _reset(smtp)
-                return _read(answer.code, recipient=recipient)
+                return read(answer.code, answer.message, stage)
         try:
             await smtp.data(content)
         except aiosmtplib.SMTPDataError as error:
             await _reset(smtp)
-            return _read(error.code, recipient=False)
+            return read(error.code, error.message, Stage.CONTENT)
         return None
 
     @asynccontextmanager
@@ -275,17 +272,3 @@ async def _reset(smtp: aiosmtplib.SMTP) -> None:
         await smtp.rset()
     except aiosmtplib.SMTPException:
         smtp.close()
-
-
-def _read(code: int, *, recipient: bool) -> Outcome:
-    """The meaning of a reply (RFC 5321, section 4.2): 4yz may work later, 5yz never will."""
-    detail = f"smtp_{code}"
-    if code in _SIGN_IN_CODES:
-        _log.error("mail_sign_in_refused", reply_code=code)
-        return Outcome(Answer.CHANNEL_DOWN, detail=detail)
-    if code == _SHUTTING_DOWN:
-        return Outcome(Answer.CHANNEL_DOWN, detail=detail)
-    if code < _PERMANENT:
-        return Outcome(Answer.TRY_LATER, detail=detail)
-    dead = recipient and code in _ADDRESS_CODES
-    return Outcome(Answer.ADDRESS_DEAD if dead else Answer.MESSAGE_REFUSED, detail=detail)

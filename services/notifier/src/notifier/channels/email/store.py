@@ -1,7 +1,8 @@
-"""Addresses that a mail server refused for good. Only their digests: a new address of the same person works again."""
+"""Addresses that a mail server refused. Only their digests: a new address of the same person works again."""
 
 from collections.abc import Collection
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from hashlib import sha256
 from uuid import UUID
 
@@ -9,6 +10,8 @@ from common import addresses
 from common.contracts import NoticeChannel
 from common.postgres import Connection
 
+LAPSES_AFTER = timedelta(days=14)
+"""A refusal is believed for so long. Mailboxes come back (a domain that had lapsed, an account that was restored)."""
 _CHANNEL = NoticeChannel.EMAIL.value
 
 
@@ -17,20 +20,50 @@ def digest(address: str) -> bytes:
     return sha256(addresses.key(address).encode(errors="replace")).digest()
 
 
-async def dead_digests(connection: Connection, user_ids: Collection[UUID]) -> frozenset[tuple[UUID, bytes]]:
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """That a server said the address does not exist, and until when it is believed."""
+
+    since: datetime
+    until: datetime
+    reply: str
+
+
+async def dead_digests(
+    connection: Connection, user_ids: Collection[UUID], now: datetime
+) -> frozenset[tuple[UUID, bytes]]:
     rows = await connection.fetch(
-        "SELECT user_id, digest FROM dead_address WHERE channel = $1 AND user_id = ANY($2::uuid[])",
+        "SELECT user_id, digest FROM dead_address WHERE channel = $1 AND user_id = ANY($2::uuid[]) AND since > $3",
         _CHANNEL,
         list(user_ids),
+        now - LAPSES_AFTER,
     )
     return frozenset((row["user_id"], row["digest"]) for row in rows)
 
 
-async def bury_address(connection: Connection, user_id: UUID, address: str, now: datetime) -> None:
+async def bury_address(connection: Connection, user_id: UUID, address: str, *, reply: str, now: datetime) -> None:
     await connection.execute(
-        "INSERT INTO dead_address (user_id, channel, digest, since) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+        """INSERT INTO dead_address (user_id, channel, digest, since, reply) VALUES ($1, $2, $3, $4, $5)
+           ON CONFLICT (user_id, channel, digest) DO UPDATE SET since = $4, reply = $5""",
         user_id,
         _CHANNEL,
         digest(address),
         now,
+        reply,
     )
+
+
+async def refusal(connection: Connection, user_id: UUID, address: str, now: datetime) -> Refusal | None:
+    row = await connection.fetchrow(
+        "SELECT since, reply FROM dead_address WHERE channel = $1 AND user_id = $2 AND digest = $3 AND since > $4",
+        _CHANNEL,
+        user_id,
+        digest(address),
+        now - LAPSES_AFTER,
+    )
+    return None if row is None else Refusal(row["since"], row["since"] + LAPSES_AFTER, row["reply"])
+
+
+async def forgive(connection: Connection, user_id: UUID) -> None:
+    """Forget what servers said of a person's addresses: the next mail is tried."""
+    await connection.execute("DELETE FROM dead_address WHERE channel = $1 AND user_id = $2", _CHANNEL, user_id)
