@@ -42,11 +42,11 @@ GRANTS = 200
 ACCESS_S = 16
 FAULTS: tuple[dict[str, Any], ...] = (
     {"kind": "rate_limit", "retry_after": 1, "rate": 0.05},
-    {"kind": "status", "status": 503, "rate": 0.05},
+    {"kind": "status", "status": 503, "rate": 0.02},
     {"kind": "reset", "rate": 0.03},
     {"kind": "reset_after_answer", "rate": 0.01},
     {"kind": "slow", "delay_ms": 400, "rate": 0.2},
-    {"kind": "html", "rate": 0.03},
+    {"kind": "html", "rate": 0.01},
 )
 
 

@@ -43,13 +43,14 @@ ACCOUNTS = {
 }
 FAULTS: tuple[dict[str, Any], ...] = (
     {"kind": "rate_limit", "retry_after": 1},
-    {"kind": "status", "status": 503},
-    {"kind": "status", "status": 500, "rate": 0.5},
+    {"kind": "status", "status": 503, "when": "before"},
+    {"kind": "status", "status": 500, "rate": 0.05},
     {"kind": "hang", "rate": 0.5},
     {"kind": "reset", "rate": 0.7},
     {"kind": "reset_after_answer", "rate": 0.05},
     {"kind": "slow", "delay_ms": 500},
-    {"kind": "html"},
+    {"kind": "html", "when": "before"},
+    {"kind": "html", "rate": 0.05},
     {"kind": "malformed", "rate": 0.05},
     {"kind": "clock_skew", "skew_s": 600},
     {"kind": "clock_skew", "skew_s": -600},

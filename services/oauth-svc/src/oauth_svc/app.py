@@ -7,7 +7,7 @@ import aiohttp
 
 from common.crypto import KeyEncryption, KeyringEncryption, KeyringError, KeyringFile, TransitEncryption
 from common.runtime.clock import SystemClock
-from common.runtime.errors import Permanent, Retryable
+from common.runtime.errors import PermanentError, RetryableError
 from common.runtime.shield import Shield
 from common.service import Service
 from oauth_svc import http, metrics
@@ -60,7 +60,7 @@ async def run(settings: OauthSettings) -> None:
             engine.stop()
             await engine.drain(DRAIN_S)
             await shield.drain(DRAIN_S)
-            with suppress(Retryable):
+            with suppress(RetryableError):
                 await deps.uses.flush(pool)
             await providers.close()
 
@@ -85,15 +85,15 @@ async def offline(settings: OauthSettings) -> AsyncIterator[Deps]:
 
 
 def open_providers(settings: OauthSettings) -> Providers:
-    """The providers of the file. Raises `Permanent` with the place and the rule."""
+    """The providers of the file. Raises `PermanentError` with the place and the rule."""
     try:
         return build_providers(read_providers_file(settings.providers_file), in_flight=settings.in_flight * 2)
     except (ProvidersFileError, OSError) as error:
-        raise Permanent(f"WEVION_PROVIDERS_FILE: {error}") from error
+        raise PermanentError(f"WEVION_PROVIDERS_FILE: {error}") from error
 
 
 def open_keys(settings: OauthSettings, client: Callable[[], aiohttp.ClientSession]) -> KeyEncryption:
-    """The key-encryption keys. Raises `Permanent` when they cannot be used."""
+    """The key-encryption keys. Raises `PermanentError` when they cannot be used."""
     if settings.key_encryption == "transit" and settings.vault_address and settings.vault_token:
         return TransitEncryption(
             client(), settings.vault_address, settings.vault_token, settings.vault_key, mount=settings.vault_mount
@@ -101,4 +101,4 @@ def open_keys(settings: OauthSettings, client: Callable[[], aiohttp.ClientSessio
     try:
         return KeyringEncryption(KeyringFile(settings.keyring_file or ""))
     except KeyringError as error:
-        raise Permanent(f"WEVION_KEYRING_FILE: {error}") from error
+        raise PermanentError(f"WEVION_KEYRING_FILE: {error}") from error

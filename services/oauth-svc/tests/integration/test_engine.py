@@ -232,9 +232,9 @@ async def test_stale_refusal_does_not_kill_the_fresh_credential(stage: Stage) ->
 @pytest.mark.parametrize(
     ("fault", "last_failure"),
     [
-        ({"kind": "status", "status": 503}, "retry_later"),
+        ({"kind": "status", "status": 503, "when": "before"}, "unknown_outcome"),
         ({"kind": "rate_limit", "retry_after": 1}, "rate_limited"),
-        ({"kind": "html"}, "retry_later"),
+        ({"kind": "html", "when": "before"}, "unknown_outcome"),
         ({"kind": "reset"}, "unknown_outcome"),
     ],
 )
@@ -274,7 +274,9 @@ async def test_removal_at_the_platform_ends_it(stage: Stage) -> None:
 async def test_platform_outage_is_one_incident_and_recovers_by_a_canary(stage: Stage) -> None:
     for _ in range(10):
         await connected(stage)
-    await stage.sim("POST", f"events/{PROVIDER}", {"kind": "outage", "fault": "status", "status": 503})
+    await stage.sim(
+        "POST", f"events/{PROVIDER}", {"kind": "outage", "fault": "status", "status": 503, "when": "before"}
+    )
     await stage.make_due(PROVIDER)
     await stage.refresh_due()
     topics = [topic for topic, _ in await stage.events()]
@@ -312,7 +314,8 @@ async def waits_s(stage: Stage) -> float:
 async def failed_often(stage: Stage) -> Person:
     """A connection deep in its back-off."""
     person = await connected(stage)
-    await stage.sim("POST", "faults", {"provider": PROVIDER, "endpoint": "token", "kind": "status", "status": 503})
+    fault = {"provider": PROVIDER, "endpoint": "token", "kind": "status", "status": 503, "when": "before"}
+    await stage.sim("POST", "faults", fault)
     for _ in range(8):
         await stage.make_due(PROVIDER)
         await stage.refresh_due()

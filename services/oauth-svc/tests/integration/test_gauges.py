@@ -45,20 +45,21 @@ async def test_a_refresh_is_due_then_its_access_token_lapses_then_it_is_done(sta
 
 async def test_trouble_grows_old_and_goes_away(stage: Stage) -> None:
     await stage.connect(stage.person(), PROVIDER, "avery", ())
-    await stage.sim("POST", "faults", {"provider": PROVIDER, "endpoint": "token", "kind": "status", "status": 503})
+    fault = {"provider": PROVIDER, "endpoint": "token", "kind": "status", "status": 503, "when": "before"}
+    await stage.sim("POST", "faults", fault)
     await stage.make_due(PROVIDER)
     await stage.refresh_due()
     for passed, age in ((0, "under_1h"), (2, "under_1d"), (30, "over_1d")):
         stage.clock.advance(timedelta(hours=passed))
         await gauges.count(stage.deps)
-        assert [in_trouble("retry_later", each) for each in ("under_1h", "under_1d", "over_1d")] == [
+        assert [in_trouble("unknown_outcome", each) for each in ("under_1h", "under_1d", "over_1d")] == [
             float(each == age) for each in ("under_1h", "under_1d", "over_1d")
         ]
     await stage.sim("DELETE", "faults")
     await stage.make_due(PROVIDER)
     await stage.refresh_due()
     await gauges.count(stage.deps)
-    assert in_trouble("retry_later", "over_1d") == 0
+    assert in_trouble("unknown_outcome", "over_1d") == 0
 
 
 async def test_every_replica_shows_an_incident_as_the_database_has_it(stage: Stage) -> None:

@@ -161,14 +161,15 @@ def test_a_refusal_of_a_credential_that_was_replaced_proves_nothing(generation: 
         (Flow.REFRESH, OnUnknown.INTROSPECT, True),
         (Flow.REFRESH, OnUnknown.REPEAT, False),
         (Flow.SWAP, OnUnknown.WAIT, False),
-        (Flow.LOGIN, OnUnknown.PROBE_THEN_ONCE, False),
+        (Flow.LOGIN, OnUnknown.PROBE_THEN_REPEAT, False),
+        (Flow.REFRESH, OnUnknown.IF_PROVEN, True),
     ],
 )
 def test_only_a_refresh_token_may_have_been_rotated_by_a_lost_answer(flow: Flow, rule: OnUnknown, *, may: bool) -> None:
     profile = replace(REFRESH, flow=flow, on_unknown=rule)
     assert rules.may_have_rotated(profile) is may
     settled = rules.failed(profile, replace(FACTS, unknown_before=1), GONE, NOW)
-    assert isinstance(settled.change, RefreshFailed if may else Revoked)
+    assert isinstance(settled.change, RefreshFailed) is may
     if may:
         assert (settled.state, settled.attempt, settled.refresh_at) == (AttemptState.FAILED, 4, None)
 
@@ -202,16 +203,11 @@ def test_our_own_mistake_is_left_alone_for_five_minutes_at_least(attempt: int, w
     assert settled.refresh_at == (NOW + wait if wait else retry_at(GRANT, attempt + 1, NOW))
 
 
-@pytest.mark.parametrize(("before", "may"), [(0, True), (1, False), (2, False)])
-def test_where_rotation_is_not_known_a_call_is_repeated_once(before: int, *, may: bool) -> None:
-    assert rules.may_repeat(replace(REFRESH, on_unknown=OnUnknown.PROBE_THEN_ONCE), before) is may
-
-
 @pytest.mark.parametrize("rule", list(OnUnknown))
 def test_nothing_is_asked_before_anything_was_lost(rule: OnUnknown) -> None:
     profile = replace(REFRESH, on_unknown=rule)
     assert not rules.asks_first(profile, 0)
-    assert rules.asks_first(profile, 1) is (rule not in {OnUnknown.WAIT, OnUnknown.REPEAT})
+    assert rules.asks_first(profile, 1) is (rule in {OnUnknown.PROBE_THEN_REPEAT, OnUnknown.INTROSPECT})
 
 
 def test_a_probe_ends_a_grant_only_when_the_platform_says_so() -> None:

@@ -70,11 +70,11 @@ def test_refusal_without_a_culprit_is_full_expiry() -> None:
 
 def test_refusal_after_a_lost_answer_holds_instead_of_revoking() -> None:
     refusal = reauthorize("invalid_grant", RevocationCause.USER_REVOKED)
-    held = rules.failed(on(OnUnknown.PROBE_THEN_ONCE), replace(FACTS, unknown_before=1), refusal, NOW)
+    held = rules.failed(on(OnUnknown.IF_PROVEN), replace(FACTS, unknown_before=1), refusal, NOW)
     assert isinstance(held.change, RefreshFailed)
     assert (held.change.class_, held.change.shorten_to) == (Verdict.UNKNOWN_OUTCOME, HOUR)
     safe = rules.failed(on(OnUnknown.REPEAT), replace(FACTS, unknown_before=1), refusal, NOW)
-    assert isinstance(safe.change, Revoked), "where nothing rotates, a refusal is a refusal"
+    assert isinstance(safe.change, RanOut), "where nothing rotates, a refusal is a refusal, but accuses nobody"
 
 
 @pytest.mark.parametrize(
@@ -84,15 +84,58 @@ def test_refusal_after_a_lost_answer_holds_instead_of_revoking() -> None:
         (OnUnknown.WAIT, 1, False, False),
         (OnUnknown.REPEAT, 5, True, False),
         (OnUnknown.PROBE_THEN_REPEAT, 5, True, True),
-        (OnUnknown.PROBE_THEN_ONCE, 0, True, False),
-        (OnUnknown.PROBE_THEN_ONCE, 1, False, True),
+        (OnUnknown.IF_PROVEN, 1, False, False),
         (OnUnknown.INTROSPECT, 5, True, True),
         (OnUnknown.INTROSPECT, 0, True, False),
     ],
 )
 def test_rules_for_unknown_outcomes(rule: OnUnknown, before: int, may: bool, asks: bool) -> None:
-    assert rules.may_repeat(on(rule), before) is may
+    assert rules.may_repeat(on(rule)) is may
     assert rules.asks_first(on(rule), before) is asks
+
+
+@pytest.mark.parametrize("proven", [False, True])
+def test_where_rotation_is_not_known_only_a_credential_that_was_kept_before_is_presented_again(proven: bool) -> None:
+    profile = on(OnUnknown.IF_PROVEN)
+    assert rules.may_repeat(profile, proven=proven) is proven
+    settled = rules.failed(profile, replace(FACTS, proven=proven), unknown_outcome("http_504"), NOW)
+    assert (settled.refresh_at is not None) is proven
+
+
+HURTS = (OnUnknown.WAIT, OnUnknown.IF_PROVEN, OnUnknown.INTROSPECT, OnUnknown.PROBE_THEN_REPEAT)
+
+
+@pytest.mark.parametrize("rule", HURTS)
+def test_trouble_of_the_platform_leaves_open_what_became_of_a_request_that_must_not_be_repeated(
+    rule: OnUnknown,
+) -> None:
+    assert rules.outcome(on(rule), retry_later("http_503"), sent=True) == unknown_outcome("http_503")
+
+
+@pytest.mark.parametrize(
+    ("profile", "failure", "sent"),
+    [
+        (on(OnUnknown.WAIT), retry_later("no_connection"), False),
+        (on(OnUnknown.REPEAT), retry_later("http_503"), True),
+        (replace(on(OnUnknown.PROBE_THEN_REPEAT), flow=Flow.SWAP), retry_later("2"), True),
+        (on(OnUnknown.WAIT), retry_later("99999", unrecognised=True), True),
+        (on(OnUnknown.WAIT), rate_limited("http_429"), True),
+        (on(OnUnknown.WAIT), our_bug("invalid_client"), True),
+        (on(OnUnknown.WAIT), reauthorize("invalid_grant", None), True),
+    ],
+)
+def test_what_never_left_was_refused_or_does_no_harm_is_what_it_says(
+    profile: Profile, failure: Failure, sent: bool
+) -> None:
+    assert rules.outcome(profile, failure, sent=sent) == failure
+
+
+@pytest.mark.parametrize("rule", list(OnUnknown))
+@pytest.mark.parametrize("flow", list(Flow))
+def test_no_refusal_after_an_unknown_outcome_accuses_a_person(rule: OnUnknown, flow: Flow) -> None:
+    refusal = reauthorize("invalid_grant", RevocationCause.USER_REVOKED)
+    settled = rules.failed(replace(on(rule), flow=flow), replace(FACTS, unknown_before=1), refusal, NOW)
+    assert not (isinstance(settled.change, Revoked) and settled.change.cause is RevocationCause.USER_REVOKED)
 
 
 @pytest.mark.parametrize("rule", list(OnUnknown))
@@ -100,7 +143,7 @@ def test_unknown_outcome_is_never_a_death(rule: OnUnknown) -> None:
     settled = rules.failed(on(rule), FACTS, unknown_outcome("timeout"), NOW)
     assert settled.state is AttemptState.UNKNOWN
     assert isinstance(settled.change, RefreshFailed)
-    held = rule is OnUnknown.WAIT
+    held = rule in (OnUnknown.WAIT, OnUnknown.IF_PROVEN)
     assert (settled.refresh_at is None) is held
     assert settled.change.shorten_to == (HOUR if held else None)
 

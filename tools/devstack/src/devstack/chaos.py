@@ -33,9 +33,7 @@ LEDGER_PAGE = 10_000
 #: What the ledger calls a refresh that was granted.
 REFRESHED = frozenset({"rotated", "refreshed"})
 #: Faults that lose an answer by themselves. A slow one is lost only when who waits for it is killed.
-LOSE_ANSWERS = frozenset({"reset_after_answer", "malformed"})
-#: Whether Snapchat rotates is not known: one repeat is allowed, and the second unknown outcome holds the grant.
-SNAPCHAT_HOLDS_AFTER = 2
+LOSE_ANSWERS = frozenset({"reset_after_answer", "malformed", "status", "html"})
 WORKSPACES = 10
 
 
@@ -224,8 +222,8 @@ async def held_with_reason(stack: Stack, databases: Databases) -> "Counter[str]"
     causes: Counter[str] = Counter()
     for row in rows:
         cause = taken[row["provider"]].get(row["prefix"])
-        if cause is None and row["provider"] == "snapchat" and row["unknown_count"] >= SNAPCHAT_HOLDS_AFTER:
-            cause = "its rule"
+        if cause is None and row["provider"] == "snapchat":
+            cause = "its rule"  # whether Snapchat rotates is not known, so an answer that never came holds the grant
         assert cause is not None, f"alive at the platform, but held: {dict(row)}"
         causes[cause] += 1
     return causes

@@ -164,7 +164,14 @@ async def _fail_refreshes(platforms: Platforms, provider: str, person: str) -> N
     standing = {fault["grant"] for fault in (await platforms.order("GET", "/_sim/faults"))["faults"]}
     for grant in grants["grants"]:
         if grant["id"] not in standing:
-            fault = {"provider": provider, "endpoint": "token", "kind": "status", "status": 503, "grant": grant["id"]}
+            fault = {
+                "provider": provider,
+                "endpoint": "token",
+                "kind": "status",
+                "status": 503,
+                "when": "before",
+                "grant": grant["id"],
+            }
             await platforms.order("POST", "/_sim/faults", fault)
 
 

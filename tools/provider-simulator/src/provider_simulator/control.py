@@ -170,7 +170,13 @@ class Control:
         order = await checked_body(request, orders.PlatformEvent)
         faults = self._world.faults
         if order.kind == "outage":
-            fault = Fault(provider=provider, kind=order.fault, status=order.status, retry_after=order.retry_after)
+            fault = Fault(
+                provider=provider,
+                kind=order.fault,
+                status=order.status,
+                retry_after=order.retry_after,
+                when=order.when,
+            )
             return web.json_response({"fault": faults.order(fault).model_dump()})
         if order.kind == "restored":
             return web.json_response({"ended": faults.lift(provider=provider)})

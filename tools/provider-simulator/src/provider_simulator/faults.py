@@ -2,16 +2,17 @@
 
 | kind | what the caller sees | before or after the platform acted |
 | --- | --- | --- |
-| status | the platform's own error shape with `status` (default 503) | before |
+| status | the platform's own error shape with `status` (default 503) | after |
 | rate_limit | the platform's own refusal, with its own way to say how long (`retry_after`) | before |
 | hang | no answer at all, until the caller gives up | before |
 | slow | the right answer, `delay_ms` late | after |
 | reset | a TCP reset | before |
 | reset_after_answer | the platform acts, then a TCP reset instead of the answer | after |
-| html | an HTML error page of a proxy in front (`status`, default 502) | before |
+| html | an HTML error page of a proxy in front (`status`, default 502) | after |
 | malformed | the platform acts, then the answer is cut in the middle | after |
 | clock_skew | `Date` and every absolute time in the answers are `skew_s` off (default 600) | - |
 
+A 5xx or a proxy's page says nothing about what the platform did with the request, so the worse case is the default.
 `when` ("before" or "after") overrides the third column. `rate` is the share of requests hit, drawn from the seeded
 source; `count` ends a fault after that many hits; `grant` narrows it to one grant.
 """
@@ -25,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from provider_simulator.randomness import Randomness
 
 Kind = Literal["status", "rate_limit", "hang", "slow", "reset", "reset_after_answer", "html", "malformed", "clock_skew"]
-AFTER: frozenset[str] = frozenset({"slow", "reset_after_answer", "malformed"})
+AFTER: frozenset[str] = frozenset({"status", "html", "slow", "reset_after_answer", "malformed"})
 
 
 class Fault(BaseModel):

@@ -17,7 +17,7 @@ class PlatformEvent(Order):
     """Something that happens to a whole platform.
 
     `all_ended`: every grant ends, with the platform's signal only if `webhook` is on; `outage`: every request fails as
-    `fault` says, until `restored`.
+    `fault` says, until `restored`; `when` says whether the platform acts before that (see `faults`).
     """
 
     kind: Literal["all_ended", "outage", "restored"]
@@ -25,6 +25,7 @@ class PlatformEvent(Order):
     fault: Literal["status", "hang", "html", "reset", "rate_limit"] = "status"
     status: int | None = Field(default=None, ge=200, le=599)
     retry_after: float | None = Field(default=None, ge=0)
+    when: Literal["before", "after"] | None = None
     webhook: bool = False
 
 

@@ -43,7 +43,7 @@ async def test_refused_before_the_platform_looked(
     client: Client, order: dict[str, Any], status: int, text: str
 ) -> None:
     token = (await granted(client))[0]["refresh_token"]
-    await client.fault(provider="rfc6749", endpoint="token", count=1, **order)
+    await client.fault(provider="rfc6749", endpoint="token", count=1, when="before", **order)
     refused = await refresh(client, token)
     assert (refused.status, text in refused.text) == (status, True)
     if order["kind"] == "rate_limit":
@@ -52,6 +52,18 @@ async def test_refused_before_the_platform_looked(
     assert (line["taken"], line["fault"], line["grant"]) == (False, order["kind"], "rfc6749-avery-1")
     assert (await refresh(client, token)).status == 200
     assert (await client.sim("GET", "ledger"))["presented_twice"] == {}
+
+
+@pytest.mark.parametrize(("kind", "status"), [("status", 503), ("html", 502)])
+async def test_trouble_after_the_platform_acted_is_what_is_meant_unless_told_otherwise(
+    client: Client, kind: str, status: int
+) -> None:
+    token = (await granted(client))[0]["refresh_token"]
+    await client.fault(provider="rfc6749", endpoint="token", kind=kind, count=1)
+    assert (await refresh(client, token)).status == status
+    line = await last(client)
+    assert (line["taken"], line["outcome"], line["fault"]) == (True, "rotated", kind)
+    assert (await refresh(client, token)).json["error"] == "invalid_grant"
 
 
 @pytest.mark.parametrize("kind", ["reset_after_answer", "malformed"])
@@ -105,7 +117,7 @@ async def test_when_overrides_the_order_of_acting(client: Client) -> None:
 
 async def test_rate_count_grant_and_endpoint_narrow_a_fault(client: Client) -> None:
     one, two = await granted(client, 2)
-    order = await client.fault(provider="rfc6749", endpoint="token", kind="status", grant=one["grant"])
+    order = await client.fault(provider="rfc6749", endpoint="token", kind="status", when="before", grant=one["grant"])
     assert (await refresh(client, one["refresh_token"])).status == 503
     assert (await refresh(client, two["refresh_token"])).status == 200
     bearer = {"Authorization": f"Bearer {one['access_token']}"}
@@ -124,7 +136,7 @@ async def test_rate_is_a_share_drawn_from_the_seed(client: Client) -> None:
 
 async def test_outage_and_restoration(client: Client) -> None:
     token = (await granted(client))[0]["refresh_token"]
-    await client.sim("POST", "events/rfc6749", {"kind": "outage", "status": 502})
+    await client.sim("POST", "events/rfc6749", {"kind": "outage", "status": 502, "when": "before"})
     for _ in range(3):
         assert (await refresh(client, token)).status == 502
     await client.sim("POST", "events/rfc6749", {"kind": "restored"})

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from common.runtime.errors import Retryable
+from common.runtime.errors import RetryableError
 
 BUSY = 4
 """A batch of this many says that more are coming."""
@@ -58,7 +58,7 @@ class Batcher(Generic[T, R]):
             for _, future in batch:
                 future.cancel()
             raise
-        except Retryable as error:
+        except RetryableError as error:
             for _, future in batch:
                 _fail(future, error)
             return

@@ -26,7 +26,7 @@ class OnUnknown(StrEnum):
 
     REPEAT = "repeat"  # the provider does not care how often it is asked
     PROBE_THEN_REPEAT = "probe_then_repeat"  # ask whether the old token lives; if so, again
-    PROBE_THEN_ONCE = "probe_then_once"  # the same, but only once: rotation is not known there
+    IF_PROVEN = "if_proven"  # rotation is not known: again only if this very credential was answered and kept before
     INTROSPECT = "introspect"  # ask about the refresh token itself (RFC 7662); if unused, again
     WAIT = "wait"  # never again: presenting it twice would end the grant
 

@@ -98,6 +98,29 @@ def read_token_answer(body: Mapping[str, Any], now: datetime, *, scope_separator
     )
 
 
+def leaves_open(status: int, has_object: bool, body: bytes) -> bool:
+    """Whether an answer to a token request does not tell if the platform has acted on it.
+
+    A 5xx and the statuses of requests that were broken off (RFC 9110: 408, 409, 425) may come after the act. So may a
+    page of a proxy, whatever its status. A 429 refuses before the act, and a refusal of the token endpoint itself is a
+    JSON object (RFC 6749 section 5.2), or a bare 401 for wrong credentials.
+
+    Args:
+        status: The HTTP status.
+        has_object: Whether the body is a JSON object.
+        body: The body as it came.
+
+    Returns:
+        True when the request must be treated as one whose outcome is unknown.
+
+    """
+    if status >= 500 or status in {408, 409, 425}:  # noqa: PLR2004 - HTTP's own border
+        return True
+    if status < 400 or status == 429 or has_object:  # noqa: PLR2004
+        return False
+    return status != 401 or body.lstrip().startswith(b"<")  # noqa: PLR2004
+
+
 def after(now: datetime, span_s: float | None) -> datetime | None:
     return None if span_s is None else now + timedelta(seconds=span_s)
 

@@ -8,16 +8,13 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from common.contracts import DetectedBy, Verdict
-from common.platforms.errors import Failure
+from common.contracts import DetectedBy, RevocationCause, Verdict
+from common.platforms.errors import Failure, unknown_outcome
 from oauth_svc.core.flow import Flow, OnUnknown, Profile
 from oauth_svc.core.grant import Secrets, TokenAnswer, earliest, same_end
 from oauth_svc.core.lifecycle import Change, Doubted, RanOut, Refreshed, RefreshFailed, Revoked
 from oauth_svc.core.reconsent import LAPSE, enforced
 from oauth_svc.core.schedule import OUR_BUG_PAUSE, refresh_at, retry_at
-
-MAX_REPEATS = 1
-"""How often a call may be made again where rotation is not known (Snapchat)."""
 
 SWAP_FLOOR = 1 / 30
 """A swap that does not move the end is not tried again sooner than this share of the time since the consent."""
@@ -37,7 +34,8 @@ class Facts:
     """What the row says at the moment of the decision.
 
     `generation_now` differs from `generation_sent` when somebody else replaced the credential meanwhile.
-    `unknown_before` counts earlier attempts with this very credential whose outcome was never learned. `doubted`: the
+    `unknown_before` counts earlier attempts with this very credential whose outcome was never learned. `proven`: the
+    platform has answered this very credential before without replacing it, so it is no single-use one. `doubted`: the
     platform refuses so many that its word is not believed now; `in_reconsent`: it has enforced a new consent of all.
     """
 
@@ -49,6 +47,7 @@ class Facts:
     expires_at: datetime | None
     authorized_at: datetime
     unknown_before: int = 0
+    proven: bool = False
     doubted: bool = False
     in_reconsent: bool = False
 
@@ -134,10 +133,16 @@ def failed(profile: Profile, facts: Facts, failure: Failure, now: datetime) -> S
             # An earlier answer was lost, so this refusal may only say that the platform had rotated then.
             return _hold(facts, attempt, failure, AttemptState.FAILED)
         case Verdict.REAUTHORIZE:
-            change = ended(failure, DetectedBy.REFRESH, doubted=facts.doubted, in_reconsent=facts.in_reconsent)
+            change = ended(
+                failure,
+                DetectedBy.REFRESH,
+                doubted=facts.doubted,
+                in_reconsent=facts.in_reconsent,
+                after_unknown=facts.unknown_before > 0,
+            )
             again = now + LAPSE if isinstance(change, Doubted) else None
             return Settlement(AttemptState.FAILED, change, again, attempt if again else 0, outcome)
-        case Verdict.UNKNOWN_OUTCOME if failure.final or not may_repeat(profile, facts.unknown_before):
+        case Verdict.UNKNOWN_OUTCOME if failure.final or not may_repeat(profile, proven=facts.proven):
             return _hold(facts, attempt, failure, AttemptState.UNKNOWN)
         case Verdict.UNKNOWN_OUTCOME:
             return _later(facts, attempt, failure, now, AttemptState.UNKNOWN)
@@ -145,10 +150,26 @@ def failed(profile: Profile, facts: Facts, failure: Failure, now: datetime) -> S
             return _later(facts, attempt, failure, now, AttemptState.FAILED)
 
 
-def may_repeat(profile: Profile, unknown_before: int) -> bool:
-    """Whether the same credential may be presented after an unknown outcome."""
-    if profile.on_unknown is OnUnknown.PROBE_THEN_ONCE:
-        return unknown_before < MAX_REPEATS
+def outcome(profile: Profile, failure: Failure, *, sent: bool) -> Failure:
+    """What a failed token request means for the credential that it presented.
+
+    Trouble of the platform leaves open whether it has acted. Where a repetition may hurt, that is an unknown outcome,
+    whatever the status was; a request that never left is only a delay, and a code that the platform itself gave for
+    its refusal is one, also if no table knows it.
+    """
+    open_ = sent and failure.verdict is Verdict.RETRY_LATER and not failure.unrecognised
+    return unknown_outcome(failure.code) if open_ and repetition_hurts(profile) else failure
+
+
+def repetition_hurts(profile: Profile) -> bool:
+    """Whether presenting a credential once more can cost something: the grant, or one of a few logins."""
+    return profile.flow is not Flow.SWAP and profile.on_unknown is not OnUnknown.REPEAT
+
+
+def may_repeat(profile: Profile, *, proven: bool = False) -> bool:
+    """Whether the same credential may be presented after an unknown outcome (`Facts` says what `proven` is)."""
+    if profile.on_unknown is OnUnknown.IF_PROVEN:
+        return proven
     return profile.on_unknown is not OnUnknown.WAIT
 
 
@@ -156,7 +177,6 @@ def asks_first(profile: Profile, unknown_before: int) -> bool:
     """Whether the platform must be asked about the token before it is presented again."""
     return unknown_before > 0 and profile.on_unknown in (
         OnUnknown.PROBE_THEN_REPEAT,
-        OnUnknown.PROBE_THEN_ONCE,
         OnUnknown.INTROSPECT,
     )
 
@@ -197,9 +217,27 @@ def _hold(facts: Facts, attempt: int, failure: Failure, state: AttemptState) -> 
 
 
 def ended(
-    failure: Failure, detected_by: DetectedBy, *, doubted: bool = False, in_reconsent: bool = False
+    failure: Failure,
+    detected_by: DetectedBy,
+    *,
+    doubted: bool = False,
+    in_reconsent: bool = False,
+    after_unknown: bool = False,
 ) -> Change | None:
-    """What a platform's own word means for the grant; None for everything that is not the grant's end."""
+    """What a platform's own word means for the grant.
+
+    Args:
+        failure: What the platform answered.
+        detected_by: How it was asked.
+        doubted: Its word is not believed now.
+        in_reconsent: It has enforced a new consent of all its users.
+        after_unknown: An earlier answer was lost. The refusal may follow from that, so nobody is said to have removed
+            anything.
+
+    Returns:
+        The change, or None for everything that is not the grant's end.
+
+    """
     if failure.verdict is not Verdict.REAUTHORIZE:
         return None
     if doubted:
@@ -207,4 +245,6 @@ def ended(
     cause = enforced(failure.cause) if in_reconsent else failure.cause
     if failure.ran_out and cause is None:
         return RanOut()
+    if after_unknown and cause is RevocationCause.USER_REVOKED:
+        cause = None
     return Revoked(cause, detected_by, f"{failure.verdict.value}:{failure.code}")

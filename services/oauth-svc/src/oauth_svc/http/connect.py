@@ -6,7 +6,7 @@ from uuid import UUID
 
 from aiohttp import web
 
-from common.runtime.errors import Retryable
+from common.runtime.errors import RetryableError
 from common.runtime.shield import Shield
 from common.telemetry.logs import get_logger
 from common.web import Access, Authenticate, Problem, Routes, read_form
@@ -212,7 +212,7 @@ def _paged(authenticate: Authenticate, handler: Handler) -> Endpoint:
         except errors.Refusal as refusal:
             _log.info("connect_refused", provider=provider_id[:40], failure_code=refusal.code)
             return _refused(refusal, provider_id[:40])
-        except Retryable:
+        except RetryableError:
             return pages.message(
                 503,
                 "Wevion cannot do this right now",

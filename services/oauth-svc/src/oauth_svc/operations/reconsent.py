@@ -99,10 +99,13 @@ async def _end(
     """
     changes = dict(others or {})
     locked = await store.connections.lock(db, [*changes, *doubted])
+    lost = await store.schedule.after_unknown(db, doubted)
     for doubt in await store.doubts.take(db, doubted):
         if locked[doubt.connection_id].doubted:
             failure = reauthorize(doubt.code, doubt.cause, ran_out=doubt.ran_out)
-            change = rules.ended(failure, doubt.detected_by, in_reconsent=forced)
+            change = rules.ended(
+                failure, doubt.detected_by, in_reconsent=forced, after_unknown=doubt.connection_id in lost
+            )
             if change is not None:
                 changes[doubt.connection_id] = change
     await tokens.change(db, locked, changes, now)

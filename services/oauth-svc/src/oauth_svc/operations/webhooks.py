@@ -26,7 +26,7 @@ async def receive(deps: Deps, provider_id: str, raw: bytes, headers: Mapping[str
     try:
         signals = await provider.read_webhook(raw, headers, deps.clock.now())
     except PlatformError as error:
-        raise Retryable("the platform's keys are not to be had") from error
+        raise RetryableError("the platform's keys are not to be had") from error
     except WebhookRefusedError:
         metrics.WEBHOOKS.labels(provider_id, "refused").inc()
         raise

@@ -27,11 +27,15 @@ def unseen(count: int) -> None:
 
 
 class PlatformError(Exception):
-    """The platform refused, or could not be heard. `failure` says what that means."""
+    """The platform refused, or could not be heard. `failure` says what that means.
 
-    def __init__(self, failure: Failure) -> None:
+    `sent` is false when the request certainly never left.
+    """
+
+    def __init__(self, failure: Failure, *, sent: bool = True) -> None:
         super().__init__(f"{failure.verdict.value}:{failure.code}")
         self.failure = failure
+        self.sent = sent
 
 
 class WebhookRefusedError(Exception):
@@ -144,7 +148,7 @@ class Provider(Protocol):
 def settle_no_answer(error: NoAnswerError, *, repeatable: bool) -> PlatformError:
     """A call that was never answered: harmless if it never left or may be repeated, else unknown."""
     if repeatable or not error.sent:
-        return PlatformError(retry_later(error.code))
+        return PlatformError(retry_later(error.code), sent=error.sent)
     return PlatformError(unknown_outcome(error.code))
 
 

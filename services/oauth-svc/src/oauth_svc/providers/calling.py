@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from common.platforms import PLATFORMS, rfc6749
-from common.platforms.errors import Call, Failure, read_reply, retry_later
+from common.platforms.errors import Call, Failure, read_reply, retry_later, unknown_outcome
 from oauth_svc.core.flow import Profile
-from oauth_svc.core.grant import Secrets, TokenAnswer
+from oauth_svc.core.grant import Secrets, TokenAnswer, leaves_open
 from oauth_svc.providers.base import (
     Callback,
     Consent,
@@ -65,11 +65,19 @@ class Calling:
         return table(read_reply(answer.status, answer.body, answer.headers, call))
 
     async def ask(self, request: Request, *, repeatable: bool) -> Answer:
-        """One answer to one call. Raises `PlatformError` when there is none."""
+        """One answer to one call. `repeatable`: the same call may be made again, whatever became of this one.
+
+        Raises:
+            PlatformError: There is no answer, or none that tells whether a call that must not be repeated was acted on.
+
+        """
         try:
-            return await self._wire.send(request)
+            answer = await self._wire.send(request)
         except NoAnswerError as error:
             raise settle_no_answer(error, repeatable=repeatable) from error
+        if not repeatable and leaves_open(answer.status, json_object(answer) is not None, answer.body):
+            raise PlatformError(unknown_outcome(f"http_{answer.status}"))
+        return answer
 
     async def read(self, request: Request) -> dict[str, Any]:
         """A JSON object from the provider's API. Reading changes nothing, so no answer is only a delay."""

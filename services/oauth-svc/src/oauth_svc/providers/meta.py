@@ -201,7 +201,7 @@ class MetaProvider(Calling):
                 "client_secret": self._app.client_secret,
                 "fb_exchange_token": token,
             },
-            repeatable=False,
+            repeatable=True,  # the token that is swapped goes on living
         )
         return self._tokens(answer, now)
 

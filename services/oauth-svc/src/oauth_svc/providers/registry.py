@@ -194,7 +194,7 @@ def _profile_of(name: str, settings: ProviderSettings) -> Profile:
     on_unknown = {
         "single_use": OnUnknown.INTROSPECT if settings.introspection_url else OnUnknown.WAIT,
         "reusable": OnUnknown.REPEAT,
-        "unknown": OnUnknown.PROBE_THEN_REPEAT if settings.userinfo_url else OnUnknown.WAIT,
+        "unknown": OnUnknown.INTROSPECT if settings.introspection_url else OnUnknown.IF_PROVEN,
     }[settings.rotation]
     scopes = settings.scopes or ()
     return Profile(

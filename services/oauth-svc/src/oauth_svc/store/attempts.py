@@ -103,6 +103,22 @@ async def settle(db: Db, items: Sequence[tuple[UUID, int, str, str]]) -> None:
     )
 
 
+async def proven(db: Db, credentials: Sequence[tuple[UUID, int]]) -> set[UUID]:
+    """Which of these credentials, (connection, generation), a platform has answered and not replaced.
+
+    The generation rises with every answer that replaces what was presented, so a credential that was promoted from and
+    is still of its generation was presented, answered, and kept.
+    """
+    rows = await db.fetch(
+        """SELECT DISTINCT r.connection_id FROM refresh_attempt r
+           JOIN unnest($1::uuid[], $2::bigint[]) AS n(connection_id, generation) USING (connection_id, generation)
+           WHERE r.state = 'promoted'""",
+        [connection_id for connection_id, _ in credentials],
+        [generation for _, generation in credentials],
+    )
+    return {row["connection_id"] for row in rows}
+
+
 async def supersede(db: Db, connection_ids: Sequence[UUID]) -> None:
     """A new consent makes every open attempt of its connection meaningless."""
     await db.execute(

@@ -10,6 +10,7 @@ from common.postgres import transaction, translate_errors
 from common.runtime.batching import Batcher
 from common.runtime.clock import monotonic
 from oauth_svc import store
+from oauth_svc.core import refresh as rules
 from oauth_svc.core.flow import Flow
 from oauth_svc.core.grant import Secrets, TokenAnswer
 from oauth_svc.operations.deps import Deps
@@ -58,7 +59,7 @@ class Calls:
             The answer or the failure, to be settled.
 
         Raises:
-            Retryable: the database is away; the answer is kept when it is back.
+            RetryableError: the database is away; the answer is kept when it is back.
 
         """
         generation = claim.credential.generation
@@ -66,7 +67,8 @@ class Calls:
         try:
             answer = await provider.refresh(secrets, self._deps.clock.now())
         except PlatformError as error:
-            return Result(claim, claim.epoch, generation, error.failure, unknown)
+            failure = rules.outcome(provider.profile, error.failure, sent=error.sent)
+            return Result(claim, claim.epoch, generation, failure, unknown)
         finally:
             slot.observe(monotonic() - started)
             if provider.profile.flow is not Flow.SWAP:  # which has one more question

@@ -38,7 +38,7 @@ class Recovery:
             return self._kept_answer(claim, opened.epoch, opened.pending)
         if opened.generation == claim.credential.generation:
             failure = unknown_outcome("interrupted")
-            if not rules.may_repeat(provider.profile, unknown):
+            if not rules.may_repeat(provider.profile, proven=await self._proven(provider, claim)):
                 return Result(claim, opened.epoch, opened.generation, failure, unknown)
             unknown += 1
         async with transaction(self._deps.pool) as db:
@@ -60,11 +60,24 @@ class Recovery:
             return our_bug("no_data_key")
         return secrets
 
-    async def ask_first(self, provider: Provider, secrets: Secrets, unknown: int) -> Failure | None:
-        """After an unknown outcome: ask the platform before presenting again. A failure means: do not."""
+    async def ask_first(self, provider: Provider, claim: Claim, secrets: Secrets, unknown: int) -> Failure | None:
+        """After an unknown outcome: ask the platform before presenting again.
+
+        Args:
+            provider: The platform.
+            claim: The leased connection.
+            secrets: What would be presented.
+            unknown: How many attempts with it ended with an unknown outcome.
+
+        Returns:
+            Why it must not be presented, or None when it may.
+
+        """
         profile = provider.profile
+        if not rules.may_repeat(profile, proven=await self._proven(provider, claim)):
+            return unknown_outcome("never_again")
         if not rules.asks_first(profile, unknown):
-            return unknown_outcome("never_again") if profile.on_unknown is OnUnknown.WAIT else None
+            return None
         try:
             if profile.on_unknown is OnUnknown.INTROSPECT:
                 unspent = await provider.unspent(secrets)
@@ -75,6 +88,14 @@ class Recovery:
                 return None  # only the access token is over, which says nothing about the grant
             return error.failure
         return None
+
+    async def _proven(self, provider: Provider, claim: Claim) -> bool:
+        if provider.profile.on_unknown is not OnUnknown.IF_PROVEN:
+            return False
+        async with transaction(self._deps.pool) as db:
+            return claim.connection_id in await store.attempts.proven(
+                db, [(claim.connection_id, claim.credential.generation)]
+            )
 
     def _kept_answer(self, claim: Claim, epoch: int, pending: bytes) -> Result:
         try:

@@ -20,7 +20,7 @@ from uuid import UUID
 from common.platforms.errors import Failure
 from common.postgres import transaction
 from common.runtime.batching import Batcher
-from common.runtime.errors import Retryable
+from common.runtime.errors import RetryableError
 from common.runtime.shield import Shield
 from common.runtime.single_flight import SingleFlight
 from common.telemetry.logs import get_logger
@@ -150,7 +150,7 @@ class Engine:
             if result is not None:
                 await self._settle(result)
                 return True
-        except Retryable as error:
+        except RetryableError as error:
             # The database is away. The lease lapses by itself, and an answer that was kept is found then.
             _log.warning("refresh_unsettled", provider=claim.provider, error=type(error).__name__)
         except Exception:  # noqa: BLE001  whatever it was, the sweep goes on with the other grants
@@ -181,7 +181,7 @@ class Engine:
                 await store.schedule.nothing_to_refresh(db, claim.connection_id, claim.epoch)
             return None
         if unknown > 0:
-            refusal = await self._recovery.ask_first(provider, secrets, unknown)
+            refusal = await self._recovery.ask_first(provider, claim, secrets, unknown)
             if refusal is not None:
                 return Result(claim, claim.epoch, claim.credential.generation, refusal, unknown)
         if not await self.calls.begin(provider, claim):
@@ -190,14 +190,14 @@ class Engine:
         return await self.calls.call(provider, claim, secrets, unknown, slot)
 
     async def _settle(self, result: Result) -> None:
-        """Write what became of it: at once, or when the database is back. A refusal is not forgotten either.
+        """Write what became of it: at once, or when the database takes it. A refusal is not forgotten either.
 
         Raises:
-            Retryable: the database is away, or busy with somebody else's locks.
+            Exception: What the database said. The outcome is written as soon as it can be.
 
         """
         try:
             await self._settling.submit(result)
-        except Retryable:
+        except Exception:
             self.keeping.write_later(result.claim.connection_id, partial(self._settling.submit, result))
             raise

@@ -11,7 +11,7 @@ from common.postgres import transaction
 from oauth_svc import store
 from oauth_svc.core import refresh as rules
 from oauth_svc.core.connection import Connection
-from oauth_svc.core.flow import Flow, Profile
+from oauth_svc.core.flow import Flow, OnUnknown, Profile
 from oauth_svc.core.grant import Secrets, TokenAnswer, missing_scopes
 from oauth_svc.core.lifecycle import Change, Doubted, RefreshFailed
 from oauth_svc.core.refresh import AttemptState, Facts, Settlement
@@ -71,13 +71,15 @@ class Settling:
             await self._deps.vault.ready(db, now, workspaces={r.claim.workspace_id for r in results})
             locked = await store.connections.lock(db, ids)
             held = await store.schedule.hold(db, ids)
+            proven = await store.attempts.proven(db, [open_ for r in results if (open_ := self._left_open(r))])
             for result in results:  # before any of them is decided: together they may say more than each alone
                 if (connection := locked.get(result.claim.connection_id)) is not None:
                     self._breakers.note(connection, _failure(result), now)
             for result in results:
                 connection, fence = locked.get(result.claim.connection_id), held.get(result.claim.connection_id)
                 if connection is not None and fence is not None and _holds(fence, result.claim):
-                    self._decide(result, connection, fence, now, writing)
+                    known = result.claim.connection_id in proven
+                    self._decide(result, connection, fence, now, writing, proven=known)
                 elif isinstance(result.outcome, Failure):
                     writing.attempts.append(_closed(result, AttemptState.FAILED, "fenced_out"))
                 # A fenced-out answer stays with its attempt: it may hold the only valid refresh token.
@@ -93,7 +95,24 @@ class Settling:
         await self._breakers.act({result.claim.provider for result in results}, now)
         return [None] * len(results)
 
-    def _decide(self, result: Result, connection: Connection, fence: Held, now: datetime, writing: "_Writing") -> None:
+    def _left_open(self, result: Result) -> tuple[UUID, int] | None:
+        """The credential of an attempt with an unknown outcome, where its history decides what may be done."""
+        profile = self._deps.providers[result.claim.provider].profile
+        failure = _failure(result)
+        if failure is None or failure.verdict is not Verdict.UNKNOWN_OUTCOME:
+            return None
+        return (result.claim.connection_id, result.generation) if profile.on_unknown is OnUnknown.IF_PROVEN else None
+
+    def _decide(
+        self,
+        result: Result,
+        connection: Connection,
+        fence: Held,
+        now: datetime,
+        writing: "_Writing",
+        *,
+        proven: bool,
+    ) -> None:
         profile = self._deps.providers[result.claim.provider].profile
         facts = Facts(
             connection_id=connection.connection_id,
@@ -104,6 +123,7 @@ class Settling:
             expires_at=connection.expires_at,
             authorized_at=connection.authorized_at,
             unknown_before=result.unknown_count,
+            proven=proven,
         )
         outcome = result.outcome
         if isinstance(outcome, Failure):

@@ -144,11 +144,14 @@ async def _trouble(
     if failure.unrecognised:
         metrics.UNRECOGNISED.labels(connection.provider).inc()
     breakers.note_consent(connection, failure, now)
+    async with deps.pool.acquire() as db:
+        lost = await store.schedule.after_unknown(db, [connection.connection_id])
     change = rules.ended(
         failure,
         detected_by,
         doubted=breakers.doubts(connection, failure, now),
         in_reconsent=breakers.in_reconsent(connection, failure, now),
+        after_unknown=bool(lost),
     )
     if change is None:
         async with deps.pool.acquire() as db:

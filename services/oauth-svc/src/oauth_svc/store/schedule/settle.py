@@ -117,6 +117,14 @@ async def count_unknown(db: Db, connection_id: UUID, epoch: int, unknown_count: 
     )
 
 
+async def after_unknown(db: Db, connection_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of these connections whose present credential has an answer that was lost."""
+    rows = await db.fetch(
+        "SELECT connection_id FROM schedule WHERE connection_id = ANY($1) AND unknown_count > 0", list(connection_ids)
+    )
+    return {row["connection_id"] for row in rows}
+
+
 async def release_backlog(db: Db, provider: str, now: datetime) -> None:
     """After an outage: what waits in a back-off is due at once; the bucket spreads it."""
     await db.execute(
