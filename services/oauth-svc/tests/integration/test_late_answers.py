@@ -206,3 +206,67 @@ async def test_a_new_consent_makes_a_late_answer_meaningless(stage: Stage, one_d
         assert await stage.pool.fetchrow("SELECT generation, sealed FROM credential") == after
         assert await stage.pool.fetchval("SELECT count(*) FROM refresh_attempt WHERE state = 'answered'") == 0
         await lives(stage, person)
+
+
+#: 25006: read-only; 53100: disk full; 53200: out of memory; 57014: statement cancelled; 58030: input/output error;
+#: 54000: a program limit; XX000: an internal error.
+SQLSTATES = ["25006", "53100", "53200", "57014", "58030", "54000", "XX000"]
+
+
+@asynccontextmanager
+async def refusing(stage: Stage, table: str, sqlstate: str) -> AsyncIterator[None]:
+    """The server answers every change of a table's rows with this error, as a full disk would."""
+    await stage.pool.execute(
+        f"""CREATE OR REPLACE FUNCTION refuses() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{sqlstate}'; END $$"""
+    )
+    await stage.pool.execute(f"CREATE TRIGGER refuses BEFORE UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION refuses()")
+    try:
+        yield
+    finally:
+        await stage.pool.execute("DROP FUNCTION refuses CASCADE")
+
+
+@pytest.mark.parametrize("sqlstate", SQLSTATES)
+async def test_an_answer_is_kept_whatever_the_database_says_meanwhile(stage: Stage, sqlstate: str) -> None:
+    person = stage.person()
+    await stage.connect(person, PROVIDER)
+    await stage.events()
+    with capture_logs() as lines:
+
+        def said(event: str) -> bool:
+            return any(line["event"] == event for line in lines)
+
+        async with refusing(stage, "refresh_attempt", sqlstate):
+            await stage.make_due(PROVIDER)
+            assert (await stage.engine.sweep()).claimed == 1
+            await eventually(lambda: said("answer_waits"), what="the answer waits")
+        await eventually(lambda: said("answer_kept_late"), what="the answer is kept")
+    await lapse(stage)
+    asked = len((await stage.sim("GET", f"ledger?provider={PROVIDER}"))["entries"])
+    await stage.refresh_due()
+    assert len((await stage.sim("GET", f"ledger?provider={PROVIDER}"))["entries"]) == asked, "nobody asks again"
+    await lives(stage, person)
+
+
+@pytest.mark.parametrize("sqlstate", ["53100", "XX000"])
+async def test_a_refusal_is_written_whatever_the_database_says_meanwhile(stage: Stage, sqlstate: str) -> None:
+    person = stage.person()
+    await stage.connect(person, PROVIDER)
+    await stage.sim("POST", f"grants/{PROVIDER}/avery/revoke", {"cause": "user_revoked", "webhook": "none"})
+    with capture_logs():
+        await stage.make_due(PROVIDER)
+        async with refusing(stage, "connection", sqlstate):
+            assert (await stage.engine.sweep()).claimed == 1
+
+            async def refused() -> bool:
+                entries = (await stage.sim("GET", f"ledger?provider={PROVIDER}"))["entries"]
+                return bool(entries[-1]["outcome"].startswith("refused"))
+
+            await eventually(refused, what="the platform has refused")
+
+        async def ended() -> bool:
+            return bool((await stage.connection(person))["status"] == "revoked")
+
+        await eventually(ended, what="the refusal is written")
+    assert (await stage.sim("GET", f"ledger?provider={PROVIDER}"))["presented_twice"] == {}

@@ -2,13 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from uuid import UUID
 
 from common.postgres import transaction, translate_errors
 from common.runtime.batching import Batcher
-from common.runtime.errors import Retryable
+from common.runtime.errors import RetryableError
 from common.runtime.retry import Backoff
 from common.runtime.shield import Shield
 from common.telemetry.logs import get_logger
@@ -36,42 +35,55 @@ class Keeping:
     async def keep(self, claim: Claim, answer: TokenAnswer) -> None:
         """Store the answer before anything else is done with it.
 
-        With the database away, this process may have the only copy of the only valid refresh token. It goes on trying
-        for as long as it lives, past the lease if need be; whoever has the lease then promotes what was kept. The same
-        if this process slept past its lease, and somebody else has called the outcome unknown.
+        This process may have the only copy of the only valid refresh token. Whatever the database says (it is away, its
+        disk is full, it takes no writes, it ended the statement), this goes on for as long as the process lives, past
+        the lease if need be; whoever has the lease then promotes what was kept. The same if this process slept past its
+        lease, and somebody else has called the outcome unknown.
 
         Raises:
-            Retryable: the database is away. This refresh is over; the answer is not lost.
+            RetryableError: The answer is not stored yet. This refresh is over; the answer is not lost.
 
         """
-        key_id, blob = self._deps.vault.seal_answer(claim.connection_id, claim.workspace_id, claim.epoch, answer)
-        kept = (claim.connection_id, claim.epoch, key_id, blob)
         try:
-            if not await self._pending.submit(kept):
-                await self._keep_late(kept)
-        except Retryable:
-            _log.warning("answer_waits", provider=claim.provider, connection_id=str(claim.connection_id))
-            self.write_later(claim.connection_id, partial(self._keep_late, kept))
-            raise
+            key_id, blob = self._deps.vault.seal_answer(claim.connection_id, claim.workspace_id, claim.epoch, answer)
+            if not await self._pending.submit((claim.connection_id, claim.epoch, key_id, blob)):
+                await self._keep_late(claim, answer)
+        except Exception as error:
+            _log.warning(
+                "answer_waits",
+                provider=claim.provider,
+                connection_id=str(claim.connection_id),
+                error=type(error.__cause__ or error).__name__,
+            )
+            self.write_later(claim.connection_id, partial(self._keep_late, claim, answer))
+            raise RetryableError("the answer is not stored yet") from error
 
     def write_later(self, connection_id: UUID, write: Callable[[], Awaitable[object]]) -> None:
         """Try until the database takes it. The epoch decides whether it still matters then."""
 
         async def again() -> None:
-            waits, attempt = Backoff(base_s=0.2, cap_s=2.0), 0
+            waits, attempt, said = Backoff(base_s=0.2, cap_s=2.0), 0, ""
             while True:
                 attempt += 1
                 await asyncio.sleep(waits.delay(attempt, str(connection_id)))
-                with suppress(Retryable):
+                try:
                     await write()
+                except RetryableError:
+                    continue
+                except Exception as error:  # noqa: BLE001 - no error of the database is a reason to give it up
+                    if said != (said := type(error).__name__):
+                        _log.warning("write_waits", connection_id=str(connection_id), error=said)
+                else:
                     return
 
         self._shield.start(again())
 
-    async def _keep_late(self, kept: Kept) -> None:
+    async def _keep_late(self, claim: Claim, answer: TokenAnswer) -> None:
         async with transaction(self._deps.pool) as db:
-            found = await store.attempts.keep_late(db, kept)
-        _log.info("answer_kept_late", connection_id=str(kept[0]), wanted=found)
+            await self._deps.vault.ready(db, self._deps.clock.now(), workspaces=[claim.workspace_id])
+            key_id, blob = self._deps.vault.seal_answer(claim.connection_id, claim.workspace_id, claim.epoch, answer)
+            found = await store.attempts.keep_late(db, (claim.connection_id, claim.epoch, key_id, blob))
+        _log.info("answer_kept_late", connection_id=str(claim.connection_id), wanted=found)
         self._poke()
 
     async def _write_pending(self, items: Sequence[Kept]) -> list[bool]:
