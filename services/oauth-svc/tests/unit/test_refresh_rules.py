@@ -74,7 +74,8 @@ def test_refusal_after_a_lost_answer_holds_instead_of_revoking() -> None:
     assert isinstance(held.change, RefreshFailed)
     assert (held.change.class_, held.change.shorten_to) == (Verdict.UNKNOWN_OUTCOME, HOUR)
     safe = rules.failed(on(OnUnknown.REPEAT), replace(FACTS, unknown_before=1), refusal, NOW)
-    assert isinstance(safe.change, RanOut), "where nothing rotates, a refusal is a refusal, but accuses nobody"
+    assert isinstance(safe.change, Revoked), "where nothing rotates, a refusal is a refusal"
+    assert safe.change.cause is None, "but accuses nobody"
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from oauth_svc.http import pages
 from oauth_svc.http.refusals import caller_of, status_of
 from oauth_svc.operations.consent.begin import begin as begin_consent
 from oauth_svc.operations.consent.callback import finish
-from oauth_svc.operations.consent.completing import Connected
+from oauth_svc.operations.consent.completing import ConsentResult
 from oauth_svc.operations.consent.credentials import enter_credentials
 from oauth_svc.operations.deps import Deps
 
@@ -110,7 +110,7 @@ def routes(deps: Deps, shield: Shield, authenticate: Authenticate) -> Routes:
     return r
 
 
-def _end(provider_id: str, connected: Connected) -> str:
+def _end(provider_id: str, connected: ConsentResult) -> str:
     """Where the browser goes when all is well; the console says it in words from these."""
     told = {"connected": provider_id, "connection_id": str(connected.connection_id), "how": connected.how.value}
     if connected.lost:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from common.contracts import DetectedBy
 from common.postgres import transaction
-from common.runtime.errors import Retryable
+from common.runtime.errors import RetryableError
 from common.telemetry.logs import get_logger
 from oauth_svc import metrics, store
 from oauth_svc.core.lifecycle import Change, Revoked

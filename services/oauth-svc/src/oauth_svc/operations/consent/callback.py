@@ -21,7 +21,7 @@ from oauth_svc import metrics, store
 from oauth_svc.core import errors
 from oauth_svc.core.roles import Caller
 from oauth_svc.operations.consent.begin import state_digest, verifier_aad
-from oauth_svc.operations.consent.completing import Connected, Consented, complete, refusal_of
+from oauth_svc.operations.consent.completing import Consented, ConsentResult, complete, refusal_of
 from oauth_svc.operations.deps import Deps
 from oauth_svc.providers.base import Callback, PlatformError, Provider
 from oauth_svc.store.states import ConsentState
@@ -34,7 +34,9 @@ WAIT_FOR_FIRST_S = 15.0
 _POLL_S = 0.1
 
 
-async def finish(deps: Deps, shield: Shield, caller: Caller, provider_id: str, query: Mapping[str, str]) -> Connected:
+async def finish(
+    deps: Deps, shield: Shield, caller: Caller, provider_id: str, query: Mapping[str, str]
+) -> ConsentResult:
     """Finish a consent. A repeat of the same callback gets the same result.
 
     Args:
@@ -79,7 +81,7 @@ async def _own_state(deps: Deps, caller: Caller, provider_id: str, state: str) -
     return found
 
 
-async def _first_result(deps: Deps, state: ConsentState) -> Connected:
+async def _first_result(deps: Deps, state: ConsentState) -> ConsentResult:
     deadline = monotonic() + WAIT_FOR_FIRST_S
     while monotonic() < deadline:
         found = await store.states.get(deps.pool, state.digest)
@@ -91,11 +93,11 @@ async def _first_result(deps: Deps, state: ConsentState) -> Connected:
     raise errors.StateUsedError
 
 
-def _replay(outcome: dict[str, Any]) -> Connected:
+def _replay(outcome: dict[str, Any]) -> ConsentResult:
     refused = outcome.get("refused")
     if refused is not None:
         raise _REFUSALS.get(refused, errors.ExchangeFailedError)(outcome.get("message", ""))
-    return Connected(
+    return ConsentResult(
         connection_id=UUID(outcome["connection_id"]),
         return_to=outcome["return_to"],
         how=IssuedHow(outcome["how"]),
@@ -118,7 +120,9 @@ _REFUSALS: dict[str, type[errors.Refusal]] = {
 }
 
 
-async def _exchange_once(deps: Deps, provider: Provider, state: ConsentState, query: Mapping[str, str]) -> Connected:
+async def _exchange_once(
+    deps: Deps, provider: Provider, state: ConsentState, query: Mapping[str, str]
+) -> ConsentResult:
     try:
         connected = await _exchange(deps, provider, state, query)
     except errors.Refusal as refusal:
@@ -151,7 +155,7 @@ def _refused(provider: str, query: Mapping[str, str]) -> errors.Refusal:
     return errors.OurFaultError(f"The platform refuses Wevion's request for consent ({code}).")
 
 
-async def _exchange(deps: Deps, provider: Provider, state: ConsentState, query: Mapping[str, str]) -> Connected:
+async def _exchange(deps: Deps, provider: Provider, state: ConsentState, query: Mapping[str, str]) -> ConsentResult:
     if query.get("error"):
         raise _refused(state.provider, query)
     if not (query.get("code") or query.get("auth_code")):

@@ -24,7 +24,7 @@ LIST_WITHIN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Connected:
+class ConsentResult:
     """How a consent ended well."""
 
     connection_id: UUID
@@ -66,7 +66,7 @@ def refusal_of(error: PlatformError, only_a_person_helps: errors.Refusal | None 
 
 async def complete(
     deps: Deps, provider: Provider, consented: Consented, answer: TokenAnswer, credentials: Mapping[str, str]
-) -> Connected:
+) -> ConsentResult:
     """Store what a platform granted.
 
     Args:
@@ -129,7 +129,7 @@ async def complete(
             await store.listings.begin(db, existing.connection_id, now)
     deps.committed()
     metrics.CONNECTS.labels(consented.provider, grant.how.value).inc()
-    return Connected(
+    return ConsentResult(
         connection_id=existing.connection_id,
         return_to=consented.return_to,
         how=grant.how,

@@ -10,7 +10,7 @@ from oauth_svc.core import errors
 from oauth_svc.core.flow import Profile
 from oauth_svc.core.grant import local_return
 from oauth_svc.core.roles import Caller, must_manage
-from oauth_svc.operations.consent.completing import Connected, Consented, complete, must_exist, refusal_of
+from oauth_svc.operations.consent.completing import Consented, ConsentResult, complete, must_exist, refusal_of
 from oauth_svc.operations.deps import Deps
 from oauth_svc.providers.base import PlatformError, Provider
 
@@ -24,7 +24,7 @@ async def enter_credentials(
     *,
     connection_id: UUID | None,
     return_to: str | None,
-) -> Connected:
+) -> ConsentResult:
     """Connect a platform without a consent screen by what the person entered in its form.
 
     Args:
@@ -60,7 +60,9 @@ async def enter_credentials(
     return await shield.run(_log_in(deps, provider, consented, credentials))
 
 
-async def _log_in(deps: Deps, provider: Provider, consented: Consented, credentials: Mapping[str, str]) -> Connected:
+async def _log_in(
+    deps: Deps, provider: Provider, consented: Consented, credentials: Mapping[str, str]
+) -> ConsentResult:
     await _take_login(deps, provider.profile, credentials)
     try:
         answer = await provider.login(credentials, deps.clock.now())
