@@ -6,18 +6,16 @@ a plain refusal into an unknown outcome.
 """
 
 import asyncio
-import ipaddress
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import ThreadedResolver
+from yarl import URL
 
 from common.platforms.errors import retry_after_s
+from common.web.outbound import BlockedAddressError, blocked, guarded_connector
 
 BODY_LIMIT = 16 << 20
 """Longest answer that is read, in bytes: a manager's 10,000 customers, pretty-printed, are about 3 MB."""
@@ -62,29 +60,6 @@ class NoAnswerError(Exception):
         self.sent = sent
 
 
-class BlockedAddressError(OSError):
-    """A configured URL leads to a private address that the settings do not allow."""
-
-
-class GuardedResolver(AbstractResolver):
-    """Resolves names, and refuses those that lead to a private address (SSRF by a configured URL)."""
-
-    def __init__(self, allowed: frozenset[str]) -> None:
-        self._allowed = allowed
-        self._inner = ThreadedResolver()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        found = await self._inner.resolve(host, port, family)
-        if f"{host}:{port}" not in self._allowed and not all(is_public(entry["host"]) for entry in found):
-            raise BlockedAddressError(f"{host}: a private address that allow_private_hosts does not name")
-        return found
-
-    async def close(self) -> None:
-        await self._inner.close()
-
-
 async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
     """Turn a disconnect into an error that aiohttp does not answer by sending the request again."""
     try:
@@ -93,10 +68,6 @@ async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerTy
         raise  # it never left
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
         raise aiohttp.ClientConnectionError("disconnected") from error
-
-
-def is_public(address: str) -> bool:
-    return ipaddress.ip_address(address.partition("%")[0]).is_global
 
 
 class Wire:
@@ -117,8 +88,7 @@ class Wire:
             NoAnswerError: nothing usable came back within the total deadline.
 
         """
-        self._guard_literal(request.url)
-        url = f"{request.url}?{urlencode(request.query)}" if request.query else request.url
+        url = self._target(request)
         data: bytes | None = None
         headers = request.headers
         if request.form is not None:
@@ -147,6 +117,8 @@ class Wire:
             raise NoAnswerError("connect_timeout", sent=False) from error
         except TimeoutError as error:
             raise NoAnswerError("timeout", sent=True) from error
+        except aiohttp.InvalidURL as error:
+            raise NoAnswerError("insecure_url", sent=False) from error
         except (aiohttp.ClientConnectorError, BlockedAddressError) as error:
             raise NoAnswerError("no_connection", sent=False) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -155,6 +127,16 @@ class Wire:
             raise NoAnswerError("answer_too_long", sent=True)
         return Answer(response.status, {k.lower(): v for k, v in response.headers.items()}, body)
 
+    def _target(self, request: Request) -> URL:
+        """Return the URL as the client reads it, if it may be called."""
+        try:
+            url = URL(f"{request.url}?{urlencode(request.query)}" if request.query else request.url)
+        except ValueError:
+            raise NoAnswerError("insecure_url", sent=False) from None
+        if (why := blocked(url, self._allowed)) is not None:
+            raise NoAnswerError(why, sent=False)
+        return url
+
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
@@ -162,11 +144,8 @@ class Wire:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            connector = aiohttp.TCPConnector(
-                limit=self._limit,
-                keepalive_timeout=KEEPALIVE_S,
-                resolver=GuardedResolver(self._allowed),
-                ttl_dns_cache=60,
+            connector = guarded_connector(
+                self._allowed, limit=self._limit, keepalive_timeout=KEEPALIVE_S, ttl_dns_cache=60
             )
             self._session = aiohttp.ClientSession(
                 connector=connector,
@@ -177,19 +156,3 @@ class Wire:
                 trust_env=False,
             )
         return self._session
-
-    def _guard_literal(self, url: str) -> None:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        allowed = f"{host}:{port}" in self._allowed
-        if parts.scheme not in ("https", "http") or (parts.scheme == "http" and not allowed):
-            raise NoAnswerError("insecure_url", sent=False)
-        if allowed:
-            return
-        try:
-            public = is_public(host)
-        except ValueError:
-            return  # a name: the resolver looks at what it leads to
-        if not public:
-            raise NoAnswerError("blocked_address", sent=False)
