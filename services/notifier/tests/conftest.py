@@ -31,7 +31,7 @@ from common.contracts import (
     TokenStatus,
     decode,
 )
-from common.crypto import Keyring
+from common.crypto import Keyring, KeyringEncryption
 from common.postgres import Pool, open_pool, transaction
 from common.runtime.errors import Retryable
 from common.runtime.ids import new_id
@@ -274,7 +274,7 @@ async def world(pool: Pool, mail_server: tuple[Mailbox, int]) -> AsyncIterator[W
     mailbox, port = mail_server
     clock = ManualClock(NOW)
     people = Directory()
-    texts, vault = load_texts("http://wevion.example"), Keyring.generate()
+    texts, vault = load_texts("http://wevion.example"), KeyringEncryption(Keyring.generate())
     mail = MailChannel(
         MailServer(
             host="127.0.0.1",

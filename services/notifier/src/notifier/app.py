@@ -6,7 +6,6 @@ from datetime import timedelta
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
-from common.crypto import KeyringFile
 from common.runtime.periodic import Periodic
 from common.service import Service
 from notifier import consumers, sweep
@@ -38,7 +37,7 @@ async def run(settings: NotifierSettings) -> None:
             pool=pool,
             texts=load_texts(settings.public_url),
             people=PeopleClient(service.http(), settings.people_url, service.service_tokens()),
-            vault=KeyringFile(settings.keyring_file) if settings.keyring_file else None,
+            vault=None if settings.keys_missing else settings.keys(service.http),
             pace=Pace(
                 settle=timedelta(seconds=settings.settle_s),
                 cooldown=timedelta(seconds=settings.cooldown_s),

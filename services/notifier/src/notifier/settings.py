@@ -1,14 +1,14 @@
 """The notifier's settings, and what must hold between them."""
 
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from pydantic import Field
 
+from common.crypto import KeyOptions
 from notifier.channels.registry import ChannelSettings
 
 
-class NotifierSettings(ChannelSettings):
+class NotifierSettings(ChannelSettings, KeyOptions):
     """Everything that can be configured."""
 
     http_port: int = Field(default=8085, ge=0, le=65535, description="port to listen on; 0 takes a free one")
@@ -16,10 +16,6 @@ class NotifierSettings(ChannelSettings):
         default=None,
         pattern=r"^https?://",
         description="session-svc: who the people are; without it, the origin of WEVION_TOKEN_URL",
-    )
-    keyring_file: Path | None = Field(
-        default=None,
-        description="key-encryption keys; without it no one-off mails (password reset), no one-click links in mails",
     )
     settle_s: float = Field(
         default=3,

@@ -132,7 +132,7 @@ async def test_a_link_put_together_by_a_stranger_is_refused(world: Any, api: Any
         plain,
         Keyring.generate("stranger").seal(plain, associated_data("unsubscribe", "email")),
         Keyring.generate().seal(plain, associated_data("unsubscribe", "email")),
-        world.deps.vault.seal(plain, associated_data("direct", new_id())),  # ours, but of something else
+        await world.deps.vault.wrap(plain, associated_data("direct", new_id())),  # ours, but of something else
     ]
     for blob in sealed:
         await _refused(world, api, f"{PATH}?token={base64.urlsafe_b64encode(blob).decode().rstrip('=')}")
@@ -157,7 +157,7 @@ async def test_a_link_says_nothing_in_the_open(world: Any, api: Any) -> None:
     raw = base64.urlsafe_b64decode(token + "==")
     assert world.people["mia"].user_id.bytes not in raw
     assert b"TOKEN" not in raw
-    asked = unsubscribing.read(world.deps, token)
+    asked = await unsubscribing.read(world.deps, token)
     assert (asked.user_id, asked.codes) == (world.people["mia"].user_id, (NoticeCode.TOKEN_REVOKED,))
 
 

@@ -1,11 +1,10 @@
 """How oauth-svc is put together: the only file that knows every other file."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import aiohttp
 
-from common.crypto import KeyEncryption, KeyringEncryption, KeyringError, KeyringFile, TransitEncryption
 from common.runtime.clock import SystemClock
 from common.runtime.errors import PermanentError, RetryableError
 from common.runtime.shield import Shield
@@ -36,7 +35,7 @@ async def run(settings: OauthSettings) -> None:
         deps = Deps(
             pool=pool,
             providers=providers,
-            vault=Vault(open_keys(settings, service.http)),
+            vault=Vault(settings.keys(service.http)),
             clock=service.clock,
             public_url=settings.public_url.rstrip("/"),
             limits=settings.limits,
@@ -77,7 +76,7 @@ async def offline(settings: OauthSettings) -> AsyncIterator[Deps]:
         yield Deps(
             pool=pool,
             providers=providers,
-            vault=Vault(open_keys(settings, lambda: session)),
+            vault=Vault(settings.keys(lambda: session)),
             clock=SystemClock(),
             public_url=settings.public_url.rstrip("/"),
             limits=settings.limits,
@@ -90,15 +89,3 @@ def open_providers(settings: OauthSettings) -> Providers:
         return build_providers(read_providers_file(settings.providers_file), in_flight=settings.in_flight * 2)
     except (ProvidersFileError, OSError) as error:
         raise PermanentError(f"WEVION_PROVIDERS_FILE: {error}") from error
-
-
-def open_keys(settings: OauthSettings, client: Callable[[], aiohttp.ClientSession]) -> KeyEncryption:
-    """The key-encryption keys. Raises `PermanentError` when they cannot be used."""
-    if settings.key_encryption == "transit" and settings.vault_address and settings.vault_token:
-        return TransitEncryption(
-            client(), settings.vault_address, settings.vault_token, settings.vault_key, mount=settings.vault_mount
-        )
-    try:
-        return KeyringEncryption(KeyringFile(settings.keyring_file or ""))
-    except KeyringError as error:
-        raise PermanentError(f"WEVION_KEYRING_FILE: {error}") from error

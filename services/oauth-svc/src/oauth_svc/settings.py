@@ -2,29 +2,21 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, model_validator
 
+from common.crypto import KeyOptions
 from common.service import ServiceSettings
 from oauth_svc.operations.deps import Limits
 
 
-class OauthSettings(ServiceSettings):
+class OauthSettings(ServiceSettings, KeyOptions):
     """What oauth-svc needs beside what every service has."""
 
     http_port: int = Field(default=8082, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     providers_file: Path | None = Field(
         default=None, description="TOML: base URLs and clients of the providers, and providers of your own"
     )
-    key_encryption: Literal["keyring", "transit"] = Field(
-        default="keyring", description="where the key-encryption keys are: a file, or Vault/OpenBao transit"
-    )
-    keyring_file: Path | None = Field(default=None, description="the keyring, mode 0600 (key_encryption=keyring)")
-    vault_address: str | None = Field(default=None, description="Vault/OpenBao (key_encryption=transit)")
-    vault_token: SecretStr | None = Field(default=None, description="its token (key_encryption=transit)")
-    vault_key: str = Field(default="wevion", description="name of the transit key")
-    vault_mount: str = Field(default="transit", description="mount of the transit engine")
     poll_s: float = Field(
         default=0.5, gt=0, le=60, description="seconds between looks at the schedule; smaller reacts faster"
     )
@@ -51,10 +43,8 @@ class OauthSettings(ServiceSettings):
 
     @model_validator(mode="after")
     def _keys_are_reachable(self) -> "OauthSettings":
-        if self.key_encryption == "keyring" and self.keyring_file is None:
-            raise ValueError("WEVION_KEYRING_FILE is not set (or set WEVION_KEY_ENCRYPTION=transit)")
-        if self.key_encryption == "transit" and (self.vault_address is None or self.vault_token is None):
-            raise ValueError("WEVION_VAULT_ADDRESS and WEVION_VAULT_TOKEN are needed with transit")
+        if self.keys_missing is not None:
+            raise ValueError(self.keys_missing)
         return self
 
     @property

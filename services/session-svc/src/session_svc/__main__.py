@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 from uuid import UUID
 
+import aiohttp
+
 from common import addresses
 from common.runtime.clock import SystemClock
 from common.runtime.errors import PermanentError
@@ -95,8 +97,8 @@ async def _create_client(settings: SessionSettings, arguments: argparse.Namespac
 
 async def _rotate_keys(settings: SessionSettings, arguments: argparse.Namespace) -> dict[str, Any]:
     now = SystemClock().now()
-    async with app.database(settings) as pool:
-        keys = SigningKeys(pool, app.keyring(settings), settings.schedule())
+    async with app.database(settings) as pool, aiohttp.ClientSession() as http:
+        keys = SigningKeys(pool, settings.keys(lambda: http), settings.schedule())
         if arguments.reseal:
             return {"resealed": await keys.reseal(now)}
         made = await keys.ensure(now, rotate=True)

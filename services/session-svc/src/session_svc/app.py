@@ -7,10 +7,9 @@ from contextlib import asynccontextmanager
 from common import edge
 from common.auth import Verifier
 from common.contracts import TokenRevokedV1, TokenStateV1
-from common.crypto import KeyringError, KeyringFile, Sealer
 from common.postgres import Pool
 from common.runtime.clock import Clock
-from common.runtime.errors import PermanentError, RetryableError
+from common.runtime.errors import RetryableError
 from common.service import Service
 from session_svc import http, metrics, sweep
 from session_svc.clients.notifier import MessagesClient
@@ -29,7 +28,7 @@ async def run(settings: SessionSettings, clock: Clock | None = None) -> None:
         pool = await svc.postgres()
         relay = await svc.outbox(pool, await svc.producer())
         express = await svc.express(TokenRevokedV1.TOPIC, TokenStateV1.TOPIC)
-        key_encryption = keyring(settings)
+        key_encryption = settings.keys(svc.http)
         keys = SigningKeys(pool, key_encryption, settings.schedule())
         key_work = sweep.keys(keys, svc.clock)
         await _first_keys(keys, svc.clock)
@@ -40,7 +39,7 @@ async def run(settings: SessionSettings, clock: Clock | None = None) -> None:
         deps = Deps(
             pool=pool,
             keys=keys,
-            keyring=key_encryption,
+            key_encryption=key_encryption,
             hasher=hasher,
             issuer=settings.issuer,
             audience=settings.audience,
@@ -71,21 +70,6 @@ async def run(settings: SessionSettings, clock: Clock | None = None) -> None:
             await svc.run()
         finally:
             hasher.close()
-
-
-def keyring(settings: SessionSettings) -> Sealer:
-    """Return the key-encryption keys.
-
-    Raises:
-        PermanentError: the setting is missing, or the file cannot be used.
-
-    """
-    if settings.keyring_file is None:
-        raise PermanentError("set WEVION_KEYRING_FILE: signing keys are stored sealed")
-    try:
-        return KeyringFile(settings.keyring_file)
-    except KeyringError as error:
-        raise PermanentError(f"WEVION_KEYRING_FILE: {error}") from None
 
 
 def password_hasher(settings: SessionSettings) -> PasswordHasher:

@@ -1,26 +1,23 @@
 """The settings of session-svc."""
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
 from common import edge
+from common.crypto import KeyOptions
 from common.service import ServiceSettings
 from session_svc.core.keys import Schedule
 
 _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
-class SessionSettings(ServiceSettings):
+class SessionSettings(ServiceSettings, KeyOptions):
     """The settings of `session-svc run` and of the commands."""
 
     http_port: int = Field(default=8081, ge=0, le=65535, description="port to listen on; 0 takes a free one")
-    keyring_file: Path | None = Field(
-        default=None, description="the key-encryption keys that seal the signing keys (JSON or TOML, mode 0600)"
-    )
     notifier_url: str = Field(
         default="http://127.0.0.1:8085", pattern=r"^https?://", description="where reset mails are handed over"
     )

@@ -27,7 +27,7 @@ def _routes() -> list[Route]:
     deps = cast("Any", Deps)(
         pool=None,
         keys=_Keys(),
-        keyring=None,
+        key_encryption=None,
         hasher=None,
         issuer="https://x",
         audience="wevion",

@@ -1,7 +1,7 @@
 """Sealing values, keeping keys. Knows AES-256-GCM and nothing about what is sealed."""
 
-from common.crypto.data_keys import DataKey, DataKeys, associated_data, create, data_key_id, rewrap
-from common.crypto.encryption import KeyEncryption, KeyringEncryption, TransitEncryption
+from common.crypto.data_keys import DataKey, associated_data, create, data_key_id, rewrap
+from common.crypto.keepers import KeyEncryption, KeyOptions, KeyringEncryption, TransitEncryption
 from common.crypto.keyring import Keyring, KeyringError, KeyringFile, Sealer
 from common.crypto.sealed import SealingKey, UnsealableError
 
@@ -9,8 +9,8 @@ Unsealable = UnsealableError  # the name that oauth-svc still uses
 
 __all__ = [
     "DataKey",
-    "DataKeys",
     "KeyEncryption",
+    "KeyOptions",
     "Keyring",
     "KeyringEncryption",
     "KeyringError",

@@ -8,12 +8,14 @@ open. To rotate: add a key, make it active when every process has it, re-wrap wh
 
 import base64
 import binascii
+import itertools
 import json
 import os
 import re
 import stat
 import tempfile
 import tomllib
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,6 +28,8 @@ _log = get_logger(__name__)
 
 _KEY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ROOT = 0
+_LEAST_DIFFERENT_BYTES = 16
+_MOST_EQUAL_BYTES = 8
 
 
 class KeyringError(Exception):
@@ -77,6 +81,8 @@ class Keyring:
                 raise KeyringError(f"key id {key_id!r}: letters, digits, '.', '_' and '-' only, at most 64")
             if len(key) != KEY_BYTES:
                 raise KeyringError(f"key {key_id!r} has {len(key)} bytes instead of {KEY_BYTES}")
+            if (weakness := _weakness(key)) is not None:
+                raise KeyringError(f"key {key_id!r} is {weakness}; make one with `openssl rand -base64 32`")
         if len(set(keys.values())) != len(keys):
             raise KeyringError("two ids have the same key")
         self.active = active
@@ -203,6 +209,21 @@ class KeyringFile:
         except OSError:
             return None
         return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _weakness(key: bytes) -> str | None:
+    """Return why a key is none that a random generator would give; None when it may be one.
+
+    A random key of 32 bytes has about 30 different ones; one with fewer than 16, with 8 equal ones, or with nothing but
+    printable characters, comes by chance less than once in a billion.
+    """
+    if all(32 <= byte < 127 for byte in key):  # noqa: PLR2004  printable ASCII
+        return "text and not random bytes"
+    if len({(after - before) % 256 for before, after in itertools.pairwise(key)}) == 1:
+        return "a sequence and not random"
+    if len(set(key)) < _LEAST_DIFFERENT_BYTES or max(Counter(key).values()) >= _MOST_EQUAL_BYTES:
+        return "a pattern and not random"
+    return None
 
 
 def _material(document: Any) -> dict[str, bytes]:

@@ -14,7 +14,8 @@ from aiohttp import web
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from common.crypto import Keyring, TransitEncryption, UnsealableError, create, encryption, rewrap
+from common.crypto import Keyring, TransitEncryption, UnsealableError, create, rewrap
+from common.crypto.keepers import transit as transit_module
 from common.runtime.errors import PermanentError, RetryableError
 from common.runtime.ids import new_id, random_bytes
 
@@ -150,7 +151,7 @@ async def test_a_plaintext_that_is_none(kek: TransitEncryption, transit: Transit
 async def test_a_service_that_is_away_or_hangs(
     kek: TransitEncryption, transit: Transit, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(encryption, "TIMEOUT_S", 0.2)
+    monkeypatch.setattr(transit_module, "TIMEOUT_S", 0.2)
     with pytest.raises(RetryableError, match="does not answer"):
         await TransitEncryption(http, "http://127.0.0.1:1", TOKEN, "wevion").wrap(b"x", b"w")
     transit.hang = True

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,8 @@ import pytest
 from common.crypto import Keyring, KeyringError, KeyringFile, UnsealableError
 from common.crypto.keyring import mode_refusal
 
-KEY = base64.b64encode(bytes(32)).decode()
-OTHER = base64.b64encode(bytes(31) + b"x").decode()
+KEY = base64.b64encode(sha256(b"one").digest()).decode()
+OTHER = base64.b64encode(sha256(b"other").digest()).decode()
 
 
 def write(path: Path, text: str | bytes, mode: int = 0o600) -> Path:
@@ -182,3 +183,34 @@ def test_a_link_that_is_turned_is_followed(tmp_path: Path) -> None:
 def test_a_file_that_is_unusable_at_the_start_is_refused(tmp_path: Path) -> None:
     with pytest.raises(KeyringError, match="cannot be read"):
         KeyringFile(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        (bytes(32), "a sequence"),
+        (b"\xff" * 32, "a sequence"),
+        (b"A" * 32, "text"),
+        (b"\x00\xff" * 16, "a pattern"),
+        (bytes(range(8)) * 4, "a pattern"),
+        (sha256(b"x").digest()[:15] + bytes(17), "a pattern"),
+        (bytes(range(32)), "a sequence"),
+        (bytes(range(255, 223, -1)), "a sequence"),
+        (bytes((7 * number) % 256 for number in range(32)), "a sequence"),
+        (b"correct horse battery staple 123", "text"),
+        (sha256(b"x").hexdigest()[:32].encode(), "text"),
+        (b"short", "has 5 bytes"),
+        (b"", "has 0 bytes"),
+        (sha256(b"x").digest() + b"x", "has 33 bytes"),
+    ],
+)
+def test_a_key_that_no_generator_would_give_is_refused(tmp_path: Path, key: bytes, why: str) -> None:
+    text = json.dumps({"active": "a", "keys": {"a": base64.b64encode(key).decode()}})
+    with pytest.raises(KeyringError, match=why) as refused:
+        Keyring.from_file(write(tmp_path / "k.json", text))
+    assert base64.b64encode(key).decode() not in str(refused.value) or not key
+
+
+def test_random_keys_are_taken() -> None:
+    for number in range(2000):
+        Keyring({"a": sha256(str(number).encode()).digest()}, "a")

@@ -97,7 +97,7 @@ class Channel(Protocol[A_co, P]):
         """Where each of these readers can be reached now, by user id. A reader without an entry cannot be."""
         ...
 
-    def compose(self, messages: Sequence[Message], now: datetime) -> Sequence[P]:
+    async def compose(self, messages: Sequence[Message], now: datetime) -> Sequence[P]:
         """One parcel for each message, in the same order."""
         ...
 

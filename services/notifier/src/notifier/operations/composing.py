@@ -60,7 +60,7 @@ async def compose(
     direct = [item for item in claimed if item.kind is Kind.DIRECT]
     opened = await messages.open_direct(connection, deps, channel, direct, empty=batch.empty, now=now)
     written += [(message, ()) for message in opened]
-    parcels = channel.compose([message for message, _ in written], now)
+    parcels = await channel.compose([message for message, _ in written], now)
     batch.ready += [
         Composed(message.claimed, parcel, lines) for (message, lines), parcel in zip(written, parcels, strict=True)
     ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from common.contracts import NoticeChannel
-from common.crypto import Sealer
+from common.crypto import KeyEncryption
 from common.postgres import Pool
 from notifier.clients.session_svc import PeopleDirectory
 from notifier.core.rendering import Texts
@@ -42,7 +42,7 @@ class Deps:
     texts: Texts
     channels: dict[NoticeChannel, AnyChannel] = field(default_factory=dict)
     people: PeopleDirectory | None = None
-    vault: Sealer | None = None
+    vault: KeyEncryption | None = None
     pace: Pace = field(default_factory=Pace)
     lease: timedelta = timedelta(seconds=90)
     batch: int = 200

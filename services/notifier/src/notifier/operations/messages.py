@@ -49,6 +49,7 @@ async def accept(
         person = await _person(deps, user_id, now)
         workspace_id = workspace_id if workspace_id is not None else person.workspace_id
     delivery_id = key or new_id()
+    sealed = await deps.vault.wrap(_written(direct).encode(), associated_data("direct", delivery_id))
     async with transaction(deps.pool) as connection:
         await deliveries.add_direct(
             connection,
@@ -56,7 +57,7 @@ async def accept(
             user_id=user_id or NOTHING,
             workspace_id=workspace_id or NOTHING,
             template=direct.template,
-            sealed=deps.vault.seal(_written(direct).encode(), associated_data("direct", delivery_id)),
+            sealed=sealed,
             now=now,
         )
     deps.committed()
@@ -96,7 +97,7 @@ async def open_direct(
     """The claimed one-off messages, opened; those that cannot or should not go are added to `empty`."""
     ready = []
     for item in claimed:
-        direct = _open(deps, item)
+        direct = await _open(deps, item)
         if direct is None or now - item.first_tried_at > USABLE_FOR[item.template]:
             empty.append((item, "too_old"))
             continue
@@ -127,11 +128,11 @@ def _written(direct: Direct) -> str:
     return json.dumps({"link": direct.link, "to": direct.to, "facts": dict(direct.facts)})
 
 
-def _open(deps: Deps, item: Claimed) -> Direct | None:
+async def _open(deps: Deps, item: Claimed) -> Direct | None:
     if deps.vault is None or item.sealed is None:
         return None
     try:
-        opened = deps.vault.open_(item.sealed, associated_data("direct", item.delivery_id)).decode()
+        opened = (await deps.vault.unwrap(item.sealed, associated_data("direct", item.delivery_id))).decode()
     except Unsealable:
         return None
     if opened.startswith("{"):

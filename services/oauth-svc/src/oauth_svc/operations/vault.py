@@ -1,14 +1,15 @@
 """Sealing: AES-256-GCM under a data key per workspace, which a key-encryption key wraps (`common.crypto`).
 
 The associated data names the table, the row, the workspace and the row's version, so a ciphertext that is moved to
-another row, or an old one that is brought back, does not open. Unwrapped keys are cached, bounded in number and time.
+another row, or an old one that is brought back, does not open. Unwrapped keys are cached, bounded in number.
 """
 
 import json
-from collections import OrderedDict
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
+
+from cachetools import LRUCache
 
 from common.crypto import DataKey, KeyEncryption, Unsealable, create, data_key_id, rewrap
 from common.postgres import Db
@@ -36,8 +37,8 @@ class Vault:
 
     def __init__(self, kek: KeyEncryption) -> None:
         self._kek = kek
-        self._keys: OrderedDict[UUID, DataKey] = OrderedDict()
-        self._active: OrderedDict[UUID, tuple[UUID, datetime]] = OrderedDict()
+        self._keys: LRUCache[UUID, DataKey] = LRUCache(KEY_CACHE)
+        self._active: LRUCache[UUID, tuple[UUID, datetime]] = LRUCache(KEY_CACHE)
 
     async def ready(
         self, db: Db, now: datetime, *, workspaces: Iterable[UUID] = (), key_ids: Iterable[UUID] = ()
@@ -148,8 +149,6 @@ class Vault:
             row = found.get(workspace_id) or await self._make(db, workspace_id, now)
             await self._remember(row)
             self._active[workspace_id] = (row.key_id, now + ACTIVE_FOR)
-            while len(self._active) > KEY_CACHE:
-                self._active.popitem(last=False)
 
     async def _make(self, db: Db, workspace_id: UUID, now: datetime) -> DataKeyRow:
         """A new data key; when another process was faster, its key."""
@@ -160,7 +159,6 @@ class Vault:
 
     async def _remember(self, row: DataKeyRow) -> None:
         if row.key_id in self._keys:
-            self._keys.move_to_end(row.key_id)
             return
         try:
             material = await self._kek.unwrap(row.wrapped, wrap_aad(row.key_id, row.workspace_id))
@@ -168,8 +166,6 @@ class Vault:
             _log.error("data_key_unreadable", kek_id=row.kek_id)
             return
         self._keys[row.key_id] = DataKey(row.key_id, material)
-        while len(self._keys) > KEY_CACHE:
-            self._keys.popitem(last=False)
 
 
 def wrap_aad(key_id: UUID, workspace_id: UUID) -> bytes:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from common.contracts import Event, EventBody
-from common.crypto import Sealer
+from common.crypto import KeyEncryption
 from common.postgres import Db, Pool
 from common.runtime.ids import new_id
 from session_svc.core.audit import Action, AuditedAct
@@ -59,7 +59,7 @@ class Deps:
 
     pool: Pool
     keys: SigningKeys
-    keyring: Sealer
+    key_encryption: KeyEncryption
     hasher: PasswordHasher
     issuer: str
     audience: str

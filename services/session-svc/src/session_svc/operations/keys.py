@@ -11,7 +11,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from common.crypto import Sealer
+from common.crypto import KeyEncryption
 from common.postgres import Pool, transaction, translate_errors
 from common.runtime.ids import new_id
 from common.telemetry.logs import get_logger
@@ -48,10 +48,10 @@ class SigningKeys:
     refuses to sign, because it could have missed a rotation.
     """
 
-    def __init__(self, pool: Pool, keyring: Sealer, schedule: Schedule) -> None:
+    def __init__(self, pool: Pool, key_encryption: KeyEncryption, schedule: Schedule) -> None:
         self.schedule = schedule
         self._pool = pool
-        self._keyring = keyring
+        self._key_encryption = key_encryption
         self._keys: tuple[_Key, ...] = ()
         self._loaded_at: datetime | None = None
         self._active: _Key | None = None
@@ -75,7 +75,7 @@ class SigningKeys:
         """
         with translate_errors():
             rows = await stored.not_gone(self._pool, now - self.schedule.jwt_life - self.schedule.skew)
-        self._take(rows, now)
+        await self._take(rows, now)
 
     async def ensure(self, now: datetime, *, rotate: bool = False) -> str | None:
         """Make the key that is due, if one is; returns its id. With `rotate`, make one ahead of the schedule.
@@ -87,7 +87,7 @@ class SigningKeys:
             rows = await stored.not_gone(db, now - self.schedule.jwt_life - self.schedule.skew)
             plan = keys.plan([row.times for row in rows], now, self.schedule, rotate=rotate)
             if plan is not None:
-                new = self._make(now, plan.signs_from)
+                new = await self._make(now, plan.signs_from)
                 await stored.add(db, new, replaces=plan.replaces)
                 entry = AuditedAct(
                     audit_id=new_id(),
@@ -105,13 +105,14 @@ class SigningKeys:
         return new.times.kid if plan is not None else None
 
     async def reseal(self, now: datetime) -> int:
-        """Seal every private key anew with the keyring's present key; returns how many there are."""
+        """Seal every private key anew with the present key-encryption key; returns how many there are."""
         count = 0
         async with transaction(self._pool) as db:
             await stored.lock(db)
             for row in await stored.not_gone(db, now - FORGET_AFTER):
-                private = self._keyring.open_(row.sealed_key, _aad(row.times.kid))
-                await stored.reseal(db, row.times.kid, self._keyring.seal(private, _aad(row.times.kid)))
+                aad = _aad(row.times.kid)
+                private = await self._key_encryption.unwrap(row.sealed_key, aad)
+                await stored.reseal(db, row.times.kid, await self._key_encryption.wrap(private, aad))
                 count += 1
         return count
 
@@ -179,12 +180,12 @@ class SigningKeys:
         self._active_until = min(times.signs_until or stale_at, stale_at)
         return key
 
-    def _take(self, rows: Sequence[stored.StoredKey], now: datetime) -> None:
+    async def _take(self, rows: Sequence[stored.StoredKey], now: datetime) -> None:
         known = {key.times.kid: key for key in self._keys}
         loaded = []
         for row in rows:
             old = known.get(row.times.kid)
-            loaded.append(replace(old, times=row.times) if old is not None else self._open(row))
+            loaded.append(replace(old, times=row.times) if old is not None else await self._open(row))
         self._keys = tuple(loaded)
         public = {key.times.kid: key.private.public_key() for key in loaded}
         if public.keys() != self.current.keys():
@@ -196,8 +197,9 @@ class SigningKeys:
                 sum(key.times.state(now, self.schedule) is state for key in self._keys)
             )
 
-    def _open(self, row: stored.StoredKey) -> _Key:
-        private = Ed25519PrivateKey.from_private_bytes(self._keyring.open_(row.sealed_key, _aad(row.times.kid)))
+    async def _open(self, row: stored.StoredKey) -> _Key:
+        raw = await self._key_encryption.unwrap(row.sealed_key, _aad(row.times.kid))
+        private = Ed25519PrivateKey.from_private_bytes(raw)
         return _Key(
             times=row.times,
             private=private,
@@ -206,11 +208,11 @@ class SigningKeys:
             public_jwk=_published(private, row),
         )
 
-    def _make(self, now: datetime, signs_from: datetime) -> stored.StoredKey:
+    async def _make(self, now: datetime, signs_from: datetime) -> stored.StoredKey:
         private = Ed25519PrivateKey.generate()
         public = private.public_key().public_bytes_raw()
         kid = _public_jwk(public)["kid"]
-        sealed = self._keyring.seal(private.private_bytes_raw(), _aad(kid))
+        sealed = await self._key_encryption.wrap(private.private_bytes_raw(), _aad(kid))
         return stored.StoredKey(KeyTimes(kid, now, signs_from, None), public, sealed)
 
 

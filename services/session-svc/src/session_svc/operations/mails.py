@@ -58,7 +58,7 @@ async def _send_reset(deps: Deps, channel: MessagesClient, reset: resets.Reset, 
         if known is None or known.user.disabled:
             await resets.drop(deps.pool, reset.reset_id)
             return "nobody"
-        secret, sealed = _secret(deps, f"password_resets|{reset.reset_id}", reset.sealed_secret)
+        secret, sealed = await _secret(deps, f"password_resets|{reset.reset_id}", reset.sealed_secret)
         await resets.prepare(
             deps.pool,
             reset.reset_id,
@@ -92,7 +92,7 @@ async def _send_reset(deps: Deps, channel: MessagesClient, reset: resets.Reset, 
 
 async def _send_invitation(deps: Deps, channel: MessagesClient, due: invitations.DueMail, now: datetime) -> str:
     with translate_errors():
-        secret, sealed = _secret(deps, f"invitations|{due.invitation_id}", due.sealed_secret)
+        secret, sealed = await _secret(deps, f"invitations|{due.invitation_id}", due.sealed_secret)
         await invitations.prepare_link(
             deps.pool, due.invitation_id, secret_hash=hash_secret(secret), sealed_secret=sealed
         )
@@ -116,11 +116,11 @@ async def _send_invitation(deps: Deps, channel: MessagesClient, due: invitations
     return outcome
 
 
-def _secret(deps: Deps, row: str, sealed: bytes | None) -> tuple[str, bytes]:
+async def _secret(deps: Deps, row: str, sealed: bytes | None) -> tuple[str, bytes]:
     """Return the link's secret (that of an earlier try, if there was one) and the same sealed for its row."""
     aad = row.encode()
-    secret = deps.keyring.open_(sealed, aad).decode() if sealed else random_token()
-    return secret, deps.keyring.seal(secret.encode(), aad)
+    secret = (await deps.key_encryption.unwrap(sealed, aad)).decode() if sealed else random_token()
+    return secret, await deps.key_encryption.wrap(secret.encode(), aad)
 
 
 async def _hand_over(send: Callable[[], Awaitable[None]]) -> str:

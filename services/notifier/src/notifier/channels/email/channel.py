@@ -102,9 +102,9 @@ class MailChannel:
             if person.email and (not dead or (person.user_id, store.digest(person.email)) not in dead)
         }
 
-    def compose(self, messages: Sequence[Message], now: datetime) -> Sequence[MailParcel]:
+    async def compose(self, messages: Sequence[Message], now: datetime) -> Sequence[MailParcel]:
         """One mail for each message."""
-        return self._letters.write(messages, now)
+        return await self._letters.write(messages, now)
 
     async def edit(self, parcel: MailParcel) -> Outcome:  # noqa: ARG002  a mail is not changed
         """A mail cannot be changed."""

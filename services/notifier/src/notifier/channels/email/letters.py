@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Sequence
 from datetime import datetime
 
-from common.crypto import Sealer
+from common.crypto import KeyEncryption
 from notifier.channels.email import unsubscribing
 from notifier.channels.email.parcel import MailParcel
 from notifier.core.rendering import Letter, Texts
@@ -13,16 +13,18 @@ from notifier.operations.channel import Direct, Message
 class Letters:
     """Writes mails. `vault` seals the one-click links; None: the mails have none."""
 
-    def __init__(self, texts: Texts, vault: Sealer | None) -> None:
+    def __init__(self, texts: Texts, vault: KeyEncryption | None) -> None:
         self._texts = texts
         self._vault = vault
 
-    def write(self, messages: Sequence[Message], now: datetime) -> list[MailParcel]:
+    async def write(self, messages: Sequence[Message], now: datetime) -> list[MailParcel]:
         """One mail for each message, in the same order."""
         rendered: dict[Hashable, Letter] = {}
-        return [self._direct(message, message.direct) or self._notices(message, rendered, now) for message in messages]
+        return [
+            self._direct(message, message.direct) or await self._notices(message, rendered, now) for message in messages
+        ]
 
-    def _notices(self, message: Message, rendered: dict[Hashable, Letter], now: datetime) -> MailParcel:
+    async def _notices(self, message: Message, rendered: dict[Hashable, Letter], now: datetime) -> MailParcel:
         letter = rendered.get(message.same)
         if letter is None:
             words = [said.words for said in message.said]
@@ -30,7 +32,7 @@ class Letters:
             rendered[message.same] = letter
         person = message.person
         asked = unsubscribing.Asked(person.workspace_id, person.user_id, message.codes)
-        stop = unsubscribing.url(self._vault, self._texts.public_url, asked, now)
+        stop = await unsubscribing.url(self._vault, self._texts.public_url, asked, now)
         mail = letter.to(person.name, stop)
         return MailParcel(
             delivery_id=message.claimed.delivery_id,

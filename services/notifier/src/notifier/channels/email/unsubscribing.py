@@ -12,7 +12,7 @@ from datetime import datetime
 from uuid import UUID
 
 from common.contracts import NoticeChannel, NoticeCode
-from common.crypto import Sealer, Unsealable, associated_data
+from common.crypto import KeyEncryption, Unsealable, associated_data
 from common.postgres import transaction
 from notifier import metrics
 from notifier.core.errors import NoSuchUnsubscribeLink
@@ -35,16 +35,16 @@ class Asked:
     codes: tuple[NoticeCode, ...]
 
 
-def url(vault: Sealer | None, public_url: str, asked: Asked, now: datetime) -> str:  # noqa: ARG001
+async def url(vault: KeyEncryption | None, public_url: str, asked: Asked, now: datetime) -> str:  # noqa: ARG001
     """The link for one reader of one mail; empty where there are no keys to seal it with."""
     if vault is None:
         return ""
     plain = asked.workspace_id.bytes + asked.user_id.bytes + ",".join(code.value for code in asked.codes).encode()
-    token = base64.urlsafe_b64encode(vault.seal(plain, _AAD)).rstrip(b"=").decode()
+    token = base64.urlsafe_b64encode(await vault.wrap(plain, _AAD)).rstrip(b"=").decode()
     return f"{public_url}{PATH}?token={token}"
 
 
-def read(deps: Deps, token: str) -> Asked:
+async def read(deps: Deps, token: str) -> Asked:
     """What the token of a link stands for.
 
     Raises:
@@ -55,7 +55,7 @@ def read(deps: Deps, token: str) -> Asked:
         raise NoSuchUnsubscribeLink
     try:
         sealed = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-        plain = deps.vault.open_(sealed, _AAD)
+        plain = await deps.vault.unwrap(sealed, _AAD)
         names = plain[2 * _UUID_BYTES :].decode().split(",")
         return Asked(
             workspace_id=UUID(bytes=plain[:_UUID_BYTES]),

@@ -88,7 +88,7 @@ class TelegramChannel:
         chats = await store.chats(connection, [person.user_id for person in readers])
         return {user_id: str(chat_id) for user_id, chat_id in chats.items()}
 
-    def compose(self, messages: Sequence[Message], now: datetime) -> Sequence[ChatParcel]:  # noqa: ARG002
+    async def compose(self, messages: Sequence[Message], now: datetime) -> Sequence[ChatParcel]:  # noqa: ARG002
         """One chat message for each. What reads the same for several people is rendered once."""
         rendered: dict[Hashable, str] = {}
         for message in messages:

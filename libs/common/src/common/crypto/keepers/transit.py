@@ -1,17 +1,12 @@
-"""The outer level: data keys are wrapped by a key-encryption key that lives elsewhere.
-
-Two implementations of one interface: a keyring in a file, and the transit engine of Vault or OpenBao over HTTP, where
-the key never leaves the other process.
-"""
+"""Key-encryption keys of the transit engine of Vault or OpenBao, over HTTP: the key never leaves the other process."""
 
 import base64
 import binascii
-from typing import Any, Protocol
+from typing import Any
 
 import aiohttp
 from pydantic import SecretStr
 
-from common.crypto.keyring import Sealer
 from common.crypto.sealed import UnsealableError, make_head, read_head
 from common.runtime.errors import PermanentError, RetryableError
 
@@ -19,45 +14,6 @@ TRANSIT = 2
 """The algorithm byte of a blob whose body is transit's own ciphertext."""
 
 TIMEOUT_S = 5.0
-
-
-class KeyEncryption(Protocol):
-    """Wraps and unwraps data keys."""
-
-    async def wrap(self, plaintext: bytes, aad: bytes) -> bytes:
-        """Return a blob that names the key it is under. Raises RetryableError, PermanentError."""
-        ...
-
-    async def unwrap(self, blob: bytes, aad: bytes) -> bytes:
-        """Return what was wrapped. Raises UnsealableError; RetryableError when the key's keeper is away."""
-        ...
-
-    def key_id_of(self, blob: bytes) -> str:
-        """Return the key (and its version) that a blob is under."""
-        ...
-
-    async def current_key_id(self) -> str:
-        """Return the key that `wrap` uses now; a blob under another one is due to be re-wrapped."""
-        ...
-
-
-class KeyringEncryption:
-    """By a keyring in this process."""
-
-    def __init__(self, keyring: Sealer) -> None:
-        self._keyring = keyring
-
-    async def wrap(self, plaintext: bytes, aad: bytes) -> bytes:
-        return self._keyring.seal(plaintext, aad)
-
-    async def unwrap(self, blob: bytes, aad: bytes) -> bytes:
-        return self._keyring.open_(blob, aad)
-
-    def key_id_of(self, blob: bytes) -> str:
-        return self._keyring.key_id_of(blob)
-
-    async def current_key_id(self) -> str:
-        return self._keyring.active
 
 
 class TransitEncryption:
