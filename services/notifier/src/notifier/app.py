@@ -47,6 +47,7 @@ async def run(settings: NotifierSettings) -> None:
             lease=timedelta(seconds=settings.lease_s),
             parallel=settings.smtp_connections,
             directory_fresh=timedelta(seconds=settings.people_fresh_s),
+            people_stale=timedelta(seconds=settings.people_stale_s),
             committed=committed,
         )
         opened = open_channels(settings, Setting(service, deps))

@@ -31,7 +31,14 @@ class NotifierSettings(ChannelSettings, KeyOptions):
     )
     digest_window_s: float = Field(default=3600, ge=1, le=86_400, description="length of the digest window, seconds")
     people_fresh_s: float = Field(
-        default=300, ge=5, le=86_400, description="seconds before a workspace's people are asked for again"
+        default=300, ge=5, le=3_600, description="seconds before a workspace's people are asked for again"
+    )
+    people_stale_s: float = Field(
+        default=900,
+        ge=60,
+        le=3_600,
+        description="seconds that messages leave on the last list of people while session-svc does not answer; then "
+        "they wait, because a reader may have left the workspace",
     )
     lease_s: float = Field(
         default=90,

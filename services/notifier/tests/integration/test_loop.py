@@ -1,5 +1,6 @@
 """The loop: a dead grant is told once to the right people, with the right words, and is over when it works again."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -77,7 +78,7 @@ async def test_the_mail_names_platform_accounts_consequence_and_the_link_that_fi
     text, html = _text(mail), mail.get_body(("html",)).get_content()
     for said in (
         "Hello Mia",
-        "Someone removed Wevion at Meta",
+        "somebody removed Wevion",
         "Shop 1, Shop 2 and Shop 3",
         "4 automation rules are paused",
     ):
@@ -109,6 +110,42 @@ async def test_connector_gone_owner_is_told(world: Any, token: Any) -> None:
     await world.revoked(_next(token, 2))
     await world.later()
     assert _receivers(world) == EVERYBODY[:2]
+
+
+async def test_who_was_removed_a_moment_ago_gets_no_mail(world: Any, token: Any) -> None:
+    await world.revoked(_next(token, 2))
+    world.directory.members[world.workspace_id].remove(world.people["max"])
+    await world.later()
+    assert _receivers(world) == ["ada@agency.example", "mia@agency.example"]
+
+
+async def test_who_is_no_admin_any_more_gets_no_mail_of_what_others_made(world: Any, token: Any) -> None:
+    await world.revoked(_next(token, 2))
+    members = world.directory.members[world.workspace_id]
+    members[members.index(world.people["max"])] = replace(world.people["max"], role="member")
+    await world.later()
+    assert _receivers(world) == ["ada@agency.example", "mia@agency.example"]
+
+
+async def test_while_nobody_says_who_belongs_to_it_mails_leave_for_a_quarter_of_an_hour_and_then_wait(
+    world: Any, token: Any
+) -> None:
+    world.directory.away = True
+    world.clock.advance(timedelta(minutes=14))
+    await world.revoked(_next(token, 2))
+    await world.later()
+    assert _receivers(world) == EVERYBODY
+    other = world.token(world.people["mia"], provider="tiktok")
+    await world.issued(other)
+    world.clock.advance(timedelta(minutes=10))
+    await world.revoked(_next(other, 2))
+    await world.later()
+    assert _receivers(world) == EVERYBODY
+    world.directory.away = False
+    world.directory.members[world.workspace_id].remove(world.people["max"])
+    await world.later(timedelta(minutes=1))
+    assert _receivers(world) == sorted([*EVERYBODY, "ada@agency.example", "mia@agency.example"])
+    assert await world.count("SELECT count(*) FROM delivery WHERE reason = 'people_unknown'") == 0
 
 
 async def test_a_disabled_person_is_told_nothing(world: Any, connector: Any) -> None:
@@ -289,7 +326,7 @@ async def test_without_the_directory_the_maker_is_told_at_once_and_the_others_wh
 
 async def test_an_old_list_of_people_is_used_while_the_directory_is_away(world: Any, token: Any) -> None:
     world.directory.away = True
-    world.clock.advance(timedelta(days=1))
+    world.clock.advance(timedelta(minutes=10))
     await world.know_people()
     await world.revoked(_next(token, 2))
     await world.later()

@@ -30,6 +30,8 @@ async def _crowd(world: Any) -> None:
         for space in spaces
         for number in range(A_WORKSPACE)
     ]
+    for person in crowd:
+        world.directory.members.setdefault(person.workspace_id, []).append(person)
     async with transaction(pool) as connection:
         await people.upsert(connection, crowd)
         await connection.execute(

@@ -9,6 +9,7 @@ from common.contracts import NoticeChannel, NoticeCode
 from notifier.core.preferences import PUSH_CHANNELS, Preferences, zone_of
 
 ADMIN_ROLES = frozenset({"owner", "admin"})
+MEMBER_ROLES = ADMIN_ROLES | {"member"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

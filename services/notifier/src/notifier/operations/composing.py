@@ -21,7 +21,7 @@ from notifier.core.deliveries import NOTHING, Claimed, Kind, Line
 from notifier.core.notices import Notice, view
 from notifier.core.preferences import Preferences, zone_of
 from notifier.core.rendering import NoticeView, Words
-from notifier.core.routing import ADMIN_ROLES, Person, workspace_itself
+from notifier.core.routing import ADMIN_ROLES, MEMBER_ROLES, Person, workspace_itself
 from notifier.core.tokens import Token
 from notifier.operations import messages, wishes
 from notifier.operations.channel import AnyChannel, Message, Said
@@ -97,7 +97,7 @@ async def _notices(
         wanted = preferences[item.user_id]
         kept = []
         for line in by_delivery[item.delivery_id]:
-            reason = _why_not(line, around.tokens, wanted, channel.name, now)
+            reason = _why_not(line, around.tokens, wanted, channel.name, now) or _no_longer_theirs(line, person)
             if reason is None:
                 kept.append(line)
             else:
@@ -130,6 +130,14 @@ def _why_not(
     if not rules.still_worth_saying(condition.code, condition.fact.expires_at, now):
         return "expired_meanwhile"
     return None if preferences.wants(channel, condition.code) else "not_wanted"
+
+
+def _no_longer_theirs(line: Line, person: Person) -> str | None:
+    """The reason why this reader is not told any more (rule N5): whoever lost the role is no longer concerned."""
+    fact = line.notice.condition.fact
+    if line.purpose is Kind.FOLLOW_UP or fact.workspace_id is None or person.role not in MEMBER_ROLES:
+        return None
+    return None if person.user_id == fact.owner_user_id or person.role in ADMIN_ROLES else "not_concerned"
 
 
 async def _readers(

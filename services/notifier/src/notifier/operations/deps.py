@@ -33,6 +33,7 @@ class Deps:
         batch: messages claimed at once.
         parallel: messages presented side by side.
         directory_fresh: how long a workspace's people are used before they are asked for again.
+        people_stale: how long messages are sent on the last list while session-svc does not answer.
         incident_lookback: deaths found this long before an incident opened may be part of it.
         committed: called after each commit that may have made events or work: pokes relay and senders.
 
@@ -48,5 +49,6 @@ class Deps:
     batch: int = 200
     parallel: int = 16
     directory_fresh: timedelta = timedelta(minutes=5)
+    people_stale: timedelta = timedelta(minutes=15)
     incident_lookback: timedelta = timedelta(minutes=10)
     committed: Callable[[], None] = _nothing

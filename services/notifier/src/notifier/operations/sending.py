@@ -17,10 +17,11 @@ from common.runtime.errors import Retryable
 from common.runtime.tasks import describe
 from common.telemetry.logs import get_logger
 from notifier import metrics
+from notifier.core.channels import Audience
 from notifier.core.deliveries import Claimed, Finished, Kind
 from notifier.core.delivery import Answer, Outcome, State, Verdict, channel_waits_s, decide
 from notifier.core.plans import Delivered
-from notifier.operations import telling
+from notifier.operations import directory, telling
 from notifier.operations.channel import AnyChannel
 from notifier.operations.composing import Batch, Composed, compose
 from notifier.operations.deps import Deps
@@ -31,6 +32,8 @@ _log = get_logger(__name__)
 NOTE_EVERY_S = 0.05
 NOTE_TRIES = 8
 NOTE_WAIT_S = 1.0
+PEOPLE_WAIT = timedelta(seconds=30)
+"""Messages wait so long until session-svc is asked again who belongs to their workspaces."""
 _COUNTED = frozenset({Answer.TRY_LATER})
 
 
@@ -54,8 +57,12 @@ async def send_due(deps: Deps, channel: AnyChannel, now: datetime) -> SendStatus
         metrics.DELIVERIES.labels(channel.name.value, "unknown").inc(lost)
     if not claimed:
         return SendStatus(0, 0, 0, more=False)
+    unsure = await directory.confirm(deps, _workspaces(channel, claimed), now)
     async with transaction(deps.pool) as connection:
-        batch = await compose(connection, deps, channel, claimed, now)
+        waiting = [item for item in claimed if item.workspace_id in unsure and item.kind is not Kind.DIRECT]
+        await _put_off(connection, waiting, now)
+        ready = [item for item in claimed if item not in waiting]
+        batch = await compose(connection, deps, channel, ready, now)
         await _note_empty(connection, batch, now)
     wait = _Wait()
     sent = await _present_all(deps, channel, batch.ready, wait, now)
@@ -63,6 +70,33 @@ async def send_due(deps: Deps, channel: AnyChannel, now: datetime) -> SendStatus
     wait_s = wait.left_s()
     more = len(claimed) >= deps.batch and not wait_s
     return SendStatus(sent, len(batch.empty), len(batch.ready) - sent, more=more, wait_s=wait_s)
+
+
+def _workspaces(channel: AnyChannel, claimed: Sequence[Claimed]) -> frozenset[UUID]:
+    """Whose members these messages are about to reach. One-off messages were asked for this very person."""
+    if channel.audience is Audience.WORKSPACE:
+        return frozenset()
+    return frozenset(item.workspace_id for item in claimed if item.kind is not Kind.DIRECT)
+
+
+async def _put_off(connection: Connection, waiting: Sequence[Claimed], now: datetime) -> None:
+    """Put messages off without counting an attempt: nobody knows who belongs to their workspaces."""
+    if not waiting:
+        return
+    _log.warning("people_unknown", messages=len(waiting))
+    ends = [
+        Finished(
+            delivery_id=item.delivery_id,
+            epoch=item.epoch,
+            state=State.RETRY,
+            due_at=now + PEOPLE_WAIT,
+            attempts=item.attempts,
+            reason="people_unknown",
+            reference="",
+        )
+        for item in waiting
+    ]
+    await deliveries.finish(connection, ends, now)
 
 
 async def _note_empty(connection: Connection, batch: Batch, now: datetime) -> None:

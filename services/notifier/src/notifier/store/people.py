@@ -104,6 +104,16 @@ async def known(connection: Connection, workspace_ids: Collection[UUID]) -> froz
     return frozenset(row["workspace_id"] for row in rows)
 
 
+async def fetched_at(connection: Connection, workspace_ids: Collection[UUID]) -> dict[UUID, datetime]:
+    """When the people of each workspace were fetched last; without those that never were."""
+    rows = await connection.fetch(
+        """SELECT workspace_id, fetched_at FROM workspace
+            WHERE workspace_id = ANY($1::uuid[]) AND fetched_at IS NOT NULL""",
+        list(workspace_ids),
+    )
+    return {row["workspace_id"]: row["fetched_at"] for row in rows}
+
+
 async def of_workspaces(connection: Connection, workspace_ids: Collection[UUID]) -> list[Person]:
     rows = await connection.fetch(
         f"SELECT {_PERSON} FROM person WHERE workspace_id = ANY($1::uuid[]) ORDER BY workspace_id, user_id",
