@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from common.contracts import RevocationCause, Verdict
 from common.platforms import PLATFORMS, clause, sentence, title_of
 from common.platforms.errors import Failure
-from expiry_watcher.core.diagnosis.judge import observe, rank
+from expiry_watcher.core.diagnosis.judge import no_token, observe, rank
 from expiry_watcher.core.diagnosis.signals import read
 from oauth_svc.providers.base import PlatformError
 from oauth_svc.providers.builtin import BUILTIN
@@ -55,7 +55,13 @@ async def test_every_reader_says_the_same(row: Row) -> None:
     assert isinstance(found, Failure)
     answer = row.answer("deauthorize")
     signals = read(body=answer.body.decode(), status=row.status, provider=row.provider)
-    candidate = rank(observe(signals))[0]
+    evidence = observe(signals)
+    against = no_token(evidence)
+    if against is not None:
+        assert against.problem in {found.verdict, Verdict.NOT_A_TOKEN}
+        assert found.verdict in {Verdict.RATE_LIMITED, Verdict.RETRY_LATER, Verdict.OUR_BUG}
+        return
+    candidate = rank(evidence)[0]
     assert candidate.kind == PLATFORMS[row.provider].kind if row.provider in PLATFORMS else candidate.provider
     if found.unrecognised or found.code in UNTOLD or found.code.startswith("http_") or row.provider not in PLATFORMS:
         return  # nobody knows more about it than the status, or only the caller knows what it was an answer to

@@ -150,7 +150,8 @@ def api_meaning(reply: Reply, codes: Mapping[str, Failure] | None = None) -> Fai
 def quoted(text: str, codes: Mapping[str, Failure]) -> Failure | None:
     """Return a code that stands in a text by its name; the longest one, since names contain each other."""
     for code in sorted(codes, key=len, reverse=True):
-        if len(code) > 7 and re.search(rf"(?<![\w-]){code.lower()}(?![\w-])", text):  # shorter ones are everyday words
+        everyday = len(code) < 8 or (code.isalpha() and code.islower())
+        if not everyday and re.search(rf"(?<![\w-]){code.lower()}(?![\w-])", text):
             return codes[code]
     if "insufficient authentication scopes" in text:
         return REASONS["ACCESS_TOKEN_SCOPE_INSUFFICIENT"]
@@ -164,6 +165,8 @@ def oauth_quoted(text: str) -> Failure | None:
     for code, failure in OAUTH.items():
         if code in text:
             return failure
+    if "invalid authentication credentials" in text or "expected oauth 2 access token" in text:
+        return REASONS["UNAUTHENTICATED"]
     if "token has been expired or revoked" in text or "invalid_grant" in text:
         return rfc6749.CODES["invalid_grant"]
     return None

@@ -28,7 +28,10 @@ GOOGLE_DRIVE = Platform(
     title="Google Drive",
     kind=TokenKind.INTEGRATION,
     connected=Connected.CONSENT,
-    names=re.compile(r"google ?drive|googledrive|drive/v\d|\bgdrive\b|google-drive|drive\.google|auth/drive"),
+    names=re.compile(
+        r"google ?drive|googledrive|drive/v\d|\bgdrive\b|google-drive|drive\.google|auth/drive|disabled drive apps"
+        r"|googleapis\.com/(?:upload/)?drive|\b(?:my|our|the) drive\b|\bdrive (?:files?|folders?|picker|integration)"
+    ),
     meaning=meaning,
     shape=shape,
     quoted=quoted,

@@ -227,7 +227,7 @@ PHRASES = (
     (r"error validating client secret", 1),
     (r"error validating application", 101),
     (r"missing permissions?|unsupported get request", 100),
-    (r"has not granted? ads_|requires? [a-z_]+ permission|ads_(?:management|read)(?: or ads_\w+)? permission", 200),
+    (r"has not granted? ads_|requires? [a-z_]+ permission|requires? an access token with", 200),
     (r"deprecated version of the ads api", 2635),
 )
 
@@ -260,6 +260,7 @@ META = Platform(
         Reason("the password was changed, or Meta ended the session for security", "Re-authorise."),
         Reason("Meta asks the person to confirm the account", "Sign in at facebook.com first, then re-authorise."),
     ),
+    input_codes=frozenset({"100"}),
     api_version="v26.0",
     sunsets={
         "v23.0": date(2026, 6, 9),

@@ -52,6 +52,7 @@ class Platform:
         family: platforms with the same family share users and grants (both of Google's); empty if it is alone.
         reasons: why it may have ended the access without saying so, as its documents list it.
         api_version: the version that is called by default; empty where it has none.
+        input_codes: codes that are about the input of one call: ours to mend, and nothing about any token.
         sunsets: the last day on which each version is served, from its documents.
 
     """
@@ -68,3 +69,4 @@ class Platform:
     reasons: tuple[Reason, ...] = ()
     api_version: str = ""
     sunsets: Mapping[str, date] = field(default_factory=dict)
+    input_codes: frozenset[str] = frozenset()

@@ -116,7 +116,8 @@ PHRASES = (
 
 def quoted(text: str) -> Failure | None:
     """Return one of its codes by name, or one of its fixed phrases."""
-    found = next((failure for code, failure in CODES.items() if "_" in code and code in text), None)
+    named = (code for code in CODES if "_" in code and re.search(rf"(?<![\w-]){code}(?![\w-])", text))
+    found = next((CODES[code] for code in named), None)
     return found or next((failure for pattern, failure in PHRASES if re.search(pattern, text)), None)
 
 

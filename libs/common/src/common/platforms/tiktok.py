@@ -135,6 +135,7 @@ TIKTOK = Platform(
     connected=Connected.CONSENT,
     names=re.compile(r"tik ?tok"),
     meaning=meaning,
+    input_codes=frozenset({"40000", "40002"}),
     shape=shape,
     quoted=quoted,
     reasons=(

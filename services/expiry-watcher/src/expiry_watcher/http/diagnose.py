@@ -1,6 +1,5 @@
 """The endpoint of "which token is it?"."""
 
-from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -13,11 +12,10 @@ from common.runtime.clock import Clock
 from common.web import Access, Principal, Routes
 from expiry_watcher.clients.notifier import NoticesClient
 from expiry_watcher.core.fixes import fix_for
-from expiry_watcher.core.tracked import TrackedToken
 from expiry_watcher.http.callers import scope_of
 from expiry_watcher.http.views import TokenView, token_view
 from expiry_watcher.operations import Deps, Question, diagnose
-from expiry_watcher.operations.diagnose import Suspect
+from expiry_watcher.operations.diagnose import Diagnosis, Suspect
 
 SCOPE = "tokens:read"
 LONGEST = 20_000
@@ -84,7 +82,8 @@ class CandidateView(BaseModel):
 class DiagnosisView(BaseModel):
     """The answer: the kind of token, how sure that is, what happened to that very token, and what to do."""
 
-    kind: TokenKind | None = Field(description="null: nothing given speaks of a token")
+    kind: TokenKind | None = Field(description="null: no token is at fault, or nothing given speaks of one")
+    instead: str | None = Field(default=None, description="what it is when no token is at fault, such as payment")
     confidence: float = Field(ge=0, le=1)
     certainty: str = Field(description="high, medium or low")
     evidence: list[str] = Field(description="what the answer rests on, the heaviest first")
@@ -138,7 +137,7 @@ def diagnose_routes(deps: Deps, clock: Clock, notices: NoticesClient) -> Routes:
             for answer in found.answers
         ]
         if not found.answers:
-            return _nothing(found.failing, deps.public_url)
+            return _nothing(found, deps.public_url)
         best, first = found.answers[0], candidates[0]
         return DiagnosisView(
             kind=first.kind,
@@ -164,25 +163,28 @@ def _provider(answer: Suspect) -> str | None:
     return answer.token.provider if answer.token is not None else answer.candidate.provider
 
 
-def _nothing(failing: Sequence[TrackedToken], public_url: str) -> DiagnosisView:
+def _nothing(found: Diagnosis, public_url: str) -> DiagnosisView:
+    against = found.against
+    instead = against.instead if against is not None else None
     unrelated = [
         f"The {title_of(token.provider)} connection does not work now, which may have nothing to do with it: "
         + fix_for(token.kind, token.provider, public_url, status=token.status, token_id=token.token_id).words
-        for token in failing
+        for token in found.failing
     ]
     return DiagnosisView(
         kind=None,
+        instead=instead.code if instead else None,
         confidence=0.0,
-        certainty="low",
-        evidence=[],
-        nothing_wrong=False,
-        problem=Verdict.UNKNOWN,
+        certainty="low" if instead is None else "high",
+        evidence=[against.words] if against is not None else [],
+        nothing_wrong=instead is not None,
+        problem=Verdict.UNKNOWN if against is None or against.problem is None else against.problem,
         cause=None,
-        words=NOTHING,
+        words=NOTHING if instead is None else f"No token is at fault: this is {instead.words}.",
         otherwise=unrelated,
-        provider=None,
+        provider=against.provider if against is not None else None,
         token=None,
-        fix=None,
+        fix=instead.fix if instead else None,
         fix_url=None,
         candidates=[],
     )

@@ -8,7 +8,8 @@ from uuid import UUID
 from common.contracts import TokenKind
 from expiry_watcher import metrics
 from expiry_watcher.core.diagnosis.answer import CONNECTIONS, DEAD, Conclusion, conclude, state_weights, the_very_one
-from expiry_watcher.core.diagnosis.judge import Candidate, observe, rank
+from expiry_watcher.core.diagnosis.evidence import Evidence
+from expiry_watcher.core.diagnosis.judge import Candidate, no_token, observe, rank
 from expiry_watcher.core.diagnosis.signals import Signals, read
 from expiry_watcher.core.tracked import TokenScope, TrackedToken
 from expiry_watcher.operations.deps import Deps
@@ -51,11 +52,13 @@ class Suspect:
 class Diagnosis:
     """The answers, the likeliest first; none when nothing given speaks of a token.
 
-    Then `failing` are the connections that do not work now, which may have nothing to do with it.
+    Then `failing` are the connections that do not work now, which may have nothing to do with it, and `against` says
+    what it is instead, where that shows.
     """
 
     answers: tuple[Suspect, ...]
     failing: tuple[TrackedToken, ...] = ()
+    against: Evidence | None = None
 
 
 async def diagnose(deps: Deps, scope: TokenScope, question: Question, now: datetime) -> Diagnosis:
@@ -74,11 +77,12 @@ async def diagnose(deps: Deps, scope: TokenScope, question: Question, now: datet
         now=now,
         limit=_SUSPECTS,
     )
-    if not evidence and not named and question.account_id is None:
+    against = no_token(evidence)
+    if (not evidence or against is not None) and not named and question.account_id is None:
         # A dead connection alone is no answer: it would be blamed for a full disk.
         metrics.DIAGNOSES.labels("none", "low").inc()
         dead = [token for token in tokens if token.kind in CONNECTIONS and token.status in DEAD]
-        return Diagnosis((), tuple(dead[:_FAILING]))
+        return Diagnosis((), tuple(dead[:_FAILING]), against)
     ranked = rank(evidence, state_weights(tokens, provider) | _named_weights(tokens, named))
     answers = tuple(_answer(candidate, tokens, named, question, deps.public_url) for candidate in ranked)
     if answers:

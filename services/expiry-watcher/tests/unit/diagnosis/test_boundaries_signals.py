@@ -112,15 +112,15 @@ def test_a_provider_that_was_added_by_settings_is_a_platform() -> None:
 
 
 def weighed(**given: Any) -> list[tuple[dict[TokenKind, float], Verdict | None]]:
-    return [(item.weights, item.problem) for item in places.observe(read(**given))]
+    return [(item.weights, item.problem) for item in places.observe(read(**given)) if item.weights]
 
 
 @pytest.mark.parametrize(
     ("text", "kind", "weight", "problem"),
     [
-        ("i was signed out", SE, 3.0, P.SIGN_IN),
+        ("i was signed out", SE, 5.5, P.SIGN_IN),
         ("my session", SE, 3.0, P.SIGN_IN),
-        ("the jwt", SE, 3.0, P.SIGN_IN),
+        ("the jwt", SE, 6.0, P.SIGN_IN),
         ("acting as ann", SE, 5.0, P.SIGN_IN),
         ("my password", SE, 1.5, None),
         ("my account expired", SE, 1.5, P.SIGN_IN),
@@ -135,7 +135,7 @@ def weighed(**given: Any) -> list[tuple[dict[TokenKind, float], Verdict | None]]
         ("oauth", AD, 1.5, P.REAUTHORIZE),
         ("a connection", AD, 1.0, None),
         ("a dashboard", AD, 1.5, None),
-        ("consent renewal", AD, 3.0, None),
+        ("consent renewal", AD, 3.0, P.REAUTHORIZE),
         ("not logged in", SE, 3.0, P.SIGN_IN),
         ("www-authenticate", SE, 3.0, P.SIGN_IN),
         ("in the chat", SE, 1.5, None),

@@ -28,6 +28,9 @@ def best(given: dict[str, Any]) -> Candidate | None:
 @pytest.mark.parametrize("item", CORPUS, ids=[json.dumps(item["given"])[:60] for item in CORPUS])
 def test_corpus(item: dict[str, Any]) -> None:
     found = best(item["given"])
+    if item["kind"] is None:
+        assert found is None
+        return
     assert found is not None
     assert found.kind == item["kind"], [evidence.words for evidence in found.evidence]
     if "problem" in item:
@@ -43,7 +46,7 @@ def test_held_out_set_is_right_in_95_of_100(record_property: Callable[[str, obje
     wrong = []
     for item in HELD:
         found = best(item["given"])
-        if found is None or found.kind != item["kind"]:
+        if (None if found is None else found.kind) != item["kind"]:
             wrong.append((item["kind"], found.kind if found else None, item["given"]))
     listed = "\n".join(f"{expected}, answered {got}: {json.dumps(given)}" for expected, got, given in wrong)
     record_property("wrong", listed)
@@ -88,7 +91,6 @@ def test_unclear_words_rank_several_kinds() -> None:
         ({"provider": "acme", "body": {"error": "invalid_grant"}}, "acme", "reauthorize"),
         ({"text": "JWTExpiredError: token is expired"}, None, "sign_in"),
         ({"text": "ad account act_1: no access"}, "meta", "account_lost_access"),
-        ({"text": "is there an incident at Snapchat"}, "snapchat", "retry_later"),
         ({"text": "Facebook Kampagne: Verbindung abgelaufen"}, "meta", "reauthorize"),
         (
             {

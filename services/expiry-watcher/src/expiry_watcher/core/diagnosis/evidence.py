@@ -1,8 +1,24 @@
 """The unit of a diagnosis: one observation, what it says about the kind of token, and what it says is wrong."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from common.contracts import RevocationCause, TokenKind, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Instead:
+    """What an error is when no token is at fault.
+
+    Attributes:
+        code: a stable name for programs.
+        words: what it is, to stand after "speaks of".
+        fix: what helps.
+
+    """
+
+    code: str
+    words: str
+    fix: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,7 +26,9 @@ class Evidence:
     """One observation.
 
     Weights are powers of two: a kind with weight 3 is eight times as likely as one of which nothing is known.
-    `problem` and `cause` come from the heaviest observation that has them.
+    `problem` and `cause` come from the heaviest observation that has them. With `instead` it speaks against
+    every token, by `force`. `trouble` says that something no longer works, and not what. `only_place` marks a name or a
+    place, which does not say that a token is at fault.
     """
 
     words: str
@@ -18,7 +36,10 @@ class Evidence:
     provider: str | None = None
     problem: Verdict | None = None
     cause: RevocationCause | None = None
-    token_ids: tuple[str, ...] = field(default=())
+    instead: Instead | None = None
+    force: float = 0.0
+    only_place: bool = False
+    trouble: bool = False
 
     @property
     def weight(self) -> float:

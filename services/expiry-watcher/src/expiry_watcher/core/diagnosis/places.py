@@ -9,6 +9,7 @@ from common.platforms import PLATFORMS, kind_of, title_of
 from expiry_watcher.core.diagnosis.evidence import CERTAIN, FAIR, HINT, STRONG, Evidence
 from expiry_watcher.core.diagnosis.platforms import SPOKEN
 from expiry_watcher.core.diagnosis.signals import Signals
+from expiry_watcher.core.diagnosis.where import AREAS, PATHS, path_in
 
 _S, _P, _I, _T = (
     TokenKind.SESSION,
@@ -16,24 +17,6 @@ _S, _P, _I, _T = (
     TokenKind.INTEGRATION,
     TokenKind.TELEGRAM_LINK,
 )
-
-PATHS = (
-    (r"^/connect/(?:stripe|google-drive)|^/webhooks/(?:stripe|google-drive)", _I),
-    (r"^/settings/integrations|^/api/v1/integrations|^/integrations", _I),
-    (r"^/settings/notifications|^/api/v1/telegram|^/webhooks/telegram", _T),
-    (r"^/api/v1/auth|^/sign-in|^/login|^/chat|^/api/v1/chat|^/api/v1/admin|^/oauth2|^/api/v1/events|^/profile", _S),
-    (r"^/connect/|^/api/v1/(?:connections|accounts|rules|data-gaps|providers)|^/connections|^/webhooks/", _P),
-    (r"^/(?:ads-?manager|analytics|campaign|campaigns|campaign-?creator|reports?|rules|publish\w*)", _P),
-)
-"""Paths of the product and the API, the most special first."""
-
-AREAS = (
-    (r"integration", _I),
-    (r"notification|telegram", _T),
-    (r"\bchat\b|sign ?in|log ?in|account settings|profile", _S),
-    (r"ads manager|analytics|campaign|report|rule|automation|publish|ad account|audience|creative", _P),
-)
-"""Product areas in words (row D1)."""
 
 CODES: dict[str, tuple[TokenKind, Verdict]] = {
     "token_missing": (_S, Verdict.SIGN_IN),
@@ -71,11 +54,21 @@ NOTICES = {
 PHRASES: tuple[tuple[str, TokenKind, float, Verdict | None, str], ...] = (
     (
         (
-            r"(?:sign|log)(?:ged|ed)?[ -]?(?:me |us |him |her |you )?(?:out|in again|off)"
-            r"|kicked (?:me )?out|sign[ -]?in (?:page|screen)"
+            r"(?:sign|log)(?:s|ged|ed|ging|ing|out|off)?[ -]?(?:me |us |him |her |them |you |everyone "
+            r"|everybody |us all )?(?:out|in again|off)\b"
+            r"|(?:kick|throw|threw|thrown|boot)(?:s|ed|ing)? (?:me |us |him |her |them |everyone )?out"
+            r"|(?:sign|log)[ -]?in (?:page|screen|form)"
+            r"|(?:log|sign) (?:back )?in (?:again|every|twice|once more)|back (?:to|at|on) the (?:log|sign)[ -]?in"
+            r"|(?:redirect|sent|taken|thrown|land)\w* (?:\w+ )?(?:to|at|on) (?:the )?(?:log|sign)[ -]?in"
+            r"|(?:enter|type|give) (?:my |our |the )?(?:credentials|password|login)s?\b.{0,40}(?:each|every"
+            r"|again|wevion)"
+            r"|logged out|signed out|(?:keeps? asking|asks?) (?:me |us )?(?:to|for) (?:log|sign|(?:my|the"
+            r"|a) password)|stay (?:logged|signed) in"
+            r"|(?<!token: )\bsession (?:has |is |was )?(?:timed out|expired|ended|over|lost"
+            r"|invalid)(?! on )|your session"
         ),
         _S,
-        FAIR,
+        STRONG + 0.5,
         Verdict.SIGN_IN,
         "being signed out, or asked to sign in",
     ),
@@ -87,13 +80,26 @@ PHRASES: tuple[tuple[str, TokenKind, float, Verdict | None, str], ...] = (
         "a session",
     ),
     (
-        r"\bjwt|\bexp claim|bearer realm=\"?wevion|signature (?:has expired|verification failed)",
+        (
+            r"jwt|\bjw[skt][a-z]*(?:error|exception|expired|invalid|failed|key)|jwks?\b|json ?web ?token|\bjose\b"
+            r"|bearer realm=\"?wevion|error=\"?invalid_token|invalidbearertoken|securitytoken\w+|idx10\d{3}"
+            r"|signature(?:'s)? (?:has expired|verification failed|is invalid|resulted invalid"
+            r"|validation failed|does not match)"
+            r"|token's signature|expiredsignature|invalidsignature|immaturesignature|lifetime validation failed"
+            r"|not enough segments|number of segments|token is not yet valid|token is expired by"
+            r"|cannot handle token prior"
+            r"|\"?\b(?:exp|nbf|iat|aud|iss)\b\"? claim|no authorization token was found"
+            r"|token ?expired(?:error|exception)"
+            r"|(?:signing|public) key (?:that matches|not found|with kid)|no applicable key"
+            r"|kid \"?\w+\"? (?:not found|unknown)"
+            r"|(?:token|jwt) (?:audience|issuer) (?:is )?(?:invalid|mismatch)|invalidaudience|invalidissuer|clock skew"
+        ),
         _S,
-        FAIR,
+        STRONG + 1,
         Verdict.SIGN_IN,
         "the session's JWT",
     ),
-    (r"\bacting as\b|impersonat", _S, STRONG, Verdict.SIGN_IN, "acting as a user"),
+    (r"\bacting as\b|impersonat|\bas me\b", _S, STRONG, Verdict.SIGN_IN, "acting as a user"),
     (r"password", _S, HINT, None, "a password"),
     (
         r"\b(?:my|the) (?:login|account) (?:has )?(?:expired|timed out)|\btimed out\b.{0,30}\blog|\blog ?in\b",
@@ -120,16 +126,39 @@ PHRASES: tuple[tuple[str, TokenKind, float, Verdict | None, str], ...] = (
         Verdict.REAUTHORIZE,
         "something that expired",
     ),
-    (r"\b(?:incident|outage)\b|\bis down\b", _P, FAIR, Verdict.RETRY_LATER, "a platform's trouble"),
     (
         (
-            r"\b(?:no|lost|without|removed) access\b|\baccess (?:was |is )?(?:lost|removed|denied)"
+            r"\b(?:no|lost|without|removed|removes) (?:our |my |the |their |your |wevion's )?access\b"
+            r"|\baccess (?:to .{0,40} )?(?:was |is |has been )?(?:lost|removed|denied|withdrawn|taken away)\b"
+            r"|(?:no longer|not) (?:have|has) (?:access|permission)|permissions? (?:error|denied)|(?:took"
+            r"|takes|taken) away .{0,20}access"
             r"|lost (?:my |the |its )?permission"
         ),
         _P,
         FAIR - 0.5,
         Verdict.ACCOUNT_LOST_ACCESS,
         "access that is missing",
+    ),
+    (
+        (
+            r"(?:scopes?|permissions?) (?:\w+ ){0,2}(?:missing|not granted|not given|declined|unticked)"
+            r"|(?:missing|lacks?|without) (?:an? |the )?(?:\w+ )?(?:scope|permission)"
+        ),
+        _P,
+        FAIR,
+        Verdict.MISSING_PERMISSION,
+        "a permission that was not given",
+    ),
+    (
+        (
+            r"\b(?:ends?|expires?|expiring|runs? out|will expire|lose[s]? access)\b.{0,20}\b(?:in \d|soon"
+            r"|within|tomorrow"
+            r"|today|on \w+day)|\bin \d+ (?:days?|hours?)\b.{0,60}\b(?:expire|end|lose|run out)|ends soon|expiring soon"
+        ),
+        _P,
+        FAIR,
+        Verdict.EXPIRING,
+        "an end that comes near",
     ),
     (r"telegram|t\.me/|/start\b", _T, STRONG, Verdict.NEW_LINK, "Telegram"),
     (r"\bbot\b", _T, FAIR, Verdict.NEW_LINK, "a bot"),
@@ -173,7 +202,13 @@ PHRASES: tuple[tuple[str, TokenKind, float, Verdict | None, str], ...] = (
     ),
     (r"connect(?:ion|ed)?\b", _P, HINT - 0.5, None, "a connection"),
     (r"ads manager|analytics|campaign creator|\bdashboard", _P, HINT, None, "a part of the product about advertising"),
-    (r"annual(?:ly)? (?:re-?)?consent|consent renewal|ads_(?:read|management)", _P, FAIR, None, "a platform's consent"),
+    (
+        r"annual(?:ly)? (?:re-?)?consent|consent renewal|ads_(?:read|management)",
+        _P,
+        FAIR,
+        Verdict.REAUTHORIZE,
+        "a platform's consent",
+    ),
     (r"(?:stay|be|am|are|not|isn't) (?:signed|logged) in", _S, FAIR, Verdict.SIGN_IN, "staying signed in"),
     (r"www-authenticate|error=\"?invalid_token", _S, FAIR, Verdict.SIGN_IN, "the refusal of a JWT"),
     (r"\bchat(?: message|ting)?\b(?! not found)(?!.{0,60}(?:telegram|bot))", _S, HINT, None, "the chat"),
@@ -186,6 +221,12 @@ PHRASES: tuple[tuple[str, TokenKind, float, Verdict | None, str], ...] = (
 _DEAD_TOKEN = re.compile(
     r"token\b.{0,30}\b(?:expired|invalid|revoked|no longer valid|dead)"
     r"|(?:expired|invalid|revoked|unknown) (?:\w+ )?token"
+)
+
+_TROUBLE = re.compile(
+    r"\b(?:401|403|unauthori[sz]ed|expired?|invalid|revoked|dead|died|no longer|stopped|fail(?:s|ed|ing)?|lost|broken"
+    r"|(?:connect|authori[sz]e|consent|log ?in|sign ?in)\w* again|re-?connect\w*|re-?authori[sz]\w*|disconnected"
+    r"|new (?:credentials|consent|password)|not (?:valid|work\w*|sync\w*|connected|accepted)|refused|removed|again)\b"
 )
 
 
@@ -218,7 +259,7 @@ def _problem_document(signals: Signals) -> Iterator[Evidence]:
 def _given_provider(signals: Signals) -> Iterator[Evidence]:
     if signals.provider is not None:
         kind = kind_of(signals.provider)
-        yield Evidence(f"It is about {title_of(signals.provider)}.", {kind: STRONG}, signals.provider)
+        yield Evidence(f"It is about {title_of(signals.provider)}.", {kind: STRONG}, signals.provider, only_place=True)
 
 
 def _codes(signals: Signals) -> Iterator[Evidence]:
@@ -242,22 +283,32 @@ def _names(signals: Signals) -> Iterator[Evidence]:
         provider = platform.provider
         if platform.names.search(signals.text):
             weight = FAIR if provider == "telegram" else FAIR + 0.5
-            yield Evidence(f"{title_of(provider)} is named.", {kind_of(provider): weight}, provider)
+            yield Evidence(f"{title_of(provider)} is named.", {kind_of(provider): weight}, provider, only_place=True)
 
 
 def _where(signals: Signals) -> Iterator[Evidence]:
-    where = signals.path or _path_in(signals.text)
+    where = signals.path or path_in(signals.text)
     if where is not None:
         for pattern, kind in PATHS:
             if re.search(pattern, where):
                 yield Evidence(
-                    f"{where} works with this kind of token.", {kind: FAIR}, _provider_in(where), _default(kind)
+                    f"{where} works with this kind of token.",
+                    {kind: FAIR},
+                    _provider_in(where),
+                    _default(kind),
+                    only_place=True,
                 )
                 break
     if signals.area is not None:
         for pattern, kind in AREAS:
             if re.search(pattern, signals.area):
-                yield Evidence(f"{signals.area} works with this kind of token.", {kind: FAIR}, None, _default(kind))
+                yield Evidence(
+                    f"{signals.area} works with this kind of token.",
+                    {kind: FAIR},
+                    None,
+                    _default(kind),
+                    only_place=True,
+                )
                 break
     refused = signals.status == 401 or _DEAD_TOKEN.search(signals.text)  # noqa: PLR2004
     if refused and where is not None and where.startswith("/api/"):
@@ -267,20 +318,17 @@ def _where(signals: Signals) -> Iterator[Evidence]:
 def _phrases(signals: Signals) -> Iterator[Evidence]:
     for pattern, kind, weight, problem, words in PHRASES:
         if re.search(pattern, signals.text):
-            yield Evidence(f"It speaks of {words}.", {kind: weight}, None, problem)
+            yield Evidence(f"It speaks of {words}.", {kind: weight}, None, problem, only_place=weight < FAIR - 0.5)
 
 
 def _any_token(signals: Signals) -> Iterator[Evidence]:
+    if signals.status in {401, 403} or _TROUBLE.search(signals.text):
+        yield Evidence("It says that something no longer works.", {}, trouble=True)
     if _DEAD_TOKEN.search(signals.text):
         yield Evidence(
             "It speaks of a token that no longer works, and does not say which.",
             {_P: HINT - 0.5, _S: HINT - 0.8, _I: HINT - 0.9, _T: HINT - 1.3},
         )
-
-
-def _path_in(text: str) -> str | None:
-    match = re.search(r"(?:^|\s|https?://[^/\s]+)(/[a-z][a-z0-9/_-]{2,})", text)
-    return match[1] if match else None
 
 
 def _provider_in(path: str) -> str | None:

@@ -6,13 +6,17 @@ What each code means is in `common.platforms`; here it only becomes evidence.
 import re
 from collections.abc import Iterator
 
-from common.contracts import TokenKind
+from common.contracts import TokenKind, Verdict
 from common.platforms import PLATFORMS, Platform, google, kind_of, rfc6749, title_of
 from common.platforms.errors import Call, Failure, Reply
 from expiry_watcher.core.diagnosis.evidence import FAIR, STRONG, Evidence
+from expiry_watcher.core.diagnosis.otherwise import OUTAGE, QUOTA, VALIDATION
 from expiry_watcher.core.diagnosis.signals import Signals
+from expiry_watcher.core.diagnosis.where import kind_at
 
-GOOGLE = frozenset({"google-ads", "google-drive"})
+_INSTEAD = {Verdict.RATE_LIMITED: QUOTA, Verdict.RETRY_LATER: OUTAGE}
+"""What a platform's trouble is: a token has no part in it."""
+
 SPOKEN = tuple(platform for platform in PLATFORMS.values() if platform.provider != "wevion")
 """Platforms whose language is looked for; Wevion's own answers say themselves what they are about."""
 
@@ -63,7 +67,9 @@ def _oauth(signals: Signals, named: list[Platform]) -> Iterator[Evidence]:
         )
     elif failure is not None:
         names = {platform.provider for platform in named}
-        own = next((name for name in ("google-drive", "google-ads", *names) if name in names), None)
+        own = next((name for name in ("google-drive", "google-ads", *names) if name in names), None) or _google_at(
+            signals
+        )
         if own is not None:
             yield means(own, failure, failure.code)
         else:
@@ -75,22 +81,35 @@ def _oauth(signals: Signals, named: list[Platform]) -> Iterator[Evidence]:
                 failure.cause,
             )
     elif not named and given is None and re.search(r"\bgoogle\b", signals.text):
+        own = _google_at(signals)
+        if own is not None:
+            yield Evidence(
+                f"Google is named where {title_of(own)} is used.", {kind_of(own): FAIR}, own, only_place=True
+            )
+            return
         yield Evidence(
             "Google is named, and both Google Ads and Google Drive are Google's.",
             {TokenKind.PLATFORM_OAUTH: FAIR, TokenKind.INTEGRATION: FAIR - 1},
         )
 
 
+def _google_at(signals: Signals) -> str | None:
+    """Which of Google's products an error of Google is about, by where it appeared."""
+    return {TokenKind.INTEGRATION: "google-drive", TokenKind.PLATFORM_OAUTH: "google-ads"}.get(
+        kind_at(signals) or TokenKind.SESSION
+    )
+
+
 def means(provider: str, failure: Failure, what: str, weight: float = STRONG) -> Evidence:
     """Evidence that one platform said this."""
     words = failure.words or "a refusal that its documents do not explain"
-    return Evidence(
-        f"{what} is {title_of(provider)}'s way to say: {words}.",
-        {kind_of(provider): weight},
-        provider,
-        failure.verdict,
-        failure.cause,
-    )
+    said = f"{what} is {title_of(provider)}'s way to say: {words}."
+    instead = _INSTEAD.get(failure.verdict)
+    if failure.verdict is Verdict.OUR_BUG and failure.code in PLATFORMS[provider].input_codes:
+        instead = VALIDATION
+    if instead is not None:
+        return Evidence(said, {}, provider, failure.verdict, instead=instead, force=weight)
+    return Evidence(said, {kind_of(provider): weight}, provider, failure.verdict, failure.cause)
 
 
 def about(signals: Signals, platform: Platform) -> bool:

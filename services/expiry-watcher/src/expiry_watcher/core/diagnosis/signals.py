@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from common.platforms import PLATFORMS
 from common.platforms.errors import Reply, read_reply
 
 _STATUS = re.compile(
@@ -69,6 +70,8 @@ def read(
     document = _object(whole)
     said = [part for part in (text, body if isinstance(body, str) else None) if part]
     said.extend(_strings(document))
+    if path and is_foreign(path):
+        said.append(path)  # a platform's own address: its host says whose it is
     words = " ".join(" ".join(said).lower().split())[:_LONGEST]
     known = status if status is not None else _status(words)
     return Signals(
@@ -80,9 +83,17 @@ def read(
             said[0] if said else "",
         ),
         status=known,
-        path=_path(path) if path else None,
+        path=_path(path) if path and not is_foreign(path) else None,
         area=" ".join(area.lower().replace("-", " ").replace("_", " ").split()) if area else None,
         provider=provider.lower() if provider else None,
+    )
+
+
+def is_foreign(path: str) -> bool:
+    """Whether this is an absolute address of a platform, and not one of Wevion's."""
+    host = re.match(r"^[a-z]+://([^/?#]+)", path.strip().lower())
+    return host is not None and any(
+        platform.names.search(path.lower()) for platform in PLATFORMS.values() if platform.provider != "wevion"
     )
 
 
