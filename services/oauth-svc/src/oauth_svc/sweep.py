@@ -16,6 +16,9 @@ from oauth_svc.operations.status import SweepStatus
 IDLE_S = 5.0
 """How long a sweep sleeps at most: what another replica has planned meanwhile is found then."""
 
+APART_S = 0.05
+"""Sweeps that are woken by the same change begin so far apart."""
+
 
 def periodic_work(deps: Deps, engine: Engine, *, poll_s: float) -> tuple[list[Periodic], list[Periodic]]:
     """Return the sweeps, which sleep until their next deadline, and the upkeep, which runs by the clock.
@@ -91,5 +94,6 @@ class Waking:
 
     def _wake(self) -> None:
         self._planned = None
-        for sweep in self._sweeps:
-            sweep.poke()
+        for number, sweep in enumerate(self._sweeps):
+            # One after the other: looks at the same moment would each need a connection of their own.
+            asyncio.get_running_loop().call_later(number * APART_S, sweep.poke)

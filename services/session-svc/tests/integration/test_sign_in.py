@@ -109,7 +109,17 @@ async def test_guessing_is_slowed_down_and_says_how_long(world: "World") -> None
     assert statuses[:8] == [401] * 8
     assert statuses[8] == 429
     assert (refused.status, refused.code) == (429, "too_many_attempts")
-    world.advance(timedelta(seconds=int(refused.headers["Retry-After"])))
+    await world.rate_limits_age(timedelta(seconds=int(refused.headers["Retry-After"])))
+    assert await world.signed_in(person)
+
+
+async def test_a_clock_that_was_ahead_leaves_nobody_locked_out(world: "World") -> None:
+    """Rate limits are on the database's clock: what a process believes the time to be is in none of them."""
+    person = await world.person()
+    guess = {"email": person.email, "password": "not this one"}
+    world.advance(timedelta(minutes=10))
+    assert [(await world.browser().post("/api/v1/auth/sign-in", guess)).status for _ in range(3)] == [401] * 3
+    world.advance(timedelta(minutes=-10))
     assert await world.signed_in(person)
 
 

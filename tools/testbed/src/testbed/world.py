@@ -15,7 +15,7 @@ import pytest_asyncio
 from yarl import URL
 
 from common.contracts import Event, EventBody, decode
-from common.crypto import Keyring
+from common.crypto import Keyring, KeyringEncryption
 from common.edge import SESSION_COOKIE
 from common.kafka import TopicReader
 from common.postgres import Pool, open_pool
@@ -161,11 +161,11 @@ class World:
     def deps(self) -> Deps:
         """What operations are given, for calling one directly."""
         assert self.system.settings.keyring_file is not None
-        keyring = Keyring.from_file(self.system.settings.keyring_file)
+        key_encryption = KeyringEncryption(Keyring.from_file(self.system.settings.keyring_file))
         return Deps(
             pool=self.pool,
-            keys=SigningKeys(self.pool, keyring, self.system.settings.schedule()),
-            keyring=keyring,
+            keys=SigningKeys(self.pool, key_encryption, self.system.settings.schedule()),
+            key_encryption=key_encryption,
             hasher=self.hasher,
             issuer=self.gateway_url,
             audience="wevion",
@@ -175,6 +175,10 @@ class World:
     def advance(self, step: timedelta) -> None:
         """Time passes, for all processes."""
         self.system.clock.advance(step)
+
+    async def rate_limits_age(self, step: timedelta) -> None:
+        """Time passes for the rate limits, which are on the database's clock."""
+        await self.pool.execute("UPDATE rate_limits SET tat = tat - $1::interval", step)
 
     def email(self, name: str) -> str:
         """An address of this test's own."""

@@ -12,7 +12,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 AFTER_A_FAILURE_S = 0.25
-LONG_POLL_MS = 1000
+LONG_POLL_MS = 2500
 """How long the broker keeps a fetch when there is nothing new; a record is answered at once. Longer saves little and
 makes the first fetch after a rebalance wait behind the last one before it."""
 

@@ -27,7 +27,7 @@ ACQUIRE_TIMEOUT_S = 5.0
 
 READ_ONLY_FOR_AT_MOST_S = 1.0
 """A connection on which the server refuses to write is replaced when it is this old, so that recovery is noticed."""
-IDLE_CLOSE_S = 30.0
+IDLE_CLOSE_S = 20.0
 """A connection that nobody needed for this long is closed, down to `min_size`; each costs the server some MB."""
 STATEMENT_CACHE_SIZE = 1024
 """Prepared statements that a connection keeps where nothing stands between us and the server."""

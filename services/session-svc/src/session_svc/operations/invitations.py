@@ -59,7 +59,6 @@ async def invite(deps: Deps, caller: Caller, *, email: str, role: Role, now: dat
             f"invite:inviter:{caller.user_id}": deps.limits.invitations_per_inviter,
             f"invite:workspace:{caller.workspace_id}": deps.limits.invitations_per_workspace,
         },
-        now,
     )
     mail_at = await _mail_allowed_at(deps, key, now)
     async with transaction(deps.pool) as db:
@@ -98,9 +97,7 @@ async def _mail_allowed_at(deps: Deps, email_key: str, now: datetime) -> datetim
     """
     try:
         await limiting.spend(
-            deps.pool,
-            {f"invite:to:{hash_secret(email_key).hex()[:32]}": deps.limits.invitation_mails_per_address},
-            now,
+            deps.pool, {f"invite:to:{hash_secret(email_key).hex()[:32]}": deps.limits.invitation_mails_per_address}
         )
     except TooManyAttemptsError as limit:
         return now + limit.retry_after
@@ -180,7 +177,7 @@ async def look_up(deps: Deps, *, secret: str, place: Place, now: datetime) -> tu
         TooManyAttemptsError: from this network address.
 
     """
-    await _limit_links(deps, place, now)
+    await _limit_links(deps, place)
     with translate_errors():
         found = await stored.by_secret(deps.pool, hash_secret(secret))
         if found is None:
@@ -306,9 +303,9 @@ async def decline_by_link(deps: Deps, *, secret: str, place: Place, now: datetim
         await audit.add(db, [entry])
 
 
-async def _limit_links(deps: Deps, place: Place, now: datetime) -> None:
+async def _limit_links(deps: Deps, place: Place) -> None:
     await limiting.spend(
-        deps.pool, {f"invitation_link:address:{edge.limit_key(place.address)}": deps.limits.resets_per_address}, now
+        deps.pool, {f"invitation_link:address:{edge.limit_key(place.address)}": deps.limits.resets_per_address}
     )
 
 

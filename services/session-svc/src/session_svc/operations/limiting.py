@@ -1,7 +1,7 @@
 """Spend from rate limits: all of them or none."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from common.postgres import Pool, transaction
 from session_svc.core import limits
@@ -10,7 +10,7 @@ from session_svc.core.limits import Limit
 from session_svc.store import limits as stored
 
 
-async def spend(pool: Pool, wanted: Mapping[str, Limit], now: datetime) -> None:
+async def spend(pool: Pool, wanted: Mapping[str, Limit]) -> None:
     """Take one attempt from each key. Refused by one, nothing is taken from the others.
 
     Raises:
@@ -18,7 +18,7 @@ async def spend(pool: Pool, wanted: Mapping[str, Limit], now: datetime) -> None:
 
     """
     async with transaction(pool) as db:
-        times = await stored.lock(db, sorted(wanted), now)
+        now, times = await stored.lock(db, sorted(wanted))
         decisions = {key: limits.spend(times.get(key), now, limit) for key, limit in wanted.items()}
         refusals = [decision.retry_after for decision in decisions.values() if not decision.granted]
         if refusals:

@@ -32,7 +32,7 @@ async def change_password(deps: Deps, caller: Caller, *, current: str, new: str,
 
     """
     key = f"password:{caller.user_id}"
-    await limiting.spend(deps.pool, {key: deps.limits.per_account_and_address}, now)
+    await limiting.spend(deps.pool, {key: deps.limits.per_account_and_address})
     with translate_errors():
         known = await stored.credentials(deps.pool, caller.user_id)
     known_hash = known.password_hash if known else None
@@ -74,10 +74,9 @@ async def request_reset(deps: Deps, *, email: str, place: Place, now: datetime) 
             f"reset:pair:{account}:{address}": deps.limits.resets_per_account,
             f"reset:address:{address}": deps.limits.resets_per_address,
         },
-        now,
     )
     try:
-        await limiting.spend(deps.pool, {f"reset:account:{account}": deps.limits.resets_per_account}, now)
+        await limiting.spend(deps.pool, {f"reset:account:{account}": deps.limits.resets_per_account})
     except TooManyAttemptsError:
         mail = False  # the links that were mailed in the last minutes work; strangers cannot use up the owner's right
     else:
@@ -107,7 +106,7 @@ async def confirm_reset(deps: Deps, *, secret: str, new: str, place: Place, now:
 
     """
     await limiting.spend(
-        deps.pool, {f"reset_use:address:{edge.limit_key(place.address)}": deps.limits.resets_per_address}, now
+        deps.pool, {f"reset_use:address:{edge.limit_key(place.address)}": deps.limits.resets_per_address}
     )
     async with transaction(deps.pool) as db:
         user_id = await _usable_link(db, secret, now)

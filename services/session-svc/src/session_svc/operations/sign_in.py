@@ -100,7 +100,7 @@ async def _sign_in(
 ) -> SignedIn:
     key = addresses.key(email)
     attempts = await _attempt_limits(deps, key, device_cookie, place)
-    await limiting.spend(deps.pool, attempts, now)
+    await limiting.spend(deps.pool, attempts)
     with translate_errors():
         known = await stored_people.credentials_by_email(deps.pool, email)
     known_hash = known.password_hash if known else None

@@ -50,7 +50,7 @@ async def purge_ended(deps: Deps, now: datetime) -> UpkeepStatus:
         await sessions.mark_purged(db, [one.session_id for one in ended], now)
     with translate_errors():
         deleted = await sessions.delete_old(deps.pool, now - KEEP_ENDED_FOR, BATCH)
-        await limits.purge(deps.pool, now)
+        await limits.purge(deps.pool)
         await resets.purge(deps.pool, now - KEEP_RESETS_FOR)
         await devices.purge(deps.pool, now - KEEP_DEVICES_FOR)
         await invitations.purge(deps.pool, now - KEEP_INVITATIONS_FOR)

@@ -6,16 +6,20 @@ from datetime import datetime
 from common.postgres import Db, Pool
 
 
-async def lock(db: Db, keys: list[str], now: datetime) -> Mapping[str, datetime]:
-    """Return the present times of the keys, locked. A key that is new begins at `now`."""
+async def lock(db: Db, keys: list[str]) -> tuple[datetime, Mapping[str, datetime]]:
+    """Return the moment, by the database's clock, and the times of the keys, locked. A new key begins at the moment.
+
+    All replicas share the times, so they have to share the clock too: a process whose clock is ahead would otherwise
+    write times that lie in the future of every other one.
+    """
     await db.execute(
-        """INSERT INTO rate_limits (key, tat) SELECT key, $2 FROM unnest($1::text[]) AS key ORDER BY key
+        """INSERT INTO rate_limits (key, tat) SELECT key, clock_timestamp() FROM unnest($1::text[]) AS key ORDER BY key
            ON CONFLICT DO NOTHING""",
         keys,
-        now,
     )
     rows = await db.fetch("SELECT key, tat FROM rate_limits WHERE key = ANY($1::text[]) ORDER BY key FOR UPDATE", keys)
-    return {row["key"]: row["tat"] for row in rows}
+    moment: datetime = await db.fetchval("SELECT clock_timestamp()")  # after the wait for the locks
+    return moment, {row["key"]: row["tat"] for row in rows}
 
 
 async def save(db: Db, times: Mapping[str, datetime]) -> None:
@@ -41,7 +45,7 @@ async def forget_account(db: Db, account: str) -> None:
     )
 
 
-async def purge(pool: Pool, now: datetime) -> int:
+async def purge(pool: Pool) -> int:
     """Forget keys that limit nothing any more; returns how many."""
-    status = await pool.execute("DELETE FROM rate_limits WHERE tat < $1", now)
+    status = await pool.execute("DELETE FROM rate_limits WHERE tat < clock_timestamp()")
     return int(status.split()[-1])
