@@ -36,7 +36,7 @@ async def test_lost_accounts_are_one_notice_that_shrinks_and_ends(world: Any) ->
     for account in (first, second, first):
         await _changed(world, token, account, AccountAccess.LOST)
     (shown,) = await _mine(world)
-    assert shown.words.title == "Meta: access to 2 accounts was removed"
+    assert shown.words.title == "Meta: 2 accounts can no longer be reached"
     assert shown.view.account_names == ("Shop 1", "Shop 2")
     await world.later()
     assert len(world.mailbox.mails) == 3

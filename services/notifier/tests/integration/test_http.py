@@ -323,3 +323,18 @@ async def test_an_address_of_nobody_known_has_no_state_to_show(world: Any, api: 
     assert (await api.call("GET", EMAIL)).status == 401
     acting = api.signed_in(world.people["mia"], act={"sub": str(world.people["ada"].user_id)})
     assert (await api.call("DELETE", f"{EMAIL}/refusal", acting)).status == 403
+
+
+async def test_a_superseded_notice_names_the_later_one(world: Any, api: Any) -> None:
+    token = world.token(world.people["mia"])
+    await world.issued(token, expires_in=timedelta(days=6))
+    await world.know_people()
+    await world.expiring(token, "7d", world.clock.now() + timedelta(days=6))
+    world.clock.advance(timedelta(minutes=1))
+    await world.revoked(token.model_copy(update={"version": 2}))
+    mia = api.signed_in(world.people["mia"])
+    later, earlier = (await api.call("GET", "/api/v1/notices", mia)).body["items"]
+    assert (earlier["resolution"], earlier["superseded_by"]) == ("superseded", later["notice_id"])
+    assert later["superseded_by"] is None
+    one = await api.call("GET", f"/api/v1/notices/{earlier['notice_id']}", mia)
+    assert one.body["superseded_by"] == later["notice_id"]

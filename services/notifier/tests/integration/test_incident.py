@@ -4,7 +4,15 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from common.contracts import DetectedBy, IncidentState, IssuedHow, NoticeCode, PlatformIncidentV1, RevocationCause
+from common.contracts import (
+    DetectedBy,
+    IncidentState,
+    IssuedHow,
+    NoticeCode,
+    PlatformIncidentV1,
+    RevocationCause,
+    Verdict,
+)
 from common.runtime.ids import new_id
 from notifier.operations import notices
 from notifier.operations.notices import Reader
@@ -15,7 +23,13 @@ def _next(token: Any, version: int) -> Any:
 
 
 async def _incident(
-    world: Any, incident_id: UUID, state: IncidentState, version: int = 1, *, workspaces: tuple[UUID, ...] = ()
+    world: Any,
+    incident_id: UUID,
+    state: IncidentState,
+    version: int = 1,
+    *,
+    workspaces: tuple[UUID, ...] = (),
+    **more: Any,
 ) -> None:
     await world.take(
         PlatformIncidentV1(
@@ -26,6 +40,7 @@ async def _incident(
             since=world.clock.now(),
             workspace_ids=workspaces,
             version=version,
+            **more,
         )
     )
 
@@ -99,3 +114,19 @@ async def test_an_incident_of_another_platform_holds_nothing(world: Any) -> None
     await world.revoked(_next(other, 2), RevocationCause.PLATFORM_ENFORCED, DetectedBy.REFRESH)
     await world.later(timedelta(minutes=1))
     assert (NoticeCode.TOKEN_REVOKED, None) in await _shown(world, "mia")
+
+
+async def test_our_own_fault_is_said_to_be_ours_and_no_account_is_blamed(world: Any) -> None:
+    await _living(world, 1)
+    incident = new_id()
+    await _incident(world, incident, IncidentState.OPENED, reason=Verdict.OUR_BUG)
+    await world.later()
+    mail = world.mailbox.to("mia@agency.example")[0]
+    text = mail.get_body(("plain",)).get_content()
+    assert mail["Subject"] == "Wevion has a problem with Meta"
+    assert "The cause is on our side" in text
+    assert "Your accounts are fine." in text
+    assert "working on it" in text
+    await _incident(world, incident, IncidentState.CLOSED, 2, reason=Verdict.OUR_BUG)
+    await world.later()
+    assert world.mailbox.to("mia@agency.example")[1]["Subject"] == "The problem with Meta is over"

@@ -21,6 +21,7 @@ from common.contracts import (
     TokenRevokedV1,
     TokenStateV1,
     TokenStatus,
+    Verdict,
 )
 from notifier.core.tokens import Account, Reading, Token
 
@@ -54,6 +55,7 @@ class Fact:
         stage: the ladder's step for TOKEN_EXPIRING.
         owner_user_id: who made the connection; None for a platform's incident.
         workspace_id: None for a platform's incident, which crosses workspaces.
+        verdict: of a platform's incident: whose trouble it is.
 
     """
 
@@ -71,6 +73,7 @@ class Fact:
     detected_by: DetectedBy | None = None
     accounts: tuple[Account, ...] = field(default=())
     tokens_affected: int = 0
+    verdict: Verdict | None = None
 
     @property
     def identity(self) -> tuple[NoticeCode, UUID, int]:

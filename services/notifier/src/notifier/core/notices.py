@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from common.contracts import NoticeCode, TokenKind
+from common.contracts import NoticeCode, TokenKind, Verdict
 from common.text import clean
 from notifier.core.conditions import Fact, Resolution, is_critical
 from notifier.core.rendering import Gap, NoticeView
@@ -78,6 +78,7 @@ def view(
             if fact.code is NoticeCode.DATA_GAP or gap.to_at >= condition.raised_at
         ),
         tokens_affected=fact.tokens_affected,
+        ours=fact.verdict is Verdict.OUR_BUG,
         raised_at=condition.raised_at,
         resolved_at=condition.resolved_at,
         resolution=condition.resolution,

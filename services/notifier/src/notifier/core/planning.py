@@ -125,6 +125,7 @@ def _take_incident(draft: Draft, body: PlatformIncidentV1) -> None:
         provider=body.provider,
         kind=TokenKind.PLATFORM_OAUTH,
         tokens_affected=body.tokens_affected,
+        verdict=body.reason,
     )
     condition = draft.find(fact)
     if rules.incident_is_over(body.state):

@@ -69,6 +69,7 @@ class NoticeView:
     rules_paused: int = 0
     gaps: tuple[Gap, ...] = field(default=())
     tokens_affected: int = 0
+    ours: bool = False
     raised_at: datetime
     resolved_at: datetime | None = None
     resolution: Resolution | None = None
@@ -162,6 +163,7 @@ class Texts:
             ],
             "tokens_affected": view.tokens_affected,
             "can_fix": view.can_fix,
+            "ours": view.ours,
         }
         template = self._environment.get_template(f"{view.code.value.lower()}/{LANGUAGE}.txt")
         said = {phrase: _phrase(template, phrase, facts) for phrase in PHRASES}

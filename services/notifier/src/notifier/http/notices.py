@@ -55,6 +55,7 @@ class NoticeItem(BaseModel):
     severity: Severity
     state: NoticeState
     resolution: Resolution | None
+    superseded_by: UUID | None = Field(description="the caller's later notice that says what happened since")
     title: str
     what: str
     stops: str
@@ -92,6 +93,7 @@ class NoticeItem(BaseModel):
             severity=words.severity,
             state=NoticeState.RESOLVED if words.resolved else NoticeState.OPEN,
             resolution=notice.condition.resolution,
+            superseded_by=shown.superseded_by,
             title=words.title,
             what=words.what,
             stops=words.stops,

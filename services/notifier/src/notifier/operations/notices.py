@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from common.postgres import Connection, transaction
+from notifier.core.conditions import Resolution
 from notifier.core.errors import UnknownNotice
 from notifier.core.notices import Notice, view
 from notifier.core.preferences import zone_of
@@ -19,11 +20,12 @@ from notifier.store import notices, people
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One notice with its words."""
+    """One notice with its words. `superseded_by`: the reader's later notice that says more."""
 
     notice: Notice
     view: NoticeView
     words: Words
+    superseded_by: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,8 @@ async def _shown(
     preferences = (await wishes.of(connection, [person]))[reader.user_id]
     zone = zone_of(preferences.time_zone or person.time_zone)
     around = await surroundings_of(connection, found)
+    superseded = [item.notice_id for item in found if item.condition.resolution is Resolution.SUPERSEDED]
+    later = await notices.successors(connection, reader.user_id, superseded) if superseded else {}
     shown = []
     for notice in found:
         seen = view(
@@ -100,5 +104,6 @@ async def _shown(
             gaps=around.gaps(notice),
             now=now,
         )
-        shown.append(Shown(notice, seen, deps.texts.words(seen, zone=zone, now=now)))
+        words = deps.texts.words(seen, zone=zone, now=now)
+        shown.append(Shown(notice, seen, words, later.get(notice.notice_id)))
     return shown

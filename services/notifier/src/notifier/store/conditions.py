@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from common.contracts import DetectedBy, NoticeCode, PlatformIncidentV1, RevocationCause, TokenKind
+from common.contracts import DetectedBy, NoticeCode, PlatformIncidentV1, RevocationCause, TokenKind, Verdict
 from common.postgres import Connection, Record
 from notifier.core.conditions import Fact, Resolution
 from notifier.core.notices import Condition
@@ -13,7 +13,8 @@ from notifier.store.tokens import accounts_json, accounts_of
 
 COLUMNS = """c.condition_id, c.code, c.subject_id, c.episode, c.provider, c.kind,
 c.workspace_id AS condition_workspace_id, c.owner_user_id, c.token_id, c.stage, c.expires_at, c.cause, c.detected_by,
-c.accounts, c.tokens_affected, c.raised_at, c.updated_at, c.resolved_at, c.resolution, c.held_by, c.people_complete"""
+c.accounts, c.tokens_affected, c.raised_at, c.updated_at, c.resolved_at, c.resolution, c.held_by, c.people_complete,
+c.verdict"""
 
 
 async def save(connection: Connection, found: Collection[Condition]) -> None:
@@ -21,8 +22,8 @@ async def save(connection: Connection, found: Collection[Condition]) -> None:
     await connection.executemany(
         """INSERT INTO condition (condition_id, code, subject_id, episode, provider, kind, workspace_id, owner_user_id,
                                   token_id, stage, expires_at, cause, detected_by, accounts, tokens_affected,
-                                  raised_at, updated_at, resolved_at, resolution, held_by, people_complete)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+                                  raised_at, updated_at, resolved_at, resolution, held_by, people_complete, verdict)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
            ON CONFLICT (condition_id) DO UPDATE
               SET stage = $10, accounts = $14, updated_at = $17, resolved_at = $18, resolution = $19, held_by = $20,
                   people_complete = $21""",
@@ -143,6 +144,7 @@ def _row(condition: Condition) -> tuple[Any, ...]:
         condition.resolution.value if condition.resolution else None,
         condition.held_by,
         condition.people_complete,
+        fact.verdict.value if fact.verdict else None,
     )
 
 
@@ -162,6 +164,7 @@ def condition_of(row: Record) -> Condition:
         detected_by=DetectedBy(row["detected_by"]) if row["detected_by"] else None,
         accounts=accounts_of(row["accounts"]),
         tokens_affected=row["tokens_affected"],
+        verdict=Verdict(row["verdict"]) if row["verdict"] else None,
     )
     return Condition(
         condition_id=row["condition_id"],

@@ -88,6 +88,22 @@ async def get(connection: Connection, notice_id: UUID, *, user_id: UUID, workspa
     return None if row is None else notice_of(row)
 
 
+async def successors(connection: Connection, user_id: UUID, notice_ids: Collection[UUID]) -> dict[UUID, UUID]:
+    """For each of these notices of a person, the next one that they have about the same subject."""
+    rows = await connection.fetch(
+        """SELECT DISTINCT ON (n.notice_id) n.notice_id, later.notice_id AS successor
+             FROM notice n JOIN condition c USING (condition_id)
+             JOIN condition lc ON lc.token_id = c.token_id AND lc.condition_id <> c.condition_id AND lc.held_by IS NULL
+             JOIN notice later ON later.condition_id = lc.condition_id AND later.user_id = n.user_id
+            WHERE n.notice_id = ANY($1::uuid[]) AND n.user_id = $2 AND later.notice_id > n.notice_id
+              AND lc.raised_at >= c.resolved_at
+            ORDER BY n.notice_id, later.notice_id""",
+        list(notice_ids),
+        user_id,
+    )
+    return {row["notice_id"]: row["successor"] for row in rows}
+
+
 async def unread(connection: Connection, *, user_id: UUID, workspace_id: UUID) -> int:
     count: int = await connection.fetchval(
         """SELECT count(*) FROM notice n JOIN condition c USING (condition_id)
