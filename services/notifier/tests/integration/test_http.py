@@ -338,3 +338,25 @@ async def test_a_superseded_notice_names_the_later_one(world: Any, api: Any) -> 
     assert later["superseded_by"] is None
     one = await api.call("GET", f"/api/v1/notices/{earlier['notice_id']}", mia)
     assert one.body["superseded_by"] == later["notice_id"]
+
+
+@pytest.mark.parametrize("scope", ["user", "workspace"])
+async def test_saving_quiet_hours_moves_nobody_to_another_time_zone(world: Any, api: Any, scope: str) -> None:
+    ada, path = api.signed_in(world.people["ada"]), f"{PREFERENCES}?scope={scope}"
+    quiet = {"quiet_hours": {"start": "22:00", "end": "07:00"}}
+    assert (await api.call("PUT", path, ada, {"time_zone": "Asia/Tokyo"})).body["time_zone"] == "Asia/Tokyo"
+    assert (await api.call("PUT", path, ada, quiet)).body["time_zone"] == "Asia/Tokyo"
+    assert (await api.call("PUT", path, ada, quiet | {"time_zone": None})).body["time_zone"] is None
+
+
+@pytest.mark.parametrize("missing", ["start", "end"])
+@pytest.mark.parametrize("value", [None, "", "left out", "7"])
+async def test_quiet_hours_with_one_end_are_refused_with_its_name(
+    world: Any, api: Any, missing: str, value: str | None
+) -> None:
+    quiet: dict[str, Any] = {"start": "22:00", "end": "07:00"} | {missing: value}
+    if value == "left out":
+        del quiet[missing]
+    answer = await api.call("PUT", PREFERENCES, api.signed_in(world.people["mia"]), {"quiet_hours": quiet})
+    assert answer.status in (400, 422)
+    assert [error["field"] for error in answer.body["errors"]] == [f"quiet_hours.{missing}"]

@@ -49,7 +49,7 @@ class Quiet(BaseModel):
     @model_validator(mode="after")
     def _not_empty(self) -> Self:
         if self.start == self.end:
-            raise ValueError("start and end must differ; leave quiet_hours out for none")
+            raise ValueError("start and end must differ")
         return self
 
 
@@ -143,7 +143,7 @@ def routes(deps: Deps, clock: Clock) -> Routes:
         problems=[(403, "admins_only")],
     )
     async def put(query: PreferencesQuery, body: Wishes, principal: Principal) -> PreferencesView:
-        """What is left out of the body is forgotten, and the layer below decides it."""
+        """What is left out of the body is forgotten, and the layer below decides it. A time zone left out stays."""
         reader = reader_of(principal)
         if query.scope is Scope.WORKSPACE and reader.role not in ADMIN_ROLES:
             raise Problem(
@@ -153,7 +153,11 @@ def routes(deps: Deps, clock: Clock) -> Routes:
                 fix="Ask an admin or the owner, or change your own preferences.",
             )
         user_id = reader.user_id if query.scope is Scope.USER else None
-        await operations.write(deps, reader.workspace_id, user_id, body.preferences(), clock.now())
+        wanted = body.preferences()
+        if "time_zone" not in body.model_fields_set:  # saving quiet hours moves nobody to another zone; null does
+            own, shared = await operations.read(deps, reader.workspace_id, reader.user_id)
+            wanted = replace(wanted, time_zone=(own if user_id is not None else shared).time_zone)
+        await operations.write(deps, reader.workspace_id, user_id, wanted, clock.now())
         return await shown(principal)
 
     return r
