@@ -1,5 +1,7 @@
 """What Telegram refuses, loses or hides, and what follows: against the simulator's Bot API, over real HTTP."""
 
+import asyncio
+import contextlib
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +10,7 @@ from pydantic import SecretStr
 
 from common.contracts import NoticeChannel
 from common.runtime.errors import Permanent, Retryable
+from common.testing import eventually
 from notifier.app import load_texts
 from notifier.channels.telegram.channel import ChatParcel, TelegramChannel
 from notifier.channels.throttle import Throttle
@@ -43,6 +46,7 @@ async def _send(bot: TelegramChannel, chat: str, edits: str = "") -> Outcome:
         ({"kind": "status", "status": 500}, A.TRY_LATER),
         ({"kind": "html", "status": 502}, A.TRY_LATER),
         ({"kind": "status", "status": 401}, A.CHANNEL_DOWN),
+        ({"kind": "status", "status": 421}, A.CHANNEL_DOWN),
         ({"kind": "status", "status": 404}, A.CHANNEL_DOWN),
         ({"kind": "status", "status": 403}, A.ADDRESS_DEAD),
         ({"kind": "status", "status": 400}, A.MESSAGE_REFUSED),
@@ -98,6 +102,30 @@ async def test_a_token_that_telegram_does_not_take_is_ours_to_fix(telegram_world
     with pytest.raises(Permanent, match="WEVION_TELEGRAM_BOT_TOKEN"):
         await bot.username()
     assert (await _send(bot, "77")).answer is A.CHANNEL_DOWN
+
+
+async def test_the_reader_of_updates_waits_as_long_as_it_is_told_to(telegram_world: Any) -> None:
+    chat = await _chat(telegram_world)
+    await telegram_world.order(
+        "faults", provider="telegram", endpoint="getUpdates", count=1, kind="rate_limit", retry_after=1
+    )
+    reading = asyncio.create_task(telegram_world.poller.run())
+    try:
+        await telegram_world.order("telegram/say", user="avery", text="/Unlink")
+
+        async def unlinked() -> bool:
+            return bool(
+                await telegram_world.world.count(
+                    "SELECT count(*) FROM telegram_link WHERE chat_id = $1 AND state = 'unlinked'", int(chat)
+                )
+            )
+
+        await eventually(unlinked)
+        assert not reading.done()
+    finally:
+        reading.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await reading
 
 
 async def test_polling_ends_a_webhook_and_a_webhook_ends_polling(telegram_world: Any) -> None:
