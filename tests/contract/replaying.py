@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from common.platforms.errors import Call, Failure
-from oauth_svc.core.connection import PlatformAccount
+from oauth_svc.core.connection import Listing
 from oauth_svc.core.grant import Secrets, TokenAnswer
 from oauth_svc.providers.base import Callback, Inspection, PlatformError, Provider
 from oauth_svc.providers.builtin import BUILTIN
@@ -89,7 +89,7 @@ def provider_of(name: str) -> Provider:
     return build_providers(ProvidersFile.model_validate({"providers": {name: settings}}))[name]
 
 
-Outcome = Failure | TokenAnswer | Inspection | tuple[PlatformAccount, ...] | None
+Outcome = Failure | TokenAnswer | Inspection | Listing | None
 
 
 async def outcome(row: Row) -> tuple[Outcome, int]:
@@ -167,9 +167,9 @@ def _fits_ok(found: Outcome, wanted: str, row: Row) -> bool:
         case Inspection():
             day = None if found.expires_at is None else f"{found.expires_at:%Y-%m-%d}"
             return all(_same({"subject": found.subject, "expires": day}[name], v) for name, v in figures.items())
-        case tuple():
-            usable = sum(account.usable for account in found)
-            return len(found) == numbers[0] and ("usable" not in figures or usable == int(figures["usable"]))
+        case Listing():
+            usable = sum(account.usable for account in found.accounts)
+            return len(found.accounts) == numbers[0] and ("usable" not in figures or usable == int(figures["usable"]))
         case _:
             return row.call == "revoke"
 

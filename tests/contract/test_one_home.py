@@ -23,7 +23,7 @@ CAUSES = {cause.name for cause in RevocationCause} | {cause.value for cause in R
 ENDED = {"user_revoked", "permission_changed", "platform_enforced", "compromise", "disconnected"}
 """Causes of a grant; the console has words of its own for how a session ended."""
 
-CODES: set[object] = {
+KNOWN: set[object] = {
     code
     for table in (
         meta.CODES,
@@ -37,7 +37,8 @@ CODES: set[object] = {
     )
     for code in table
     if not isinstance(code, int) or code > 1000 or 450 < code < 500  # small numbers are also HTTP statuses and sizes
-} - set(rfc6749.CODES)
+}
+CODES = KNOWN - set(rfc6749.CODES)
 FEW = 3
 """So many in one literal or file are a table; fewer are an example or a case of its own."""
 

@@ -45,14 +45,14 @@ class Candidate:
 
     @property
     def provider(self) -> str | None:
-        """Return the provider that the evidence names, if it names one. A link belongs to Telegram, whoever is named."""
+        """Return the provider that the evidence names, if it names one. A link is Telegram's, whoever is named."""
         if self.kind is TokenKind.TELEGRAM_LINK:
             return "telegram"
         return next((item.provider for item in self.evidence if item.provider is not None), None)
 
     @property
     def problem(self) -> Verdict:
-        """Return what is wrong, by the heaviest evidence that says so; what is usual for the kind if only trouble shows."""
+        """Return what is wrong: by the heaviest evidence that says so, else what is usual, if trouble shows."""
         usual = USUAL[self.kind] if self.trouble else Verdict.UNKNOWN
         return next((item.problem for item in self.evidence if item.problem is not None), usual)
 
@@ -81,7 +81,7 @@ def no_token(evidence: Sequence[Evidence]) -> Evidence | None:
 
 
 def rank(evidence: Sequence[Evidence], state: Mapping[TokenKind, float] | None = None) -> list[Candidate]:
-    """Return the kinds that something speaks for, the likeliest first; empty if nothing does, or if no token is at fault.
+    """Return the kinds that something speaks for, the likeliest first; none if no token is at fault.
 
     Args:
         evidence: the observations.
