@@ -9,7 +9,7 @@ from common.kafka import EventProducer, Outgoing
 from common.runtime.ids import new_id
 from common.testing.stack import KafkaForTest
 from expiry_watcher.core.tracked import TokenFilters, TokenScope
-from expiry_watcher.operations import Deps, announce_due, rebuild
+from expiry_watcher.operations import Deps, announce_due, rebuild, track
 from expiry_watcher.store import history, queries
 
 Stories = Callable[..., Any]
@@ -50,9 +50,9 @@ async def test_rebuild(deps: Deps, kafka: KafkaForTest, story: Stories) -> None:
     finally:
         await producer.stop()
     said: list[str] = []
-    for _ in range(2):
+    for new in (2, 0):
         done = await rebuild(deps, kafka.settings, now, lambda part, progress: said.append(f"{part}: {progress}"))
-        assert (done.tokens, done.marks, done.unreadable) == (2, 1, 2)
+        assert (done.tokens, done.marks, done.unreadable) == (new, 1, 2)
     assert said
     found = await queries.page(deps.pool, TokenScope(None, None), TokenFilters(), now=now, after=None, limit=10)
     assert {token.token_id: token.expires_at for token in found} == {warned.token_id: soon, fresh.token_id: later}
@@ -61,3 +61,19 @@ async def test_rebuild(deps: Deps, kafka: KafkaForTest, story: Stories) -> None:
     assert sorted(lines) == ["issued", "state", "warned"]
     assert await history.read(deps.pool, purged.token_id, 10) == []
     assert await deps.pool.fetchval("SELECT count(*) FROM outbox") == 0
+
+
+async def test_a_topic_that_was_lost_empties_no_inventory(deps: Deps, kafka: KafkaForTest, story: Stories) -> None:
+    now = datetime.now(UTC)
+    kept, known = story(), story()
+    await track(deps, [token.issued(now + timedelta(days=20)) for token in (kept, known)])
+    producer = EventProducer(kafka.settings)
+    known.next()
+    await producer.send_all([record(known.state(TokenStatus.REVOKED))])
+    await producer.stop()
+    await rebuild(deps, kafka.settings, now, lambda *_: None)
+    found = await queries.page(deps.pool, TokenScope(None, None), TokenFilters(), now=now, after=None, limit=10)
+    assert {token.token_id: token.status for token in found} == {
+        kept.token_id: TokenStatus.ACTIVE,
+        known.token_id: TokenStatus.REVOKED,
+    }

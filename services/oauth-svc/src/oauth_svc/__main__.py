@@ -10,6 +10,7 @@ from common.service import Verb, command
 from oauth_svc.app import offline, run
 from oauth_svc.core.errors import Refusal
 from oauth_svc.operations import importing, keys, purge
+from oauth_svc.operations.republish import republish
 from oauth_svc.settings import OauthSettings
 
 
@@ -93,6 +94,17 @@ async def purge_dead(settings: OauthSettings, arguments: argparse.Namespace) -> 
     return 0
 
 
+async def republish_states(settings: OauthSettings, _: argparse.Namespace) -> int:
+    """Publish the state of every connection again."""
+    async with offline(settings) as deps:
+        kafka = settings.kafka("oauth-svc-republish")
+        done = await republish(deps, kafka, lambda count: print(f"\r{count} published", end="", flush=True))
+    print(f"\n{done.sent} states published, {done.raised} of them above the version that Kafka had")
+    if done.held_back:
+        print(f"{done.held_back} were left alone: they live here, and Kafka has had their end")
+    return 0
+
+
 def _days(text: str) -> float:
     days = float(text)
     if not 1 <= days <= 3650:  # noqa: PLR2004 - as the setting
@@ -109,6 +121,7 @@ def _purge_arguments(parser: argparse.ArgumentParser) -> None:
 VERBS = {
     "purge": Verb("forget the credentials of grants that are long dead", purge_dead, _purge_arguments),
     "keys": Verb("status, rotation and re-encryption of the keys", manage_keys, _keys_arguments),
+    "republish": Verb("publish the state of every connection again (token.state was lost)", republish_states),
     "import": Verb("import grants of another system from a file", import_grants, _import_arguments),
 }
 

@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Coroutine
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 from uuid import UUID
@@ -20,6 +21,7 @@ from session_svc.core.errors import InvalidError, NotFoundError
 from session_svc.core.people import Role
 from session_svc.operations import setup
 from session_svc.operations.keys import SigningKeys
+from session_svc.operations.republish import republish
 from session_svc.settings import SessionSettings
 
 Run = Callable[[SessionSettings, argparse.Namespace], Coroutine[Any, Any, dict[str, Any]]]
@@ -105,6 +107,13 @@ async def _rotate_keys(settings: SessionSettings, arguments: argparse.Namespace)
         return {"created": made, "keys": {kid: state.value for kid, state in keys.states(now).items()}}
 
 
+async def _republish(settings: SessionSettings, _: argparse.Namespace) -> dict[str, Any]:
+    async with app.database(settings) as pool:
+        kafka = settings.kafka("session-svc-republish")
+        done = await republish(pool, kafka, SystemClock().now(), lambda _: None)
+    return asdict(done)
+
+
 def _secret(path: Path | None) -> str | None:
     """Return the content of a file that holds a secret, without the line's end."""
     if path is None:
@@ -113,6 +122,10 @@ def _secret(path: Path | None) -> str | None:
         return path.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise PermanentError(f"{path}: cannot be read ({type(error).__name__})") from None
+
+
+def _nothing(_: argparse.ArgumentParser) -> None:
+    """Add no arguments of its own."""
 
 
 def _verb(text: str, run: Run, arguments: Callable[[argparse.ArgumentParser], None]) -> Verb:
@@ -177,6 +190,7 @@ _VERBS = {
     "create-user": _verb("make a user in a workspace", _create_user, _user_arguments),
     "create-workspace": _verb("make a workspace", _create_workspace, _workspace_arguments),
     "create-client": _verb("make a service client, or give it a new secret", _create_client, _client_arguments),
+    "republish": _verb("publish the state of every session again (token.state was lost)", _republish, _nothing),
     "rotate-keys": _verb("make the next signing key now", _rotate_keys, _rotate_arguments),
 }
 

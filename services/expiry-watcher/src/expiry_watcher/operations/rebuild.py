@@ -1,4 +1,4 @@
-"""Fill the inventory anew from what the topics still hold.
+"""Complete the inventory from what the topics still hold. Nothing is emptied first: the topics may know less than it.
 
 Three rounds, each to the end of its topics: the watcher's own announcements put back the marks, so that a lost database
 does not announce everything a second time; `token.state` (compacted, so it has every token) makes the inventory and
@@ -45,13 +45,21 @@ class Progress:
 
 
 async def rebuild(deps: Deps, kafka: KafkaSettings, now: datetime, report: Callable[[str, Progress], None]) -> Progress:
-    """Start over; may run beside a running service, which goes on following.
+    """Add what is missing and what is newer; may run beside a running service, which goes on following.
 
-    Marks, the stages of workspaces and the memory of purged tokens stay. Safe to repeat, and to stop at any moment.
+    A token that the topics do not hold stays as it is. Safe to repeat, and to stop at any moment.
+
+    Args:
+        deps: the database.
+        kafka: where the topics are.
+        now: the time of the rebuild.
+        report: told after each batch how far it is.
+
+    Returns:
+        What was done.
+
     """
     progress = Progress()
-    async with transaction(deps.pool) as db:
-        await inventory.start_over(db)
     async for batch in _batches(kafka, ANNOUNCEMENTS):
         await _put_back_marks(deps, batch, progress, now)
         report("marks", progress)

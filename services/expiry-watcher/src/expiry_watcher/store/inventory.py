@@ -126,12 +126,6 @@ async def purge(db: Db, token_ids: Sequence[UUID], now: datetime) -> int:
     return int(status.split()[-1])
 
 
-async def start_over(db: Db) -> None:
-    """Forget every token but the purged ones, and the schedule. Marks stay: what was said was said."""
-    await db.execute("DELETE FROM token WHERE purged_at IS NULL")
-    await db.execute("DELETE FROM deadline")
-
-
 async def present_among(db: Db, token_ids: Sequence[UUID]) -> set[UUID]:
     """Return those of the tokens that are there and were not purged."""
     rows = await db.fetch(

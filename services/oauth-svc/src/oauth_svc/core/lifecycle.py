@@ -200,6 +200,11 @@ def _tell(connection: Connection, events: tuple[EventBody, ...], token: TokenRef
     return Applied(connection, (*events, state))
 
 
+def restated(connection: Connection, version: int) -> Applied:
+    """Return the connection as it is, told once more at this version."""
+    return _tell(replace(connection, version=version), ())
+
+
 def _authorized(connection: Connection, change: Authorized, now: datetime) -> Applied:
     fresh = replace(
         connection,

@@ -22,6 +22,17 @@ async def lock(db: Db, connection_ids: Sequence[UUID]) -> dict[UUID, Connection]
     return {row["connection_id"]: connection_of(row, accounts.get(row["connection_id"], ())) for row in rows}
 
 
+async def ids_after(db: Db, after: UUID | None, limit: int) -> list[UUID]:
+    """Return the next connections that were not purged, in the order of their ids."""
+    rows = await db.fetch(
+        """SELECT connection_id FROM connection WHERE purged_at IS NULL AND version > 0
+             AND ($1::uuid IS NULL OR connection_id > $1) ORDER BY connection_id LIMIT $2""",
+        after,
+        limit,
+    )
+    return [row["connection_id"] for row in rows]
+
+
 async def save(db: Db, connections: Sequence[Connection]) -> None:
     """Write the changeable columns of connections that this transaction has locked.
 

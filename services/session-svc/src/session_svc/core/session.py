@@ -191,6 +191,12 @@ def expired(session: Session, now: datetime) -> Change:
     return Change(over, (fact, _state(over, now)))
 
 
+def restated(session: Session, version: int) -> Change:
+    """Return the session as it is, told once more at this version."""
+    same = replace(session, version=version)
+    return Change(same, (_state(same, same.ended_at or same.created_at),))
+
+
 def is_urgent(body: EventBody) -> bool:
     """Return whether verifiers must hear of it at once: every end before its time.
 

@@ -96,3 +96,9 @@ async def end_all_of_user(
             changes.append(life.ended(one, cause, detected_by, now))
     await record(tx, changes, now)
     return sum(change.session.status is not SessionStatus.ACTIVE for change in changes)
+
+
+async def restate(tx: Transition, changes: Sequence[Change], now: datetime) -> None:
+    """Tell the states of locked sessions once more; nothing about them changes but the version."""
+    await sessions.save(tx.db, [change.session for change in changes])
+    tx.events.extend(await enqueue(tx.db, [event for one in changes for event in one.events], source=SOURCE, now=now))

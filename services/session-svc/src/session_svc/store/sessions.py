@@ -132,6 +132,17 @@ async def lock_overdue(db: Db, now: datetime, limit: int) -> tuple[Session, ...]
     return tuple(_session(row) for row in rows)
 
 
+async def lock_page(db: Db, after: UUID | None, limit: int) -> tuple[Session, ...]:
+    """Return the next sessions that verifiers may still hear of, in the order of their ids, locked."""
+    rows = await db.fetch(
+        f"""SELECT {_COLUMNS} FROM sessions WHERE purged_at IS NULL AND ($1::uuid IS NULL OR session_id > $1)
+            ORDER BY session_id LIMIT $2 FOR UPDATE""",
+        after,
+        limit,
+    )
+    return tuple(_session(row) for row in rows)
+
+
 async def insert(db: Db, session: Session, secret_hash: bytes) -> None:
     """A new session."""
     await db.execute(
