@@ -93,7 +93,7 @@ async def test_a_code_that_was_used_elsewhere_is_a_clear_no(stage: Stage) -> Non
     back = await stage.agree(await stage.consent_url(person, "rfc6749"), ("user", "avery"))
     own = await stage.agree(await stage.consent_url(thief, "rfc6749"), ("user", "jordan"))
     stolen = await stage.ask("GET", "/connect/rfc6749/callback", thief.headers, params=own | {"code": back["code"]})
-    assert stolen.status == 502, "the code is bound to the verifier of the browser that it was given to"
+    assert stolen.status == 409, "the code is bound to the verifier of the browser that it was given to"
     assert await rows(stage) == (0, 0)
 
 

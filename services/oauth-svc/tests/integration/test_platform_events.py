@@ -111,7 +111,7 @@ async def test_a_forced_reconsent_is_one_event_and_ends_the_grants_once_it_is_un
     for person in people:
         for connection in await stage.connections(person):
             assert connection["cause"] == "platform_enforced"
-            assert connection["summary"] == "The platform requires a new consent."
+            assert connection["summary"] == f"{connection['title']} ended the access by itself and asks for a new consent."
     assert await stage.pool.fetchval("SELECT count(*) FROM doubt") == 0
     assert (await stage.sim("GET", f"ledger?provider={provider}"))["presented_twice"] == {}
 
@@ -207,7 +207,7 @@ async def test_an_error_that_looks_like_one_ends_nobody(stage: Stage, provider: 
     stage.deps.limits = Limits(lease=timedelta(seconds=5), canary_every=timedelta(milliseconds=50), evidence_grants=8)
     await refresh_all(stage, provider)
     assert await incidents(stage) == [("opened", "consent")]
-    assert (await statuses(stage)).get(("revoked", "user_revoked"), 0) <= 2
+    assert (await statuses(stage)).get(("revoked", None), 0) <= 2
     await stage.sim("DELETE", "faults")
     dead = await stage.pool.fetchval("SELECT count(*) FROM connection WHERE status = 'revoked'")
 
@@ -218,9 +218,7 @@ async def test_an_error_that_looks_like_one_ends_nobody(stage: Stage, provider: 
 
     await eventually(over)
     await stage.refresh_due()
-    assert await statuses(stage) == {("active", None): GRANTS - dead} | (
-        {("revoked", "user_revoked"): dead} if dead else {}
-    )
+    assert await statuses(stage) == {("active", None): GRANTS - dead} | ({("revoked", None): dead} if dead else {})
     assert (await stage.sim("GET", f"ledger?provider={provider}"))["presented_twice"] == {}
 
 
@@ -255,7 +253,7 @@ async def test_an_outage_holds_verdicts_back_and_recovers(stage: Stage, fault: d
         await refresh_all(stage, "rfc6749")
         await reconsent.sweep(stage.deps, stage.engine)
         found = await statuses(stage)
-        dead = ("revoked", "user_revoked") if reason == "rate_limit" else ("degraded", None)
+        dead = ("revoked", None) if reason == "rate_limit" else ("degraded", None)
         return found == {("active", None): GRANTS - 2, dead: 2} and len(await incidents(stage)) == 2
 
     await eventually(closed)
@@ -295,7 +293,7 @@ async def test_three_people_who_leave_at_once_are_believed_when_asked_again(stag
 
     async def believed() -> bool:
         await reconsent.sweep(stage.deps, stage.engine)
-        return await statuses(stage) == {("active", None): GRANTS - 4, ("revoked", "user_revoked"): 4}
+        return await statuses(stage) == {("active", None): GRANTS - 4, ("revoked", None): 4}
 
     await eventually(believed)
     assert await incidents(stage) == []

@@ -11,13 +11,22 @@ from uuid import UUID
 from common.contracts import DetectedBy, RevocationCause, Verdict
 from common.platforms.errors import Failure, unknown_outcome
 from oauth_svc.core.flow import Flow, OnUnknown, Profile
-from oauth_svc.core.grant import Secrets, TokenAnswer, earliest, same_end
+from oauth_svc.core.grant import Secrets, TokenAnswer, earliest, missing_scopes, same_end
 from oauth_svc.core.lifecycle import Change, Doubted, RanOut, Refreshed, RefreshFailed, Revoked
 from oauth_svc.core.reconsent import LAPSE, enforced
 from oauth_svc.core.schedule import OUR_BUG_PAUSE, refresh_at, retry_at
 
 SWAP_FLOOR = 1 / 30
 """A swap that does not move the end is not tried again sooner than this share of the time since the consent."""
+
+
+def lacks_permission(profile: Profile, failure: Failure, granted: frozenset[str] | None) -> bool:
+    """Return whether a list is refused because the person left out the permission for it, while the grant lives.
+
+    Such a connection is whole but for that permission: it is shown as missing, and the link asks for that part only.
+    """
+    lacking = granted is not None and bool(missing_scopes(profile.needed_scopes, granted))
+    return lacking and failure.verdict is Verdict.REAUTHORIZE and failure.cause is RevocationCause.PERMISSION_CHANGED
 
 
 class AttemptState(StrEnum):

@@ -15,6 +15,7 @@ from oauth_svc.core.accounts import LOOK_AGAIN_AFTER, Comparison, compare
 from oauth_svc.core.connection import Connection, Listing
 from oauth_svc.core.flow import Profile
 from oauth_svc.core.grant import Secrets, TokenAnswer, earliest, missing_scopes
+from oauth_svc.core.refresh import lacks_permission
 from oauth_svc.operations.deps import Deps
 from oauth_svc.operations.granting import NewGrant, store_grants
 from oauth_svc.providers.base import Inspection, PlatformError, Provider
@@ -86,7 +87,8 @@ async def complete(
     profile = provider.profile
     secrets = Secrets(answer.access_token, answer.refresh_token, credentials)
     inspection = await _inspect(provider, secrets, answer, deps.clock.now())
-    accounts = await _list(provider, secrets)
+    granted = answer.scopes if answer.scopes is not None else inspection.scopes
+    accounts = await _list(provider, secrets, granted)
     now = deps.clock.now()
     async with transaction(deps.pool) as db:
         await deps.vault.ready(db, now, workspaces=[consented.workspace_id])
@@ -102,14 +104,13 @@ async def complete(
                 last_good_at=existing.last_good_at,
                 first=existing.version == 0,
             )
-            if profile.needs_accounts and existing.version == 0 and not comparison.accounts:
+            if profile.needs_accounts and accounts.complete and existing.version == 0 and not comparison.accounts:
                 raise errors.NoAccountsError
             if profile.needs_accounts and not accounts.accounts and comparison.loses_most:
                 # The person has just consented: an empty list is asked for again before anybody is told of a loss.
                 await store.listings.doubt(db, existing.connection_id, now)
                 comparison = comparison.without_losses(existing.accounts)
                 look_again_at = now + LOOK_AGAIN_AFTER
-        granted = answer.scopes if answer.scopes is not None else inspection.scopes
         grant = NewGrant(
             connection=existing,
             accounts=comparison,
@@ -152,7 +153,7 @@ async def _inspect(provider: Provider, secrets: Secrets, answer: TokenAnswer, no
         return Inspection()
 
 
-async def _list(provider: Provider, secrets: Secrets) -> Listing | None:
+async def _list(provider: Provider, secrets: Secrets, granted: frozenset[str] | None) -> Listing | None:
     """Return the accounts, or None when that takes long or the platform cannot be asked for now: a probe lists them.
 
     The person's browser waits for this, so a list of thousands goes on after the answer.
@@ -163,6 +164,8 @@ async def _list(provider: Provider, secrets: Secrets) -> Listing | None:
     except TimeoutError:
         return None
     except PlatformError as error:
+        if lacks_permission(provider.profile, error.failure, granted):
+            return Listing((), complete=False)
         if error.failure.verdict.only_a_person_helps:
             raise refusal_of(error) from error
         return None

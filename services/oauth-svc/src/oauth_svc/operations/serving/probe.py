@@ -99,7 +99,12 @@ async def probe(
         return Finding(connection)
     try:
         inspection = await provider.inspect(secrets, now)
-        accounts = await list_accounts(deps, provider, connection_id, secrets)
+        try:
+            accounts = await list_accounts(deps, provider, connection_id, secrets)
+        except PlatformError as error:
+            if not rules.lacks_permission(provider.profile, error.failure, inspection.scopes):
+                raise
+            accounts = Listing((), complete=False)
     except PlatformError as error:
         if error.failure.refresh_first and may_refresh and rules.can_renew(provider.profile, secrets):
             return await _after_refresh(deps, engine, connection, error.failure, detected_by)
