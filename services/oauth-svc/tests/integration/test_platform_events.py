@@ -111,7 +111,8 @@ async def test_a_forced_reconsent_is_one_event_and_ends_the_grants_once_it_is_un
     for person in people:
         for connection in await stage.connections(person):
             assert connection["cause"] == "platform_enforced"
-            assert connection["summary"] == f"{connection['title']} ended the access by itself and asks for a new consent."
+            said = f"{connection['title']} ended the access by itself and asks for a new consent."
+            assert connection["summary"] == said
     assert await stage.pool.fetchval("SELECT count(*) FROM doubt") == 0
     assert (await stage.sim("GET", f"ledger?provider={provider}"))["presented_twice"] == {}
 
