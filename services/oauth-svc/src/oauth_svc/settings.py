@@ -37,6 +37,13 @@ class OauthSettings(ServiceSettings, KeyOptions):
         default=120, ge=0, le=3600, description="so long refusals of many grants at once are doubted before they count"
     )
 
+    signal_grace_days: float = Field(
+        default=7,
+        ge=0,
+        le=180,
+        description="the credential of a grant that a platform's signal ended is kept, sealed, for so long, so that a "
+        "mistaken end heals by itself; longer keeps secrets of people who left",
+    )
     purge_after_days: float = Field(
         default=180, ge=1, le=3650, description="credentials of grants that are dead for so long are forgotten"
     )
@@ -57,5 +64,6 @@ class OauthSettings(ServiceSettings, KeyOptions):
             evidence_window=timedelta(seconds=self.evidence_window_s),
             evidence_grants=self.evidence_grants,
             purge_after=timedelta(days=self.purge_after_days),
+            signal_grace=timedelta(days=self.signal_grace_days),
             confirm_after=timedelta(seconds=self.confirm_after_s),
         )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from common.testing import eventually
-from oauth_svc.operations import disconnect, importing
+from oauth_svc.operations import disconnect, importing, purge
 from oauth_svc.providers.builtin import BUILTIN
 
 if TYPE_CHECKING:
@@ -515,7 +515,10 @@ async def test_a_deletion_request_ends_the_grant_and_forgets_its_credential(stag
 
     await eventually(answered)
     assert (await stage.connection(person))["status"] == "revoked"
+    stage.clock.advance(stage.deps.limits.signal_grace + timedelta(minutes=1))
+    await purge.sweep(stage.deps)
     assert await stage.pool.fetchval("SELECT count(*) FROM credential") == 0
+    stage.clock.advance(-stage.deps.limits.signal_grace)
     (sent,) = (await stage.sim("GET", "webhooks?provider=meta&kind=data_deletion"))["deliveries"]
     again = await stage.ask("POST", "/webhooks/meta", data=sent["body"])
     assert (again.status, len(again.json["confirmation_code"])) == (200, 20)

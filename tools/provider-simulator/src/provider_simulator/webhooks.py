@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import aiohttp
+
+Resign = Callable[[bytes], Mapping[str, str]]
+"""The headers of one attempt to deliver a body."""
 
 RETRY_AFTER_S = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 TIMEOUT_S = 10.0
@@ -33,6 +36,7 @@ class Delivery:
     attempts: int = 0
     status: int | None = None
     error: str | None = None
+    resign: Resign | None = None
 
 
 @dataclass(slots=True)
@@ -52,19 +56,23 @@ class Webhooks:
         *,
         now: float,
         grant: str | None = None,
+        resign: Resign | None = None,
     ) -> Delivery:
+        """Deliver in the background. `resign` makes the headers of each attempt anew, where the platform does so."""
         self._number += 1
-        delivery = Delivery(self._number, provider, kind, url, body, dict(headers), now, grant)
+        delivery = Delivery(self._number, provider, kind, url, body, dict(headers), now, grant, resign=resign)
         self.deliveries.append(delivery)
         self._start(delivery)
         return delivery
 
     def again(self, delivery_id: int, *, now: float) -> Delivery | None:
-        """The same bytes once more, as a new delivery."""
+        """The same body once more, as a new delivery, signed anew where the platform does so."""
         old = next((d for d in self.deliveries if d.id == delivery_id), None)
         if old is None:
             return None
-        return self.send(old.provider, old.kind, old.url, old.body, old.headers, now=now, grant=old.grant)
+        return self.send(
+            old.provider, old.kind, old.url, old.body, old.headers, now=now, grant=old.grant, resign=old.resign
+        )
 
     def _start(self, delivery: Delivery) -> None:
         task = asyncio.create_task(self._deliver(delivery))
@@ -76,6 +84,8 @@ class Webhooks:
             self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S))
         for pause in (*RETRY_AFTER_S, None):
             delivery.attempts += 1
+            if delivery.resign is not None:
+                delivery.headers = dict(delivery.resign(delivery.body))
             try:
                 async with self._session.post(
                     delivery.url, data=delivery.body, headers=delivery.headers, allow_redirects=False

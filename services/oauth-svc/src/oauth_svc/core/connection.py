@@ -131,6 +131,11 @@ class Connection:
         """Whether the platform's last word about it was a refusal that is not believed (yet)."""
         return self.status.alive and self.last_failure is not None and self.last_failure.startswith(DOUBT)
 
+    @property
+    def ended_by_signal(self) -> bool:
+        """Whether a platform's signal ended it, which can be mistaken."""
+        return self.status is TokenStatus.REVOKED and self.detected_by is DetectedBy.WEBHOOK
+
     def with_accounts(self, accounts: tuple[Account, ...]) -> "Connection":
         return replace(self, accounts=accounts)
 

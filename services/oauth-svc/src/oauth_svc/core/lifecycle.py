@@ -112,6 +112,14 @@ class Authorized:
 
 
 @dataclass(frozen=True, slots=True)
+class Revived:
+    """A platform's signal had ended it, and the platform itself says that it lives. None leaves a figure as it is."""
+
+    expires_at: datetime | None = None
+    access_expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AccountsChanged:
     """The accounts under the grant are not what they were; the row already holds the new ones."""
 
@@ -126,6 +134,7 @@ Change = (
     | TimePassed
     | Confirmed
     | Authorized
+    | Revived
     | AccountsChanged
 )
 
@@ -153,6 +162,8 @@ def apply(  # noqa: C901, PLR0911 - one case and one return per change
             return _tell(replace(connection, version=connection.version + 1), ())
         case Recaused():
             return _recaused(connection, change)
+        case Revived():
+            return _revived(connection, change, now)
         case _ if not connection.status.alive:
             return Applied(connection, ())
         case Refreshed():
@@ -225,6 +236,34 @@ def _authorized(connection: Connection, change: Authorized, now: datetime) -> Ap
     issued = TokenIssuedV1.model_construct(
         token=fresh.ref,
         how=change.how,
+        expires_at=fresh.expires_at,
+        access_expires_at=fresh.access_expires_at,
+    )
+    return _tell(fresh, (issued,))
+
+
+def _revived(connection: Connection, change: Revived, now: datetime) -> Applied:
+    """Told like a new authorisation, because consumers have stopped for it; the consent is the one that it had."""
+    if connection.status is not TokenStatus.REVOKED or connection.detected_by is not DetectedBy.WEBHOOK:
+        return Applied(connection, ())
+    expires_at = change.expires_at or connection.expires_at
+    if expires_at is not None and expires_at <= now:
+        return Applied(connection, ())
+    fresh = replace(
+        connection,
+        status=_alive_status(expires_at, now),
+        since=now,
+        version=connection.version + 1,
+        cause=None,
+        detected_by=None,
+        expires_at=expires_at,
+        access_expires_at=change.access_expires_at or connection.access_expires_at,
+        last_good_at=now,
+        last_failure=None,
+    )
+    issued = TokenIssuedV1.model_construct(
+        token=fresh.ref,
+        how=IssuedHow.REAUTHORIZE,
         expires_at=fresh.expires_at,
         access_expires_at=fresh.access_expires_at,
     )

@@ -5,13 +5,14 @@ import hashlib
 from aiohttp import web
 from pydantic import BaseModel, Field
 
-from common.web import Access, Problem, Routes
+from common.web import Access, Problem, Reply, Routes
 from oauth_svc.core.errors import UnknownProviderError
 from oauth_svc.operations import webhooks
 from oauth_svc.operations.deps import Deps
 from oauth_svc.providers.base import WebhookRefusedError
 
 MAX_BYTES = 65_536
+SECURITY_EVENT = "application/secevent+jwt"
 
 
 class ProviderPath(BaseModel):
@@ -31,6 +32,13 @@ class Taken(BaseModel):
     confirmation_code: str
 
 
+class EventRefused(BaseModel):
+    """Why a security event token is not believed, by RFC 8935 section 2.3."""
+
+    err: str
+    description: str
+
+
 def routes(deps: Deps) -> Routes:
     """The endpoints of this file."""
     r = Routes("webhooks")
@@ -42,15 +50,20 @@ def routes(deps: Deps) -> Routes:
         problems=(404, (403, "webhook_refused")),
         max_body_bytes=MAX_BYTES,
     )
-    async def webhook(path: ProviderPath, body: bytes, request: web.Request) -> Taken:
+    async def webhook(path: ProviderPath, body: bytes, request: web.Request) -> Taken | Reply:
         """A repeat is answered like the first and changes nothing."""
         headers = {name.lower(): value for name, value in request.headers.items()}
         try:
             await webhooks.receive(deps, path.provider, body, headers)
         except WebhookRefusedError as refused:
+            if refused.err is not None:  # a security event token: RFC 8935 section 2.4
+                said = EventRefused(err=refused.err, description=str(refused))
+                return Reply(said, status=400, headers={"Content-Language": "en"})
             raise Problem(403, "webhook_refused", detail=f"The message is not believed: {refused}.") from refused
         except UnknownProviderError as unknown:
             raise Problem(404, unknown.code, detail=str(unknown)) from unknown
+        if request.content_type == SECURITY_EVENT:
+            return Reply(status=202)  # RFC 8935 section 2.2: nothing else is said
         code = hashlib.sha256(body).hexdigest()[:20]
         return Taken(url=f"{deps.public_url}/connections", confirmation_code=code)
 

@@ -32,6 +32,7 @@ class Limits:
     workspace_share: int = 256
     purge_after: timedelta = timedelta(days=180)
     confirm_after: timedelta = timedelta(minutes=2)
+    signal_grace: timedelta = timedelta(days=7)
 
 
 @dataclass(slots=True)

@@ -40,9 +40,15 @@ async def plan(deps: Deps, dead_before: datetime) -> Purged:
 
 
 async def sweep(deps: Deps) -> SweepStatus:
-    """One batch. Grants whose end the platform has not been told yet keep their credential until it has."""
-    done = await _batch(deps, deps.clock.now() - deps.limits.purge_after)
-    return SweepStatus(done, more=done == BATCH)
+    """One batch of each kind. Grants whose end the platform has not been told yet keep their credential until it has.
+
+    Those that a platform's signal ended keep it for a grace period, because a signal can be mistaken.
+    """
+    now = deps.clock.now()
+    async with transaction(deps.pool) as db:
+        kept = await store.credentials.forget_ended_by_signal(db, now - deps.limits.signal_grace, BATCH)
+    done = await _batch(deps, now - deps.limits.purge_after)
+    return SweepStatus(done + kept, more=BATCH in (done, kept))
 
 
 async def run(deps: Deps, dead_before: datetime) -> Purged:

@@ -17,7 +17,7 @@ from common.runtime import ids
 from common.telemetry.logs import get_logger
 from oauth_svc import store
 from oauth_svc.core.grant import Secrets, TokenAnswer
-from oauth_svc.providers.base import match_digest
+from oauth_svc.providers.base import match_digest, token_hash
 from oauth_svc.store.credentials import DataKeyRow, SealedCredential
 
 _log = get_logger(__name__)
@@ -90,8 +90,18 @@ class Vault:
             {"a": secrets.access_token, "r": secrets.refresh_token, "c": dict(secrets.credentials)}
         ).encode()
         key_id, sealed = self.seal(workspace_id, plaintext, credential_aad(connection_id, workspace_id, version))
-        digest = match_digest(secrets.refresh_token) if secrets.refresh_token else None
-        return SealedCredential(connection_id, workspace_id, key_id, version, generation, sealed, issued_at, digest)
+        token = secrets.refresh_token
+        return SealedCredential(
+            connection_id,
+            workspace_id,
+            key_id,
+            version,
+            generation,
+            sealed,
+            issued_at,
+            match_digest(token) if token else None,
+            token_hash(token) if token else None,
+        )
 
     def open_credential(self, row: SealedCredential) -> Secrets:
         aad = credential_aad(row.connection_id, row.workspace_id, row.version)

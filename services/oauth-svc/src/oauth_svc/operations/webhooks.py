@@ -9,6 +9,7 @@ from common.postgres import transaction
 from common.runtime.errors import RetryableError
 from common.telemetry.logs import get_logger
 from oauth_svc import metrics, store
+from oauth_svc.core.connection import Connection
 from oauth_svc.core.lifecycle import Change, Revoked
 from oauth_svc.operations import tokens
 from oauth_svc.operations.deps import Deps
@@ -18,6 +19,9 @@ _log = get_logger(__name__)
 
 CLOCK_GRAIN = timedelta(seconds=2)
 """Platforms tell whole seconds, on their own clock."""
+
+SECOND_LOOK = timedelta(minutes=1)
+"""A grant that a signal ended is asked about after this: the credential is kept, and a signal can be mistaken."""
 
 
 async def receive(deps: Deps, provider_id: str, raw: bytes, headers: Mapping[str, str]) -> int:
@@ -47,20 +51,27 @@ async def _apply(deps: Deps, provider_id: str, signal: Signal) -> int:
         covered = await _covered(db, providers, signal)
         locked = await store.connections.lock(db, covered)
         cause = signal.cause
-        # One that was on its way while the person consented again is about the grant before.
         meant: dict[UUID, Change] = {
             key: Revoked(cause, DetectedBy.WEBHOOK)
             for key, connection in locked.items()
-            if cause is not None and signal.at + CLOCK_GRAIN >= connection.authorized_at
+            if cause is not None and proves(signal, provider_id, connection)
         }
         await store.schedule.probe_now(db, [key for key in locked if key not in meant], now)
         await tokens.change(db, locked, meant, now)
-        for key in meant:  # the platform has ended it: what is left is of no use, and a person may have asked for that
-            await store.credentials.forget(db, key)
+        await store.schedule.look_once_more(db, list(meant), now + SECOND_LOOK)
     deps.committed()
     metrics.WEBHOOKS.labels(provider_id, "taken").inc()
     _log.info("webhook_taken", provider=provider_id, cause=cause.value if cause else None, connections=len(meant))
     return len(meant)
+
+
+def proves(signal: Signal, provider_id: str, connection: Connection) -> bool:
+    """Whether a signal that names a cause is proof that this grant is over. Otherwise the platform is asked.
+
+    One that happened before the present authorisation is about the grant before. One about another client of ours, or
+    for another product of the same platform, says nothing about this grant.
+    """
+    return signal.own and connection.provider == provider_id and signal.at + CLOCK_GRAIN >= connection.authorized_at
 
 
 async def _covered(db: store.Db, providers: Sequence[str], signal: Signal) -> list[UUID]:

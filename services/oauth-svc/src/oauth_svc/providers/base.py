@@ -39,7 +39,14 @@ class PlatformError(Exception):
 
 
 class WebhookRefusedError(Exception):
-    """A webhook whose signature, shape or age does not hold. Nothing was changed."""
+    """A webhook whose signature, shape or age does not hold. Nothing was changed.
+
+    `err` is the code of RFC 8935 section 2.4 for one that is a security event token.
+    """
+
+    def __init__(self, message: str, *, err: str | None = None) -> None:
+        super().__init__(message)
+        self.err = err
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +93,8 @@ class Signal:
 
     `message_id` makes a replay harmless; `at` is the platform's own time of the fact, so that one which was on its
     way while the person consented again does not end the new grant. Without a `cause` it only asks for a look: the
-    connections that it covers are probed. It names a user (`subject`) or one token (`digest`, see `match_digest`).
+    connections that it covers are probed. It names a user (`subject`) or one token (`digest`, see `match_digest` and
+    `token_hash`). `own` is false when it was sent about another client of ours at the same platform.
     """
 
     message_id: str
@@ -94,6 +102,7 @@ class Signal:
     cause: RevocationCause | None
     at: datetime
     digest: bytes | None = None
+    own: bool = True
 
 
 class Provider(Protocol):
@@ -162,6 +171,11 @@ def json_object(answer: Answer) -> dict[str, Any] | None:
 
 
 TOKEN_PREFIX = 16
+
+
+def token_hash(refresh_token: str) -> bytes:
+    """Return what a security event names a token by when it names the whole of it (`hash_base64_sha512_sha512`)."""
+    return hashlib.sha512(hashlib.sha512(refresh_token.encode()).digest()).digest()
 
 
 def match_digest(refresh_token: str) -> bytes:

@@ -53,6 +53,7 @@ def _google_ads(profile: Profile, urls: Mapping[str, str], client: Mapping[str, 
         wire,
         tokeninfo_url=urls["introspection_url"],
         certs_url=urls["certs_url"],
+        audiences=client.get("webhook_audiences", "").split(),
         api_url=urls["api_url"],
         developer_token=client.get("developer_token", ""),
     )
@@ -65,6 +66,7 @@ def _google_drive(profile: Profile, urls: Mapping[str, str], client: Mapping[str
         wire,
         tokeninfo_url=urls["introspection_url"],
         certs_url=urls["certs_url"],
+        audiences=client.get("webhook_audiences", "").split(),
         api_url=urls["api_url"],
     )
 

@@ -6,7 +6,7 @@ Google over TLS (OpenID Connect Core 3.1.3.7); the security events are checked, 
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,8 +24,11 @@ from oauth_svc.providers.rfc6749 import Client, Rfc6749Provider
 from oauth_svc.providers.wire import Answer, Request, Wire
 
 ISSUERS = ("https://accounts.google.com/", "https://accounts.google.com")
-EVENT_MAX_AGE = timedelta(hours=6)
 KEYS_KEPT = timedelta(hours=1)
+REFETCH_AFTER = timedelta(seconds=10)
+"""A key that is not known makes one fetch, at most this often."""
+
+CLOCKS_DIFFER = timedelta(minutes=5)
 # `include_granted_scopes` adds a consent to the earlier ones, so that a missing scope can be asked for alone.
 EXTRA = {"access_type": "offline", "prompt": "consent", "include_granted_scopes": "true"}
 
@@ -46,8 +49,18 @@ _EVENTS: dict[str, RevocationCause | None] = {
 class GoogleProvider(Rfc6749Provider):
     """What Ads and Drive share."""
 
-    def __init__(self, profile: Profile, client: Client, wire: Wire, *, tokeninfo_url: str, certs_url: str) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        client: Client,
+        wire: Wire,
+        *,
+        tokeninfo_url: str,
+        certs_url: str,
+        audiences: Sequence[str] = (),
+    ) -> None:
         super().__init__(profile, client, wire)
+        self._audiences = [client.client_id, *audiences]
         self._tokeninfo_url = tokeninfo_url
         self._certs_url = certs_url
         self._certs: tuple[datetime, dict[str, Any]] | None = None
@@ -86,31 +99,43 @@ class GoogleProvider(Rfc6749Provider):
         """A security event token (RFC 8417). `exp` is not looked at; a repeat is known by its `jti`."""
         token = raw.decode("ascii", "replace").strip()
         try:
-            key = (await self._keys(now)).get(str(jwt.get_unverified_header(token).get("kid")))
-            if key is None:
-                raise WebhookRefusedError("unknown key")
+            key = await self._key(str(jwt.get_unverified_header(token).get("kid")), now)
             claims = jwt.decode(
                 token,
                 key=jwt.PyJWK(key),
                 algorithms=["RS256"],
-                audience=self._client.client_id,
-                options={"require": ["iss", "iat", "jti"], "verify_exp": False, "verify_iat": False},
+                audience=self._audiences,
+                options={"require": ["iss", "iat", "jti", "aud"], "verify_exp": False, "verify_iat": False},
             )
+            at = datetime.fromtimestamp(int(claims["iat"]), UTC)
+        except jwt.InvalidAudienceError as error:
+            raise WebhookRefusedError("wrong audience", err="invalid_audience") from error
         except jwt.PyJWTError as error:
-            raise WebhookRefusedError("wrong signature or audience") from error
+            raise WebhookRefusedError("not a token that Google signed", err="authentication_failed") from error
+        except (ValueError, OverflowError, OSError, TypeError) as error:
+            raise WebhookRefusedError("no usable iat", err="invalid_request") from error
         if claims.get("iss") not in ISSUERS:
-            raise WebhookRefusedError("wrong issuer")
-        at = datetime.fromtimestamp(int(claims["iat"]), UTC)
-        if abs(now - at) > EVENT_MAX_AGE:
-            raise WebhookRefusedError("too old")
+            raise WebhookRefusedError("wrong issuer", err="invalid_issuer")
+        if at > now + CLOCKS_DIFFER:
+            raise WebhookRefusedError("issued in the future", err="invalid_request")
         events = claims.get("events")
         if not isinstance(events, dict):
-            raise WebhookRefusedError("no events")
-        found = (_signal(str(claims["jti"]), kind, event, at) for kind, event in events.items())
+            raise WebhookRefusedError("no events", err="invalid_request")
+        audience = claims["aud"]
+        own = self._client.client_id in ([audience] if isinstance(audience, str) else audience)
+        found = (_signal(str(claims["jti"]), kind, event, at, own=own) for kind, event in events.items())
         return tuple(signal for signal in found if signal is not None)
 
-    async def _keys(self, now: datetime) -> dict[str, Any]:
-        if self._certs is None or now - self._certs[0] > KEYS_KEPT:
+    async def _key(self, kid: str, now: datetime) -> dict[str, Any]:
+        """Google's signing key. One that we do not know may be new, so the set is fetched again, but not at will."""
+        keys = await self._keys(now, KEYS_KEPT)
+        key: dict[str, Any] | None = keys.get(kid) or (await self._keys(now, REFETCH_AFTER)).get(kid)
+        if key is None:
+            raise WebhookRefusedError("unknown key", err="invalid_key")
+        return key
+
+    async def _keys(self, now: datetime, oldest: timedelta) -> dict[str, Any]:
+        if self._certs is None or now - self._certs[0] > oldest:
             answer = await self.ask(Request("GET", self._certs_url), repeatable=True)
             body = json_object(answer) or {}
             keys = {str(k.get("kid")): k for k in body.get("keys", ()) if isinstance(k, dict)}
@@ -120,7 +145,7 @@ class GoogleProvider(Rfc6749Provider):
         return self._certs[1]
 
 
-def _signal(jti: str, kind: str, event: object, at: datetime) -> Signal | None:
+def _signal(jti: str, kind: str, event: object, at: datetime, *, own: bool) -> Signal | None:
     name = kind.rpartition("/")[2]
     body = event if isinstance(event, dict) else {}
     named = body.get("subject")
@@ -130,14 +155,30 @@ def _signal(jti: str, kind: str, event: object, at: datetime) -> Signal | None:
     elif name in _EVENTS:
         found = _EVENTS[name]
         if found is None:
-            return Signal(jti, text(subject.get("sub")), None, at)
+            return Signal(jti, text(subject.get("sub")), None, at, own=own)
         cause = found
     else:
         return None  # such as `verification`, or an event that ends nothing
     if subject.get("subject_type") == "oauth_token":
-        token = text(subject.get("token")) if subject.get("token_identifier_alg") == "prefix" else None
-        return Signal(jti, None, cause, at, match_digest(token)) if token else None
-    return Signal(jti, text(subject.get("sub")), cause, at)
+        digest = _token_digest(subject)
+        return Signal(jti, None, cause, at, digest, own) if digest else None
+    return Signal(jti, text(subject.get("sub")), cause, at, own=own)
+
+
+def _token_digest(subject: Mapping[str, Any]) -> bytes | None:
+    """The token that an event names: by its first 16 characters, or by a hash of the whole."""
+    token = text(subject.get("token"))
+    match subject.get("token_identifier_alg"):
+        case "prefix":
+            return match_digest(token) if token else None
+        case "hash_base64_sha512_sha512":
+            plain = (token or "").replace("-", "+").replace("_", "/").rstrip("=")
+            try:
+                return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True) or None
+            except ValueError:
+                return None
+        case _:
+            return None
 
 
 def _short(scopes: frozenset[str] | None) -> frozenset[str] | None:

@@ -1,6 +1,6 @@
 """Google Ads on top of Google OAuth: customers reached directly, and children of managers (platforms/google-ads.md)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from common.contracts import Verdict
@@ -52,8 +52,9 @@ class GoogleAdsProvider(GoogleProvider):
         certs_url: str,
         api_url: str,
         developer_token: str,
+        audiences: Sequence[str] = (),
     ) -> None:
-        super().__init__(profile, client, wire, tokeninfo_url=tokeninfo_url, certs_url=certs_url)
+        super().__init__(profile, client, wire, tokeninfo_url=tokeninfo_url, certs_url=certs_url, audiences=audiences)
         self._api_url = api_url
         self._developer_token = developer_token
 

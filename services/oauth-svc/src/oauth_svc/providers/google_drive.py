@@ -1,5 +1,7 @@
 """Google Drive on top of Google OAuth: one account per grant; a 403 is a rate limit or a permission (section 4)."""
 
+from collections.abc import Sequence
+
 from common.platforms.errors import retry_later
 from common.platforms.google_drive import GOOGLE_DRIVE
 from oauth_svc.core.connection import Listing, PlatformAccount
@@ -35,9 +37,17 @@ class GoogleDriveProvider(GoogleProvider):
     """The Drive API."""
 
     def __init__(
-        self, profile: Profile, client: Client, wire: Wire, *, tokeninfo_url: str, certs_url: str, api_url: str
+        self,
+        profile: Profile,
+        client: Client,
+        wire: Wire,
+        *,
+        tokeninfo_url: str,
+        certs_url: str,
+        api_url: str,
+        audiences: Sequence[str] = (),
     ) -> None:
-        super().__init__(profile, client, wire, tokeninfo_url=tokeninfo_url, certs_url=certs_url)
+        super().__init__(profile, client, wire, tokeninfo_url=tokeninfo_url, certs_url=certs_url, audiences=audiences)
         self._api_url = api_url
 
     async def accounts(self, secrets: Secrets, seen: Seen = unseen) -> Listing:

@@ -25,6 +25,10 @@ _Url = Annotated[str, Field(pattern=r"^https?://[^\s/@]+(/[^\s]*)?$")]
 _Id = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
 
 
+WEBHOOK_SECRETS = {"meta": "client_secret", "stripe": "webhook_secret"}
+"""What the webhooks of built-in providers are signed with; Google's are signed with Google's own keys."""
+
+
 class ProvidersFileError(ValueError):
     """The providers file cannot be used; the message names the place and the rule."""
 
@@ -40,6 +44,8 @@ class ProviderSettings(BaseModel):
     client_secret: SecretStr | None = None
     client_secret_file: Path | None = None
     webhook_secret: SecretStr | None = None
+    webhook: bool = True
+    webhook_audiences: tuple[str, ...] = ()
     developer_token: SecretStr | None = None
     api_version: str | None = Field(default=None, pattern=r"^v\d+(\.\d+)?$")
     authorize_url: _Url | None = None
@@ -142,18 +148,46 @@ def build_providers(file: ProvidersFile, *, in_flight: int = 128) -> Providers:
             limit=in_flight,
         )
         wires[name] = wire
+        _must_have_secret(name, settings)
         providers[name] = (
-            builder.build(profile, _urls(builder, settings, file), _client(settings), wire)
+            builder.build(
+                profile, _urls(builder, settings, file), _client(settings, _siblings(name, profile, file)), wire
+            )
             if builder
             else _by_settings(name, profile, settings, wire)
         )
     return Providers(providers, wires)
 
 
-def _client(settings: ProviderSettings) -> dict[str, str]:
+def _must_have_secret(name: str, settings: ProviderSettings) -> None:
+    """Refuse a provider whose webhook would believe messages that are signed with an empty key."""
+    missing = WEBHOOK_SECRETS.get(name)
+    given = settings.secret() if missing == "client_secret" else settings.webhook_secret
+    if (
+        missing is not None
+        and settings.webhook
+        and not (given.get_secret_value() if isinstance(given, SecretStr) else given)
+    ):
+        raise ProvidersFileError(f"providers.{name}.{missing}: is needed for its webhook (or set webhook = false)")
+
+
+def _siblings(name: str, profile: Profile, file: ProvidersFile) -> tuple[str, ...]:
+    """The client ids of the other providers that share this one's users: one project's, at Google."""
+    return tuple(
+        settings.client_id
+        for other, settings in file.providers.items()
+        if other != name
+        and settings.client_id
+        and other in BUILTIN
+        and (settings.family or BUILTIN[other].profile.subject_family) == profile.subject_family
+    )
+
+
+def _client(settings: ProviderSettings, siblings: tuple[str, ...]) -> dict[str, str]:
     found = {
         "client_id": settings.client_id or "",
         "client_secret": settings.secret(),
+        "webhook_audiences": " ".join((*settings.webhook_audiences, *siblings)),
         "webhook_secret": settings.webhook_secret.get_secret_value() if settings.webhook_secret else "",
         "developer_token": settings.developer_token.get_secret_value() if settings.developer_token else "",
     }

@@ -69,6 +69,7 @@ class StripeProvider(Calling):
     def __init__(self, profile: Profile, platform: StripePlatform, wire: Wire) -> None:
         super().__init__(profile, wire)
         self._platform = platform
+        self._in_test = platform.client_secret.startswith(("sk_test_", "rk_test_"))
         self._key = {"Authorization": f"Bearer {platform.client_secret}"}
 
     def consent_url(self, consent: Consent) -> str:
@@ -123,7 +124,11 @@ class StripeProvider(Calling):
             raise PlatformError(failure)
 
     async def read_webhook(self, raw: bytes, headers: Mapping[str, str], now: datetime) -> tuple[Signal, ...]:
-        """`Stripe-Signature` over `<t>.<raw body>`; any of several `v1` may match. The account is at top level."""
+        """`Stripe-Signature` over `<t>.<raw body>`; any of several `v1` may match. The account is at top level.
+
+        Events of test mode reach a live endpoint, too, about the same account id: they are not about our grants
+        (docs.stripe.com/connect/webhooks, read on 2026-12-01).
+        """
         stamp, candidates = _signature(headers.get("stripe-signature", ""))
         secret = self._platform.webhook_secret.encode()
         expected = hmac.new(secret, stamp.encode() + b"." + raw, hashlib.sha256).hexdigest()
@@ -133,8 +138,7 @@ class StripeProvider(Calling):
         ]
         if not secret or not any(matches):
             raise WebhookRefusedError("wrong signature")
-        at = datetime.fromtimestamp(int(stamp), UTC)
-        if abs(now - at) > TOLERANCE:
+        if abs(now - datetime.fromtimestamp(int(stamp), UTC)) > TOLERANCE:
             raise WebhookRefusedError("too old")
         try:
             event = json.loads(raw)
@@ -143,8 +147,15 @@ class StripeProvider(Calling):
         if not isinstance(event, dict) or event.get("type") != DEAUTHORIZED:
             return ()
         account, message_id = text(event.get("account")), text(event.get("id"))
+        created = event.get("created")
         if account is None or message_id is None:
             raise WebhookRefusedError("no account")
+        if not isinstance(created, int) or isinstance(created, bool) or not 0 < created < 10**11:
+            raise WebhookRefusedError("no time of the event")
+        if bool(event.get("livemode")) is self._in_test:
+            return ()
+        # The signature is as old as this delivery (each attempt is signed anew); the event tells when it happened.
+        at = datetime.fromtimestamp(created, UTC)
         return (Signal(message_id, account, _C.USER_REVOKED, at),)
 
     async def _tokens(self, form: Mapping[str, str], now: datetime, call: Call) -> TokenAnswer:

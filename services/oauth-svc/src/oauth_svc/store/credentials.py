@@ -20,6 +20,7 @@ class SealedCredential:
     sealed: bytes
     issued_at: datetime
     match_digest: bytes | None = None
+    token_hash: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +65,12 @@ async def put(db: Db, credentials: Sequence[SealedCredential]) -> None:
         return
     await db.execute(
         """INSERT INTO credential (connection_id, workspace_id, key_id, version, generation, sealed, issued_at,
-             match_digest)
+             match_digest, token_hash)
            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[], $6::bytea[],
-             $7::timestamptz[], $8::bytea[])
+             $7::timestamptz[], $8::bytea[], $9::bytea[])
            ON CONFLICT (connection_id) DO UPDATE SET key_id = excluded.key_id, version = excluded.version,
              generation = excluded.generation, sealed = excluded.sealed, issued_at = excluded.issued_at,
-             match_digest = excluded.match_digest""",
+             match_digest = excluded.match_digest, token_hash = excluded.token_hash""",
         [c.connection_id for c in credentials],
         [c.workspace_id for c in credentials],
         [c.key_id for c in credentials],
@@ -78,6 +79,7 @@ async def put(db: Db, credentials: Sequence[SealedCredential]) -> None:
         [c.sealed for c in credentials],
         [c.issued_at for c in credentials],
         [c.match_digest for c in credentials],
+        [c.token_hash for c in credentials],
     )
 
 
@@ -85,6 +87,27 @@ async def forget(db: Db, connection_id: UUID) -> None:
     """Delete the credential and every answer that waits for promotion."""
     await db.execute("DELETE FROM credential WHERE connection_id = $1", connection_id)
     await db.execute("DELETE FROM refresh_attempt WHERE connection_id = $1", connection_id)
+
+
+async def forget_ended_by_signal(db: Db, before: datetime, limit: int) -> int:
+    """Delete the credentials of grants that a platform's signal ended before then; how many.
+
+    One whose end the platform is yet to be told keeps its credential until then.
+    """
+    rows = await db.fetch(
+        """DELETE FROM credential k USING connection c WHERE k.connection_id = c.connection_id AND k.connection_id IN (
+             SELECT connection_id FROM connection WHERE status = 'revoked' AND detected_by = 'webhook' AND since < $1
+               AND remote_revoke IS DISTINCT FROM 'due' AND EXISTS (
+                 SELECT FROM credential h WHERE h.connection_id = connection.connection_id)
+             ORDER BY since LIMIT $2 FOR UPDATE SKIP LOCKED)
+           RETURNING k.connection_id""",
+        before,
+        limit,
+    )
+    await db.execute(
+        "DELETE FROM refresh_attempt WHERE connection_id = ANY($1)", [row["connection_id"] for row in rows]
+    )
+    return len(rows)
 
 
 async def data_keys(db: Db, key_ids: Iterable[UUID]) -> list[DataKeyRow]:
@@ -120,10 +143,11 @@ async def add_key(db: Db, key: DataKeyRow, now: datetime) -> bool:
 
 
 async def ids_of_digest(db: Db, providers: Sequence[str], digest: bytes) -> list[UUID]:
-    """Living connections whose refresh token is named by this digest."""
+    """Living connections whose refresh token is named by this digest, of either form."""
     rows = await db.fetch(
         """SELECT k.connection_id FROM credential k JOIN connection c USING (connection_id)
-           WHERE k.match_digest = $2 AND c.provider = ANY($1) AND c.status IN ('active', 'expiring', 'degraded')
+           WHERE (k.match_digest = $2 OR k.token_hash = $2)
+             AND c.provider = ANY($1) AND c.status IN ('active', 'expiring', 'degraded')
            ORDER BY k.connection_id""",
         list(providers),
         digest,

@@ -42,7 +42,7 @@ class Revocation(BaseModel):
     account: str | None = None
     scope: str | None = None
     code: str | int | None = None
-    webhook: Literal["send", "none", "bad_signature", "twice", "stale"] = "send"
+    webhook: Literal["send", "none", "bad_signature", "twice", "stale", "other_mode"] = "send"
     data_deletion: bool = False
 
 

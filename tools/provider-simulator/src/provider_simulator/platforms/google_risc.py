@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 from provider_simulator.grants import Grant
@@ -22,6 +24,14 @@ EVENTS: dict[str, tuple[str, dict[str, str]]] = {
     "compromise": (RISC + "account-disabled", {"reason": "hijacking"}),
     "account_deleted": (RISC + "account-purged", {}),
 }
+
+
+HASH = "hash_base64_sha512_sha512"
+
+
+def _hash(token: str) -> str:
+    twice = hashlib.sha512(hashlib.sha512(token.encode()).digest()).digest()
+    return base64.b64encode(twice).decode()
 
 
 def announce(google: GoogleTokens, grant: Grant, order: Revocation) -> None:
@@ -63,15 +73,17 @@ def _send(google: GoogleTokens, app: App, url: str, grant: Grant, order: Revocat
 
 
 def _events(google: GoogleTokens, grant: Grant, kind: str, more: dict[str, str]) -> list[dict[str, Any]]:
-    if kind.endswith("/tokens-revoked") and google.mode("risc_names_token", grant.provider):
+    names = google.mode("risc_names_token", grant.provider)
+    hashed = names == "hash"
+    if kind.endswith("/tokens-revoked") and names:
         return [
             {
                 OAUTH + "token-revoked": {
                     "subject": {
                         "subject_type": "oauth_token",
                         "token_type": "refresh_token",
-                        "token_identifier_alg": "prefix",
-                        "token": token.value[:TOKEN_PREFIX],
+                        "token_identifier_alg": HASH if hashed else "prefix",
+                        "token": _hash(token.value) if hashed else token.value[:TOKEN_PREFIX],
                     }
                 }
             }

@@ -262,17 +262,22 @@ class Stripe(Platform):
             "api_version": EVENT_VERSION,
             "created": moment,
             "data": {"object": {"id": app.client_id, "object": "application", "name": app.name}},
-            "livemode": bool(app.options.get("livemode")),
+            "livemode": bool(app.options.get("livemode")) != (order.webhook == "other_mode"),
             "pending_webhooks": 1,
             "request": {"id": None, "idempotency_key": None},
             "type": "account.application.deauthorized",
         }
         body = json.dumps(event, indent=2).encode()
         secret = "not-the-secret" if order.webhook == "bad_signature" else app.webhook_secret or ""
-        headers = {"Content-Type": "application/json; charset=utf-8", "Stripe-Signature": sign(body, secret, moment)}
+
+        def signed(body: bytes) -> dict[str, str]:
+            """Stripe signs every attempt anew, at its own time (docs.stripe.com/webhooks, read on 2026-12-01)."""
+            stamp = int(self.world.clock.now() + self.world.faults.skew_s(PROVIDER))
+            return {"Content-Type": "application/json; charset=utf-8", "Stripe-Signature": sign(body, secret, stamp)}
+
         for _ in range(2 if order.webhook == "twice" else 1):
             self.world.webhooks.send(
-                PROVIDER, str(event["type"]), app.webhook_url, body, headers, now=now, grant=grant.id
+                PROVIDER, str(event["type"]), app.webhook_url, body, {}, now=now, grant=grant.id, resign=signed
             )
 
     # -- trouble

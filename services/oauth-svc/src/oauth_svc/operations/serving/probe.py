@@ -20,8 +20,8 @@ from oauth_svc.core.accounts import LOOK_AGAIN_AFTER, Comparison, compare, is_be
 from oauth_svc.core.connection import Account, Connection, Listing
 from oauth_svc.core.errors import Refusal, UnknownConnectionError
 from oauth_svc.core.grant import Secrets, missing_scopes
-from oauth_svc.core.lifecycle import Confirmed, Doubted
-from oauth_svc.core.schedule import retry_at, unit_hash
+from oauth_svc.core.lifecycle import Confirmed, Doubted, Revived
+from oauth_svc.core.schedule import refresh_at, retry_at, unit_hash
 from oauth_svc.operations import tokens
 from oauth_svc.operations.deps import Deps
 from oauth_svc.operations.engine.refreshing import Engine
@@ -33,6 +33,10 @@ from oauth_svc.store.doubts import Doubt
 _log = get_logger(__name__)
 
 PROBE_BATCH = 32
+ASK_AGAIN = timedelta(minutes=15)
+GIVE_UP = timedelta(days=1)
+"""A platform that does not answer about a grant that its signal ended is asked every `ASK_AGAIN` for so long."""
+
 PROBE_LEASE = timedelta(minutes=5)
 """A probe that died with its process is due again after this."""
 
@@ -95,6 +99,8 @@ async def probe(
     """Ask the platform about one grant and its accounts, write what changed, and plan the next probe."""
     provider, connection, secrets = await _load(deps, connection_id)
     now = deps.clock.now()
+    if secrets is not None and connection.ended_by_signal:
+        return await _second_look(deps, provider, connection, secrets)
     if not connection.status.alive or secrets is None:
         return Finding(connection)
     try:
@@ -112,6 +118,48 @@ async def probe(
     finding = await _good(deps, provider, connection, inspection, accounts)
     engine.breakers.note_consent(connection, None, now)
     return finding
+
+
+async def _second_look(deps: Deps, provider: Provider, connection: Connection, secrets: Secrets) -> Finding:
+    """Ask about a grant that a signal ended. One that lives comes back; one that is refused too is left in peace."""
+    now = deps.clock.now()
+    failure: Failure | None = None
+    inspection = Inspection(asked=False)
+    try:
+        inspection = await provider.inspect(secrets, now)
+    except PlatformError as error:
+        failure = error.failure
+    async with transaction(deps.pool) as db:
+        locked = await store.connections.lock(db, [connection.connection_id])
+        current = locked.get(connection.connection_id)
+        if current is None or not current.ended_by_signal or current.since != connection.since:
+            return Finding(current or connection)
+        if failure is not None and failure.verdict is not Verdict.REAUTHORIZE and now < current.since + GIVE_UP:
+            await store.schedule.plan_probe(db, connection.connection_id, now + ASK_AGAIN)
+            return Finding(current, failure)
+        if failure is not None or not inspection.asked:
+            await store.schedule.drop_probe(db, connection.connection_id)
+            return Finding(current, failure)
+        revived = Revived(inspection.expires_at, inspection.access_expires_at)
+        after = (await tokens.change(db, locked, {connection.connection_id: revived}, now))[connection.connection_id]
+        if after.status.alive:
+            renews = rules.can_renew(provider.profile, secrets)
+            await store.schedule.put(
+                db,
+                [
+                    store.schedule.NewPlan(
+                        after.connection_id,
+                        after.workspace_id,
+                        after.provider,
+                        refresh_at(after.connection_id, now, after.access_expires_at) if renews else None,
+                        now,
+                        after.access_expires_at,
+                    )
+                ],
+            )
+            _log.warning("signal_was_mistaken", provider=after.provider, connection_id=str(after.connection_id))
+    deps.committed()
+    return Finding(after)
 
 
 async def _after_refresh(

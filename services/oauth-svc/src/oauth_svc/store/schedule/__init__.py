@@ -5,7 +5,9 @@ from oauth_svc.store.schedule.gauges import count_due
 from oauth_svc.store.schedule.next import next_probe, next_refresh
 from oauth_svc.store.schedule.probes import (
     claim_probes,
+    drop_probe,
     look_at_now,
+    look_once_more,
     plan_probe,
     probe_all_since,
     probe_now,
@@ -39,8 +41,10 @@ __all__ = [
     "claim_probes",
     "count_due",
     "count_unknown",
+    "drop_probe",
     "hold",
     "look_at_now",
+    "look_once_more",
     "next_probe",
     "next_refresh",
     "nothing_to_refresh",

@@ -15,6 +15,16 @@ async def probe_now(db: Db, connection_ids: Sequence[UUID], now: datetime) -> No
     )
 
 
+async def look_once_more(db: Db, connection_ids: Sequence[UUID], at: datetime) -> None:
+    """Plan a probe of grants that have ended, and that are not on the schedule any more."""
+    await db.execute("UPDATE schedule SET probe_at = $2 WHERE connection_id = ANY($1)", list(connection_ids), at)
+
+
+async def drop_probe(db: Db, connection_id: UUID) -> None:
+    """Ask no more about a grant."""
+    await db.execute("UPDATE schedule SET probe_at = NULL WHERE connection_id = $1", connection_id)
+
+
 async def look_at_now(db: Db, connection_ids: Sequence[UUID], now: datetime) -> None:
     """Probe these at once, and refresh those of them at once whose last refresh failed."""
     await db.execute(
