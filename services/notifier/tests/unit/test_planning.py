@@ -316,9 +316,9 @@ def test_the_last_rules_return_ends_their_notice() -> None:
     condition = _condition(NoticeCode.RULES_PAUSED)
     resumed = RuleResumedV1(**(_paused(2).model_dump(exclude={"resumed_at"}) | {"resumed_at": NOW}))
     known = {"tokens": {TOKEN: UNLINKED}, "rule_version": 1} | _known(condition, MIA)
-    other = PausedRule(UUID(int=6), NOW - timedelta(days=30), 1)
-    assert _plan(resumed, rules=(PausedRule(RULE, NOW, 1), other), **known).conditions == ()
-    ended = _plan(resumed, rules=(PausedRule(RULE, NOW, 1),), **known)
+    other = PausedRule(UUID(int=6), NOW - timedelta(days=30))
+    assert _plan(resumed, rules=(PausedRule(RULE, NOW), other), **known).conditions == ()
+    ended = _plan(resumed, rules=(PausedRule(RULE, NOW),), **known)
     assert ended.conditions[0].resolution is Resolution.RENEWED
 
 

@@ -106,7 +106,7 @@ def _take_rule(draft: Draft, body: RulePausedV1 | RuleResumedV1) -> None:
         draft.made = replace(draft.made, rule=body)
         stopped = tuple(rule for rule in stopped if rule.rule_id != body.rule_id)
         if isinstance(body, RulePausedV1):
-            stopped += (PausedRule(body.rule_id, body.auto_paused_at, body.version),)
+            stopped += (PausedRule(body.rule_id, body.auto_paused_at),)
     # Also after a late event: the rule may have moved on to another token, and left this one without any.
     token = draft.snapshot.tokens.get(body.token_id)
     if token is not None:
@@ -150,19 +150,7 @@ def _take_incident(draft: Draft, body: PlatformIncidentV1) -> None:
 def _take_gap(draft: Draft, body: DataGapClosedV1) -> None:
     token = draft.snapshot.tokens.get(body.token_id)
     draft.workspaces.append(body.workspace_id)
-    condition = draft.tell(
-        Fact(
-            code=NoticeCode.DATA_GAP,
-            subject_id=body.token_id,
-            episode=token.outage if token is not None else 0,
-            provider=body.provider,
-            kind=token.kind if token is not None else TokenKind.PLATFORM_OAUTH,
-            workspace_id=body.workspace_id,
-            owner_user_id=body.owner_user_id,
-            token_id=body.token_id,
-            cause=body.cause,
-        )
-    )
+    condition = draft.tell(_about(body, token, NoticeCode.DATA_GAP, token.outage if token is not None else 0))
     draft.made = replace(draft.made, gap=(condition.condition_id, body))
 
 
@@ -178,22 +166,25 @@ def _take_access(draft: Draft, body: AccountAccessChangedV1) -> None:
         draft.results.append("stale")  # the whole grant is dead, and that is what is told
         return
     draft.workspaces.append(body.workspace_id)
-    condition = draft.tell(
-        Fact(
-            code=NoticeCode.ACCOUNT_ACCESS_LOST,
-            subject_id=body.token_id,
-            episode=body.version,
-            provider=body.provider,
-            kind=token.kind if token is not None else TokenKind.PLATFORM_OAUTH,
-            workspace_id=body.workspace_id,
-            owner_user_id=body.owner_user_id,
-            token_id=body.token_id,
-            cause=body.cause,
-            accounts=(account,),
-        )
-    )
+    fact = _about(body, token, NoticeCode.ACCOUNT_ACCESS_LOST, body.version)
+    condition = draft.tell(replace(fact, accounts=(account,)))
     if condition.open and account not in condition.fact.accounts:
         draft.set_accounts(condition, (*condition.fact.accounts, account))
+
+
+def _about(body: DataGapClosedV1 | AccountAccessChangedV1, token: Token | None, code: NoticeCode, episode: int) -> Fact:
+    """A fact of a token that may not be known here yet."""
+    return Fact(
+        code=code,
+        subject_id=body.token_id,
+        episode=episode,
+        provider=body.provider,
+        kind=token.kind if token is not None else TokenKind.PLATFORM_OAUTH,
+        workspace_id=body.workspace_id,
+        owner_user_id=body.owner_user_id,
+        token_id=body.token_id,
+        cause=body.cause,
+    )
 
 
 def _complete(draft: Draft) -> None:

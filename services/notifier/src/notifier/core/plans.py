@@ -67,7 +67,6 @@ class PausedRule:
 
     rule_id: UUID
     paused_at: datetime
-    version: int
 
 
 @dataclass(frozen=True, slots=True)

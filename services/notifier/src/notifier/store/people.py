@@ -193,11 +193,6 @@ async def turn_off(
     )
 
 
-async def oldest_fetch(connection: Connection) -> datetime | None:
-    found: datetime | None = await connection.fetchval("SELECT min(fetched_at) FROM workspace")
-    return found
-
-
 def _person(row: Record) -> Person:
     return Person(
         user_id=row["user_id"],

@@ -103,10 +103,8 @@ async def rule_version(connection: Connection, rule_id: UUID) -> int:
 
 
 async def rules_that_stand_still(connection: Connection, token_id: UUID) -> tuple[PausedRule, ...]:
-    rows = await connection.fetch(
-        "SELECT rule_id, paused_at, version FROM paused_rule WHERE token_id = $1 AND paused", token_id
-    )
-    return tuple(PausedRule(row["rule_id"], row["paused_at"], row["version"]) for row in rows)
+    rows = await connection.fetch("SELECT rule_id, paused_at FROM paused_rule WHERE token_id = $1 AND paused", token_id)
+    return tuple(PausedRule(row["rule_id"], row["paused_at"]) for row in rows)
 
 
 async def paused_rules(connection: Connection, token_ids: Collection[UUID]) -> dict[UUID, int]:
