@@ -14,6 +14,9 @@ MAX_RETURN_TO = 512
 SAME_END = timedelta(seconds=10)
 """Ends that differ by more are two."""
 
+LONGEST_LIFE_S = 10**10
+"""A stated life beyond this is beyond any calendar, and counts as not stated."""
+
 MAX_SECRET = 16_384
 """Longest token that is stored, in characters; a longer one is a malformed answer."""
 
@@ -84,17 +87,20 @@ class MalformedAnswerError(ValueError):
 
 
 def read_token_answer(body: Mapping[str, Any], now: datetime, *, scope_separator: str = " ") -> TokenAnswer:
-    """Read an RFC 6749 answer; `expires_in` may be a number, a numeric string or absent."""
+    """Read an RFC 6749 answer: the access token is needed, every other field that cannot be read counts as not said.
+
+    The answer may hold the only valid refresh token, so a decorative field of a wrong type never costs the tokens.
+    """
     expires_in = seconds(body.get("expires_in"))
     grant_in = seconds(body.get("refresh_token_expires_in", body.get("refresh_expires_in")))
     return TokenAnswer(
         access_token=token_text(body.get("access_token"), "access_token"),
-        refresh_token=optional_token(body.get("refresh_token"), "refresh_token"),
+        refresh_token=optional_token(body.get("refresh_token")),
         issued_at=now,
         expires_at=after(now, expires_in),
         grant_expires_at=after(now, grant_in),
         scopes=scope_set(body.get("scope"), scope_separator),
-        id_token=optional_token(body.get("id_token"), "id_token"),
+        id_token=optional_token(body.get("id_token")),
     )
 
 
@@ -131,26 +137,32 @@ def token_text(value: object, name: str) -> str:
     return value
 
 
-def optional_token(value: object, name: str) -> str | None:
-    return None if value is None or value == "" else token_text(value, name)
+def optional_token(value: object) -> str | None:
+    """Return a token that may be missing; one of another type or beyond any length counts as missing."""
+    return value if isinstance(value, str) and value and len(value) <= MAX_SECRET else None
 
 
 def seconds(value: object) -> float | None:
-    """Seconds as a number or a numeric string; None when absent; zero and below mean "no stated end"."""
-    if value is None or isinstance(value, bool):
+    """Return seconds from a number or a numeric string; None for anything else: no end is stated."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError) as error:
-        raise MalformedAnswerError("expires_in is not a number") from error
-    if number != number or number > 10**10:  # noqa: PLR0124 - NaN, and ends beyond any calendar
-        raise MalformedAnswerError("expires_in is out of range")
-    return number if number > 0 else None
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if 0 < number <= LONGEST_LIFE_S else None
 
 
 def scope_set(value: object, separator: str = " ") -> frozenset[str] | None:
+    """Return the scopes that an answer names; None where it names none, which means "as requested".
+
+    Some servers join them by commas, which RFC 6749 section 3.3 does not know.
+    """
     if isinstance(value, str):
-        return frozenset(part for part in re.split(rf"[{re.escape(separator)}\s]+", value) if part)
+        parts = [part for part in re.split(rf"[{re.escape(separator)}\s]+", value) if part]
+        if len(parts) == 1:
+            parts = [part for part in parts[0].split(",") if part]
+        return frozenset(parts) or None
     if isinstance(value, list) and all(isinstance(part, str | int) for part in value):
         return frozenset(str(part) for part in value)
     return None

@@ -3,8 +3,8 @@
 The shell brings the outcome and the facts that it re-read under the row's lock; this module decides.
 """
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -15,6 +15,8 @@ from oauth_svc.core.grant import Secrets, TokenAnswer, earliest, missing_scopes,
 from oauth_svc.core.lifecycle import Change, Doubted, RanOut, Refreshed, RefreshFailed, Revoked
 from oauth_svc.core.reconsent import LAPSE, enforced
 from oauth_svc.core.schedule import OUR_BUG_PAUSE, refresh_at, retry_at
+
+UNSTATED_LIFE = timedelta(hours=1)
 
 SWAP_FLOOR = 1 / 30
 """A swap that does not move the end is not tried again sooner than this share of the time since the consent."""
@@ -59,6 +61,7 @@ class Facts:
     proven: bool = False
     doubted: bool = False
     in_reconsent: bool = False
+    last_refreshed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,8 @@ def renewed(
     second clock was stored with the answer (`grant_expires_at`). An end that a swap did not move stays exactly what it
     was: rounded anew each time, it would be a new end to everybody who warns of it.
     """
+    if answer.expires_at is None and profile.flow is not Flow.SWAP:
+        answer = replace(answer, expires_at=_life_goes_on(facts, answer.issued_at))
     access = answer.expires_at
     if profile.flow is Flow.SWAP:
         access = facts.access_expires_at if _unmoved(facts, answer) else access
@@ -116,6 +121,17 @@ def renewed(
         attempt=0,
         outcome="refreshed",
     )
+
+
+def _life_goes_on(facts: Facts, issued_at: datetime) -> datetime | None:
+    """When a token ends whose answer does not say so: it lives as long as the one before was said to.
+
+    None where no end was ever stated. A life that cannot be told from what is stored is taken for an hour.
+    """
+    if facts.access_expires_at is None:
+        return None
+    life = facts.access_expires_at - (facts.last_refreshed_at or facts.authorized_at)
+    return issued_at + (life if life > timedelta(0) else UNSTATED_LIFE)
 
 
 def _unmoved(facts: Facts, answer: TokenAnswer) -> bool:

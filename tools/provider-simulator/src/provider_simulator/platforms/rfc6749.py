@@ -41,7 +41,9 @@ class Rfc6749(Platform):
     """Modes, in order.
 
     Do refresh tokens rotate; does reuse end the grant; seconds in which a spent refresh token still works; does a
-    refresh move the end of the refresh token; is PKCE required; does the answer tell the refresh lifetime.
+    refresh move the end of the refresh token; is PKCE required; does the answer tell the refresh lifetime; do its
+    decorative fields
+    (`expires_in`, `id_token`, `scope`) have values that nobody can read.
     """
 
     providers = (PROVIDER,)
@@ -53,6 +55,7 @@ class Rfc6749(Platform):
         "sliding": True,
         "require_pkce": True,
         "tells_refresh_lifetime": True,
+        "odd_fields": False,
     }
 
     def routes(self, routes: Routes) -> None:
@@ -215,6 +218,8 @@ class Rfc6749(Platform):
             body["refresh_token"] = refresh.value
             if refresh_s is not None and self.mode("tells_refresh_lifetime"):
                 body["refresh_token_expires_in"] = int(refresh_s)
+        if self.mode("odd_fields"):
+            body |= {"expires_in": "never", "refresh_token_expires_in": "", "id_token": {}, "scope": ""}
         return answer(body, headers={"Cache-Control": "no-store"})
 
     def open_grant(self, opening: Opening) -> dict[str, Any]:

@@ -122,6 +122,7 @@ class Settling:
             access_expires_at=connection.access_expires_at,
             expires_at=connection.expires_at,
             authorized_at=connection.authorized_at,
+            last_refreshed_at=connection.last_refreshed_at,
             unknown_before=result.unknown_count,
             proven=proven,
         )
