@@ -14,6 +14,13 @@ SHARED = {
 STILL_SHARED = frozenset(
     {
         "Access",
+        "Wanted",
+        "Stage",
+        "Progress",
+        "Pace",
+        "Connected",
+        "BusyError",
+        "Action",
         "Account",
         "Answer",
         "Audience",

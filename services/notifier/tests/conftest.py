@@ -33,7 +33,7 @@ from common.contracts import (
 )
 from common.crypto import Keyring, KeyringEncryption
 from common.postgres import Pool, open_pool, transaction
-from common.runtime.errors import Retryable
+from common.runtime.errors import RetryableError
 from common.runtime.ids import new_id
 from common.runtime.retry import Backoff
 from common.testing import ManualClock, stack
@@ -123,12 +123,12 @@ class Directory:
     async def people(self, workspace_id: UUID) -> list[Person]:
         self.asked += 1
         if self.away:
-            raise Retryable("session-svc does not answer")
+            raise RetryableError("session-svc does not answer")
         return list(self.members.get(workspace_id, []))
 
     async def person(self, user_id: UUID) -> list[Person]:
         if self.away:
-            raise Retryable("session-svc does not answer")
+            raise RetryableError("session-svc does not answer")
         return [person for people in self.members.values() for person in people if person.user_id == user_id]
 
 
@@ -202,8 +202,8 @@ class World:
 
     async def know_people_of(self) -> None:
         """Learn the workspace's people before any token was seen."""
-        async with transaction(self.deps.pool) as connection:
-            await people_store.want(connection, [self.workspace_id], self.clock.now())
+        async with transaction(self.deps.pool) as db:
+            await people_store.want(db, [self.workspace_id], self.clock.now())
         await self.know_people()
 
     async def know_people(self) -> None:

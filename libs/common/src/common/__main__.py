@@ -35,7 +35,7 @@ class OperatorSettings(KafkaOptions):
 
     @property
     def insync(self) -> int:
-        """How many copies must have a record before it counts as written."""
+        """Return how many copies must have a record before it counts as written."""
         return self.kafka_min_insync_replicas or max(self.kafka_replication_factor - 1, 1)
 
 

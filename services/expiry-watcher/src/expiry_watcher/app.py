@@ -51,7 +51,7 @@ async def run(settings: WatcherSettings) -> None:
             ladder=settings.ladder,
             public_url=settings.public_url,
             wake_sweep=wake_sweep,
-            wake_relay=relay.poke,
+            committed=relay.poke,
         )
         sweep = Sweep(deps, service.clock, rate_per_s=settings.ladder_rate_per_s)
         sweeping = service.periodic(

@@ -85,7 +85,7 @@ async def offline(settings: NotifierSettings) -> AsyncIterator[Deps]:
 
 
 def load_texts(public_url: str) -> Texts:
-    """Every text in `templates/`, compiled. A text with a mistake stops the start."""
+    """Return every text in `templates/`, compiled. A text with a mistake stops the start."""
     sources: dict[str, str] = {}
 
     def read(folder: Traversable, prefix: str) -> None:

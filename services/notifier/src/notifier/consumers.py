@@ -23,7 +23,7 @@ TOPICS = (
 
 
 def handler(deps: Deps, clock: Clock) -> Callable[[Event[EventBody]], Awaitable[None]]:
-    """The consumer's handler. `Retryable` from below makes the consumer wait and hand the event over again."""
+    """The consumer's handler. `RetryableError` from below makes the consumer wait and hand the event over again."""
 
     async def handle(event: Event[EventBody]) -> None:
         await events.take(deps, event, clock.now())

@@ -50,7 +50,7 @@ class NotifierSettings(ChannelSettings, KeyOptions):
 
     @property
     def people_url(self) -> str:
-        """Where session-svc answers."""
+        """Return where session-svc answers."""
         if self.session_url is not None:
             return self.session_url
         token_url = urlsplit(self.token_url)

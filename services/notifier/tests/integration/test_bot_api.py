@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from common.contracts import NoticeChannel
-from common.runtime.errors import Permanent, Retryable
+from common.runtime.errors import PermanentError, RetryableError
 from common.testing import eventually
 from notifier.app import load_texts
 from notifier.channels.telegram.channel import ChatParcel, TelegramChannel
@@ -91,7 +91,7 @@ async def test_an_edit_that_changes_nothing_counts_as_made(telegram_world: Any) 
 async def test_an_api_that_nobody_serves_has_not_got_the_message(telegram_world: Any) -> None:
     bot = _other_bot(telegram_world, "7:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "http://127.0.0.1:9")
     assert await _send(bot, "77") == Outcome(A.CHANNEL_DOWN, detail="not_connected")
-    with pytest.raises(Retryable) as caught:
+    with pytest.raises(RetryableError) as caught:
         await bot.username()
     assert "AAAA" not in f"{caught.value!r} {caught.value.__cause__!r} {caught.value.__context__!r}"
 
@@ -99,7 +99,7 @@ async def test_an_api_that_nobody_serves_has_not_got_the_message(telegram_world:
 @pytest.mark.parametrize("token", ["7000000001:wrong_wrong_wrong_wrong_wrong_wrong", "no-token"])
 async def test_a_token_that_telegram_does_not_take_is_ours_to_fix(telegram_world: Any, token: str) -> None:
     bot = _other_bot(telegram_world, token)
-    with pytest.raises(Permanent, match="WEVION_TELEGRAM_BOT_TOKEN"):
+    with pytest.raises(PermanentError, match="WEVION_TELEGRAM_BOT_TOKEN"):
         await bot.username()
     assert (await _send(bot, "77")).answer is A.CHANNEL_DOWN
 
@@ -131,7 +131,7 @@ async def test_the_reader_of_updates_waits_as_long_as_it_is_told_to(telegram_wor
 async def test_polling_ends_a_webhook_and_a_webhook_ends_polling(telegram_world: Any) -> None:
     bot = telegram_world.bot
     await bot.use_webhook("https://wevion.example/webhooks/telegram", SecretStr("a-secret-of-the-webhook"))
-    with pytest.raises(Retryable, match="409"):
+    with pytest.raises(RetryableError, match="409"):
         await bot.updates(None)
     await bot.use_polling()
     await telegram_world.act("open", payload="x")

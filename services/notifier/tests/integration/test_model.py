@@ -138,10 +138,8 @@ class Notices(RuleBasedStateMachine):
             pace=Pace(cooldown=timedelta(0)),
         )
         owner = Person(user_id=new_id(), workspace_id=new_id(), name="Ada", email="ada@agency.example", role="owner")
-        async with transaction(self.pool) as connection:
-            await people.replace(
-                connection, owner.workspace_id, [owner], now=START, next_at=START + timedelta(days=999)
-            )
+        async with transaction(self.pool) as db:
+            await people.replace(db, owner.workspace_id, [owner], now=START, next_at=START + timedelta(days=999))
         for provider in ("meta", "tiktok"):
             ref = TokenRef(
                 token_id=new_id(),

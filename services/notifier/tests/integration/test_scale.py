@@ -32,15 +32,15 @@ async def _crowd(world: Any) -> None:
     ]
     for person in crowd:
         world.directory.members.setdefault(person.workspace_id, []).append(person)
-    async with transaction(pool) as connection:
-        await people.upsert(connection, crowd)
-        await connection.execute(
+    async with transaction(pool) as db:
+        await people.upsert(db, crowd)
+        await db.execute(
             """INSERT INTO workspace (workspace_id, asked_for_at, fetched_at, next_try_at)
                SELECT id, $2::timestamptz, $2, $2 FROM unnest($1::uuid[]) AS id""",
             spaces,
             now,
         )
-        await connection.execute(
+        await db.execute(
             """INSERT INTO token (token_id, kind, provider, workspace_id, owner_user_id, version, status, updated_at)
                SELECT t, 'platform_oauth', 'meta', w, o, 1, 'active', $4
                  FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS made (t, w, o)""",

@@ -95,8 +95,8 @@ async def test_a_crash_between_accepted_and_noted_repeats_the_same_message_id(wo
     # The process presents a mail and dies before it can note that: nothing but its lease is left.
     from notifier.operations.composing import compose  # noqa: PLC0415
 
-    async with transaction(world.deps.pool) as connection:
-        batch = await compose(connection, world.deps, channel, claimed, world.clock.now())
+    async with transaction(world.deps.pool) as db:
+        batch = await compose(db, world.deps, channel, claimed, world.clock.now())
     await channel.send(batch.ready[0].parcel)
     await _end_leases(world)
     await world.later()
@@ -110,7 +110,7 @@ async def test_a_claim_that_lost_its_lease_cannot_write(world: Any, dead: Any) -
     await _end_leases(world)
     await world.later()
     assert len(world.mailbox.mails) == 3
-    async with transaction(world.deps.pool) as connection:
+    async with transaction(world.deps.pool) as db:
         ends = [
             Finished(
                 delivery_id=item.delivery_id,
@@ -123,7 +123,7 @@ async def test_a_claim_that_lost_its_lease_cannot_write(world: Any, dead: Any) -
             )
             for item in zombie
         ]
-        assert await deliveries.finish(connection, ends, world.clock.now()) == frozenset()
+        assert await deliveries.finish(db, ends, world.clock.now()) == frozenset()
     await world.later()
     assert len(world.mailbox.mails) == 3
 
@@ -209,8 +209,8 @@ class _Once(MailChannel):
 async def test_what_may_have_been_presented_on_such_a_channel_is_not_presented_again(world: Any, dead: Any) -> None:
     channel = _Once(world)
     claimed = await _claim(world)
-    async with transaction(world.deps.pool) as connection:
-        assert await deliveries.mark_calling(connection, claimed[0].delivery_id, claimed[0].epoch, timedelta(seconds=0))
+    async with transaction(world.deps.pool) as db:
+        assert await deliveries.mark_calling(db, claimed[0].delivery_id, claimed[0].epoch, timedelta(seconds=0))
     await _end_leases(world)
     await sending.send_due(world.deps, channel, world.clock.now())
     assert channel.presented == 2
@@ -223,10 +223,8 @@ def _with_port(server: Any, port: int) -> Any:
 
 async def _claim(world: Any) -> Any:
     world.clock.advance(timedelta(seconds=5))
-    async with transaction(world.deps.pool) as connection:
-        return await deliveries.claim(
-            connection, NoticeChannel.EMAIL, world.clock.now(), lease=world.deps.lease, limit=10
-        )
+    async with transaction(world.deps.pool) as db:
+        return await deliveries.claim(db, NoticeChannel.EMAIL, world.clock.now(), lease=world.deps.lease, limit=10)
 
 
 async def _end_leases(world: Any) -> None:

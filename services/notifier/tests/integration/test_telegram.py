@@ -262,9 +262,9 @@ async def test_two_pollers_are_one_reader(telegram_world: Any) -> None:
 async def test_the_bots_token_appears_in_no_error(telegram_world: Any) -> None:
     bot = telegram_world.world.deps.channels[NoticeChannel.TELEGRAM]
     await telegram_world.order("faults", provider="telegram", endpoint="*", kind="reset", count=1)
-    from common.runtime.errors import Retryable  # noqa: PLC0415
+    from common.runtime.errors import RetryableError  # noqa: PLC0415
 
-    with pytest.raises(Retryable) as caught:
+    with pytest.raises(RetryableError) as caught:
         await bot.updates(None)
     assert "SimWevionBotToken" not in f"{caught.value!r} {caught.value.__cause__!r}"
 

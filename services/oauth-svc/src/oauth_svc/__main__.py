@@ -8,7 +8,7 @@ from uuid import UUID
 
 from common.service import Verb, command
 from oauth_svc.app import offline, run
-from oauth_svc.core.errors import Refusal
+from oauth_svc.core.errors import RefusalError
 from oauth_svc.operations import importing, keys, purge
 from oauth_svc.operations.republish import republish
 from oauth_svc.settings import OauthSettings
@@ -75,7 +75,7 @@ async def purge_dead(settings: OauthSettings, arguments: argparse.Namespace) -> 
         if arguments.connection is not None:
             try:
                 found = await purge.one(deps, arguments.connection, dry_run=arguments.dry_run)
-            except Refusal as refusal:
+            except RefusalError as refusal:
                 print(f"{refusal} {refusal.fix}".rstrip(), file=sys.stderr)
                 return 1
             print(f"{found.provider}  {found.status.value} since {found.since:%Y-%m-%d}  1 grant")

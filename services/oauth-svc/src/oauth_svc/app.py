@@ -66,7 +66,7 @@ async def run(settings: OauthSettings) -> None:
 
 @asynccontextmanager
 async def offline(settings: OauthSettings) -> AsyncIterator[Deps]:
-    """What a verb of the command line needs: database, providers and keys, without serving anything."""
+    """Yield what a verb of the command line needs: database, providers and keys, without serving anything."""
     providers = open_providers(settings)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(providers.close)
@@ -84,7 +84,7 @@ async def offline(settings: OauthSettings) -> AsyncIterator[Deps]:
 
 
 def open_providers(settings: OauthSettings) -> Providers:
-    """The providers of the file. Raises `PermanentError` with the place and the rule."""
+    """Return the providers of the file. Raises `PermanentError` with the place and the rule."""
     try:
         return build_providers(read_providers_file(settings.providers_file), in_flight=settings.in_flight * 2)
     except (ProvidersFileError, OSError) as error:

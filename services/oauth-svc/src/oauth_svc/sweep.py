@@ -34,7 +34,7 @@ def periodic_work(deps: Deps, engine: Engine, *, poll_s: float) -> tuple[list[Pe
         return SweepStatus(await deps.uses.flush(deps.pool))
 
     async def until(due: Callable[[Deps], Awaitable[datetime | None]]) -> float | None:
-        """Seconds until the next deadline; at least `poll_s`, because what is due now may be held by others."""
+        """Return seconds until the next deadline; at least `poll_s`, because what is due now may be held by others."""
         moment = await due(deps)
         return None if moment is None else max((moment - deps.clock.now()).total_seconds(), poll_s)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from common.crypto import Keyring, KeyringEncryption, Unsealable
+from common.crypto import Keyring, KeyringEncryption, UnsealableError
 from oauth_svc import store
 from oauth_svc.operations import keys
 from oauth_svc.operations.vault import Vault
@@ -34,7 +34,7 @@ async def test_swapped_rows_and_old_ciphertexts_do_not_open(stage: Stage) -> Non
     async with stage.pool.acquire() as db:
         swapped = await store.credentials.get(db, first.connection_id)
     assert swapped is not None
-    with pytest.raises(Unsealable):
+    with pytest.raises(UnsealableError):
         stage.deps.vault.open_credential(swapped)
     await stage.pool.execute(
         "UPDATE credential SET sealed = $2, version = version + 1 WHERE connection_id = $1",
@@ -44,7 +44,7 @@ async def test_swapped_rows_and_old_ciphertexts_do_not_open(stage: Stage) -> Non
     async with stage.pool.acquire() as db:
         brought_back = await store.credentials.get(db, first.connection_id)
     assert brought_back is not None
-    with pytest.raises(Unsealable):
+    with pytest.raises(UnsealableError):
         stage.deps.vault.open_credential(brought_back)
 
 

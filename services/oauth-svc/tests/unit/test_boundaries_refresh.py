@@ -22,7 +22,7 @@ from common.platforms.errors import (
 )
 from oauth_svc.core import refresh as rules
 from oauth_svc.core.breaker import Evidence
-from oauth_svc.core.errors import LoginBudgetError, Refusal, StateUsedError, UnsafeReturnError
+from oauth_svc.core.errors import LoginBudgetError, RefusalError, StateUsedError, UnsafeReturnError
 from oauth_svc.core.flow import Budget, Flow, FormField, OnUnknown, Profile
 from oauth_svc.core.grant import (
     SAME_END,
@@ -329,7 +329,7 @@ def test_a_refusal_says_its_own_words_unless_it_is_given_others() -> None:
     assert str(StateUsedError()) == "A consent that was already used, and whose outcome is not known."
     assert StateUsedError().fix == "Look at your connections; if it is not there, start again."
     assert (str(StateUsedError("x", fix="y")), StateUsedError("x", fix="y").fix) == ("x", "y")
-    assert str(Refusal()) == "A rule says no. `code` is stable and public; `fix` says in words what helps."
+    assert str(RefusalError()) == "A rule says no. `code` is stable and public; `fix` says in words what helps."
     assert LoginBudgetError(free_at=NOW).fix == "Nothing was sent. Try again after 12:00 UTC."
     assert LoginBudgetError().fix == "Nothing was sent. Try again later."
 

@@ -24,7 +24,7 @@ async def run(settings: PauserSettings) -> None:
             public_url=settings.public_url,
             incident_pause_after=settings.incident_pause_after,
             wake_reconciling=reconciling.poke,
-            wake_relay=relay.poke,
+            committed=relay.poke,
         )
         for work in (reconciling, sweep.incidents(deps, service.clock), sweep.tidying(deps, service.clock)):
             service.periodic(work)

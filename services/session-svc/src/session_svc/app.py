@@ -44,7 +44,7 @@ async def run(settings: SessionSettings, clock: Clock | None = None) -> None:
             issuer=settings.issuer,
             audience=settings.audience,
             public_url=settings.public_url,
-            wake_relay=relay.poke,
+            committed=relay.poke,
             express=express.send,
             wake_mail=mails.poke,
         )

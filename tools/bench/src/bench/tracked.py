@@ -36,14 +36,14 @@ async def track(dsn: str, count: int) -> None:
 
     They have no accounts: a sweep with nothing due reads no token, so accounts would only lengthen the seeding.
     """
-    connection = await asyncpg.connect(dsn)
+    db = await asyncpg.connect(dsn)
     try:
-        await _seed(connection, _LATER.format(count=count), _NO_ACCOUNTS)
+        await _seed(db, _LATER.format(count=count), _NO_ACCOUNTS)
         for table in ("token", "deadline"):  # now, and not by autovacuum in the middle of a window
-            await connection.execute(f"VACUUM (ANALYZE) {table}")
-        await connection.execute("CHECKPOINT")
+            await db.execute(f"VACUUM (ANALYZE) {table}")
+        await db.execute("CHECKPOINT")
     finally:
-        await connection.close()
+        await db.close()
 
 
 async def make_due(dsn: str, count: int, *, in_s: float, per_s: float | None = None) -> dict[str, datetime]:
@@ -51,31 +51,29 @@ async def make_due(dsn: str, count: int, *, in_s: float, per_s: float | None = N
 
     Returns when each is due, by the token's id.
     """
-    connection = await asyncpg.connect(dsn)
+    db = await asyncpg.connect(dsn)
     try:
-        return await _seed(
-            connection, _SOON.format(count=count, in_s=in_s, gap_s=0 if per_s is None else 1 / per_s), _ACCOUNT
-        )
+        return await _seed(db, _SOON.format(count=count, in_s=in_s, gap_s=0 if per_s is None else 1 / per_s), _ACCOUNT)
     finally:
-        await connection.close()
+        await db.close()
 
 
 async def last_marked(dsn: str) -> datetime:
     """When the last sweep began that had something to say."""
-    connection = await asyncpg.connect(dsn)
+    db = await asyncpg.connect(dsn)
     try:
-        moment: datetime = await connection.fetchval("SELECT max(marked_at) FROM warning_mark")
+        moment: datetime = await db.fetchval("SELECT max(marked_at) FROM warning_mark")
     finally:
-        await connection.close()
+        await db.close()
     return moment
 
 
-async def _seed(connection: asyncpg.Connection, wanted: str, accounts: str) -> dict[str, datetime]:
-    async with connection.transaction():
-        await connection.execute(wanted)
-        await connection.execute(_TOKENS, LEAD, accounts)
-        await connection.execute(_DEADLINES, LEAD)
+async def _seed(db: asyncpg.Connection, wanted: str, accounts: str) -> dict[str, datetime]:
+    async with db.transaction():
+        await db.execute(wanted)
+        await db.execute(_TOKENS, LEAD, accounts)
+        await db.execute(_DEADLINES, LEAD)
         if accounts == _NO_ACCOUNTS:
             return {}
-        rows = await connection.fetch("SELECT token_id, due_at FROM wanted")
+        rows = await db.fetch("SELECT token_id, due_at FROM wanted")
     return {str(row["token_id"]): row["due_at"] for row in rows}

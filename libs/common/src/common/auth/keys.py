@@ -102,21 +102,20 @@ class JwksCache:
     async def find(self, kid: str) -> Ed25519PublicKey | None:
         """Return the key; an unknown id makes one fetch, and waits for it."""
         key = self.current.get(kid)
-        loop = asyncio.get_running_loop()
-        if key is not None or self._unknown.get(kid, 0.0) > loop.time() or self._waiting >= _MOST_WAITING:
+        if key is not None or self._unknown.get(kid, 0.0) > monotonic() or self._waiting >= _MOST_WAITING:
             return key
         self._waiting += 1
         try:
-            wait = self._fetched_at + REFETCH_INTERVAL_S - loop.time()
+            wait = self._fetched_at + REFETCH_INTERVAL_S - monotonic()
             if wait > 0 and self._fetching is None:
                 await asyncio.sleep(wait)
             key = self.current.get(kid)  # somebody else's fetch may have brought it
-            if key is None and (await self._fetch() or self._fetched_at + REFETCH_INTERVAL_S > loop.time()):
+            if key is None and (await self._fetch() or self._fetched_at + REFETCH_INTERVAL_S > monotonic()):
                 key = self.current.get(kid)
         finally:
             self._waiting -= 1
         if key is None:
-            self._remember_unknown(kid, loop.time())
+            self._remember_unknown(kid, monotonic())
         return key
 
     def ready(self) -> str | None:
@@ -135,19 +134,18 @@ class JwksCache:
         self._fetching = None
 
     async def _fetch_once(self) -> bool:
-        loop = asyncio.get_running_loop()
-        self._fetched_at = loop.time()
+        self._fetched_at = monotonic()
         try:
             keys, ttl = await self._get()
         except (aiohttp.ClientError, TimeoutError, ValueError, OSError) as error:
             self._failures += 1
-            self._not_before = loop.time() + min(_RETRY_CAP_S, 0.5 * 2 ** min(self._failures, 10))
+            self._not_before = monotonic() + min(_RETRY_CAP_S, 0.5 * 2 ** min(self._failures, 10))
             JWKS_FETCHES.labels("failed").inc()
             _log.warning(
                 "jwks_fetch_failed", error_type=type(error).__name__, error=str(error), failures=self._failures
             )
             return False
-        now = loop.time()
+        now = monotonic()
         self._failures = 0
         self._not_before = 0.0
         self._fresh_until = now + ttl

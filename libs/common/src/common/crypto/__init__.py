@@ -5,8 +5,6 @@ from common.crypto.keepers import KeyEncryption, KeyOptions, KeyringEncryption, 
 from common.crypto.keyring import Keyring, KeyringError, KeyringFile, Sealer
 from common.crypto.sealed import SealingKey, UnsealableError
 
-Unsealable = UnsealableError  # the name that oauth-svc still uses
-
 __all__ = [
     "DataKey",
     "KeyEncryption",
@@ -18,7 +16,6 @@ __all__ = [
     "Sealer",
     "SealingKey",
     "TransitEncryption",
-    "Unsealable",
     "UnsealableError",
     "associated_data",
     "create",

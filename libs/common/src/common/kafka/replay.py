@@ -45,11 +45,11 @@ class DeadLetter:
 
     @property
     def consumer(self) -> str:
-        """The consumer group that could not handle it."""
+        """Return the consumer group that could not handle it."""
         return self.header("dlq_consumer")
 
     def document(self) -> dict[str, str | int]:
-        """The letter for programs, without its body."""
+        """Return the letter for programs, without its body."""
         return {
             "topic": self.topic,
             "offset": self.offset,

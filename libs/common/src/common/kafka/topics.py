@@ -73,7 +73,7 @@ class Difference:
     note: str = ""
 
     def document(self) -> dict[str, str]:
-        """The difference for programs."""
+        """Return the difference for programs."""
         return asdict(self)
 
 

@@ -13,11 +13,8 @@ from common.postgres.pool import (
     translate_errors,
 )
 
-Connection = Db  # what oauth-svc and notifier still call it
-
 __all__ = [
     "STATEMENT_CACHE_SIZE",
-    "Connection",
     "Db",
     "MigrationError",
     "Pool",

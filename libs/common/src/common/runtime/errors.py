@@ -11,9 +11,3 @@ class PermanentError(Exception):
 
 class InvalidMessageError(PermanentError):
     """A message that cannot be read or breaks a rule of its contract."""
-
-
-# The names that oauth-svc and notifier still use.
-Retryable = RetryableError
-Permanent = PermanentError
-InvalidMessage = InvalidMessageError

@@ -42,7 +42,7 @@ async def announce_due(deps: Deps, now: datetime, limit: int) -> AnnounceStatus:
         await history.record(db, [told for body in decided.bodies if (told := line(body, now)) is not None])
         await enqueue(db, decided.bodies, source=SOURCE, now=now)
     if decided.bodies:
-        deps.wake_relay()
+        deps.committed()
     _count(decided)
     return AnnounceStatus(claimed=len(claimed), said=len(decided.bodies), more=len(claimed) == limit)
 

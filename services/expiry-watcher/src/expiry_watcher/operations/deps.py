@@ -27,7 +27,7 @@ class Deps:
         ladder: the stages of workspaces that chose none.
         public_url: the gateway's origin, for links that fix things.
         wake_sweep: told of the earliest deadline that was just set, so that the sweep does not sleep past it.
-        wake_relay: told after a commit that wrote events.
+        committed: called after a commit that wrote events; wakes the relay.
 
     """
 
@@ -35,4 +35,4 @@ class Deps:
     ladder: Ladder
     public_url: str = "http://127.0.0.1:8080"
     wake_sweep: Callable[[datetime], None] = _sleeps_on
-    wake_relay: Callable[[], None] = _nobody
+    committed: Callable[[], None] = _nobody

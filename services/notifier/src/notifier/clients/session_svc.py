@@ -7,7 +7,7 @@ import aiohttp
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.auth import ServiceTokens
-from common.runtime.errors import Permanent, Retryable
+from common.runtime.errors import PermanentError, RetryableError
 from common.text import clean
 from notifier.core.routing import Person
 
@@ -21,17 +21,17 @@ class PeopleDirectory(Protocol):
     """Something that knows the people of a workspace."""
 
     async def people(self, workspace_id: UUID) -> list[Person]:
-        """Everybody in the workspace.
+        """Return everybody in the workspace.
 
         Raises:
-            Retryable: the directory is away.
-            Permanent: it refuses us.
+            RetryableError: the directory is away.
+            PermanentError: it refuses us.
 
         """
         ...
 
     async def person(self, user_id: UUID) -> list[Person]:
-        """One person, once per workspace that they are in. Raises as `people` does."""
+        """Return one person, once per workspace that they are in. Raises as `people` does."""
         ...
 
 
@@ -90,7 +90,7 @@ class PeopleClient:
             cursor = page.next_cursor
             if cursor is None:
                 return found
-        raise Permanent(f"session-svc lists more than {PAGE * MOST_PAGES} people in one workspace")
+        raise PermanentError(f"session-svc lists more than {PAGE * MOST_PAGES} people in one workspace")
 
     async def _page(self, wanted: dict[str, str]) -> _Page:
         query = wanted | {"limit": str(PAGE)}
@@ -100,12 +100,12 @@ class PeopleClient:
             ) as answer:
                 if answer.status == _UNAUTHORIZED:
                     self._tokens.drop()
-                    raise Retryable("session-svc does not take our token; a new one is asked for")
+                    raise RetryableError("session-svc does not take our token; a new one is asked for")
                 if answer.status != _OK:
-                    raise Retryable(f"session-svc answers {answer.status}")
+                    raise RetryableError(f"session-svc answers {answer.status}")
                 document: Any = await answer.json(content_type=None)
                 return _Page.model_validate(document)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Retryable(f"session-svc does not answer ({type(error).__name__})") from error
+            raise RetryableError(f"session-svc does not answer ({type(error).__name__})") from error
         except (ValidationError, ValueError):
-            raise Retryable("session-svc's list of people is not as agreed") from None
+            raise RetryableError("session-svc's list of people is not as agreed") from None

@@ -77,7 +77,7 @@ class Fact:
 
     @property
     def identity(self) -> tuple[NoticeCode, UUID, int]:
-        """What makes it this fact and no other, however often it is told."""
+        """Return what makes it this fact and no other, however often it is told."""
         return self.code, self.subject_id, self.episode
 
 
@@ -90,7 +90,7 @@ class Told:
 
 
 def tell(token: Token, body: TokenEvent, reading: Reading, now: datetime) -> Told:
-    """The fact that `body` establishes about `token` (the copy after folding it), if any."""
+    """Return the fact that `body` establishes about `token` (the copy after folding it), if any."""
     if reading is Reading.STALE:
         return Told(None, "stale")
     match body:
@@ -119,7 +119,7 @@ def tell_rules(token: Token) -> Fact | None:
 
 
 def comes_back(code: NoticeCode) -> bool:
-    """Whether a fact that was over may be true again under the same identity.
+    """Return whether a fact that was over may be true again under the same identity.
 
     A grant that ended and was authorised again up to the very same moment expires then, as the warning before said;
     and of a dead grant one more rule may be paused after all had returned. A death is numbered by its version, so the
@@ -220,7 +220,7 @@ def _renewed(expires_at: datetime | None, token: Token) -> bool:
 
 
 def still_worth_saying(code: NoticeCode, expires_at: datetime | None, now: datetime) -> bool:
-    """Whether the words would still be right: "expires in" is wrong once it has."""
+    """Return whether the words would still be right: "expires in" is wrong once it has."""
     return code is not NoticeCode.TOKEN_EXPIRING or expires_at is None or now < expires_at
 
 
@@ -232,13 +232,13 @@ def is_critical(code: NoticeCode, expires_at: datetime | None, now: datetime) ->
 
 
 def stage_length(stage: str) -> timedelta:
-    """How long before full expiry a stage such as `7d` begins. A shorter one is more urgent."""
+    """Return how long before full expiry a stage such as `7d` begins. A shorter one is more urgent."""
     unit = {"d": 86_400, "h": 3_600, "m": 60}[stage[-1]]
     return timedelta(seconds=int(stage[:-1]) * unit)
 
 
 def escalates(held: str, new: str) -> bool:
-    """Whether stage `new` is more urgent than `held`: warnings only ever come closer."""
+    """Return whether stage `new` is more urgent than `held`: warnings only ever come closer."""
     if not new:
         return False
     return not held or stage_length(new) < stage_length(held)

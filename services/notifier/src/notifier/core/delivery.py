@@ -84,7 +84,7 @@ def channel_waits_s(outcome: Outcome, wait_s: float) -> float:
 def decide(  # noqa: PLR0911  a table: one answer per case
     outcome: Outcome, *, wait_s: float, give_up_at: datetime, now: datetime
 ) -> Verdict:
-    """What follows from an attempt.
+    """Return what follows from an attempt.
 
     Args:
         outcome: of the attempt.

@@ -232,14 +232,14 @@ class Draft:
 
 
 def owner_alone(fact: Fact) -> tuple[Person, ...]:
-    """The one person whose id the event has, for as long as nobody of the workspace is known."""
+    """Return the one person whose id the event has, for as long as nobody of the workspace is known."""
     if fact.workspace_id is None or fact.owner_user_id is None:
         return ()
     return (Person(user_id=fact.owner_user_id, workspace_id=fact.workspace_id, name="", email="", role="member"),)
 
 
 def _sent(notice: Notice, channel: NoticeChannel) -> NoticeSentV1:
-    """The fact that a notice reached its person on a channel."""
+    """Return the fact that a notice reached its person on a channel."""
     return NoticeSentV1(
         notice_id=notice.notice_id,
         code=notice.condition.code,

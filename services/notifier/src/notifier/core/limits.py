@@ -18,7 +18,7 @@ class Bucket:
     free_at: datetime
 
     def take(self, now: datetime) -> tuple["Bucket", float]:
-        """The bucket after one more message, and the seconds that this message has to wait."""
+        """Return the bucket after one more message, and the seconds that this message has to wait."""
         step = timedelta(seconds=1 / self.rate)
         start = max(self.free_at, now)
         wait = (start - now) - step * (self.burst - 1)

@@ -57,7 +57,7 @@ class Notice:
 def view(
     notice: Notice, *, token: Token | None, role: str, rules_paused: int, gaps: Sequence[Gap], now: datetime
 ) -> NoticeView:
-    """The notice with the present facts that its words need."""
+    """Return the notice with the present facts that its words need."""
     condition, fact = notice.condition, notice.condition.fact
     accounts = fact.accounts or (token.accounts if token is not None else ())
     return NoticeView(

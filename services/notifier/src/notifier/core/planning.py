@@ -173,7 +173,7 @@ def _take_access(draft: Draft, body: AccountAccessChangedV1) -> None:
 
 
 def _about(body: DataGapClosedV1 | AccountAccessChangedV1, token: Token | None, code: NoticeCode, episode: int) -> Fact:
-    """A fact of a token that may not be known here yet."""
+    """Return a fact of a token that may not be known here yet."""
     return Fact(
         code=code,
         subject_id=body.token_id,
@@ -224,7 +224,7 @@ def _follow_rules(draft: Draft, token: Token, stopped: tuple[PausedRule, ...], *
 
 
 def _speaks_of_rules(draft: Draft, paused_at: datetime) -> bool:
-    """Whether a notice of the token speaks of rules that were paused then.
+    """Return whether a notice of the token speaks of rules that were paused then.
 
     One does that stands, or that stood when the pause began. A notice that an incident held was seen by nobody;
     while it is held, though, it is not known yet whether there will be one.

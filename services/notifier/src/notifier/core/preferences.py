@@ -24,7 +24,7 @@ class QuietHours:
     end: time
 
     def over_at(self, now: datetime, zone: ZoneInfo) -> datetime | None:
-        """When the quiet that `now` falls into is over; None when it is not quiet."""
+        """Return when the quiet that `now` falls into is over; None when it is not quiet."""
         local = now.astimezone(zone)
         clock = local.time().replace(tzinfo=None)
         if self.start == self.end:
@@ -53,7 +53,7 @@ class Preferences:
     time_zone: str | None = None
 
     def over(self, below: "Preferences") -> "Preferences":
-        """These wishes on top of `below`."""
+        """Return these wishes on top of `below`."""
         return Preferences(
             channels={**below.channels, **self.channels},
             quiet_hours=self.quiet_hours or below.quiet_hours,
@@ -67,7 +67,7 @@ class Preferences:
 
 
 def zone_of(name: str | None) -> ZoneInfo:
-    """The zone of that IANA name; UTC for none or an unknown one, because a notice must not fail on it."""
+    """Return the zone of that IANA name; UTC for none or an unknown one, because a notice must not fail on it."""
     try:
         return ZoneInfo(name or "UTC")
     except (ZoneInfoNotFoundError, ValueError, OSError):

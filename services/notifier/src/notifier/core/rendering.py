@@ -114,7 +114,7 @@ class Letter:
     html: str
 
     def to(self, reader: str, unsubscribe_url: str = "") -> Mail:
-        """The mail for one reader; one without a name is greeted as well."""
+        """Return the mail for one reader; one without a name is greeted as well."""
         reader = _plain(reader) or "there"
         return Mail(
             subject=self.subject,
@@ -139,7 +139,7 @@ class Texts:
             self._environment.get_template(name)
 
     def words(self, view: NoticeView, *, zone: ZoneInfo, now: datetime) -> Words:
-        """The phrases of one notice for a reader in `zone` at `now`."""
+        """Return the phrases of one notice for a reader in `zone` at `now`."""
         left = time_left(view.expires_at - now) if view.expires_at is not None else ""
         when = moment(view.expires_at, zone) if view.expires_at is not None else ""
         facts: dict[str, Any] = {
@@ -181,7 +181,7 @@ class Texts:
         )
 
     def letter(self, items: Sequence[Words], *, follow_up: bool, one_click: bool = False) -> Letter:
-        """One mail about one or several notices. `one_click`: each reader has a link that stops such mails."""
+        """Return one mail about one or several notices. `one_click`: each reader has a link that stops such mails."""
         facts = self._layout_facts(items, follow_up=follow_up)
         facts |= {"reader": _READER, "unsubscribe_url": _UNSUBSCRIBE if one_click else ""}
         subject = self._render(f"layout/{LANGUAGE}/subject.txt", facts)
@@ -193,14 +193,14 @@ class Texts:
         )
 
     def chat(self, items: Sequence[Words], *, follow_up: bool = False) -> str:
-        """One Telegram message in its HTML subset, with as many notices in full as it can hold."""
+        """Return one Telegram message in its HTML subset, with as many notices in full as it can hold."""
         facts = self._layout_facts(items, follow_up=follow_up)
         template = self._environment.get_template(f"layout/{LANGUAGE}/chat.html")
         texts = (template.render(facts | {"full": full}).strip() for full in range(FULL_ITEMS, -1, -1))
         return next((text for text in texts if len(text) <= LONGEST_CHAT), "")
 
     def direct(self, template: str, *, link: str, facts: Mapping[str, str]) -> Mail:
-        """A one-off mail, such as a password reset. `link` is a secret: it goes into the mail and nowhere else.
+        """Return a one-off mail, such as a password reset. `link` is a secret: it goes into the mail and nowhere else.
 
         It greets nobody by name: others chose that name, and the first line of a mail is believed.
         """
@@ -214,20 +214,20 @@ class Texts:
         )
 
     def kind(self, code: NoticeCode) -> str:
-        """What notices of this code are about, as part of a sentence."""
+        """Return what notices of this code are about, as part of a sentence."""
         return _phrase(self._environment.get_template(f"{code.value.lower()}/{LANGUAGE}.txt"), "kind", {})
 
     def unsubscribe_page(self, step: str, **facts: Any) -> str:
-        """The page behind the link of a mail that stops such mails: `ask`, `done` or `refused`."""
+        """Return the page behind the link of a mail that stops such mails: `ask`, `done` or `refused`."""
         facts |= {"step": step, "settings_url": f"{self.public_url}/settings/notifications"}
         return self._environment.get_template(f"unsubscribe/{LANGUAGE}.html").render(facts)
 
     def say(self, answer: str, /, **facts: Any) -> str:
-        """One answer of the bot in a chat."""
+        """Return one answer of the bot in a chat."""
         return self._render(f"telegram/{LANGUAGE}/{answer}.html", facts)
 
     def fix_url(self, view: NoticeView) -> str:
-        """The link that fixes it, opening the platform's consent screen directly where there is one."""
+        """Return the link that fixes it, opening the platform's consent screen directly where there is one."""
         match view.code:
             case NoticeCode.PLATFORM_INCIDENT:
                 path = "/connections"
@@ -272,7 +272,7 @@ def _phrase(template: Template, block: str, facts: Mapping[str, Any]) -> str:
 
 
 def _plain(name: str) -> str:
-    """A name from outside as words of ours may hold it; nothing, where it is no name."""
+    """Return a name from outside as words of ours may hold it; nothing, where it is no name."""
     return isolated(clean(name)) if is_plain_name(name) else ""
 
 

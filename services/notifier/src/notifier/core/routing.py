@@ -95,7 +95,7 @@ def plan(
     pace: Pace,
     now: datetime,
 ) -> tuple[Planned, ...]:
-    """The channels that push this notice to this person, each with its moment."""
+    """Return the channels that push this notice to this person, each with its moment."""
     planned = []
     zone = zone_of(preferences.time_zone or person.time_zone)
     for channel in PUSH_CHANNELS:

@@ -50,7 +50,7 @@ class Account:
 
     @classmethod
     def of(cls, ref: AccountRef) -> "Account":
-        """The account as an event names it. Its name is text from outside."""
+        """Return the account as an event names it. Its name is text from outside."""
         return cls(ref.account_id, ref.external_id, clean(ref.name))
 
 
@@ -91,7 +91,7 @@ class Reading(StrEnum):
 
 
 def fold(held: Token | None, body: TokenEvent) -> tuple[Token, Reading]:
-    """The copy after `body`, and whether the event told anything.
+    """Return the copy after `body`, and whether the event told anything.
 
     Facts that change a token count when their version is newer. `token.expiring` and `token.expired` are derived. Of a
     newer version they come before the fact that they were derived from (topics overtake each other, and after a crash
@@ -162,7 +162,7 @@ def _fold_expired(held: Token | None, body: TokenExpiredV1) -> tuple[Token, Read
 
 
 def _ahead(held: Token, ref: TokenRef, status: TokenStatus, expires_at: datetime) -> Token:
-    """The copy after a derived event that came before the change that it was derived from."""
+    """Return the copy after a derived event that came before the change that it was derived from."""
     after = replace(_from_ref(held, ref), status=status, expires_at=expires_at, cause=None, detected_by=None)
     return _count_outage(held, after)
 

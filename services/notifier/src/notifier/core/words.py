@@ -9,7 +9,7 @@ NAMED_ACCOUNTS = 8
 
 
 def time_left(left: timedelta) -> str:
-    """The two largest units, rounded down: "6 days and 23 hours" never promises more than there is."""
+    """Return the two largest units, rounded down: "6 days and 23 hours" never promises more than there is."""
     seconds = int(left.total_seconds())
     if seconds < _MINUTE:
         return "less than a minute"

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validato
 from common import addresses
 from common.addresses import LONGEST
 from common.runtime.clock import Clock
-from common.runtime.errors import Retryable
+from common.runtime.errors import RetryableError
 from common.web import Access, FieldError, Problem, Routes, invalid
 from notifier.core.errors import NoMailChannel, UnknownPerson
 from notifier.operations import messages as operations
@@ -63,7 +63,7 @@ class MessageTaken(BaseModel):
 
 
 def routes(deps: Deps, clock: Clock, *, public_url: str) -> Routes:
-    """The endpoint."""
+    """Return the endpoint."""
     r = Routes("messages")
 
     class Order(MessageOrder):
@@ -103,7 +103,7 @@ def routes(deps: Deps, clock: Clock, *, public_url: str) -> Routes:
             raise Problem(
                 503, "no_mail_channel", "Mail is not set up", fix="Set WEVION_SMTP_HOST and WEVION_KEYRING_FILE."
             ) from None
-        except Retryable:
+        except RetryableError:
             raise Problem(
                 503, "directory_away", "The person's address is not known yet", headers={"Retry-After": "5"}
             ) from None

@@ -128,12 +128,12 @@ class NoticePage(Page[NoticeItem]):
 
 
 def routes(deps: Deps, clock: Clock) -> Routes:
-    """The endpoints."""
+    """Return the endpoints."""
     r = Routes("notices")
 
     @r.get("/api/v1/notices", access=Access.user(), summary="A person's notices, the newest first")
     async def notices(query: NoticesQuery, principal: Principal) -> NoticePage:
-        """Only the caller's own, in the workspace of their session; a platform's incident shows in each."""
+        """Return only the caller's own, in the workspace of their session; a platform's incident shows in each."""
         reader, now = reader_of(principal), clock.now()
         listing = f"notices:{reader.user_id}:{query.state}"
         after = decode_cursor(listing, query.cursor, [UUID])
@@ -155,7 +155,7 @@ def routes(deps: Deps, clock: Clock) -> Routes:
 
     @r.get("/api/v1/notices/{id}", access=Access.user(), summary="One notice", problems=[(404, "notice_not_found")])
     async def notice(path: NoticePath, principal: Principal) -> NoticeItem:
-        """The caller's own; anybody else's is not found."""
+        """Return the caller's own; anybody else's is not found."""
         now = clock.now()
         try:
             return NoticeItem.of(await operations.one(deps, reader_of(principal), path.id, now), now)

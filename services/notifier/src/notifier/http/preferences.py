@@ -112,7 +112,7 @@ class PreferencesQuery(BaseModel):
 
 
 def routes(deps: Deps, clock: Clock) -> Routes:
-    """The endpoints."""
+    """Return the endpoints."""
     r = Routes("preferences")
     path = "/api/v1/notification-preferences"
 

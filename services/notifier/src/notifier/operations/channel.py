@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 from uuid import UUID
 
 from common.contracts import NoticeChannel, NoticeCode
-from common.postgres import Connection
+from common.postgres import Db
 from common.runtime.retry import Backoff
 from notifier.core.channels import Audience, Limits
 from notifier.core.deliveries import Claimed
@@ -71,7 +71,7 @@ class Message:
 
     @property
     def codes(self) -> tuple[NoticeCode, ...]:
-        """The codes of the notices, each once."""
+        """Return the codes of the notices, each once."""
         return tuple(dict.fromkeys(said.view.code for said in self.said))
 
 
@@ -93,12 +93,12 @@ class Channel(Protocol[A_co, P]):
     retry: Backoff
     """Waits between the attempts at one message."""
 
-    async def addresses(self, connection: Connection, readers: Sequence[Person]) -> Mapping[UUID, A_co]:
-        """Where each of these readers can be reached now, by user id. A reader without an entry cannot be."""
+    async def addresses(self, db: Db, readers: Sequence[Person]) -> Mapping[UUID, A_co]:
+        """Return where each of these readers can be reached now, by user id. A reader without an entry cannot be."""
         ...
 
     async def compose(self, messages: Sequence[Message], now: datetime) -> Sequence[P]:
-        """One parcel for each message, in the same order."""
+        """Return one parcel for each message, in the same order."""
         ...
 
     async def send(self, parcel: P) -> Outcome:
@@ -109,11 +109,11 @@ class Channel(Protocol[A_co, P]):
         """Put the parcel in the place of the message that it `edits`. Called only if `limits.edits`."""
         ...
 
-    async def learn(self, connection: Connection, claimed: Claimed, parcel: P, outcome: Outcome, now: datetime) -> None:
+    async def learn(self, db: Db, claimed: Claimed, parcel: P, outcome: Outcome, now: datetime) -> None:
         """Remember what an outcome says about an address that is not dead: that it moved, or fails for long."""
         ...
 
-    async def bury(self, connection: Connection, claimed: Claimed, parcel: P, outcome: Outcome, now: datetime) -> None:
+    async def bury(self, db: Db, claimed: Claimed, parcel: P, outcome: Outcome, now: datetime) -> None:
         """Remember that the address is dead: nothing more is sent there until it changes."""
         ...
 

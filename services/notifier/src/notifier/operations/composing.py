@@ -13,7 +13,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from common.contracts import NoticeChannel
-from common.postgres import Connection
+from common.postgres import Db
 from notifier import metrics
 from notifier.core import conditions as rules
 from notifier.core.channels import Audience
@@ -50,15 +50,13 @@ class Batch:
     empty: list[tuple[Claimed, str]] = field(default_factory=list)
 
 
-async def compose(
-    connection: Connection, deps: Deps, channel: AnyChannel, claimed: Sequence[Claimed], now: datetime
-) -> Batch:
+async def compose(db: Db, deps: Deps, channel: AnyChannel, claimed: Sequence[Claimed], now: datetime) -> Batch:
     """Judge every line against the present, drop what is no longer worth saying, and write the rest."""
     batch = Batch()
     alerts = [item for item in claimed if item.kind is not Kind.DIRECT]
-    written = await _notices(connection, deps, channel, alerts, batch=batch, now=now)
+    written = await _notices(db, deps, channel, alerts, batch=batch, now=now)
     direct = [item for item in claimed if item.kind is Kind.DIRECT]
-    opened = await messages.open_direct(connection, deps, channel, direct, empty=batch.empty, now=now)
+    opened = await messages.open_direct(db, deps, channel, direct, empty=batch.empty, now=now)
     written += [(message, ()) for message in opened]
     parcels = await channel.compose([message for message, _ in written], now)
     batch.ready += [
@@ -68,16 +66,16 @@ async def compose(
 
 
 async def _notices(
-    connection: Connection, deps: Deps, channel: AnyChannel, claimed: Sequence[Claimed], *, batch: Batch, now: datetime
+    db: Db, deps: Deps, channel: AnyChannel, claimed: Sequence[Claimed], *, batch: Batch, now: datetime
 ) -> list[tuple[Message, tuple[Line, ...]]]:
-    known = await _readers(connection, channel, claimed)
-    preferences = await wishes.of(connection, list(known.values()))
-    addresses = await channel.addresses(connection, list(known.values()))
-    lines = await deliveries.lines(connection, [item.delivery_id for item in claimed])
+    known = await _readers(db, channel, claimed)
+    preferences = await wishes.of(db, list(known.values()))
+    addresses = await channel.addresses(db, list(known.values()))
+    lines = await deliveries.lines(db, [item.delivery_id for item in claimed])
     edited = [item.edits for item in claimed if item.edits != NOTHING]
-    references = await deliveries.references(connection, edited)
-    whole = await deliveries.sent_lines(connection, [key for key, reference in references.items() if reference])
-    around = await surroundings_of(connection, [line.notice for line in (*lines, *whole)])
+    references = await deliveries.references(db, edited)
+    whole = await deliveries.sent_lines(db, [key for key, reference in references.items() if reference])
+    around = await surroundings_of(db, [line.notice for line in (*lines, *whole)])
     by_delivery: defaultdict[UUID, list[Line]] = defaultdict(list)
     for line in (*lines, *whole):
         by_delivery[line.delivery_id].append(line)
@@ -110,7 +108,7 @@ async def _notices(
         said = by_delivery[item.edits] if reference else kept
         zone = zone_of(wanted.time_zone or person.time_zone)
         written.append((writer.message(item, said, person, zone, address=address, reference=reference), tuple(kept)))
-    await deliveries.drop_lines(connection, drops, now)
+    await deliveries.drop_lines(db, drops, now)
     return written
 
 
@@ -140,13 +138,11 @@ def _no_longer_theirs(line: Line, person: Person) -> str | None:
     return None if person.user_id == fact.owner_user_id or person.role in ADMIN_ROLES else "not_concerned"
 
 
-async def _readers(
-    connection: Connection, channel: AnyChannel, claimed: Sequence[Claimed]
-) -> dict[tuple[UUID, UUID], Person]:
+async def _readers(db: Db, channel: AnyChannel, claimed: Sequence[Claimed]) -> dict[tuple[UUID, UUID], Person]:
     pairs = {(item.workspace_id, item.user_id) for item in claimed}
     if channel.audience is Audience.WORKSPACE:
         return {pair: workspace_itself(pair[0]) for pair in pairs}
-    return await people.of_pairs(connection, pairs)
+    return await people.of_pairs(db, pairs)
 
 
 @dataclass(slots=True)

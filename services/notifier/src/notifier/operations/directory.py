@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from common.postgres import transaction
-from common.runtime.errors import Permanent, Retryable
+from common.runtime.errors import PermanentError, RetryableError
 from common.runtime.retry import Backoff
 from common.runtime.tasks import describe
 from common.telemetry.logs import get_logger
@@ -42,8 +42,8 @@ async def refresh(deps: Deps, now: datetime) -> RefreshStatus:
     directory = deps.people
     if directory is None:
         return RefreshStatus(0, 0, more=False)
-    async with transaction(deps.pool) as connection:
-        due = await people.claim_due(connection, now, lease=LEASE, limit=BATCH)
+    async with transaction(deps.pool) as db:
+        due = await people.claim_due(db, now, lease=LEASE, limit=BATCH)
     slots = asyncio.Semaphore(PARALLEL)
 
     async def one(workspace_id: UUID, failures: int) -> bool:
@@ -74,8 +74,8 @@ async def confirm(deps: Deps, workspace_ids: Collection[UUID], now: datetime) ->
     directory = deps.people
     if directory is None:
         return frozenset()
-    async with transaction(deps.pool) as connection:
-        fetched = await people.fetched_at(connection, workspace_ids)
+    async with transaction(deps.pool) as db:
+        fetched = await people.fetched_at(db, workspace_ids)
     never = datetime.min.replace(tzinfo=now.tzinfo)
     old = sorted(space for space in workspace_ids if fetched.get(space, never) < now - SURE_FOR)
     if not old or not await _fetch(deps, directory, old[0], 0, now):
@@ -95,14 +95,14 @@ async def confirm(deps: Deps, workspace_ids: Collection[UUID], now: datetime) ->
 async def _fetch(deps: Deps, directory: PeopleDirectory, workspace_id: UUID, failures: int, now: datetime) -> bool:
     try:
         found = await directory.people(workspace_id)
-    except (Retryable, Permanent) as error:
+    except (RetryableError, PermanentError) as error:
         metrics.PEOPLE_FAILURES.inc()
         _log.warning("people_not_fetched", failures=failures + 1, error=describe(error))
         wait = timedelta(seconds=_WAITS.delay(failures + 1, str(workspace_id)))
-        async with transaction(deps.pool) as connection:
-            await people.failed(connection, workspace_id, now + wait)
+        async with transaction(deps.pool) as db:
+            await people.failed(db, workspace_id, now + wait)
         return False
-    async with transaction(deps.pool) as connection:
-        await people.replace(connection, workspace_id, found, now=now, next_at=now + deps.directory_fresh)
-        await telling.take(connection, deps, PeopleLearned(workspace_id), now)
+    async with transaction(deps.pool) as db:
+        await people.replace(db, workspace_id, found, now=now, next_at=now + deps.directory_fresh)
+        await telling.take(db, deps, PeopleLearned(workspace_id), now)
     return True

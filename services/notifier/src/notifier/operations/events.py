@@ -14,15 +14,15 @@ async def take(deps: Deps, event: Event[EventBody], now: datetime) -> None:
     """Apply one event, once.
 
     Raises:
-        Retryable: the database is away.
+        RetryableError: the database is away.
 
     """
     body = event.body
     if isinstance(body, TokenEvent) and body.token.kind is TokenKind.SESSION:
         return  # sessions have no notices; there are too many of them to keep copies for nothing
-    async with transaction(deps.pool) as connection:
-        if not await accept(connection, CONSUMER, event.id):
+    async with transaction(deps.pool) as db:
+        if not await accept(db, CONSUMER, event.id):
             metrics.EVENTS.labels("repeated").inc()
             return
-        await telling.take(connection, deps, body, now)
+        await telling.take(db, deps, body, now)
     deps.committed()

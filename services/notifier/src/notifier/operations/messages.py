@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from common.contracts import NoticeChannel
-from common.crypto import Unsealable, associated_data
-from common.postgres import Connection, transaction
-from common.runtime.errors import Retryable
+from common.crypto import UnsealableError, associated_data
+from common.postgres import Db, transaction
+from common.runtime.errors import RetryableError
 from common.runtime.ids import new_id
 from notifier.core.deliveries import NOTHING, Claimed
 from notifier.core.errors import NoMailChannel, UnknownPerson
@@ -40,7 +40,7 @@ async def accept(
     Raises:
         UnknownPerson: nobody we can ask about knows this user.
         NoMailChannel: no mail server or no keys are set up.
-        Retryable: the person is not known here yet, and the directory is away.
+        RetryableError: the person is not known here yet, and the directory is away.
 
     """
     if deps.vault is None or NoticeChannel.EMAIL not in deps.channels:
@@ -50,9 +50,9 @@ async def accept(
         workspace_id = workspace_id if workspace_id is not None else person.workspace_id
     delivery_id = key or new_id()
     sealed = await deps.vault.wrap(_written(direct).encode(), associated_data("direct", delivery_id))
-    async with transaction(deps.pool) as connection:
+    async with transaction(deps.pool) as db:
         await deliveries.add_direct(
-            connection,
+            db,
             delivery_id,
             user_id=user_id or NOTHING,
             workspace_id=workspace_id or NOTHING,
@@ -69,24 +69,24 @@ async def _person(deps: Deps, user_id: UUID, now: datetime) -> Person:
     if deps.people is not None:
         try:
             found = await deps.people.person(user_id)
-        except Retryable:
+        except RetryableError:
             pass
         else:
             if not found:
                 raise UnknownPerson
-            async with transaction(deps.pool) as connection:
-                await people.upsert(connection, found)
-                await people.want(connection, [person.workspace_id for person in found], now)
+            async with transaction(deps.pool) as db:
+                await people.upsert(db, found)
+                await people.want(db, [person.workspace_id for person in found], now)
             return found[0]
-    async with transaction(deps.pool) as connection:
-        person = await people.anywhere(connection, user_id)
+    async with transaction(deps.pool) as db:
+        person = await people.anywhere(db, user_id)
     if person is None:
-        raise Retryable("nobody here knows this person, and session-svc does not answer")
+        raise RetryableError("nobody here knows this person, and session-svc does not answer")
     return person
 
 
 async def open_direct(
-    connection: Connection,
+    db: Db,
     deps: Deps,
     channel: AnyChannel,
     claimed: Sequence[Claimed],
@@ -94,14 +94,14 @@ async def open_direct(
     empty: list[tuple[Claimed, str]],
     now: datetime,
 ) -> list[Message]:
-    """The claimed one-off messages, opened; those that cannot or should not go are added to `empty`."""
+    """Return the claimed one-off messages, opened; those that cannot or should not go are added to `empty`."""
     ready = []
     for item in claimed:
         direct = await _open(deps, item)
         if direct is None or now - item.first_tried_at > USABLE_FOR[item.template]:
             empty.append((item, "too_old"))
             continue
-        person, address = await _reader(connection, channel, item, direct)
+        person, address = await _reader(db, channel, item, direct)
         if address is None:
             empty.append((item, "unreachable"))
         else:
@@ -109,20 +109,18 @@ async def open_direct(
     return ready
 
 
-async def _reader(
-    connection: Connection, channel: AnyChannel, item: Claimed, direct: Direct
-) -> tuple[Person, object | None]:
-    person = await people.anywhere(connection, item.user_id)
+async def _reader(db: Db, channel: AnyChannel, item: Claimed, direct: Direct) -> tuple[Person, object | None]:
+    person = await people.anywhere(db, item.user_id)
     if direct.to:
         stranger = Person(user_id=item.user_id, workspace_id=item.workspace_id, name="", email=direct.to, role="")
         return stranger, direct.to
     if person is None or not person.active:
         return Person(user_id=item.user_id, workspace_id=item.workspace_id, name="", email="", role=""), None
-    return person, (await channel.addresses(connection, [person])).get(item.user_id)
+    return person, (await channel.addresses(db, [person])).get(item.user_id)
 
 
 def _written(direct: Direct) -> str:
-    """What is sealed: the link alone, or (for a reader who may be a stranger) all that the mail needs."""
+    """Return what is sealed: the link alone, or (for a reader who may be a stranger) all that the mail needs."""
     if not direct.to:
         return direct.link
     return json.dumps({"link": direct.link, "to": direct.to, "facts": dict(direct.facts)})
@@ -133,7 +131,7 @@ async def _open(deps: Deps, item: Claimed) -> Direct | None:
         return None
     try:
         opened = (await deps.vault.unwrap(item.sealed, associated_data("direct", item.delivery_id))).decode()
-    except Unsealable:
+    except UnsealableError:
         return None
     if opened.startswith("{"):
         return Direct(template=item.template, **json.loads(opened))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from common.postgres import Connection, transaction
+from common.postgres import Db, transaction
 from notifier.core.conditions import Resolution
 from notifier.core.errors import UnknownNotice
 from notifier.core.notices import Notice, view
@@ -40,32 +40,32 @@ class Reader:
 async def page(
     deps: Deps, reader: Reader, *, before: UUID | None, state: str | None, limit: int, now: datetime
 ) -> tuple[list[Shown], int]:
-    """The reader's notices, the newest first, and how many open ones are unread."""
-    async with transaction(deps.pool) as connection:
+    """Return the reader's notices, the newest first, and how many open ones are unread."""
+    async with transaction(deps.pool) as db:
         found = await notices.page(
-            connection,
+            db,
             user_id=reader.user_id,
             workspace_id=reader.workspace_id,
             before=before,
             state=state,
             limit=limit,
         )
-        unread = await notices.unread(connection, user_id=reader.user_id, workspace_id=reader.workspace_id)
-        return await _shown(connection, deps, reader, found, now), unread
+        unread = await notices.unread(db, user_id=reader.user_id, workspace_id=reader.workspace_id)
+        return await _shown(db, deps, reader, found, now), unread
 
 
 async def one(deps: Deps, reader: Reader, notice_id: UUID, now: datetime) -> Shown:
-    """One notice of the reader.
+    """Return one notice of the reader.
 
     Raises:
         UnknownNotice: the reader has no such notice.
 
     """
-    async with transaction(deps.pool) as connection:
-        found = await notices.get(connection, notice_id, user_id=reader.user_id, workspace_id=reader.workspace_id)
+    async with transaction(deps.pool) as db:
+        found = await notices.get(db, notice_id, user_id=reader.user_id, workspace_id=reader.workspace_id)
         if found is None:
             raise UnknownNotice
-        return (await _shown(connection, deps, reader, [found], now))[0]
+        return (await _shown(db, deps, reader, [found], now))[0]
 
 
 async def mark_read(deps: Deps, reader: Reader, notice_id: UUID, now: datetime) -> None:
@@ -75,25 +75,23 @@ async def mark_read(deps: Deps, reader: Reader, notice_id: UUID, now: datetime) 
         UnknownNotice: the reader has no such notice.
 
     """
-    async with transaction(deps.pool) as connection:
+    async with transaction(deps.pool) as db:
         if not await notices.mark_read(
-            connection, notice_id, user_id=reader.user_id, workspace_id=reader.workspace_id, now=now
+            db, notice_id, user_id=reader.user_id, workspace_id=reader.workspace_id, now=now
         ):
             raise UnknownNotice
 
 
-async def _shown(
-    connection: Connection, deps: Deps, reader: Reader, found: Sequence[Notice], now: datetime
-) -> list[Shown]:
-    known = (await people.of_pairs(connection, [(reader.workspace_id, reader.user_id)])).values()
+async def _shown(db: Db, deps: Deps, reader: Reader, found: Sequence[Notice], now: datetime) -> list[Shown]:
+    known = (await people.of_pairs(db, [(reader.workspace_id, reader.user_id)])).values()
     person = next(iter(known), None) or Person(
         user_id=reader.user_id, workspace_id=reader.workspace_id, name="", email="", role=reader.role
     )
-    preferences = (await wishes.of(connection, [person]))[reader.user_id]
+    preferences = (await wishes.of(db, [person]))[reader.user_id]
     zone = zone_of(preferences.time_zone or person.time_zone)
-    around = await surroundings_of(connection, found)
+    around = await surroundings_of(db, found)
     superseded = [item.notice_id for item in found if item.condition.resolution is Resolution.SUPERSEDED]
-    later = await notices.successors(connection, reader.user_id, superseded) if superseded else {}
+    later = await notices.successors(db, reader.user_id, superseded) if superseded else {}
     shown = []
     for notice in found:
         seen = view(

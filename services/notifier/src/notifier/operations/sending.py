@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from common.postgres import Connection, transaction
+from common.postgres import Db, transaction
 from common.runtime.clock import monotonic
-from common.runtime.errors import Retryable
+from common.runtime.errors import RetryableError
 from common.runtime.tasks import describe
 from common.telemetry.logs import get_logger
 from notifier import metrics
@@ -50,20 +50,20 @@ class SendStatus:
 
 async def send_due(deps: Deps, channel: AnyChannel, now: datetime) -> SendStatus:
     """Send one batch of what is due on `channel`."""
-    async with transaction(deps.pool) as connection:
-        lost = await deliveries.give_up_presented(connection, channel.name, now)
-        claimed = await deliveries.claim(connection, channel.name, now, lease=deps.lease, limit=deps.batch)
+    async with transaction(deps.pool) as db:
+        lost = await deliveries.give_up_presented(db, channel.name, now)
+        claimed = await deliveries.claim(db, channel.name, now, lease=deps.lease, limit=deps.batch)
     if lost:
         metrics.DELIVERIES.labels(channel.name.value, "unknown").inc(lost)
     if not claimed:
         return SendStatus(0, 0, 0, more=False)
     unsure = await directory.confirm(deps, _workspaces(channel, claimed), now)
-    async with transaction(deps.pool) as connection:
+    async with transaction(deps.pool) as db:
         waiting = [item for item in claimed if item.workspace_id in unsure and item.kind is not Kind.DIRECT]
-        await _put_off(connection, waiting, now)
+        await _put_off(db, waiting, now)
         ready = [item for item in claimed if item not in waiting]
-        batch = await compose(connection, deps, channel, ready, now)
-        await _note_empty(connection, batch, now)
+        batch = await compose(db, deps, channel, ready, now)
+        await _note_empty(db, batch, now)
     wait = _Wait()
     sent = await _present_all(deps, channel, batch.ready, wait, now)
     deps.committed()
@@ -73,13 +73,13 @@ async def send_due(deps: Deps, channel: AnyChannel, now: datetime) -> SendStatus
 
 
 def _workspaces(channel: AnyChannel, claimed: Sequence[Claimed]) -> frozenset[UUID]:
-    """Whose members these messages are about to reach. One-off messages were asked for this very person."""
+    """Return whose members these messages are about to reach. One-off messages were asked for this very person."""
     if channel.audience is Audience.WORKSPACE:
         return frozenset()
     return frozenset(item.workspace_id for item in claimed if item.kind is not Kind.DIRECT)
 
 
-async def _put_off(connection: Connection, waiting: Sequence[Claimed], now: datetime) -> None:
+async def _put_off(db: Db, waiting: Sequence[Claimed], now: datetime) -> None:
     """Put messages off without counting an attempt: nobody knows who belongs to their workspaces."""
     if not waiting:
         return
@@ -96,10 +96,10 @@ async def _put_off(connection: Connection, waiting: Sequence[Claimed], now: date
         )
         for item in waiting
     ]
-    await deliveries.finish(connection, ends, now)
+    await deliveries.finish(db, ends, now)
 
 
-async def _note_empty(connection: Connection, batch: Batch, now: datetime) -> None:
+async def _note_empty(db: Db, batch: Batch, now: datetime) -> None:
     ends = [
         Finished(
             delivery_id=item.delivery_id,
@@ -112,7 +112,7 @@ async def _note_empty(connection: Connection, batch: Batch, now: datetime) -> No
         )
         for item, reason in batch.empty
     ]
-    await deliveries.finish(connection, ends, now)
+    await deliveries.finish(db, ends, now)
     for item, _ in batch.empty:
         metrics.DELIVERIES.labels(item.channel.value, "dropped").inc()
 
@@ -170,17 +170,17 @@ async def _present(channel: AnyChannel, item: Composed) -> Outcome:
 
 
 async def _intend(deps: Deps, claimed: Claimed) -> bool:
-    async with transaction(deps.pool) as connection:
-        return await deliveries.mark_calling(connection, claimed.delivery_id, claimed.epoch, deps.lease)
+    async with transaction(deps.pool) as db:
+        return await deliveries.mark_calling(db, claimed.delivery_id, claimed.epoch, deps.lease)
 
 
 async def _note_surely(deps: Deps, channel: AnyChannel, ends: Sequence[tuple[Composed, Outcome]], now: datetime) -> int:
     """Note the ends; a database that is away for a moment must not make us send again."""
     for attempt in range(1, NOTE_TRIES + 1):
         try:
-            async with transaction(deps.pool) as connection:
-                return await _note(connection, deps, channel, ends, now)
-        except Retryable as error:
+            async with transaction(deps.pool) as db:
+                return await _note(db, deps, channel, ends, now)
+        except RetryableError as error:
             if attempt == NOTE_TRIES:
                 raise
             _log.warning("ends_not_noted", channel=channel.name.value, error=describe(error), attempt=attempt)
@@ -189,16 +189,16 @@ async def _note_surely(deps: Deps, channel: AnyChannel, ends: Sequence[tuple[Com
 
 
 async def _note(
-    connection: Connection,
+    db: Db,
     deps: Deps,
     channel: AnyChannel,
     ends: Sequence[tuple[Composed, Outcome]],
     now: datetime,
 ) -> int:
     verdicts = [(item, outcome, _verdict(channel, item.claimed, outcome, now)) for item, outcome in ends]
-    await notices.lock(connection, {line.notice.notice_id for item, _ in ends for line in item.lines})
+    await notices.lock(db, {line.notice.notice_id for item, _ in ends for line in item.lines})
     written = await deliveries.finish(
-        connection, [_finished(item.claimed, outcome, verdict) for item, outcome, verdict in verdicts], now
+        db, [_finished(item.claimed, outcome, verdict) for item, outcome, verdict in verdicts], now
     )
     mine = [end for end in verdicts if end[0].claimed.delivery_id in written]
     for item, outcome, verdict in mine:
@@ -207,7 +207,7 @@ async def _note(
             metrics.REFUSED_US.labels(channel.name.value).inc()
             _log.error("refused_us", channel=channel.name.value, detail=outcome.detail)
         remember = channel.bury if verdict.address_dead else channel.learn
-        await remember(connection, item.claimed, item.parcel, outcome, now)
+        await remember(db, item.claimed, item.parcel, outcome, now)
         if outcome.answer is Answer.HELD_BACK:
             continue
         if verdict.state is State.SENT:
@@ -222,25 +222,25 @@ async def _note(
                 detail=outcome.detail,
                 attempts=item.claimed.attempts + 1,
             )
-    await _close_lines(connection, deps, channel, mine, now)
+    await _close_lines(db, deps, channel, mine, now)
     return sum(verdict.state is State.SENT for _, _, verdict in mine)
 
 
 async def _close_lines(
-    connection: Connection,
+    db: Db,
     deps: Deps,
     channel: AnyChannel,
     ends: Sequence[tuple[Composed, Outcome, Verdict]],
     now: datetime,
 ) -> None:
     sent = [item for item, _, verdict in ends if verdict.state is State.SENT]
-    await deliveries.finish_lines(connection, _keys(sent), state="sent", reason="", now=now)
+    await deliveries.finish_lines(db, _keys(sent), state="sent", reason="", now=now)
     for item, _, verdict in ends:
         if verdict.state in (State.FAILED, State.UNKNOWN):
-            await deliveries.finish_lines(connection, _keys([item]), state="failed", reason=verdict.reason, now=now)
+            await deliveries.finish_lines(db, _keys([item]), state="failed", reason=verdict.reason, now=now)
     told = {line.notice.notice_id for item in sent for line in item.lines if line.purpose is Kind.ALERT}
     if told:
-        await telling.take(connection, deps, Delivered(channel.name, tuple(told)), now)
+        await telling.take(db, deps, Delivered(channel.name, tuple(told)), now)
 
 
 def _keys(items: Sequence[Composed]) -> list[tuple[UUID, UUID, str]]:
@@ -273,16 +273,16 @@ def _finished(claimed: Claimed, outcome: Outcome, verdict: Verdict) -> Finished:
 
 
 async def next_delay(deps: Deps, channel: AnyChannel, now: datetime) -> float | None:
-    """Seconds until something is due on the channel; None when nothing waits."""
-    async with transaction(deps.pool) as connection:
-        due = await deliveries.next_due(connection, channel.name)
+    """Return seconds until something is due on the channel; None when nothing waits."""
+    async with transaction(deps.pool) as db:
+        due = await deliveries.next_due(db, channel.name)
     return None if due is None else max((due - now) / timedelta(seconds=1), 0.0)
 
 
 async def measure(deps: Deps, now: datetime) -> None:
     """Show how much waits to be delivered, and for how long. It does not depend on whether anything can be sent."""
-    async with transaction(deps.pool) as connection:
-        open_ones = await deliveries.open_by_channel(connection, now)
+    async with transaction(deps.pool) as db:
+        open_ones = await deliveries.open_by_channel(db, now)
     for name in deps.channels:
         count, since = open_ones.get(name, (0, now))
         metrics.BACKLOG.labels(name.value).set(count)
@@ -298,9 +298,9 @@ async def resend(deps: Deps, *, notice_id: UUID | None, since: datetime, now: da
         How many lines wait to be delivered now.
 
     """
-    async with transaction(deps.pool) as connection:
-        await notices.lock(connection, await deliveries.failed_notices(connection, notice_id, since))
-        failed = await deliveries.take_failed(connection, notice_id, since, now)
-        await deliveries.gather(connection, failed, now)
+    async with transaction(deps.pool) as db:
+        await notices.lock(db, await deliveries.failed_notices(db, notice_id, since))
+        failed = await deliveries.take_failed(db, notice_id, since, now)
+        await deliveries.gather(db, failed, now)
     deps.committed()
     return len(failed)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from common.contracts import NoticeCode
-from common.postgres import Connection
+from common.postgres import Db
 from notifier.core.notices import Notice
 from notifier.core.rendering import Gap
 from notifier.core.tokens import Token
@@ -37,15 +37,15 @@ class Surroundings:
         return self.gaps_of_tokens.get(token_id, ()) if token_id is not None else ()
 
 
-async def surroundings_of(connection: Connection, notices: Sequence[Notice]) -> Surroundings:
+async def surroundings_of(db: Db, notices: Sequence[Notice]) -> Surroundings:
     """Read them once for all of these notices."""
     token_ids = {fact.token_id for notice in notices if (fact := notice.condition.fact).token_id is not None}
     gaps = {notice.condition.condition_id for notice in notices if notice.condition.code is NoticeCode.DATA_GAP}
     if not token_ids:
         return Surroundings({}, {}, {}, {})
     return Surroundings(
-        tokens=await store.get_many(connection, token_ids),
-        paused=await store.paused_rules(connection, token_ids),
-        gaps_of_tokens=await store.gaps_of_tokens(connection, token_ids),
-        gaps_of_conditions=await store.gaps_of_conditions(connection, gaps) if gaps else {},
+        tokens=await store.get_many(db, token_ids),
+        paused=await store.paused_rules(db, token_ids),
+        gaps_of_tokens=await store.gaps_of_tokens(db, token_ids),
+        gaps_of_conditions=await store.gaps_of_conditions(db, gaps) if gaps else {},
     )

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from common.contracts import EventBody
 from common.outbox import enqueue
-from common.postgres import Connection
+from common.postgres import Db
 from common.runtime.ids import new_id
 from notifier import metrics
 from notifier.core.planning import plan
@@ -18,11 +18,11 @@ from notifier.store import conditions, deliveries, notices, people, tokens
 T = TypeVar("T")
 
 
-async def take(connection: Connection, deps: Deps, occasion: Occasion | EventBody, now: datetime) -> None:
+async def take(db: Db, deps: Deps, occasion: Occasion | EventBody, now: datetime) -> None:
     """Do all that follows from an occasion, in the caller's transaction.
 
     Args:
-        connection: in a transaction.
+        db: in a transaction.
         deps: the parts of the service.
         occasion: an event of another service, or something that happened here.
         now: the present.
@@ -33,38 +33,38 @@ async def take(connection: Connection, deps: Deps, occasion: Occasion | EventBod
         edits=frozenset(name for name, channel in deps.channels.items() if channel.limits.edits),
         new_id=new_id,
     )
-    snapshot = await load(connection, deps, occasion, manner, now)
-    await _apply(connection, plan(occasion, snapshot, manner, now), now)
+    snapshot = await load(db, deps, occasion, manner, now)
+    await _apply(db, plan(occasion, snapshot, manner, now), now)
 
 
-async def _apply(connection: Connection, planned: Plan, now: datetime) -> None:
-    await _save_copies(connection, planned, now)
+async def _apply(db: Db, planned: Plan, now: datetime) -> None:
+    await _save_copies(db, planned, now)
     if planned.conditions:
-        await conditions.save(connection, planned.conditions)
+        await conditions.save(db, planned.conditions)
     if planned.gap is not None:
-        await tokens.save_gap(connection, *planned.gap)
-    await deliveries.withdraw(connection, planned.withdrawn, now)
+        await tokens.save_gap(db, *planned.gap)
+    await deliveries.withdraw(db, planned.withdrawn, now)
     for new in _chunks(planned.notices):
-        await notices.save(connection, new)
+        await notices.save(db, new)
     for wanted in _chunks(planned.deliveries):
-        await deliveries.gather(connection, wanted, now)
+        await deliveries.gather(db, wanted, now)
     for events in _chunks(planned.events):
-        await enqueue(connection, events, source=SOURCE, now=now)
+        await enqueue(db, events, source=SOURCE, now=now)
     _count(planned)
 
 
-async def _save_copies(connection: Connection, planned: Plan, now: datetime) -> None:
+async def _save_copies(db: Db, planned: Plan, now: datetime) -> None:
     """Note what other services told: tokens, rules, incidents, and whose people have to be known."""
     if planned.token is not None:
-        await tokens.save(connection, planned.token, now)
+        await tokens.save(db, planned.token, now)
     if planned.rule is not None:
-        await tokens.save_rule(connection, planned.rule)
+        await tokens.save_rule(db, planned.rule)
     if planned.incident is not None:
-        await conditions.save_incident(connection, planned.incident)
+        await conditions.save_incident(db, planned.incident)
     if planned.workspaces:
-        await people.want(connection, planned.workspaces, now)
+        await people.want(db, planned.workspaces, now)
     if planned.hurry:
-        await people.hurry(connection, planned.hurry, now)
+        await people.hurry(db, planned.hurry, now)
 
 
 def _chunks(values: Sequence[T]) -> list[Sequence[T]]:

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from common.contracts import NoticeChannel, NoticeCode
-from common.postgres import Connection, transaction
+from common.postgres import Db, transaction
 from notifier.core.preferences import PUSH_CHANNELS, Preferences, QuietHours
 from notifier.core.routing import Person
 from notifier.operations.channel import AnyChannel
@@ -16,11 +16,11 @@ from notifier.store import people
 Document = dict[str, Any]
 
 
-async def of(connection: Connection, told: Sequence[Person]) -> dict[UUID, Preferences]:
-    """What each of these people wants: their own wishes over their workspace's."""
+async def of(db: Db, told: Sequence[Person]) -> dict[UUID, Preferences]:
+    """Return what each of these people wants: their own wishes over their workspace's."""
     pairs = {(person.workspace_id, person.user_id) for person in told}
     pairs |= {(person.workspace_id, people.WORKSPACE_ITSELF) for person in told}
-    stored = await people.wishes(connection, pairs)
+    stored = await people.wishes(db, pairs)
     parsed = {pair: parse(document) for pair, document in stored.items()}
     nothing = Preferences()
     return {
@@ -32,20 +32,20 @@ async def of(connection: Connection, told: Sequence[Person]) -> dict[UUID, Prefe
 
 
 async def reachable(
-    connection: Connection, told: Sequence[Person], channels: Iterable[AnyChannel]
+    db: Db, told: Sequence[Person], channels: Iterable[AnyChannel]
 ) -> dict[UUID, tuple[NoticeChannel, ...]]:
-    """The push channels that can reach each of these people now."""
+    """Return the push channels that can reach each of these people now."""
     found: dict[UUID, tuple[NoticeChannel, ...]] = {person.user_id: () for person in told}
     for channel in channels:
-        for user_id in await channel.addresses(connection, told):
+        for user_id in await channel.addresses(db, told):
             found[user_id] += (channel.name,)
     return found
 
 
 async def read(deps: Deps, workspace_id: UUID, user_id: UUID) -> tuple[Preferences, Preferences]:
-    """A person's own wishes, and their workspace's."""
-    async with transaction(deps.pool) as connection:
-        stored = await people.wishes(connection, [(workspace_id, user_id), (workspace_id, people.WORKSPACE_ITSELF)])
+    """Return a person's own wishes, and their workspace's."""
+    async with transaction(deps.pool) as db:
+        stored = await people.wishes(db, [(workspace_id, user_id), (workspace_id, people.WORKSPACE_ITSELF)])
     own = stored.get((workspace_id, user_id), {})
     shared = stored.get((workspace_id, people.WORKSPACE_ITSELF), {})
     return parse(own), parse(shared)
@@ -53,8 +53,8 @@ async def read(deps: Deps, workspace_id: UUID, user_id: UUID) -> tuple[Preferenc
 
 async def write(deps: Deps, workspace_id: UUID, user_id: UUID | None, wanted: Preferences, now: datetime) -> None:
     """Replace the wishes of a person, or (None) of the workspace."""
-    async with transaction(deps.pool) as connection:
-        await people.save_wishes(connection, workspace_id, user_id or people.WORKSPACE_ITSELF, document(wanted), now)
+    async with transaction(deps.pool) as db:
+        await people.save_wishes(db, workspace_id, user_id or people.WORKSPACE_ITSELF, document(wanted), now)
 
 
 def document(wanted: Preferences) -> Document:

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from common.contracts import DetectedBy, NoticeCode, PlatformIncidentV1, RevocationCause, TokenKind, Verdict
-from common.postgres import Connection, Record
+from common.postgres import Db, Record
 from notifier.core.conditions import Fact, Resolution
 from notifier.core.notices import Condition
 from notifier.store.tokens import accounts_json, accounts_of
@@ -17,9 +17,9 @@ c.accounts, c.tokens_affected, c.raised_at, c.updated_at, c.resolved_at, c.resol
 c.verdict"""
 
 
-async def save(connection: Connection, found: Collection[Condition]) -> None:
+async def save(db: Db, found: Collection[Condition]) -> None:
     """Write conditions as they are from now on, new ones included. Those that exist are locked by the caller."""
-    await connection.executemany(
+    await db.executemany(
         """INSERT INTO condition (condition_id, code, subject_id, episode, provider, kind, workspace_id, owner_user_id,
                                   token_id, stage, expires_at, cause, detected_by, accounts, tokens_affected,
                                   raised_at, updated_at, resolved_at, resolution, held_by, people_complete, verdict)
@@ -31,32 +31,32 @@ async def save(connection: Connection, found: Collection[Condition]) -> None:
     )
 
 
-async def lock_of_token(connection: Connection, token_id: UUID, episodes: Collection[int]) -> list[Condition]:
-    """The open ones of a token, and those of these episodes, open or not."""
+async def lock_of_token(db: Db, token_id: UUID, episodes: Collection[int]) -> list[Condition]:
+    """Return the open ones of a token, and those of these episodes, open or not."""
     return await _lock(
-        connection, "token_id = $1 AND (resolved_at IS NULL OR episode = ANY($2::bigint[]))", token_id, list(episodes)
+        db, "token_id = $1 AND (resolved_at IS NULL OR episode = ANY($2::bigint[]))", token_id, list(episodes)
     )
 
 
-async def lock_open_of_owner(connection: Connection, code: NoticeCode, user_id: UUID) -> list[Condition]:
-    return await _lock(connection, "code = $1 AND owner_user_id = $2 AND resolved_at IS NULL", code.value, user_id)
+async def lock_open_of_owner(db: Db, code: NoticeCode, user_id: UUID) -> list[Condition]:
+    return await _lock(db, "code = $1 AND owner_user_id = $2 AND resolved_at IS NULL", code.value, user_id)
 
 
-async def lock_incomplete(connection: Connection, workspace_id: UUID) -> list[Condition]:
-    return await _lock(connection, "workspace_id = $1 AND NOT people_complete", workspace_id)
+async def lock_incomplete(db: Db, workspace_id: UUID) -> list[Condition]:
+    return await _lock(db, "workspace_id = $1 AND NOT people_complete", workspace_id)
 
 
-async def lock_of_incident(connection: Connection, incident_id: UUID) -> list[Condition]:
-    """The incident's own, and those that it holds."""
+async def lock_of_incident(db: Db, incident_id: UUID) -> list[Condition]:
+    """Return the incident's own, and those that it holds."""
     return await _lock(
-        connection, "(code = 'PLATFORM_INCIDENT' AND subject_id = $1 AND episode = 0) OR held_by = $1", incident_id
+        db, "(code = 'PLATFORM_INCIDENT' AND subject_id = $1 AND episode = 0) OR held_by = $1", incident_id
     )
 
 
-async def lock_fresh_dead(connection: Connection, provider: str, since: datetime) -> list[Condition]:
-    """Open ones of dead tokens of a platform, raised lately: an incident that opens now may explain them."""
+async def lock_fresh_dead(db: Db, provider: str, since: datetime) -> list[Condition]:
+    """Return open ones of dead tokens of a platform, raised lately: an incident that opens now may explain them."""
     return await _lock(
-        connection,
+        db,
         "provider = $1 AND code IN ('TOKEN_EXPIRED', 'TOKEN_REVOKED') AND resolved_at IS NULL AND held_by IS NULL "
         "AND raised_at >= $2",
         provider,
@@ -64,9 +64,9 @@ async def lock_fresh_dead(connection: Connection, provider: str, since: datetime
     )
 
 
-async def of_notices(connection: Connection, notice_ids: Collection[UUID]) -> list[Condition]:
-    """Those of the notices, as they are now."""
-    rows = await connection.fetch(
+async def of_notices(db: Db, notice_ids: Collection[UUID]) -> list[Condition]:
+    """Return those of the notices, as they are now."""
+    rows = await db.fetch(
         f"""SELECT {COLUMNS} FROM condition c
              WHERE condition_id IN (SELECT condition_id FROM notice WHERE notice_id = ANY($1::uuid[]))""",
         list(notice_ids),
@@ -74,16 +74,14 @@ async def of_notices(connection: Connection, notice_ids: Collection[UUID]) -> li
     return [condition_of(row) for row in rows]
 
 
-async def _lock(connection: Connection, where: str, *values: object) -> list[Condition]:
-    rows = await connection.fetch(
-        f"SELECT {COLUMNS} FROM condition c WHERE {where} ORDER BY condition_id FOR UPDATE", *values
-    )
+async def _lock(db: Db, where: str, *values: object) -> list[Condition]:
+    rows = await db.fetch(f"SELECT {COLUMNS} FROM condition c WHERE {where} ORDER BY condition_id FOR UPDATE", *values)
     return [condition_of(row) for row in rows]
 
 
-async def rules_told_until(connection: Connection, token_id: UUID) -> datetime | None:
-    """Until when a notice of the token that is over, and that no incident held, spoke of its rules."""
-    found: datetime | None = await connection.fetchval(
+async def rules_told_until(db: Db, token_id: UUID) -> datetime | None:
+    """Return until when a notice of the token that is over, and that no incident held, spoke of its rules."""
+    found: datetime | None = await db.fetchval(
         """SELECT max(resolved_at) FROM condition
             WHERE token_id = $1 AND code IN ('TOKEN_EXPIRED', 'TOKEN_REVOKED', 'ACCOUNT_ACCESS_LOST')
               AND held_by IS NULL""",
@@ -92,8 +90,8 @@ async def rules_told_until(connection: Connection, token_id: UUID) -> datetime |
     return found
 
 
-async def save_incident(connection: Connection, incident: PlatformIncidentV1) -> None:
-    await connection.execute(
+async def save_incident(db: Db, incident: PlatformIncidentV1) -> None:
+    await db.execute(
         """INSERT INTO incident (incident_id, provider, state, since, tokens_affected, version)
            VALUES ($1, $2, $3, $4, $5, $6)
            ON CONFLICT (incident_id) DO UPDATE SET state = $3, since = $4, tokens_affected = $5, version = $6""",
@@ -106,14 +104,14 @@ async def save_incident(connection: Connection, incident: PlatformIncidentV1) ->
     )
 
 
-async def incident_version(connection: Connection, incident_id: UUID) -> int:
-    """The version that is known of an incident; 0 for none."""
-    found: int | None = await connection.fetchval("SELECT version FROM incident WHERE incident_id = $1", incident_id)
+async def incident_version(db: Db, incident_id: UUID) -> int:
+    """Return the version that is known of an incident; 0 for none."""
+    found: int | None = await db.fetchval("SELECT version FROM incident WHERE incident_id = $1", incident_id)
     return found or 0
 
 
-async def open_incident(connection: Connection, provider: str) -> UUID | None:
-    found: UUID | None = await connection.fetchval(
+async def open_incident(db: Db, provider: str) -> UUID | None:
+    found: UUID | None = await db.fetchval(
         "SELECT incident_id FROM incident WHERE provider = $1 AND state = 'opened' ORDER BY since DESC LIMIT 1",
         provider,
     )

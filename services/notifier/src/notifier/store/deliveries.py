@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from common.contracts import NoticeChannel
-from common.postgres import Connection, Record
+from common.postgres import Db, Record
 from common.runtime.ids import new_id
 from notifier.core.deliveries import Claimed, Finished, Kind, Line, Reached, Wanted
 from notifier.core.plans import Past, Withdrawal
@@ -17,13 +17,13 @@ _CLAIMED = """d.delivery_id, d.epoch, d.user_id, d.workspace_id, d.channel, d.ki
 d.first_tried_at, d.due_at, d.template, d.sealed"""
 
 
-async def gather(connection: Connection, wanted: Sequence[Wanted], now: datetime) -> None:
+async def gather(db: Db, wanted: Sequence[Wanted], now: datetime) -> None:
     """Put each wanted line into the person's open message of its channel, or open one.
 
     A line that is there already (same notice, channel, purpose and stage) stays as it is: that is how a repeated
     event sends nothing twice. A message that is being claimed at this moment no longer takes lines.
     """
-    await connection.execute(
+    await db.execute(
         """WITH wanted AS MATERIALIZED (
              SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[],
                                   $7::timestamptz[], $8::text[], $9::uuid[])
@@ -56,7 +56,7 @@ async def gather(connection: Connection, wanted: Sequence[Wanted], now: datetime
 
 
 async def add_direct(
-    connection: Connection,
+    db: Db,
     delivery_id: UUID,
     *,
     user_id: UUID,
@@ -65,7 +65,7 @@ async def add_direct(
     sealed: bytes,
     now: datetime,
 ) -> None:
-    await connection.execute(
+    await db.execute(
         """INSERT INTO delivery (delivery_id, user_id, workspace_id, channel, kind, due_at, template, sealed,
                                  created_at)
            VALUES ($1, $2, $3, 'email', 'direct', $6, $4, $5, $6) ON CONFLICT DO NOTHING""",
@@ -78,11 +78,9 @@ async def add_direct(
     )
 
 
-async def claim(
-    connection: Connection, channel: NoticeChannel, now: datetime, *, lease: timedelta, limit: int
-) -> list[Claimed]:
+async def claim(db: Db, channel: NoticeChannel, now: datetime, *, lease: timedelta, limit: int) -> list[Claimed]:
     """Take what is due, and what a process that died had taken (but not yet presented)."""
-    rows = await connection.fetch(
+    rows = await db.fetch(
         f"""WITH due AS MATERIALIZED (
               SELECT delivery_id FROM delivery
                WHERE channel = $1 AND state IN ('open', 'retry') AND due_at <= $2
@@ -105,9 +103,9 @@ async def claim(
     return sorted((_claimed(row) for row in rows), key=lambda claimed: claimed.due_at)
 
 
-async def give_up_presented(connection: Connection, channel: NoticeChannel, now: datetime) -> int:
+async def give_up_presented(db: Db, channel: NoticeChannel, now: datetime) -> int:
     """Messages that a process presented and then died over: whether they arrived is unknown, and stays so."""
-    rows = await connection.fetch(
+    rows = await db.fetch(
         """WITH lost AS MATERIALIZED (
              SELECT delivery_id FROM delivery
               WHERE channel = $1 AND state = 'calling' AND lease_until < now() FOR UPDATE SKIP LOCKED)
@@ -116,7 +114,7 @@ async def give_up_presented(connection: Connection, channel: NoticeChannel, now:
         channel.value,
         now,
     )
-    await connection.execute(
+    await db.execute(
         "UPDATE delivery_line SET state = 'failed', reason = 'unknown_outcome', finished_at = $2 "
         "WHERE delivery_id = ANY($1::uuid[]) AND state = 'waiting'",
         [row["delivery_id"] for row in rows],
@@ -125,9 +123,9 @@ async def give_up_presented(connection: Connection, channel: NoticeChannel, now:
     return len(rows)
 
 
-async def mark_calling(connection: Connection, delivery_id: UUID, epoch: int, lease: timedelta) -> bool:
-    """The intent to present a message whose repeat could not be recognised. False: the lease is lost."""
-    status = await connection.execute(
+async def mark_calling(db: Db, delivery_id: UUID, epoch: int, lease: timedelta) -> bool:
+    """Return the intent to present a message whose repeat could not be recognised. False: the lease is lost."""
+    status = await db.execute(
         """UPDATE delivery SET state = 'calling', lease_until = now() + $3::interval
             WHERE delivery_id = $1 AND epoch = $2 AND state = 'sending'""",
         delivery_id,
@@ -137,9 +135,9 @@ async def mark_calling(connection: Connection, delivery_id: UUID, epoch: int, le
     return status == "UPDATE 1"
 
 
-async def lines(connection: Connection, delivery_ids: Collection[UUID]) -> list[Line]:
-    """The lines that still wait, in the order of their notices."""
-    rows = await connection.fetch(
+async def lines(db: Db, delivery_ids: Collection[UUID]) -> list[Line]:
+    """Return the lines that still wait, in the order of their notices."""
+    rows = await db.fetch(
         f"""SELECT l.delivery_id, l.purpose, l.stage AS line_stage, {NOTICE_COLUMNS}
               FROM delivery_line l JOIN notice n USING (notice_id) JOIN condition c USING (condition_id)
              WHERE l.delivery_id = ANY($1::uuid[]) AND l.state = 'waiting' ORDER BY n.notice_id""",
@@ -148,9 +146,9 @@ async def lines(connection: Connection, delivery_ids: Collection[UUID]) -> list[
     return [_line(row) for row in rows]
 
 
-async def sent_lines(connection: Connection, delivery_ids: Collection[UUID]) -> list[Line]:
-    """The lines of messages that are out: an edit says all of them again, as they are now."""
-    rows = await connection.fetch(
+async def sent_lines(db: Db, delivery_ids: Collection[UUID]) -> list[Line]:
+    """Return the lines of messages that are out: an edit says all of them again, as they are now."""
+    rows = await db.fetch(
         f"""SELECT l.delivery_id, l.purpose, l.stage AS line_stage, {NOTICE_COLUMNS}
               FROM delivery_line l JOIN notice n USING (notice_id) JOIN condition c USING (condition_id)
              WHERE l.delivery_id = ANY($1::uuid[]) AND l.state = 'sent' ORDER BY n.notice_id""",
@@ -159,18 +157,18 @@ async def sent_lines(connection: Connection, delivery_ids: Collection[UUID]) -> 
     return [_line(row) for row in rows]
 
 
-async def references(connection: Connection, delivery_ids: Collection[UUID]) -> dict[UUID, str]:
-    rows = await connection.fetch(
+async def references(db: Db, delivery_ids: Collection[UUID]) -> dict[UUID, str]:
+    rows = await db.fetch(
         "SELECT delivery_id, reference FROM delivery WHERE delivery_id = ANY($1::uuid[])", list(delivery_ids)
     )
     return {row["delivery_id"]: row["reference"] for row in rows}
 
 
-async def drop_lines(connection: Connection, drops: Sequence[tuple[UUID, UUID, Kind, str]], now: datetime) -> None:
+async def drop_lines(db: Db, drops: Sequence[tuple[UUID, UUID, Kind, str]], now: datetime) -> None:
     """Drop (delivery, notice, purpose, reason) lines."""
     if not drops:
         return
-    await connection.execute(
+    await db.execute(
         """UPDATE delivery_line l SET state = 'dropped', reason = d.reason, finished_at = $5
              FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[])
                AS d (delivery_id, notice_id, purpose, reason)
@@ -184,14 +182,14 @@ async def drop_lines(connection: Connection, drops: Sequence[tuple[UUID, UUID, K
     )
 
 
-async def withdraw(connection: Connection, withdrawn: Sequence[Withdrawal], now: datetime) -> None:
+async def withdraw(db: Db, withdrawn: Sequence[Withdrawal], now: datetime) -> None:
     """Take lines back that wait (those that a hold stopped, too): forget them, or keep them with the reason."""
     alike: defaultdict[tuple[Kind, str, str | None], list[UUID]] = defaultdict(list)
     for item in withdrawn:
         alike[item.kind, item.reason, item.keep_stage].append(item.condition_id)
     for (kind, reason, keep_stage), condition_ids in alike.items():
         if not reason:
-            await connection.execute(
+            await db.execute(
                 """DELETE FROM delivery_line l USING notice n
                     WHERE n.condition_id = ANY($1::uuid[]) AND l.notice_id = n.notice_id AND l.purpose = $2
                       AND (l.state = 'waiting' OR (l.state = 'dropped' AND l.reason = 'held'))""",
@@ -199,7 +197,7 @@ async def withdraw(connection: Connection, withdrawn: Sequence[Withdrawal], now:
                 kind.value,
             )
             continue
-        await connection.execute(
+        await db.execute(
             """UPDATE delivery_line l SET state = 'dropped', reason = $3, finished_at = $4
                  FROM notice n WHERE n.condition_id = ANY($1::uuid[]) AND l.notice_id = n.notice_id
                   AND l.state = 'waiting' AND l.purpose = $2 AND ($5::text IS NULL OR l.stage <> $5)""",
@@ -211,12 +209,12 @@ async def withdraw(connection: Connection, withdrawn: Sequence[Withdrawal], now:
         )
 
 
-async def finish(connection: Connection, ends: Sequence[Finished], now: datetime) -> frozenset[UUID]:
+async def finish(db: Db, ends: Sequence[Finished], now: datetime) -> frozenset[UUID]:
     """Write the ends of attempts whose lease is still held; returns the deliveries written.
 
     Lines follow: sent with a sent message, failed with a failed one, still waiting when there will be another try.
     """
-    rows = await connection.fetch(
+    rows = await db.fetch(
         """WITH ended AS MATERIALIZED (
              SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::integer[], $6::text[],
                                   $7::text[]) AS e (delivery_id, epoch, state, due_at, attempts, reason, reference))
@@ -241,7 +239,7 @@ async def finish(connection: Connection, ends: Sequence[Finished], now: datetime
 
 
 async def finish_lines(
-    connection: Connection,
+    db: Db,
     keys: Sequence[tuple[UUID, UUID, str]],
     *,
     state: str,
@@ -249,7 +247,7 @@ async def finish_lines(
     now: datetime,
 ) -> None:
     """Close (delivery, notice, stage) lines: those that were really in the message, dropped meanwhile or not."""
-    await connection.execute(
+    await db.execute(
         """UPDATE delivery_line l SET state = $4, reason = $5, finished_at = $6
              FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS k (delivery_id, notice_id, stage)
             WHERE l.delivery_id = k.delivery_id AND l.notice_id = k.notice_id AND l.stage = k.stage""",
@@ -262,9 +260,9 @@ async def finish_lines(
     )
 
 
-async def unanswered(connection: Connection, condition_ids: Collection[UUID]) -> dict[UUID, tuple[Reached, ...]]:
-    """Whom a message about each condition reached, where none follows it up yet; the last one per channel."""
-    rows = await connection.fetch(
+async def unanswered(db: Db, condition_ids: Collection[UUID]) -> dict[UUID, tuple[Reached, ...]]:
+    """Return whom a message about each condition reached, where none follows it up yet; the last one per channel."""
+    rows = await db.fetch(
         """SELECT * FROM (
              SELECT DISTINCT ON (n.notice_id, l.channel)
                     n.condition_id, n.notice_id, n.user_id, n.workspace_id, l.channel, l.delivery_id, l.stage
@@ -291,10 +289,10 @@ async def unanswered(connection: Connection, condition_ids: Collection[UUID]) ->
 
 
 async def past(
-    connection: Connection, user_ids: Collection[UUID], subject_ids: Collection[UUID], since: datetime
+    db: Db, user_ids: Collection[UUID], subject_ids: Collection[UUID], since: datetime
 ) -> dict[tuple[UUID, NoticeChannel], Past]:
-    """What these people were sent since then, by channel, and when last about which fact of these subjects."""
-    rows = await connection.fetch(
+    """Return what these people were sent since then, by channel, and when last about which fact of these subjects."""
+    rows = await db.fetch(
         """SELECT d.user_id, d.channel, count(DISTINCT d.delivery_id) AS sent,
                   array_agg(c.subject_id) FILTER (WHERE c.subject_id = ANY($3::uuid[])) AS subjects,
                   array_agg(c.code) FILTER (WHERE c.subject_id = ANY($3::uuid[])) AS codes,
@@ -319,16 +317,16 @@ async def past(
     return found
 
 
-async def next_due(connection: Connection, channel: NoticeChannel) -> datetime | None:
-    found: datetime | None = await connection.fetchval(
+async def next_due(db: Db, channel: NoticeChannel) -> datetime | None:
+    found: datetime | None = await db.fetchval(
         "SELECT min(due_at) FROM delivery WHERE channel = $1 AND state IN ('open', 'retry')", channel.value
     )
     return found
 
 
-async def open_by_channel(connection: Connection, now: datetime) -> dict[NoticeChannel, tuple[int, datetime]]:
+async def open_by_channel(db: Db, now: datetime) -> dict[NoticeChannel, tuple[int, datetime]]:
     """How many messages of each channel are due, tried again or on their way, and since when the oldest one is."""
-    rows = await connection.fetch(
+    rows = await db.fetch(
         """SELECT channel, count(*) AS messages, min(since) AS since FROM (
              SELECT channel, coalesce(first_tried_at, due_at) AS since FROM delivery
               WHERE state IN ('open', 'retry') AND (state = 'retry' OR due_at <= $1)
@@ -343,15 +341,15 @@ async def open_by_channel(connection: Connection, now: datetime) -> dict[NoticeC
 _FAILED = "l.state = 'failed' AND l.finished_at >= $2 AND ($1::uuid IS NULL OR l.notice_id = $1)"
 
 
-async def failed_notices(connection: Connection, notice_id: UUID | None, since: datetime) -> list[UUID]:
+async def failed_notices(db: Db, notice_id: UUID | None, since: datetime) -> list[UUID]:
     """Notices with a line that failed, or whose outcome is unknown, since then; or this one, if it has."""
-    rows = await connection.fetch(f"SELECT DISTINCT l.notice_id FROM delivery_line l WHERE {_FAILED}", notice_id, since)
+    rows = await db.fetch(f"SELECT DISTINCT l.notice_id FROM delivery_line l WHERE {_FAILED}", notice_id, since)
     return [row["notice_id"] for row in rows]
 
 
-async def take_failed(connection: Connection, notice_id: UUID | None, since: datetime, now: datetime) -> list[Wanted]:
+async def take_failed(db: Db, notice_id: UUID | None, since: datetime, now: datetime) -> list[Wanted]:
     """Take these lines out, as lines that are wanted again."""
-    rows = await connection.fetch(
+    rows = await db.fetch(
         f"""DELETE FROM delivery_line l USING notice n, delivery d
              WHERE {_FAILED} AND n.notice_id = l.notice_id AND d.delivery_id = l.delivery_id
          RETURNING l.notice_id, n.user_id, n.workspace_id, l.channel, l.purpose, l.stage, d.edits""",

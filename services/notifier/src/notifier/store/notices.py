@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from common.postgres import Connection, Record
+from common.postgres import Db, Record
 from notifier.core.notices import Condition, Notice
 from notifier.store.conditions import COLUMNS as CONDITION_COLUMNS
 from notifier.store.conditions import condition_of
@@ -13,9 +13,9 @@ COLUMNS = f"""n.notice_id, n.user_id, n.workspace_id AS notice_workspace_id, n.v
 {CONDITION_COLUMNS}"""
 
 
-async def save(connection: Connection, found: Sequence[Notice]) -> None:
+async def save(db: Db, found: Sequence[Notice]) -> None:
     """Write notices as they are from now on, new ones included. Those that exist are locked by the caller."""
-    await connection.execute(
+    await db.execute(
         """INSERT INTO notice (notice_id, condition_id, user_id, workspace_id, version, created_at, read_at)
            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::timestamptz[],
                                 $7::timestamptz[])
@@ -30,29 +30,29 @@ async def save(connection: Connection, found: Sequence[Notice]) -> None:
     )
 
 
-async def lock(connection: Connection, notice_ids: Collection[UUID]) -> None:
+async def lock(db: Db, notice_ids: Collection[UUID]) -> None:
     """Lock notices before lines of theirs are changed: everybody who changes both takes them in this order."""
-    await connection.execute(
+    await db.execute(
         "SELECT 1 FROM notice WHERE notice_id = ANY($1::uuid[]) ORDER BY notice_id FOR UPDATE", list(notice_ids)
     )
 
 
-async def lock_of_conditions(connection: Connection, conditions: Sequence[Condition]) -> dict[UUID, tuple[Notice, ...]]:
-    """The notices of conditions (which the caller has locked), by condition."""
+async def lock_of_conditions(db: Db, conditions: Sequence[Condition]) -> dict[UUID, tuple[Notice, ...]]:
+    """Return the notices of conditions (which the caller has locked), by condition."""
     return await _by_condition(
-        connection, "condition_id = ANY($1::uuid[])", conditions, [condition.condition_id for condition in conditions]
+        db, "condition_id = ANY($1::uuid[])", conditions, [condition.condition_id for condition in conditions]
     )
 
 
 async def lock_these(
-    connection: Connection, notice_ids: Collection[UUID], conditions: Sequence[Condition]
+    db: Db, notice_ids: Collection[UUID], conditions: Sequence[Condition]
 ) -> dict[UUID, tuple[Notice, ...]]:
-    """These notices, by condition."""
-    return await _by_condition(connection, "notice_id = ANY($1::uuid[])", conditions, list(notice_ids))
+    """Return these notices, by condition."""
+    return await _by_condition(db, "notice_id = ANY($1::uuid[])", conditions, list(notice_ids))
 
 
 async def page(
-    connection: Connection,
+    db: Db,
     *,
     user_id: UUID,
     workspace_id: UUID,
@@ -61,7 +61,7 @@ async def page(
     limit: int,
 ) -> list[Notice]:
     """A person's notices in a workspace, the newest first. A platform's incident is nobody's workspace's alone."""
-    rows = await connection.fetch(
+    rows = await db.fetch(
         f"""SELECT {COLUMNS} FROM notice n JOIN condition c USING (condition_id)
              WHERE n.user_id = $1 AND (n.workspace_id = $2 OR c.workspace_id IS NULL)
                AND ($3::uuid IS NULL OR n.notice_id < $3) AND c.held_by IS NULL
@@ -76,8 +76,8 @@ async def page(
     return [notice_of(row) for row in rows]
 
 
-async def get(connection: Connection, notice_id: UUID, *, user_id: UUID, workspace_id: UUID) -> Notice | None:
-    row = await connection.fetchrow(
+async def get(db: Db, notice_id: UUID, *, user_id: UUID, workspace_id: UUID) -> Notice | None:
+    row = await db.fetchrow(
         f"""SELECT {COLUMNS} FROM notice n JOIN condition c USING (condition_id)
              WHERE n.notice_id = $1 AND n.user_id = $2 AND (n.workspace_id = $3 OR c.workspace_id IS NULL)
                AND c.held_by IS NULL""",
@@ -88,9 +88,9 @@ async def get(connection: Connection, notice_id: UUID, *, user_id: UUID, workspa
     return None if row is None else notice_of(row)
 
 
-async def successors(connection: Connection, user_id: UUID, notice_ids: Collection[UUID]) -> dict[UUID, UUID]:
+async def successors(db: Db, user_id: UUID, notice_ids: Collection[UUID]) -> dict[UUID, UUID]:
     """For each of these notices of a person, the next one that they have about the same subject."""
-    rows = await connection.fetch(
+    rows = await db.fetch(
         """SELECT DISTINCT ON (n.notice_id) n.notice_id, later.notice_id AS successor
              FROM notice n JOIN condition c USING (condition_id)
              JOIN condition lc ON lc.token_id = c.token_id AND lc.condition_id <> c.condition_id AND lc.held_by IS NULL
@@ -104,8 +104,8 @@ async def successors(connection: Connection, user_id: UUID, notice_ids: Collecti
     return {row["notice_id"]: row["successor"] for row in rows}
 
 
-async def unread(connection: Connection, *, user_id: UUID, workspace_id: UUID) -> int:
-    count: int = await connection.fetchval(
+async def unread(db: Db, *, user_id: UUID, workspace_id: UUID) -> int:
+    count: int = await db.fetchval(
         """SELECT count(*) FROM notice n JOIN condition c USING (condition_id)
             WHERE n.user_id = $1 AND (n.workspace_id = $2 OR c.workspace_id IS NULL)
               AND n.read_at IS NULL AND c.resolved_at IS NULL AND c.held_by IS NULL""",
@@ -115,11 +115,9 @@ async def unread(connection: Connection, *, user_id: UUID, workspace_id: UUID) -
     return count
 
 
-async def mark_read(
-    connection: Connection, notice_id: UUID, *, user_id: UUID, workspace_id: UUID, now: datetime
-) -> bool:
+async def mark_read(db: Db, notice_id: UUID, *, user_id: UUID, workspace_id: UUID, now: datetime) -> bool:
     """False when this person has no such notice."""
-    status = await connection.execute(
+    status = await db.execute(
         """UPDATE notice n SET read_at = coalesce(n.read_at, $4) FROM condition c
             WHERE n.notice_id = $1 AND n.user_id = $2 AND c.condition_id = n.condition_id
               AND (n.workspace_id = $3 OR c.workspace_id IS NULL) AND c.held_by IS NULL""",
@@ -132,11 +130,11 @@ async def mark_read(
 
 
 async def _by_condition(
-    connection: Connection, where: str, conditions: Sequence[Condition], ids: list[UUID]
+    db: Db, where: str, conditions: Sequence[Condition], ids: list[UUID]
 ) -> dict[UUID, tuple[Notice, ...]]:
     known = {condition.condition_id: condition for condition in conditions}
     found: dict[UUID, list[Notice]] = {condition_id: [] for condition_id in known}
-    for row in await connection.fetch(
+    for row in await db.fetch(
         f"""SELECT notice_id, condition_id, user_id, workspace_id AS notice_workspace_id, version, created_at, read_at
               FROM notice WHERE {where} ORDER BY notice_id FOR UPDATE""",
         ids,

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from common.contracts import NoticeChannel
-from common.postgres import Connection, Record
+from common.postgres import Db, Record
 from notifier.core.routing import Person
 
 WORKSPACE_ITSELF = UUID(int=0)
@@ -15,9 +15,9 @@ WORKSPACE_ITSELF = UUID(int=0)
 _PERSON = "workspace_id, user_id, name, email, role, time_zone, active"
 
 
-async def want(connection: Connection, workspace_ids: Collection[UUID], now: datetime) -> bool:
+async def want(db: Db, workspace_ids: Collection[UUID], now: datetime) -> bool:
     """Ask for the people of workspaces that are new to us; True when there were any."""
-    status = await connection.execute(
+    status = await db.execute(
         """INSERT INTO workspace (workspace_id, asked_for_at, next_try_at)
            SELECT DISTINCT id, $2::timestamptz, $2::timestamptz FROM unnest($1::uuid[]) AS id
            ON CONFLICT DO NOTHING""",
@@ -27,18 +27,18 @@ async def want(connection: Connection, workspace_ids: Collection[UUID], now: dat
     return status != "INSERT 0 0"
 
 
-async def hurry(connection: Connection, workspace_ids: Collection[UUID], now: datetime) -> None:
+async def hurry(db: Db, workspace_ids: Collection[UUID], now: datetime) -> None:
     """Fetch these at once: somebody's notice waits for them."""
-    await connection.execute(
+    await db.execute(
         "UPDATE workspace SET next_try_at = $2 WHERE workspace_id = ANY($1::uuid[]) AND fetched_at IS NULL",
         list(workspace_ids),
         now,
     )
 
 
-async def claim_due(connection: Connection, now: datetime, *, lease: timedelta, limit: int) -> list[tuple[UUID, int]]:
+async def claim_due(db: Db, now: datetime, *, lease: timedelta, limit: int) -> list[tuple[UUID, int]]:
     """Workspaces whose people should be fetched now, with their failures in a row."""
-    rows = await connection.fetch(
+    rows = await db.fetch(
         """WITH due AS MATERIALIZED (
              SELECT workspace_id FROM workspace WHERE next_try_at <= $1
               ORDER BY (fetched_at IS NULL) DESC, next_try_at LIMIT $3 FOR UPDATE SKIP LOCKED)
@@ -51,17 +51,15 @@ async def claim_due(connection: Connection, now: datetime, *, lease: timedelta, 
     return [(row["workspace_id"], row["failures"]) for row in rows]
 
 
-async def replace(
-    connection: Connection, workspace_id: UUID, people: Sequence[Person], *, now: datetime, next_at: datetime
-) -> None:
+async def replace(db: Db, workspace_id: UUID, people: Sequence[Person], *, now: datetime, next_at: datetime) -> None:
     """Take over a fresh list."""
-    await connection.execute(
+    await db.execute(
         "DELETE FROM person WHERE workspace_id = $1 AND user_id <> ALL($2::uuid[])",
         workspace_id,
         [person.user_id for person in people],
     )
-    await upsert(connection, people)
-    await connection.execute(
+    await upsert(db, people)
+    await db.execute(
         """INSERT INTO workspace (workspace_id, asked_for_at, fetched_at, next_try_at) VALUES ($1, $2, $2, $3)
            ON CONFLICT (workspace_id) DO UPDATE SET fetched_at = $2, failures = 0, next_try_at = $3""",
         workspace_id,
@@ -70,9 +68,9 @@ async def replace(
     )
 
 
-async def upsert(connection: Connection, found: Sequence[Person]) -> None:
+async def upsert(db: Db, found: Sequence[Person]) -> None:
     """Add or correct single people, without judging who is missing."""
-    await connection.execute(
+    await db.execute(
         """INSERT INTO person (workspace_id, user_id, name, email, role, time_zone, active)
            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::boolean[])
            ON CONFLICT (workspace_id, user_id) DO UPDATE
@@ -88,25 +86,25 @@ async def upsert(connection: Connection, found: Sequence[Person]) -> None:
     )
 
 
-async def failed(connection: Connection, workspace_id: UUID, next_at: datetime) -> None:
+async def failed(db: Db, workspace_id: UUID, next_at: datetime) -> None:
     """Keep what we have, and try again later."""
-    await connection.execute(
+    await db.execute(
         "UPDATE workspace SET failures = failures + 1, next_try_at = $2 WHERE workspace_id = $1", workspace_id, next_at
     )
 
 
-async def known(connection: Connection, workspace_ids: Collection[UUID]) -> frozenset[UUID]:
-    """Those of the workspaces whose people we have."""
-    rows = await connection.fetch(
+async def known(db: Db, workspace_ids: Collection[UUID]) -> frozenset[UUID]:
+    """Return those of the workspaces whose people we have."""
+    rows = await db.fetch(
         "SELECT workspace_id FROM workspace WHERE workspace_id = ANY($1::uuid[]) AND fetched_at IS NOT NULL",
         list(workspace_ids),
     )
     return frozenset(row["workspace_id"] for row in rows)
 
 
-async def fetched_at(connection: Connection, workspace_ids: Collection[UUID]) -> dict[UUID, datetime]:
-    """When the people of each workspace were fetched last; without those that never were."""
-    rows = await connection.fetch(
+async def fetched_at(db: Db, workspace_ids: Collection[UUID]) -> dict[UUID, datetime]:
+    """Return when the people of each workspace were fetched last; without those that never were."""
+    rows = await db.fetch(
         """SELECT workspace_id, fetched_at FROM workspace
             WHERE workspace_id = ANY($1::uuid[]) AND fetched_at IS NOT NULL""",
         list(workspace_ids),
@@ -114,17 +112,17 @@ async def fetched_at(connection: Connection, workspace_ids: Collection[UUID]) ->
     return {row["workspace_id"]: row["fetched_at"] for row in rows}
 
 
-async def of_workspaces(connection: Connection, workspace_ids: Collection[UUID]) -> list[Person]:
-    rows = await connection.fetch(
+async def of_workspaces(db: Db, workspace_ids: Collection[UUID]) -> list[Person]:
+    rows = await db.fetch(
         f"SELECT {_PERSON} FROM person WHERE workspace_id = ANY($1::uuid[]) ORDER BY workspace_id, user_id",
         list(workspace_ids),
     )
     return [_person(row) for row in rows]
 
 
-async def of_pairs(connection: Connection, pairs: Collection[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], Person]:
+async def of_pairs(db: Db, pairs: Collection[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], Person]:
     """People by (workspace, user)."""
-    rows = await connection.fetch(
+    rows = await db.fetch(
         f"""SELECT {_PERSON} FROM person
              WHERE (workspace_id, user_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))""",
         [pair[0] for pair in pairs],
@@ -133,19 +131,17 @@ async def of_pairs(connection: Connection, pairs: Collection[tuple[UUID, UUID]])
     return {(row["workspace_id"], row["user_id"]): _person(row) for row in rows}
 
 
-async def anywhere(connection: Connection, user_id: UUID) -> Person | None:
-    """The person in whichever workspace we know them from."""
-    row = await connection.fetchrow(
+async def anywhere(db: Db, user_id: UUID) -> Person | None:
+    """Return the person in whichever workspace we know them from."""
+    row = await db.fetchrow(
         f"SELECT {_PERSON} FROM person WHERE user_id = $1 ORDER BY active DESC, workspace_id LIMIT 1", user_id
     )
     return None if row is None else _person(row)
 
 
-async def wishes(
-    connection: Connection, pairs: Collection[tuple[UUID, UUID]]
-) -> dict[tuple[UUID, UUID], dict[str, Any]]:
+async def wishes(db: Db, pairs: Collection[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], dict[str, Any]]:
     """Stored preferences by (workspace, user); the workspace's own under `WORKSPACE_ITSELF`."""
-    rows = await connection.fetch(
+    rows = await db.fetch(
         """SELECT workspace_id, user_id, wishes FROM preference
             WHERE (workspace_id, user_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))""",
         [pair[0] for pair in pairs],
@@ -154,10 +150,8 @@ async def wishes(
     return {(row["workspace_id"], row["user_id"]): row["wishes"] for row in rows}
 
 
-async def save_wishes(
-    connection: Connection, workspace_id: UUID, user_id: UUID, document: dict[str, Any], now: datetime
-) -> None:
-    await connection.execute(
+async def save_wishes(db: Db, workspace_id: UUID, user_id: UUID, document: dict[str, Any], now: datetime) -> None:
+    await db.execute(
         """INSERT INTO preference (workspace_id, user_id, wishes, updated_at) VALUES ($1, $2, $3, $4)
            ON CONFLICT (workspace_id, user_id) DO UPDATE SET wishes = $3, updated_at = $4""",
         workspace_id,
@@ -168,7 +162,7 @@ async def save_wishes(
 
 
 async def turn_off(
-    connection: Connection,
+    db: Db,
     workspace_id: UUID,
     user_id: UUID,
     *,
@@ -177,7 +171,7 @@ async def turn_off(
     now: datetime,
 ) -> None:
     """Add to a person's own wishes that a channel brings nothing of these codes. Their other wishes stay."""
-    await connection.execute(
+    await db.execute(
         """INSERT INTO preference AS held (workspace_id, user_id, wishes, updated_at)
            VALUES ($1, $2, jsonb_build_object('channels', jsonb_build_object($3::text, $4::jsonb)), $5)
            ON CONFLICT (workspace_id, user_id) DO UPDATE

@@ -15,7 +15,7 @@ from common.contracts import (
     TokenKind,
     TokenStatus,
 )
-from common.postgres import Connection, Record
+from common.postgres import Db, Record
 from common.text import clean
 from notifier.core.plans import PausedRule
 from notifier.core.rendering import Gap
@@ -25,23 +25,23 @@ _COLUMNS = """token_id, kind, provider, workspace_id, owner_user_id, version, st
 accounts, outage"""
 
 
-async def lock(connection: Connection, token_id: UUID) -> None:
+async def lock(db: Db, token_id: UUID) -> None:
     """One event of a token at a time, over all topics and replicas, until the transaction ends."""
-    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", str(token_id))
+    await db.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", str(token_id))
 
 
-async def get(connection: Connection, token_id: UUID) -> Token | None:
-    row = await connection.fetchrow(f"SELECT {_COLUMNS} FROM token WHERE token_id = $1", token_id)
+async def get(db: Db, token_id: UUID) -> Token | None:
+    row = await db.fetchrow(f"SELECT {_COLUMNS} FROM token WHERE token_id = $1", token_id)
     return None if row is None else token_of(row)
 
 
-async def get_many(connection: Connection, token_ids: Collection[UUID]) -> dict[UUID, Token]:
-    rows = await connection.fetch(f"SELECT {_COLUMNS} FROM token WHERE token_id = ANY($1::uuid[])", list(token_ids))
+async def get_many(db: Db, token_ids: Collection[UUID]) -> dict[UUID, Token]:
+    rows = await db.fetch(f"SELECT {_COLUMNS} FROM token WHERE token_id = ANY($1::uuid[])", list(token_ids))
     return {row["token_id"]: token_of(row) for row in rows}
 
 
-async def save(connection: Connection, token: Token, now: datetime) -> None:
-    await connection.execute(
+async def save(db: Db, token: Token, now: datetime) -> None:
+    await db.execute(
         """INSERT INTO token (token_id, kind, provider, workspace_id, owner_user_id, version, status, expires_at,
                               cause, detected_by, accounts, outage, updated_at)
            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
@@ -64,11 +64,9 @@ async def save(connection: Connection, token: Token, now: datetime) -> None:
     )
 
 
-async def makers_by_workspace(
-    connection: Connection, provider: str, workspace_ids: Collection[UUID]
-) -> dict[UUID, frozenset[UUID]]:
-    """Who made the living connections to a platform, per workspace; of those workspaces, or of all."""
-    rows = await connection.fetch(
+async def makers_by_workspace(db: Db, provider: str, workspace_ids: Collection[UUID]) -> dict[UUID, frozenset[UUID]]:
+    """Return who made the living connections to a platform, per workspace; of those workspaces, or of all."""
+    rows = await db.fetch(
         """SELECT workspace_id, array_agg(DISTINCT owner_user_id) AS makers FROM token
             WHERE provider = $1 AND status IN ('active', 'expiring', 'degraded')
               AND kind IN ('platform_oauth', 'integration')
@@ -80,8 +78,8 @@ async def makers_by_workspace(
     return {row["workspace_id"]: frozenset(row["makers"]) for row in rows}
 
 
-async def save_rule(connection: Connection, rule: RulePausedV1 | RuleResumedV1) -> None:
-    await connection.execute(
+async def save_rule(db: Db, rule: RulePausedV1 | RuleResumedV1) -> None:
+    await db.execute(
         """INSERT INTO paused_rule (rule_id, token_id, name, paused, version, paused_at)
            VALUES ($1, $2, $3, $4, $5, $6)
            ON CONFLICT (rule_id) DO UPDATE SET token_id = $2, name = $3, paused = $4, version = $5, paused_at = $6""",
@@ -94,29 +92,27 @@ async def save_rule(connection: Connection, rule: RulePausedV1 | RuleResumedV1) 
     )
 
 
-async def rule_version(connection: Connection, rule_id: UUID) -> int:
-    """The version that is known of a rule, which another token may have now; 0 for none."""
-    found: int | None = await connection.fetchval(
-        "SELECT version FROM paused_rule WHERE rule_id = $1 FOR UPDATE", rule_id
-    )
+async def rule_version(db: Db, rule_id: UUID) -> int:
+    """Return the version that is known of a rule, which another token may have now; 0 for none."""
+    found: int | None = await db.fetchval("SELECT version FROM paused_rule WHERE rule_id = $1 FOR UPDATE", rule_id)
     return found or 0
 
 
-async def rules_that_stand_still(connection: Connection, token_id: UUID) -> tuple[PausedRule, ...]:
-    rows = await connection.fetch("SELECT rule_id, paused_at FROM paused_rule WHERE token_id = $1 AND paused", token_id)
+async def rules_that_stand_still(db: Db, token_id: UUID) -> tuple[PausedRule, ...]:
+    rows = await db.fetch("SELECT rule_id, paused_at FROM paused_rule WHERE token_id = $1 AND paused", token_id)
     return tuple(PausedRule(row["rule_id"], row["paused_at"]) for row in rows)
 
 
-async def paused_rules(connection: Connection, token_ids: Collection[UUID]) -> dict[UUID, int]:
-    rows = await connection.fetch(
+async def paused_rules(db: Db, token_ids: Collection[UUID]) -> dict[UUID, int]:
+    rows = await db.fetch(
         "SELECT token_id, count(*) AS rules FROM paused_rule WHERE paused AND token_id = ANY($1::uuid[]) GROUP BY 1",
         list(token_ids),
     )
     return {row["token_id"]: row["rules"] for row in rows}
 
 
-async def save_gap(connection: Connection, condition_id: UUID, gap: DataGapClosedV1) -> None:
-    await connection.execute(
+async def save_gap(db: Db, condition_id: UUID, gap: DataGapClosedV1) -> None:
+    await db.execute(
         """INSERT INTO data_gap (gap_id, condition_id, account_id, account_name, from_at, to_at)
            VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING""",
         gap.gap_id,
@@ -128,9 +124,9 @@ async def save_gap(connection: Connection, condition_id: UUID, gap: DataGapClose
     )
 
 
-async def gaps_of_tokens(connection: Connection, token_ids: Collection[UUID]) -> dict[UUID, tuple[Gap, ...]]:
-    """The gaps of each token, the latest first."""
-    rows = await connection.fetch(
+async def gaps_of_tokens(db: Db, token_ids: Collection[UUID]) -> dict[UUID, tuple[Gap, ...]]:
+    """Return the gaps of each token, the latest first."""
+    rows = await db.fetch(
         """SELECT c.token_id, g.account_name, g.from_at, g.to_at
              FROM data_gap g JOIN condition c USING (condition_id)
             WHERE c.token_id = ANY($1::uuid[]) ORDER BY g.to_at DESC, g.account_name""",
@@ -139,8 +135,8 @@ async def gaps_of_tokens(connection: Connection, token_ids: Collection[UUID]) ->
     return _by_key(rows, "token_id")
 
 
-async def gaps_of_conditions(connection: Connection, condition_ids: Collection[UUID]) -> dict[UUID, tuple[Gap, ...]]:
-    rows = await connection.fetch(
+async def gaps_of_conditions(db: Db, condition_ids: Collection[UUID]) -> dict[UUID, tuple[Gap, ...]]:
+    rows = await db.fetch(
         """SELECT condition_id, account_name, from_at, to_at FROM data_gap
             WHERE condition_id = ANY($1::uuid[]) ORDER BY account_name, from_at""",
         list(condition_ids),
@@ -149,7 +145,7 @@ async def gaps_of_conditions(connection: Connection, condition_ids: Collection[U
 
 
 def token_of(row: Record, prefix: str = "") -> Token:
-    """The copy in a row whose columns may carry a prefix."""
+    """Return the copy in a row whose columns may carry a prefix."""
 
     def column(name: str) -> Any:
         return row[prefix + name]

@@ -31,7 +31,7 @@ class Comparison:
 
     @property
     def loses_most(self) -> bool:
-        """Whether more than half of the accounts that were reached are missing now."""
+        """Return whether more than half of the accounts that were reached are missing now."""
         lost = len(self.good_before)
         kept = sum(account.access is AccountAccess.GRANTED for account in self.accounts) - sum(
             account.access is AccountAccess.GRANTED for account in self.told

@@ -40,7 +40,7 @@ class Evidence:
             self._seen.popleft()
 
     def verdict(self, now: datetime, *, voices: int | None = None) -> IncidentVerdict | None:
-        """The trouble that the window proves, if any. A voice counts once, with its latest outcome.
+        """Return the trouble that the window proves, if any. A voice counts once, with its latest outcome.
 
         With `voices` below `grants` it is a suspicion.
         """

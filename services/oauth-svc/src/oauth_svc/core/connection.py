@@ -128,12 +128,12 @@ class Connection:
 
     @property
     def doubted(self) -> bool:
-        """Whether the platform's last word about it was a refusal that is not believed (yet)."""
+        """Return whether the platform's last word about it was a refusal that is not believed (yet)."""
         return self.status.alive and self.last_failure is not None and self.last_failure.startswith(DOUBT)
 
     @property
     def ended_by_signal(self) -> bool:
-        """Whether a platform's signal ended it, which can be mistaken."""
+        """Return whether a platform's signal ended it, which can be mistaken."""
         return self.status is TokenStatus.REVOKED and self.detected_by is DetectedBy.WEBHOOK
 
     def with_accounts(self, accounts: tuple[Account, ...]) -> "Connection":
@@ -158,7 +158,7 @@ def ended_as(status: TokenStatus, cause: RevocationCause | None) -> str:
 
 
 def ended_words(status: TokenStatus, cause: RevocationCause | None, title: str) -> str:
-    """How a dead grant ended, for people."""
+    """Return how a dead grant ended, for people."""
     return "It reached its full expiry." if status is TokenStatus.EXPIRED else sentence(cause, title)
 
 

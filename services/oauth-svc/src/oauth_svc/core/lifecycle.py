@@ -154,7 +154,7 @@ class Applied:
 def apply(  # noqa: C901, PLR0911 - one case and one return per change
     connection: Connection, change: Change, now: datetime
 ) -> Applied:
-    """The connection after `change`, with its events. A change that does not apply returns the row untouched."""
+    """Return the connection after `change`, with its events. A change that does not apply returns the row untouched."""
     match change:
         case Authorized():
             return _authorized(connection, change, now)
@@ -391,7 +391,7 @@ def _confirmed(connection: Connection, change: Confirmed, now: datetime) -> Appl
 
 
 def _moved_end(ours: datetime | None, theirs: datetime | None, now: datetime) -> datetime | None:
-    """The platform's figure, unless it is silent or means ours."""
+    """Return the platform's figure, unless it is silent or means ours."""
     return ours if theirs is None or same_end(ours, theirs, now) else theirs
 
 

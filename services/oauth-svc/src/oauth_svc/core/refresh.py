@@ -90,7 +90,7 @@ def renewed(
     rotated: bool,
     scopes_missing: tuple[str, ...] | None = None,
 ) -> Settlement:
-    """A token answer arrived.
+    """Return a token answer arrived.
 
     For a swapped token the access token *is* the grant, so its end is the full expiry, together with whatever
     second clock was stored with the answer (`grant_expires_at`). An end that a swap did not move stays exactly what it
@@ -139,7 +139,7 @@ def _unmoved(facts: Facts, answer: TokenAnswer) -> bool:
 
 
 def _later_swap(facts: Facts, answer: TokenAnswer, at: datetime) -> datetime | None:
-    """A swap that moved nothing is tried again ever more rarely, and not at all close to the end."""
+    """Return a swap that moved nothing is tried again ever more rarely, and not at all close to the end."""
     if answer.expires_at is None:
         return None
     floor = (answer.expires_at - facts.authorized_at) * SWAP_FLOOR
@@ -147,7 +147,7 @@ def _later_swap(facts: Facts, answer: TokenAnswer, at: datetime) -> datetime | N
 
 
 def failed(profile: Profile, facts: Facts, failure: Failure, now: datetime) -> Settlement:
-    """The platform refused, did not answer, or answered nonsense."""
+    """Return the platform refused, did not answer, or answered nonsense."""
     outcome = f"{failure.verdict.value}:{failure.code}"
     attempt = facts.attempt + 1
     if facts.generation_now != facts.generation_sent and failure.verdict is Verdict.REAUTHORIZE:
@@ -176,7 +176,7 @@ def failed(profile: Profile, facts: Facts, failure: Failure, now: datetime) -> S
 
 
 def outcome(profile: Profile, failure: Failure, *, sent: bool) -> Failure:
-    """What a failed token request means for the credential that it presented.
+    """Return what a failed token request means for the credential that it presented.
 
     Trouble of the platform leaves open whether it has acted. Where a repetition may hurt, that is an unknown outcome,
     whatever the status was; a request that never left is only a delay, and a code that the platform itself gave for
@@ -187,19 +187,19 @@ def outcome(profile: Profile, failure: Failure, *, sent: bool) -> Failure:
 
 
 def repetition_hurts(profile: Profile) -> bool:
-    """Whether presenting a credential once more can cost something: the grant, or one of a few logins."""
+    """Return whether presenting a credential once more can cost something: the grant, or one of a few logins."""
     return profile.flow is not Flow.SWAP and profile.on_unknown is not OnUnknown.REPEAT
 
 
 def may_repeat(profile: Profile, *, proven: bool = False) -> bool:
-    """Whether the same credential may be presented after an unknown outcome (`Facts` says what `proven` is)."""
+    """Return whether the same credential may be presented after an unknown outcome (`Facts` says what `proven` is)."""
     if profile.on_unknown is OnUnknown.IF_PROVEN:
         return proven
     return profile.on_unknown is not OnUnknown.WAIT
 
 
 def asks_first(profile: Profile, unknown_before: int) -> bool:
-    """Whether the platform must be asked about the token before it is presented again."""
+    """Return whether the platform must be asked about the token before it is presented again."""
     return unknown_before > 0 and profile.on_unknown in (
         OnUnknown.PROBE_THEN_REPEAT,
         OnUnknown.INTROSPECT,
@@ -207,7 +207,7 @@ def asks_first(profile: Profile, unknown_before: int) -> bool:
 
 
 def may_have_rotated(profile: Profile) -> bool:
-    """Whether a lost answer may have held the only valid refresh token."""
+    """Return whether a lost answer may have held the only valid refresh token."""
     return profile.flow is Flow.REFRESH and profile.on_unknown is not OnUnknown.REPEAT
 
 
@@ -249,7 +249,7 @@ def ended(
     in_reconsent: bool = False,
     after_unknown: bool = False,
 ) -> Change | None:
-    """What a platform's own word means for the grant.
+    """Return what a platform's own word means for the grant.
 
     Args:
         failure: What the platform answered.

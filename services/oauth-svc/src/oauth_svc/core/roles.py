@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from common.contracts import TokenKind
-from oauth_svc.core.errors import Refusal
+from oauth_svc.core.errors import RefusalError
 
 MANAGERS = frozenset({"owner", "admin"})
 
 
-class AdminOnlyError(Refusal):
+class AdminOnlyError(RefusalError):
     """Only an admin or the owner of the workspace may do this."""
 
     code = "admin_required"

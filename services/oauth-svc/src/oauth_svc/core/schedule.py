@@ -18,13 +18,13 @@ OUR_BUG_PAUSE = timedelta(minutes=5)
 
 
 def unit_hash(*parts: object) -> float:
-    """A number in [0, 1) that is the same for the same parts on every replica."""
+    """Return a number in [0, 1) that is the same for the same parts on every replica."""
     digest = hashlib.blake2b("|".join(map(str, parts)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
 
 
 def refresh_at(connection_id: UUID, issued_at: datetime, expires_at: datetime | None) -> datetime | None:
-    """Two thirds of the life (half of it under ten minutes), give or take five per cent; None without an end."""
+    """Return two thirds of the life (half of it under ten minutes), give or take five per cent; None without an end."""
     if expires_at is None:
         return None
     life = expires_at - issued_at
@@ -43,7 +43,7 @@ def backoff(connection_id: UUID, attempt: int) -> timedelta:
 
 
 def retry_at(connection_id: UUID, attempt: int, now: datetime, *, retry_after_s: float | None = None) -> datetime:
-    """Our back-off, or the platform's own figure when that is later (bounded by a day against nonsense)."""
+    """Return our back-off, or the platform's own figure when that is later (bounded by a day against nonsense)."""
     wait = backoff(connection_id, attempt)
     if retry_after_s is not None and retry_after_s > 0:
         stated = timedelta(seconds=min(retry_after_s, 86_400.0))

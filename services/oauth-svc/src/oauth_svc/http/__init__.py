@@ -11,7 +11,7 @@ from oauth_svc.operations.serving.access import Access
 
 
 def routes(deps: Deps, engine: Engine, access: Access, shield: Shield, authenticate: Authenticate) -> Sequence[Routes]:
-    """Every endpoint of the service."""
+    """Return every endpoint of the service."""
     return (
         connect.routes(deps, shield, authenticate),
         connections.routes(deps, engine),

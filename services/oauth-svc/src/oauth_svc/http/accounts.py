@@ -35,7 +35,7 @@ class Verification(BaseModel):
 
 
 def routes(deps: Deps, engine: Engine) -> Routes:
-    """The endpoints of this file."""
+    """Return the endpoints of this file."""
     r = Routes("accounts")
 
     @r.get("/api/v1/accounts", access=Access.user(), summary="The workspace's ad accounts, each with its status")

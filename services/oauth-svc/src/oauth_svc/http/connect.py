@@ -31,7 +31,7 @@ MAX_FORM_BYTES = 16_384
 PERSON_ONLY = Access.user(refuse_act=True)
 """A support admin who acts as the user may look, but never consents in the user's name."""
 
-_TITLES: dict[type[errors.Refusal], str] = {
+_TITLES: dict[type[errors.RefusalError], str] = {
     errors.UnknownProviderError: "There is no such platform",
     errors.UnknownConnectionError: "There is no such connection",
     errors.StateUnknownError: "This link was not started by you here",
@@ -52,7 +52,7 @@ _TITLES: dict[type[errors.Refusal], str] = {
 
 
 def routes(deps: Deps, shield: Shield, authenticate: Authenticate) -> Routes:
-    """The browser's endpoints. They authenticate by themselves, so that refusals are pages too."""
+    """Return the browser's endpoints. They authenticate by themselves, so that refusals are pages too."""
     r = Routes("connect")
 
     async def begin(request: web.Request, caller: Caller) -> web.StreamResponse:
@@ -111,7 +111,7 @@ def routes(deps: Deps, shield: Shield, authenticate: Authenticate) -> Routes:
 
 
 def _end(provider_id: str, connected: ConsentResult) -> str:
-    """Where the browser goes when all is well; the console says it in words from these."""
+    """Return where the browser goes when all is well; the console says it in words from these."""
     told = {"connected": provider_id, "connection_id": str(connected.connection_id), "how": connected.how.value}
     if connected.lost:
         told["accounts_lost"] = str(len(connected.lost))
@@ -140,7 +140,7 @@ def _form(
     )
 
 
-def _refused(refusal: errors.Refusal, provider_id: str) -> web.Response:
+def _refused(refusal: errors.RefusalError, provider_id: str) -> web.Response:
     title = next((t for kind, t in _TITLES.items() if isinstance(refusal, kind)), "That did not work")
     link = f"/connections?{urlencode({'connect_error': refusal.code, 'provider': provider_id})}"
     if isinstance(refusal, errors.DifferentPlatformUserError):
@@ -209,7 +209,7 @@ def _paged(authenticate: Authenticate, handler: Handler) -> Endpoint:
             return pages.message(problem.status, problem.title, problem.detail, fix=problem.fix)
         try:
             return await handler(request, caller)
-        except errors.Refusal as refusal:
+        except errors.RefusalError as refusal:
             _log.info("connect_refused", provider=provider_id[:40], failure_code=refusal.code)
             return _refused(refusal, provider_id[:40])
         except RetryableError:

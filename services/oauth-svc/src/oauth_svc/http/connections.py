@@ -48,7 +48,7 @@ class GapsQuery(PageQuery):
 
 
 def routes(deps: Deps, engine: Engine) -> Routes:
-    """The endpoints of this file."""
+    """Return the endpoints of this file."""
     r = Routes("connections")
 
     @r.get("/api/v1/connections", access=PERSON, summary="The workspace's connections")

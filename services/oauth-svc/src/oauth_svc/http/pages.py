@@ -26,14 +26,14 @@ HEADERS = {
 
 
 def message(status: int, title: str, text: str, *, fix: str = "", link: str = "/connections") -> web.Response:
-    """A plain page with one way on."""
+    """Return a plain page with one way on."""
     body = f"<p>{escape(text)}</p>" + (f'<p class="fix">{escape(fix)}</p>' if fix else "")
     body += f'<p><a class="button" href="{escape(link, quote=True)}">Back to Wevion</a></p>'
     return _page(status, title, body)
 
 
 def confirmation(status: int, title: str, text: str, *, action: str, label: str, link: str) -> web.Response:
-    """A question with two ways on."""
+    """Return a question with two ways on."""
     body = (
         f'<p>{escape(text)}</p><p><a class="button" href="{escape(action, quote=True)}">{escape(label)}</a> '
         f'<a href="{escape(link, quote=True)}">Back to Wevion</a></p>'
@@ -50,7 +50,7 @@ def credential_form(
     error: str = "",
     status: int = 200,
 ) -> web.Response:
-    """The credentials that a platform without a consent screen documents."""
+    """Return the credentials that a platform without a consent screen documents."""
     inputs = "".join(
         f'<label>{escape(field.label)}<input name="{escape(field.name)}" required maxlength="256" autocomplete="off" '
         f'type="{"password" if field.secret else "text"}"></label>'

@@ -7,7 +7,7 @@ from common.web import Principal, Problem
 from oauth_svc.core import errors
 from oauth_svc.core.roles import AdminOnlyError, Caller
 
-_STATUS: dict[type[errors.Refusal], int] = {
+_STATUS: dict[type[errors.RefusalError], int] = {
     errors.UnknownProviderError: 404,
     errors.UnknownConnectionError: 404,
     errors.UnknownAccountError: 404,
@@ -28,7 +28,7 @@ _STATUS: dict[type[errors.Refusal], int] = {
 }
 
 
-def status_of(refusal: errors.Refusal) -> int:
+def status_of(refusal: errors.RefusalError) -> int:
     return next((status for kind, status in _STATUS.items() if isinstance(refusal, kind)), 409)
 
 
@@ -37,12 +37,12 @@ def as_problems() -> Iterator[None]:
     """Refusals become problem documents."""
     try:
         yield
-    except errors.Refusal as refusal:
+    except errors.RefusalError as refusal:
         raise Problem(status_of(refusal), refusal.code, detail=str(refusal), fix=refusal.fix) from refusal
 
 
 def caller_of(principal: Principal) -> Caller:
-    """The person as the operations know them. A token without a workspace can do nothing here."""
+    """Return the person as the operations know them. A token without a workspace can do nothing here."""
     if principal.workspace_id is None or principal.session_id is None:
         raise Problem(403, "no_workspace", detail="This session is not in a workspace.", fix="Choose a workspace.")
     return Caller(

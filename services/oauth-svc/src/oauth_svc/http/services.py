@@ -75,7 +75,7 @@ _ADVICE = {
 
 
 def routes(deps: Deps, access: Access) -> Routes:
-    """The endpoints of this file."""
+    """Return the endpoints of this file."""
     r = Routes("services")
 
     @r.get(

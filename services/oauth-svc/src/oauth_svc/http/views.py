@@ -202,7 +202,7 @@ def listing_view(progress: Progress | None) -> ListingView:
 
 
 def missing_view(connection: Connection, profile: Profile) -> list[MissingScope]:
-    """What was not given, and what does not work without it; everything else goes on."""
+    """Return what was not given, and what does not work without it; everything else goes on."""
     if not connection.status.alive:
         return []  # nothing works, and a new consent asks for everything
     return [MissingScope(scope=scope, effect=profile.features.get(scope, scope)) for scope in connection.scopes_missing]
@@ -247,7 +247,7 @@ def account_view(deps: Deps, account: Account, connection: Connection) -> Accoun
 
 
 def summary_of(connection: Connection, profile: Profile) -> str:
-    """One sentence about the grant."""
+    """Return one sentence about the grant."""
     match connection.status:
         case TokenStatus.ACTIVE:
             return (
@@ -266,7 +266,7 @@ def summary_of(connection: Connection, profile: Profile) -> str:
 
 
 def _effects(connection: Connection, profile: Profile) -> str:
-    """What does not work, each thing once."""
+    """Return what does not work, each thing once."""
     return "; ".join(dict.fromkeys(item.effect for item in missing_view(connection, profile)))
 
 

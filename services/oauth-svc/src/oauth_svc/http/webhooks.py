@@ -40,7 +40,7 @@ class EventRefused(BaseModel):
 
 
 def routes(deps: Deps) -> Routes:
-    """The endpoints of this file."""
+    """Return the endpoints of this file."""
     r = Routes("webhooks")
 
     @r.post(

@@ -49,7 +49,7 @@ class Deps:
     committed: Callable[[], None] = _nothing
 
     def fix_url(self, provider: str, connection_id: object) -> str:
-        """The link that opens the consent (or the credential form) for one connection."""
+        """Return the link that opens the consent (or the credential form) for one connection."""
         return f"{self.public_url}/connect/{provider}?connection_id={connection_id}"
 
     @staticmethod

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from common.contracts import DetectedBy, RevocationCause
-from common.crypto import Unsealable
+from common.crypto import UnsealableError
 from common.postgres import transaction
 from common.telemetry.logs import get_logger
 from oauth_svc import store
@@ -80,7 +80,7 @@ async def _revoke_remotely(deps: Deps, connection_id: UUID) -> None:
             if not error.failure.verdict.only_a_person_helps:
                 _log.warning("remote_revoke_failed", provider=connection.provider, failure_code=error.failure.code)
                 return
-        except Unsealable:
+        except UnsealableError:
             _log.error("credential_unreadable", provider=connection.provider)
     async with transaction(deps.pool) as db:
         locked = await store.connections.lock(db, [connection_id])

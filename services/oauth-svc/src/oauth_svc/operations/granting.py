@@ -46,7 +46,7 @@ class NewGrant:
 
     @property
     def how(self) -> IssuedHow:
-        """Whether the connection is new."""
+        """Return whether the connection is new."""
         return IssuedHow.CONNECT if self.connection.version == 0 else IssuedHow.REAUTHORIZE
 
 

@@ -36,7 +36,7 @@ async def status(deps: Deps) -> list[KeyUse]:
 
 
 async def rotate(deps: Deps, workspace_id: UUID | None, progress: Callable[[int], None]) -> int:
-    """A new active data key for one workspace, or for all of them; how many."""
+    """Return a new active data key for one workspace, or for all of them; how many."""
     done = 0
     after: UUID | None = None
     while True:

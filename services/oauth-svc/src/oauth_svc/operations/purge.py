@@ -32,7 +32,7 @@ class Purged:
 
 
 async def plan(deps: Deps, dead_before: datetime) -> Purged:
-    """What a run would forget. Changes nothing."""
+    """Return what a run would forget. Changes nothing."""
     with translate_errors():
         async with deps.pool.acquire() as db:
             groups = tuple(await store.connections.count_dead(db, dead_before))

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from common.contracts import DetectedBy, RevocationCause, Verdict
-from common.crypto import Unsealable
+from common.crypto import UnsealableError
 from common.platforms.errors import reauthorize
 from common.postgres import transaction
 from common.telemetry.logs import get_logger
@@ -149,13 +149,13 @@ async def _secrets(deps: Deps, connection_id: UUID) -> Secrets | None:
         if credential is None:
             return None
         await deps.vault.ready(db, deps.clock.now(), key_ids=[credential.key_id])
-    with suppress(Unsealable):
+    with suppress(UnsealableError):
         return deps.vault.open_credential(credential)
     return None
 
 
 async def _word(provider: Provider, secrets: Secrets, now: datetime) -> Word | None:
-    """What the platform says about a refused grant when it is asked in another way; None when it says nothing.
+    """Return what the platform says about a refused grant when it is asked in another way; None when it says nothing.
 
     `lives` is only the permission to present the credential once more. Where that is harmless, or where there is no
     other way to ask, nobody is asked: what was refused was not used up.

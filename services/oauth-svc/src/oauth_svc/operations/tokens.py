@@ -103,7 +103,7 @@ async def tell_accounts(db: Db, connection: Connection, comparison: Comparison, 
 
 
 async def close_gaps(db: Db, connections: Sequence[Connection], now: datetime) -> list[EventBody]:
-    """The gaps of every account that these connections reach again."""
+    """Return the gaps of every account that these connections reach again."""
     events: list[EventBody] = []
     for connection in connections:
         reached = [a.account_id for a in connection.accounts if a.access is AccountAccess.GRANTED]

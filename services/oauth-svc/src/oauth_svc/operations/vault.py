@@ -11,7 +11,7 @@ from uuid import UUID
 
 from cachetools import LRUCache
 
-from common.crypto import DataKey, KeyEncryption, Unsealable, create, data_key_id, rewrap
+from common.crypto import DataKey, KeyEncryption, UnsealableError, create, data_key_id, rewrap
 from common.postgres import Db
 from common.runtime import ids
 from common.telemetry.logs import get_logger
@@ -60,20 +60,20 @@ class Vault:
         self._active.clear()
 
     def can_seal(self, workspace_id: UUID) -> bool:
-        """Whether what a platform answers for this workspace could be kept."""
+        """Return whether what a platform answers for this workspace could be kept."""
         known = self._active.get(workspace_id)
         return known is not None and known[0] in self._keys
 
     def seal(self, workspace_id: UUID, plaintext: bytes, aad: bytes) -> tuple[UUID, bytes]:
-        """The key's id and the blob. The workspace must be `ready`."""
+        """Return the key's id and the blob. The workspace must be `ready`."""
         key = self._keys[self._active[workspace_id][0]]
         return key.id, key.seal(plaintext, aad)
 
     def open(self, blob: bytes, aad: bytes) -> bytes:
-        """The plaintext. Raises `Unsealable`, also when the key is not here: load it with `ready`."""
+        """Return the plaintext. Raises `UnsealableError`, also when the key is not here: load it with `ready`."""
         key = self._keys.get(data_key_id(blob))
         if key is None:
-            raise Unsealable
+            raise UnsealableError
         return key.open_(blob, aad)
 
     def seal_credential(
@@ -135,18 +135,18 @@ class Vault:
         )
 
     async def make_key(self, workspace_id: UUID) -> tuple[DataKeyRow, DataKey]:
-        """A new data key, not stored yet."""
+        """Return a new data key, not stored yet."""
         key_id = ids.new_id()
         key, wrapped = await create(self._kek, key_id, wrap_aad(key_id, workspace_id))
         return DataKeyRow(key_id, workspace_id, self._kek.key_id_of(wrapped), wrapped, "active"), key
 
     async def rewrapped(self, row: DataKeyRow) -> DataKeyRow:
-        """The same data key under the present key-encryption key."""
+        """Return the same data key under the present key-encryption key."""
         wrapped = await rewrap(self._kek, row.wrapped, wrap_aad(row.key_id, row.workspace_id))
         return DataKeyRow(row.key_id, row.workspace_id, self._kek.key_id_of(wrapped), wrapped, row.state)
 
     async def current_kek(self) -> str:
-        """The key-encryption key that wraps now."""
+        """Return the key-encryption key that wraps now."""
         return await self._kek.current_key_id()
 
     def _is_fresh(self, workspace_id: UUID, now: datetime) -> bool:
@@ -161,7 +161,7 @@ class Vault:
             self._active[workspace_id] = (row.key_id, now + ACTIVE_FOR)
 
     async def _make(self, db: Db, workspace_id: UUID, now: datetime) -> DataKeyRow:
-        """A new data key; when another process was faster, its key."""
+        """Return a new data key; when another process was faster, its key."""
         row, _ = await self.make_key(workspace_id)
         if await store.credentials.add_key(db, row, now):
             return row
@@ -172,7 +172,7 @@ class Vault:
             return
         try:
             material = await self._kek.unwrap(row.wrapped, wrap_aad(row.key_id, row.workspace_id))
-        except Unsealable:
+        except UnsealableError:
             _log.error("data_key_unreadable", kek_id=row.kek_id)
             return
         self._keys[row.key_id] = DataKey(row.key_id, material)

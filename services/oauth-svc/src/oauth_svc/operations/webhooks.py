@@ -66,7 +66,7 @@ async def _apply(deps: Deps, provider_id: str, signal: Signal) -> int:
 
 
 def proves(signal: Signal, provider_id: str, connection: Connection) -> bool:
-    """Whether a signal that names a cause is proof that this grant is over. Otherwise the platform is asked.
+    """Return whether a signal that names a cause is proof that this grant is over. Otherwise the platform is asked.
 
     One that happened before the present authorisation is about the grant before. One about another client of ours, or
     for another product of the same platform, says nothing about this grant.

@@ -110,15 +110,15 @@ class Provider(Protocol):
 
     @property
     def profile(self) -> Profile:
-        """What the rules need to know."""
+        """Return what the rules need to know."""
         ...
 
     def consent_url(self, consent: Consent) -> str:
-        """Where to send the browser. Providers with a credential form have none."""
+        """Return where to send the browser. Providers with a credential form have none."""
         ...
 
     async def exchange(self, callback: Callback, now: datetime) -> TokenAnswer:
-        """The callback's code for the longest-lived token on offer. Sent once: a code is never repeated."""
+        """Return the callback's code for the longest-lived token on offer. Sent once: a code is never repeated."""
         ...
 
     async def login(self, credentials: Mapping[str, str], now: datetime) -> TokenAnswer:
@@ -126,7 +126,7 @@ class Provider(Protocol):
         ...
 
     async def refresh(self, secrets: Secrets, now: datetime) -> TokenAnswer:
-        """One token request, sent once. An answer that cannot be read is `unknown_outcome`."""
+        """Return one token request, sent once. An answer that cannot be read is `unknown_outcome`."""
         ...
 
     async def inspect(self, secrets: Secrets, now: datetime) -> Inspection:
@@ -142,11 +142,11 @@ class Provider(Protocol):
         ...
 
     async def unspent(self, secrets: Secrets) -> bool | None:
-        """Whether the refresh token was never used (RFC 7662), or None where that cannot be asked."""
+        """Return whether the refresh token was never used (RFC 7662), or None where that cannot be asked."""
         ...
 
     def judge(self, answer: Answer, call: Call = Call.API) -> Failure | None:
-        """What an answer, such as one that a service reports, means. None when it proves nothing."""
+        """Return what an answer, such as one that a service reports, means. None when it proves nothing."""
         ...
 
     async def read_webhook(self, raw: bytes, headers: Mapping[str, str], now: datetime) -> tuple[Signal, ...]:
@@ -155,14 +155,14 @@ class Provider(Protocol):
 
 
 def settle_no_answer(error: NoAnswerError, *, repeatable: bool) -> PlatformError:
-    """A call that was never answered: harmless if it never left or may be repeated, else unknown."""
+    """Return a call that was never answered: harmless if it never left or may be repeated, else unknown."""
     if repeatable or not error.sent:
         return PlatformError(retry_later(error.code), sent=error.sent)
     return PlatformError(unknown_outcome(error.code))
 
 
 def json_object(answer: Answer) -> dict[str, Any] | None:
-    """The body as a JSON object, or None for anything else (HTML, XML, text, a list, nothing)."""
+    """Return the body as a JSON object, or None for anything else (HTML, XML, text, a list, nothing)."""
     try:
         body = json.loads(answer.body.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
@@ -179,5 +179,5 @@ def token_hash(refresh_token: str) -> bytes:
 
 
 def match_digest(refresh_token: str) -> bytes:
-    """What one refresh token is found by when a security event names it by its first characters (section 2)."""
+    """Return what one refresh token is found by when a security event names it by its first characters (section 2)."""
     return hashlib.sha256(refresh_token[:TOKEN_PREFIX].encode()).digest()

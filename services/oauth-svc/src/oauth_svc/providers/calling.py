@@ -59,13 +59,13 @@ class Calling:
         raise WebhookRefusedError("this provider sends none")
 
     def judge(self, answer: Answer, call: Call = Call.API) -> Failure | None:
-        """What an answer means by the platform's table; one that was added by settings follows the RFCs."""
+        """Return what an answer means by the platform's table; one that was added by settings follows the RFCs."""
         platform = PLATFORMS.get(self._profile.provider)
         table = platform.meaning if platform else rfc6749.meaning
         return table(read_reply(answer.status, answer.body, answer.headers, call))
 
     async def ask(self, request: Request, *, repeatable: bool) -> Answer:
-        """One answer to one call. `repeatable`: the same call may be made again, whatever became of this one.
+        """Return one answer to one call. `repeatable`: the same call may be made again, whatever became of this one.
 
         Raises:
             PlatformError: There is no answer, or none that tells whether a call that must not be repeated was acted on.
@@ -80,7 +80,7 @@ class Calling:
         return answer
 
     async def read(self, request: Request) -> dict[str, Any]:
-        """A JSON object from the provider's API. Reading changes nothing, so no answer is only a delay."""
+        """Return a JSON object from the provider's API. Reading changes nothing, so no answer is only a delay."""
         answer = await self.ask(request, repeatable=True)
         failure = self.judge(answer)
         if failure is not None:
@@ -93,7 +93,7 @@ class Calling:
 
 
 def text(value: object, longest: int = 256) -> str | None:
-    """A short text (or a number as text) from an answer, or None."""
+    """Return a short text (or a number as text) from an answer, or None."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     return value[:longest] if isinstance(value, str) and value else None

@@ -96,7 +96,7 @@ class GoogleProvider(Rfc6749Provider):
         return replace(found, subject=subject, scopes=_short(found.scopes))
 
     async def read_webhook(self, raw: bytes, headers: Mapping[str, str], now: datetime) -> tuple[Signal, ...]:  # noqa: ARG002
-        """A security event token (RFC 8417). `exp` is not looked at; a repeat is known by its `jti`."""
+        """Return a security event token (RFC 8417). `exp` is not looked at; a repeat is known by its `jti`."""
         token = raw.decode("ascii", "replace").strip()
         try:
             key = await self._key(str(jwt.get_unverified_header(token).get("kid")), now)
@@ -166,7 +166,7 @@ def _signal(jti: str, kind: str, event: object, at: datetime, *, own: bool) -> S
 
 
 def _token_digest(subject: Mapping[str, Any]) -> bytes | None:
-    """The token that an event names: by its first 16 characters, or by a hash of the whole."""
+    """Return the token that an event names: by its first 16 characters, or by a hash of the whole."""
     token = text(subject.get("token"))
     match subject.get("token_identifier_alg"):
         case "prefix":

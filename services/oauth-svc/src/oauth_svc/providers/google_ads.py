@@ -78,7 +78,7 @@ class GoogleAdsProvider(GoogleProvider):
         return Listing(tuple(found.values()))
 
     async def _clients(self, customer: str, secrets: Secrets) -> list[PlatformAccount]:
-        """The customer itself and, for a manager, all of its pages of clients (10,000 rows each)."""
+        """Return the customer itself and, for a manager, all of its pages of clients (10,000 rows each)."""
         accounts: list[PlatformAccount] = []
         page = ""
         while True:

@@ -51,7 +51,7 @@ class GoogleDriveProvider(GoogleProvider):
         self._api_url = api_url
 
     async def accounts(self, secrets: Secrets, seen: Seen = unseen) -> Listing:
-        """The one Google account of the grant."""
+        """Return the one Google account of the grant."""
         body = await self.read_api(f"{self._api_url}/about?fields=user", secrets.access_token)
         user = body.get("user")
         user = user if isinstance(user, dict) else {}

@@ -173,7 +173,7 @@ class MetaProvider(Calling):
             raise PlatformError(failure)
 
     async def read_webhook(self, raw: bytes, headers: Mapping[str, str], now: datetime) -> tuple[Signal, ...]:  # noqa: ARG002
-        """The deauthorisation callback's `signed_request`: HMAC-SHA256 over the encoded payload."""
+        """Return the deauthorisation callback's `signed_request`: HMAC-SHA256 over the encoded payload."""
         payload, signature = _signed_request(raw)
         expected = hmac.new(self._app.client_secret.encode(), payload, hashlib.sha256).digest()
         if not hmac.compare_digest(expected, signature):
@@ -228,14 +228,14 @@ class MetaProvider(Calling):
         return await self.ask(Request("GET", f"{self._app.api_url}{path}", query=query), repeatable=repeatable)
 
     def _signed(self, secrets: Secrets) -> dict[str, str]:
-        """The token and its `appsecret_proof`, which belongs to that one token."""
+        """Return the token and its `appsecret_proof`, which belongs to that one token."""
         token = secrets.access_token
         proof = hmac.new(self._app.client_secret.encode(), token.encode(), hashlib.sha256).hexdigest()
         return {"access_token": token, "appsecret_proof": proof}
 
 
 def _signed_request(raw: bytes) -> tuple[bytes, bytes]:
-    """The encoded payload and the decoded signature out of the form body, without decoding anything else."""
+    """Return the encoded payload and the decoded signature out of the form body, without decoding anything else."""
     for pair in raw.split(b"&"):
         name, _, value = pair.partition(b"=")
         if name == b"signed_request":

@@ -43,7 +43,7 @@ class OutbrainProvider(Calling):
         self._api_url = api_url
 
     async def login(self, credentials: Mapping[str, str], now: datetime) -> TokenAnswer:
-        """One of the two logins of the hour, whatever comes of it."""
+        """Return one of the two logins of the hour, whatever comes of it."""
         pair = f"{credentials.get('username', '')}:{credentials.get('password', '')}"
         basic = base64.b64encode(pair.encode()).decode()
         answer = await self.ask(

@@ -68,7 +68,7 @@ class ProviderSettings(BaseModel):
     needs_accounts: bool | None = None
 
     def secret(self) -> str:
-        """The client secret, from the table or from its file."""
+        """Return the client secret, from the table or from its file."""
         if self.client_secret_file is not None:
             return self.client_secret_file.read_text(encoding="utf-8").strip()
         return self.client_secret.get_secret_value() if self.client_secret is not None else ""
@@ -91,7 +91,7 @@ class ProvidersFile(BaseModel):
 
 
 def read_providers_file(path: Path | None) -> ProvidersFile:
-    """The file, or an empty one when none is set.
+    """Return the file, or an empty one when none is set.
 
     Raises:
         ProvidersFileError: unreadable, not TOML, or against the rules; says where.
@@ -136,7 +136,7 @@ class Providers:
 
 
 def build_providers(file: ProvidersFile, *, in_flight: int = 128) -> Providers:
-    """Every provider that has a client; a built-in one without a client is listed by nobody."""
+    """Return every provider that has a client; a built-in one without a client is listed by nobody."""
     providers: dict[str, Provider] = {}
     wires: dict[str, Wire] = {}
     for name, settings in file.providers.items():
@@ -172,7 +172,7 @@ def _must_have_secret(name: str, settings: ProviderSettings) -> None:
 
 
 def _siblings(name: str, profile: Profile, file: ProvidersFile) -> tuple[str, ...]:
-    """The client ids of the other providers that share this one's users: one project's, at Google."""
+    """Return the client ids of the other providers that share this one's users: one project's, at Google."""
     return tuple(
         settings.client_id
         for other, settings in file.providers.items()
@@ -195,7 +195,7 @@ def _client(settings: ProviderSettings, siblings: tuple[str, ...]) -> dict[str, 
 
 
 def _urls(builder: Builder, settings: ProviderSettings, file: ProvidersFile) -> dict[str, str]:
-    """The built-in URLs: the file's own where it names one, else the real one, perhaps by way of a stand-in."""
+    """Return the built-in URLs: the file's own where it names one, else the real one, perhaps by way of a stand-in."""
     urls: dict[str, str] = {}
     version = settings.api_version or builder.api_version
     for name, real in builder.urls.items():

@@ -120,7 +120,7 @@ class Rfc6749Provider(Calling):
         return body.get("active") is True
 
     def read_tokens(self, answer: Answer, now: datetime, call: Call = Call.REFRESH) -> TokenAnswer:
-        """A token endpoint's answer -> tokens, or the failure it stands for."""
+        """Return a token endpoint's answer -> tokens, or the failure it stands for."""
         body = json_object(answer)
         if answer.status >= 400 or (body is not None and "error" in body):  # noqa: PLR2004
             raise PlatformError(self.token_failure(answer, call))
@@ -132,7 +132,7 @@ class Rfc6749Provider(Calling):
             raise PlatformError(self._unreadable()) from error
 
     def token_failure(self, answer: Answer, call: Call = Call.REFRESH) -> Failure:
-        """The body decides before the status; a status that no row knows is retried, never death."""
+        """Return the body decides before the status; a status that no row knows is retried, never death."""
         return self.judge(answer, call) or self._unreadable()
 
     async def read_api(

@@ -76,7 +76,7 @@ class TikTokProvider(Calling):
         return Inspection(subject=subject, subject_name=text(data.get("display_name")) or "")
 
     async def accounts(self, secrets: Secrets, seen: Seen = unseen) -> Listing:
-        """The list of now, which may differ from the one in the token answer. The secret is in the query."""
+        """Return the list of now, which may differ from the one in the token answer. The secret is in the query."""
         data = await self._data(
             "/oauth2/advertiser/get/", secrets, {"app_id": self._app.client_id, "secret": self._app.client_secret}
         )

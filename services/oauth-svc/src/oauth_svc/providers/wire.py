@@ -47,7 +47,7 @@ class Answer:
 
     @property
     def retry_after_s(self) -> float | None:
-        """Seconds from `Retry-After`, whichever of its forms was used."""
+        """Return seconds from `Retry-After`, whichever of its forms was used."""
         return retry_after_s(self.headers)
 
 
@@ -82,7 +82,7 @@ class Wire:
         self._session: aiohttp.ClientSession | None = None
 
     async def send(self, request: Request) -> Answer:
-        """The answer to one request that is sent once.
+        """Return the answer to one request that is sent once.
 
         Raises:
             NoAnswerError: nothing usable came back within the total deadline.

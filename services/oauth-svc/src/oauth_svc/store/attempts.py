@@ -104,7 +104,7 @@ async def settle(db: Db, items: Sequence[tuple[UUID, int, str, str]]) -> None:
 
 
 async def proven(db: Db, credentials: Sequence[tuple[UUID, int]]) -> set[UUID]:
-    """Which of these credentials, (connection, generation), a platform has answered and not replaced.
+    """Return which of these credentials, (connection, generation), a platform has answered and not replaced.
 
     The generation rises with every answer that replaces what was presented, so a credential that was promoted from and
     is still of its generation was presented, answered, and kept.

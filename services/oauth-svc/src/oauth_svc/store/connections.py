@@ -125,7 +125,7 @@ async def find_id(db: Db, workspace_id: UUID, provider: str, subject: str) -> UU
 
 
 async def ids_of_subject(db: Db, providers: Sequence[str], subject: str) -> list[UUID]:
-    """Every living connection of one platform user, in all workspaces: what a webhook covers."""
+    """Return every living connection of one platform user, in all workspaces: what a webhook covers."""
     rows = await db.fetch(
         """SELECT connection_id FROM connection WHERE provider = ANY($1) AND subject = $2
              AND status IN ('active', 'expiring', 'degraded') ORDER BY connection_id""",
@@ -148,7 +148,7 @@ async def get(db: Db, workspace_id: UUID, connection_id: UUID) -> Connection | N
 
 
 async def read(db: Db, connection_id: UUID) -> Connection | None:
-    """One connection for work that has no caller."""
+    """Return one connection for work that has no caller."""
     row = await db.fetchrow(f"SELECT {COLUMNS} FROM connection c WHERE c.connection_id = $1", connection_id)
     if row is None:
         return None
@@ -239,7 +239,7 @@ async def count_dead(db: Db, before: datetime) -> list[DeadGrants]:
 
 
 async def dead_before(db: Db, before: datetime, limit: int) -> list[UUID]:
-    """The longest dead first. One whose end the platform is yet to be told keeps its credential until then."""
+    """Return the longest dead first. One whose end the platform is yet to be told keeps its credential until then."""
     rows = await db.fetch(
         f"SELECT connection_id FROM connection WHERE {_PURGEABLE} ORDER BY since LIMIT $2", before, limit
     )
@@ -264,7 +264,7 @@ async def awaits_remote_revoke(db: Db, connection_id: UUID) -> bool:
 
 
 async def has_sibling(db: Db, providers: Sequence[str], subject: str, other_than: UUID) -> bool:
-    """Whether another living connection would be ended by revoking this platform user's grant."""
+    """Return whether another living connection would be ended by revoking this platform user's grant."""
     found = await db.fetchval(
         """SELECT EXISTS (SELECT 1 FROM connection WHERE provider = ANY($1) AND subject = $2
              AND connection_id <> $3 AND status IN ('active', 'expiring', 'degraded'))""",
@@ -333,7 +333,7 @@ async def save_accounts(db: Db, changed: Sequence[tuple[Connection, Sequence[Acc
 
 
 async def account(db: Db, workspace_id: UUID | None, account_id: UUID) -> tuple[Account, Connection] | None:
-    """One account with its connection; `workspace_id` None is for service clients, which serve all."""
+    """Return one account with its connection; `workspace_id` None is for service clients, which serve all."""
     row = await db.fetchrow(
         f"""SELECT {ACCOUNT_COLUMNS} FROM account WHERE account_id = $1
               AND ($2::uuid IS NULL OR workspace_id = $2)""",

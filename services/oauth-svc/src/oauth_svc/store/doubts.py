@@ -80,7 +80,7 @@ async def standing(db: Db) -> list[Standing]:
 
 
 async def next_to_ask(db: Db, provider: str, now: datetime, every: timedelta) -> UUID | None:
-    """The doubt that was not asked about for the longest time, marked as asked so that replicas take turns."""
+    """Return the doubt that was not asked about for the longest time, marked as asked so that replicas take turns."""
     found: UUID | None = await db.fetchval(
         """UPDATE doubt SET asked_at = $2::timestamptz WHERE connection_id = (
              SELECT connection_id FROM doubt
@@ -100,7 +100,7 @@ async def say(db: Db, connection_ids: Sequence[UUID], word: str) -> None:
 
 
 async def of_provider(db: Db, provider: str, *, told: bool = False) -> list[UUID]:
-    """The doubted grants of a provider; `told`: only those about which the platform has said a second word."""
+    """Return the doubted grants of a provider; `told`: only those about which the platform has said a second word."""
     rows = await db.fetch(
         "SELECT connection_id FROM doubt WHERE provider = $1 AND (word IS NOT NULL OR NOT $2)", provider, told
     )

@@ -82,7 +82,7 @@ async def listing(db: Db, workspace_id: UUID, *, account_id: UUID | None, after:
 
 
 async def totals(db: Db, workspace_id: UUID, now: datetime) -> tuple[int, int, float]:
-    """How many gaps, how many of them open, and all their seconds together."""
+    """Return how many gaps, how many of them open, and all their seconds together."""
     row = await db.fetchrow(
         """SELECT count(*) AS n, count(*) FILTER (WHERE to_at IS NULL) AS open,
              coalesce(sum(extract(epoch FROM coalesce(to_at, $2) - from_at)), 0)::float8 AS seconds

@@ -92,7 +92,7 @@ async def block(db: Db, provider: str, seconds: float) -> None:
 async def open_incident(
     db: Db, provider: str, *, incident_id: UUID, reason: IncidentVerdict, affected: int, now: datetime
 ) -> int | None:
-    """Open the breaker; the incident's version, or None when another replica opened it already."""
+    """Return open the breaker; the incident's version, or None when another replica opened it already."""
     await db.execute(
         "INSERT INTO provider_health (provider, tokens) VALUES ($1, 0) ON CONFLICT (provider) DO NOTHING", provider
     )

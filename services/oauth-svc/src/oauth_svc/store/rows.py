@@ -57,7 +57,7 @@ def account_of(row: Record) -> Account:
 
 
 async def accounts_of(db: Db, connection_ids: Iterable[UUID]) -> dict[UUID, list[Account]]:
-    """The accounts of each connection, in the order they were made."""
+    """Return the accounts of each connection, in the order they were made."""
     rows = await db.fetch(
         f"SELECT {ACCOUNT_COLUMNS} FROM account WHERE connection_id = ANY($1) ORDER BY account_id",
         list(connection_ids),

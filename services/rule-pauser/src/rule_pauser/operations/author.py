@@ -66,7 +66,7 @@ async def put_rule(deps: Deps, wanted: RuleDefinition, actor: str, now: datetime
             rule = replace(rule, auto_paused_revision=rule.revision if rule.auto_paused_at else None)
         reconciled = await reconcile_rules(db, [rule], now)
     if any(item.pause for item in reconciled):
-        deps.wake_relay()
+        deps.committed()
     return found is None
 
 

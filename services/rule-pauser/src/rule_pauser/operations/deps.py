@@ -22,7 +22,7 @@ class Deps:
         public_url: the gateway's origin, for links that fix things.
         incident_pause_after: how long a platform's incident lasts before its rules are paused; None: they never are.
         wake_reconciling: told after a commit that asked for rules to be reconciled.
-        wake_relay: told after a commit that wrote events.
+        committed: called after a commit that wrote events; wakes the relay.
 
     """
 
@@ -30,4 +30,4 @@ class Deps:
     public_url: str = "http://127.0.0.1:8080"
     incident_pause_after: timedelta | None = None
     wake_reconciling: Callable[[], None] = _nobody
-    wake_relay: Callable[[], None] = _nobody
+    committed: Callable[[], None] = _nobody

@@ -61,7 +61,7 @@ async def resume_rule(
         await rules.save(db, [item], now, actor.name)
         body = event_of(item)
         await enqueue(db, [] if body is None else [body], source=SOURCE, now=now)
-    deps.wake_relay()
+    deps.committed()
     return None
 
 

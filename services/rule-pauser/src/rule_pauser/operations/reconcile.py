@@ -50,7 +50,7 @@ async def reconcile_some(deps: Deps, now: datetime) -> ReconcileStatus:
             finished_at=now if done else None,
         )
     if paused or resumed:
-        deps.wake_relay()
+        deps.committed()
     for item in reconciled:
         metrics.OUTCOMES.labels(item.outcome).inc()
     metrics.BATCH_SECONDS.observe(monotonic() - started)

@@ -66,7 +66,7 @@ class Deps:
     public_url: str
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     limits: AttemptLimits = field(default_factory=AttemptLimits)
-    wake_relay: Callable[[], None] = lambda: None
+    committed: Callable[[], None] = lambda: None
     """Events leave at once instead of at the relay's next look."""
     express: Callable[[Sequence[Event[EventBody]]], None] = lambda _: None
     """Urgent events leave without waiting for whoever holds the outbox's lease."""

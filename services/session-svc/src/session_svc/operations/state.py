@@ -40,7 +40,7 @@ async def transition(deps: Deps) -> AsyncIterator[Transition]:
         made = Transition(db)
         yield made
     if made.events:
-        deps.wake_relay()
+        deps.committed()
         deps.express([event for event in made.events if life.is_urgent(event.body)])
 
 

@@ -153,9 +153,9 @@ async def claim_due_mails(pool: Pool, now: datetime, until: datetime, limit: int
     return [DueMail(**{**dict(row.items()), "role": Role(row["role"])}) for row in rows]
 
 
-async def prepare_link(db: Pool, invitation_id: UUID, *, secret_hash: bytes, sealed_secret: bytes) -> None:
+async def prepare_link(pool: Pool, invitation_id: UUID, *, secret_hash: bytes, sealed_secret: bytes) -> None:
     """Store the link that is about to be mailed. Tried again, it is the same link."""
-    await db.execute(
+    await pool.execute(
         "UPDATE invitations SET secret_hash = $2, sealed_secret = $3 WHERE invitation_id = $1 AND state = 'open'",
         invitation_id,
         secret_hash,

@@ -29,7 +29,7 @@ class KeyOptions(Settings):
 
     @property
     def keys_missing(self) -> str | None:
-        """What has to be set before there are keys; None when everything is."""
+        """Return what has to be set before there are keys; None when everything is."""
         if self.key_encryption == "keyring" and self.keyring_file is None:
             return "WEVION_KEYRING_FILE is not set (or set WEVION_KEY_ENCRYPTION=transit)"
         if self.key_encryption == "transit" and (self.vault_address is None or self.vault_token is None):

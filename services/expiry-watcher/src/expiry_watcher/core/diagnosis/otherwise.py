@@ -302,7 +302,7 @@ _PATTERNS = (
 
 
 def observe(signals: Signals) -> Iterator[Evidence]:
-    """Everything that shows another fault than a token's."""
+    """Yield everything that shows another fault than a token's."""
     for pattern in _PATTERNS:
         match = pattern.expression.search(signals.text)
         instead, weight = pattern.instead, pattern.force

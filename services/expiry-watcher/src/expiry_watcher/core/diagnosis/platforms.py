@@ -94,7 +94,7 @@ def _oauth(signals: Signals, named: list[Platform]) -> Iterator[Evidence]:
 
 
 def _google_at(signals: Signals) -> str | None:
-    """Which of Google's products an error of Google is about, by where it appeared."""
+    """Return which of Google's products an error of Google is about, by where it appeared."""
     return {TokenKind.INTEGRATION: "google-drive", TokenKind.PLATFORM_OAUTH: "google-ads"}.get(
         kind_at(signals) or TokenKind.SESSION
     )

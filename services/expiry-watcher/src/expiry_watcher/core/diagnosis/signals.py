@@ -90,7 +90,7 @@ def read(
 
 
 def is_foreign(path: str) -> bool:
-    """Whether this is an absolute address of a platform, and not one of Wevion's."""
+    """Return whether this is an absolute address of a platform, and not one of Wevion's."""
     host = re.match(r"^[a-z]+://([^/?#]+)", path.strip().lower())
     return host is not None and any(
         platform.names.search(path.lower()) for platform in PLATFORMS.values() if platform.provider != "wevion"

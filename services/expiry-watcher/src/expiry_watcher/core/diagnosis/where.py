@@ -32,13 +32,13 @@ AREAS = (
 
 
 def kind_at(signals: Signals) -> TokenKind | None:
-    """The kind that the given place works with; None if no place was given, or if it works with any."""
+    """Return the kind that the given place works with; None if no place was given, or if it works with any."""
     where, area = signals.path or path_in(signals.text), signals.area
     found = next((kind for pattern, kind in PATHS if where is not None and re.search(pattern, where)), None)
     return found or next((kind for pattern, kind in AREAS if area is not None and re.search(pattern, area)), None)
 
 
 def path_in(text: str) -> str | None:
-    """A path of Wevion's that stands in a text: alone, or in an address that is not a platform's."""
+    """Return a path of Wevion's that stands in a text: alone, or in an address that is not a platform's."""
     match = re.search(r"(?:^|\s|(https?://[^/\s]+))(/[a-z][a-z0-9/_-]{2,})", text)
     return None if match is None or (match[1] and is_foreign(match[0])) else match[2]

@@ -22,7 +22,7 @@ from pydantic import SecretStr
 
 from common.addresses import AddressError, mailable
 from common.contracts import NoticeChannel
-from common.postgres import Connection
+from common.postgres import Db
 from common.runtime.clock import Clock, monotonic
 from common.runtime.retry import Backoff
 from common.telemetry.logs import get_logger
@@ -93,9 +93,9 @@ class MailChannel:
         self._sender = formataddr((name or "Wevion", address))
         self._domain = address.rpartition("@")[2]
 
-    async def addresses(self, connection: Connection, readers: Sequence[Person]) -> Mapping[UUID, str]:
-        """The address of each reader who has one that no server refused for good."""
-        dead = await store.dead_digests(connection, [person.user_id for person in readers], self._clock.now())
+    async def addresses(self, db: Db, readers: Sequence[Person]) -> Mapping[UUID, str]:
+        """Return the address of each reader who has one that no server refused for good."""
+        dead = await store.dead_digests(db, [person.user_id for person in readers], self._clock.now())
         return {
             person.user_id: person.email
             for person in readers
@@ -103,11 +103,11 @@ class MailChannel:
         }
 
     async def compose(self, messages: Sequence[Message], now: datetime) -> Sequence[MailParcel]:
-        """One mail for each message."""
+        """Return one mail for each message."""
         return await self._letters.write(messages, now)
 
     async def edit(self, parcel: MailParcel) -> Outcome:  # noqa: ARG002  a mail is not changed
-        """A mail cannot be changed."""
+        """Return a mail cannot be changed."""
         return Outcome(Answer.NOT_EDITABLE)
 
     async def learn(self, *_: object) -> None:
@@ -115,14 +115,14 @@ class MailChannel:
 
     async def bury(
         self,
-        connection: Connection,
+        db: Db,
         claimed: Claimed,
         parcel: MailParcel,
         outcome: Outcome,
         now: datetime,
     ) -> None:
         """Remember the address as refused. It is tried again after a while, and when it changes."""
-        await store.bury_address(connection, claimed.user_id, parcel.address, reply=outcome.detail, now=now)
+        await store.bury_address(db, claimed.user_id, parcel.address, reply=outcome.detail, now=now)
 
     async def send(self, parcel: MailParcel) -> Outcome:
         """Present one mail. See `Channel.send`."""
@@ -149,7 +149,7 @@ class MailChannel:
                     await smtp.quit()
 
     async def _hand_in(self, smtp: aiosmtplib.SMTP, address: str, content: bytes) -> Outcome | None:
-        """One mail transaction; the refusal, if there is one.
+        """Return one mail transaction; the refusal, if there is one.
 
         Command by command, because `sendmail` parses each address four times, which is a third of what a mail costs.
         """
@@ -247,7 +247,7 @@ class MailChannel:
 
 
 def _display_name(name: str) -> str:
-    """A person's name as it stands before the address in `To` (RFC 5322 and 2047); nothing for none."""
+    """Return a person's name as it stands before the address in `To` (RFC 5322 and 2047); nothing for none."""
     name = clean(name, longest=_LONGEST_NAME)
     if not name:
         return ""

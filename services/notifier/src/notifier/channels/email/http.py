@@ -81,7 +81,7 @@ class UnsubscribeQuery(BaseModel):
 
 
 def routes(deps: Deps, clock: Clock) -> Routes:
-    """The endpoints."""
+    """Return the endpoints."""
     r = Routes("preferences")
 
     @r.get(operations.PATH, access=Access.public(), summary="A page that asks whether to stop such mails")

@@ -18,7 +18,7 @@ class Letters:
         self._vault = vault
 
     async def write(self, messages: Sequence[Message], now: datetime) -> list[MailParcel]:
-        """One mail for each message, in the same order."""
+        """Return one mail for each message, in the same order."""
         rendered: dict[Hashable, Letter] = {}
         return [
             self._direct(message, message.direct) or await self._notices(message, rendered, now) for message in messages

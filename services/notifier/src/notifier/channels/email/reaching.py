@@ -27,19 +27,19 @@ class Reach:
 async def reach(deps: Deps, reader: Reader, now: datetime) -> Reach:
     """Return what is known of the reader's address."""
     set_up = NoticeChannel.EMAIL in deps.channels
-    async with transaction(deps.pool) as connection:
-        found = await people.of_pairs(connection, [(reader.workspace_id, reader.user_id)])
+    async with transaction(deps.pool) as db:
+        found = await people.of_pairs(db, [(reader.workspace_id, reader.user_id)])
         person = found.get((reader.workspace_id, reader.user_id))
         if person is None or not person.email:
             return Reach(set_up)
-        refused = await store.refusal(connection, reader.user_id, person.email, now)
+        refused = await store.refusal(db, reader.user_id, person.email, now)
     return Reach(set_up, person.email, _mailable(person.email), refused)
 
 
 async def try_again(deps: Deps, user_id: UUID) -> None:
     """Forget that servers refused the person's addresses."""
-    async with transaction(deps.pool) as connection:
-        await store.forgive(connection, user_id)
+    async with transaction(deps.pool) as db:
+        await store.forgive(db, user_id)
 
 
 def _mailable(address: str) -> bool:

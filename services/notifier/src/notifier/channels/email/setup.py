@@ -9,7 +9,7 @@ from notifier.channels.throttle import Throttle
 
 
 def open_channel(settings: EmailSettings, setting: Setting) -> Opened:
-    """The channel where a mail server is set up. The links of mails that went out earlier work in any case."""
+    """Return the channel where a mail server is set up. The links of mails that went out earlier work in any case."""
     routes = [http.routes(setting.deps, setting.clock)]
     if settings.smtp_host is None:
         return Opened(None, routes=routes)

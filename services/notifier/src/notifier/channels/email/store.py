@@ -8,7 +8,7 @@ from uuid import UUID
 
 from common import addresses
 from common.contracts import NoticeChannel
-from common.postgres import Connection
+from common.postgres import Db
 
 LAPSES_AFTER = timedelta(days=14)
 """A refusal is believed for so long. Mailboxes come back (a domain that had lapsed, an account that was restored)."""
@@ -16,7 +16,7 @@ _CHANNEL = NoticeChannel.EMAIL.value
 
 
 def digest(address: str) -> bytes:
-    """What is kept of an address."""
+    """Return what is kept of an address."""
     return sha256(addresses.key(address).encode(errors="replace")).digest()
 
 
@@ -29,10 +29,8 @@ class Refusal:
     reply: str
 
 
-async def dead_digests(
-    connection: Connection, user_ids: Collection[UUID], now: datetime
-) -> frozenset[tuple[UUID, bytes]]:
-    rows = await connection.fetch(
+async def dead_digests(db: Db, user_ids: Collection[UUID], now: datetime) -> frozenset[tuple[UUID, bytes]]:
+    rows = await db.fetch(
         "SELECT user_id, digest FROM dead_address WHERE channel = $1 AND user_id = ANY($2::uuid[]) AND since > $3",
         _CHANNEL,
         list(user_ids),
@@ -41,8 +39,8 @@ async def dead_digests(
     return frozenset((row["user_id"], row["digest"]) for row in rows)
 
 
-async def bury_address(connection: Connection, user_id: UUID, address: str, *, reply: str, now: datetime) -> None:
-    await connection.execute(
+async def bury_address(db: Db, user_id: UUID, address: str, *, reply: str, now: datetime) -> None:
+    await db.execute(
         """INSERT INTO dead_address (user_id, channel, digest, since, reply) VALUES ($1, $2, $3, $4, $5)
            ON CONFLICT (user_id, channel, digest) DO UPDATE SET since = $4, reply = $5""",
         user_id,
@@ -53,8 +51,8 @@ async def bury_address(connection: Connection, user_id: UUID, address: str, *, r
     )
 
 
-async def refusal(connection: Connection, user_id: UUID, address: str, now: datetime) -> Refusal | None:
-    row = await connection.fetchrow(
+async def refusal(db: Db, user_id: UUID, address: str, now: datetime) -> Refusal | None:
+    row = await db.fetchrow(
         "SELECT since, reply FROM dead_address WHERE channel = $1 AND user_id = $2 AND digest = $3 AND since > $4",
         _CHANNEL,
         user_id,
@@ -64,6 +62,6 @@ async def refusal(connection: Connection, user_id: UUID, address: str, now: date
     return None if row is None else Refusal(row["since"], row["since"] + LAPSES_AFTER, row["reply"])
 
 
-async def forgive(connection: Connection, user_id: UUID) -> None:
+async def forgive(db: Db, user_id: UUID) -> None:
     """Forget what servers said of a person's addresses: the next mail is tried."""
-    await connection.execute("DELETE FROM dead_address WHERE channel = $1 AND user_id = $2", _CHANNEL, user_id)
+    await db.execute("DELETE FROM dead_address WHERE channel = $1 AND user_id = $2", _CHANNEL, user_id)

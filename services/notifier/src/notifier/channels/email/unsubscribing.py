@@ -12,7 +12,7 @@ from datetime import datetime
 from uuid import UUID
 
 from common.contracts import NoticeChannel, NoticeCode
-from common.crypto import KeyEncryption, Unsealable, associated_data
+from common.crypto import KeyEncryption, UnsealableError, associated_data
 from common.postgres import transaction
 from notifier import metrics
 from notifier.core.errors import NoSuchUnsubscribeLink
@@ -36,7 +36,7 @@ class Asked:
 
 
 async def url(vault: KeyEncryption | None, public_url: str, asked: Asked, now: datetime) -> str:  # noqa: ARG001
-    """The link for one reader of one mail; empty where there are no keys to seal it with."""
+    """Return the link for one reader of one mail; empty where there are no keys to seal it with."""
     if vault is None:
         return ""
     plain = asked.workspace_id.bytes + asked.user_id.bytes + ",".join(code.value for code in asked.codes).encode()
@@ -45,7 +45,7 @@ async def url(vault: KeyEncryption | None, public_url: str, asked: Asked, now: d
 
 
 async def read(deps: Deps, token: str) -> Asked:
-    """What the token of a link stands for.
+    """Return what the token of a link stands for.
 
     Raises:
         NoSuchUnsubscribeLink: it is none of ours, or not whole.
@@ -62,23 +62,23 @@ async def read(deps: Deps, token: str) -> Asked:
             user_id=UUID(bytes=plain[_UUID_BYTES : 2 * _UUID_BYTES]),
             codes=tuple(NoticeCode(name) for name in names),
         )
-    except (Unsealable, binascii.Error, ValueError):
+    except (UnsealableError, binascii.Error, ValueError):
         raise NoSuchUnsubscribeLink from None
 
 
 async def reader(deps: Deps, asked: Asked) -> str:
-    """Whose mails they are, so that somebody to whom one was forwarded sees that it is not theirs."""
-    async with transaction(deps.pool) as connection:
-        known = await people.of_pairs(connection, [(asked.workspace_id, asked.user_id)])
+    """Return whose mails they are, so that somebody to whom one was forwarded sees that it is not theirs."""
+    async with transaction(deps.pool) as db:
+        known = await people.of_pairs(db, [(asked.workspace_id, asked.user_id)])
     person = known.get((asked.workspace_id, asked.user_id))
     return masked(person.email) if person is not None else ""
 
 
 async def stop(deps: Deps, asked: Asked, now: datetime) -> None:
     """Turn these mails off for this one person; again, it changes nothing. What waits to be sent is not sent."""
-    async with transaction(deps.pool) as connection:
+    async with transaction(deps.pool) as db:
         await people.turn_off(
-            connection,
+            db,
             asked.workspace_id,
             asked.user_id,
             channel=NoticeChannel.EMAIL,

@@ -70,7 +70,7 @@ class BotApi:
         self._base = api_url.rstrip("/")
 
     async def call(self, method: str, given: dict[str, Any] | None = None, *, timeout_s: float = TIMEOUT_S) -> Any:
-        """The method's result.
+        """Return the method's result.
 
         Raises:
             RefusedError: Telegram says no, and what it says.

@@ -10,8 +10,8 @@ import aiohttp
 from pydantic import SecretStr
 
 from common.contracts import DetectedBy, NoticeChannel
-from common.postgres import Connection
-from common.runtime.errors import Permanent, Retryable
+from common.postgres import Db
+from common.runtime.errors import PermanentError, RetryableError
 from common.runtime.retry import Backoff
 from common.telemetry.logs import get_logger
 from notifier.channels.telegram import ending, store
@@ -38,7 +38,7 @@ _OUR_TOKEN = frozenset({401, 404})
 """For a malformed token sources disagree on the status: both mean that ours is not taken."""
 
 
-class BusyError(Retryable):
+class BusyError(RetryableError):
     """Telegram refuses a method for now. `retry_after_s`: how long it wants to be left alone, when it says so."""
 
     def __init__(self, message: str, retry_after_s: float | None) -> None:
@@ -77,19 +77,19 @@ class TelegramChannel:
         self._username = ""
 
     async def username(self) -> str:
-        """The bot's name, for deep links; asked once. Raises as `updates` does."""
+        """Return the bot's name, for deep links; asked once. Raises as `updates` does."""
         if not self._username:
             me = await self._ask("getMe")
             self._username = str(me.get("username", "")) if isinstance(me, dict) else ""
         return self._username
 
-    async def addresses(self, connection: Connection, readers: Sequence[Person]) -> Mapping[UUID, str]:
-        """The chat of each reader who linked one."""
-        chats = await store.chats(connection, [person.user_id for person in readers])
+    async def addresses(self, db: Db, readers: Sequence[Person]) -> Mapping[UUID, str]:
+        """Return the chat of each reader who linked one."""
+        chats = await store.chats(db, [person.user_id for person in readers])
         return {user_id: str(chat_id) for user_id, chat_id in chats.items()}
 
     async def compose(self, messages: Sequence[Message], now: datetime) -> Sequence[ChatParcel]:  # noqa: ARG002
-        """One chat message for each. What reads the same for several people is rendered once."""
+        """Return one chat message for each. What reads the same for several people is rendered once."""
         rendered: dict[Hashable, str] = {}
         for message in messages:
             if message.same not in rendered:
@@ -115,7 +115,7 @@ class TelegramChannel:
 
     async def learn(
         self,
-        connection: Connection,
+        db: Db,
         claimed: Claimed,  # noqa: ARG002  see `Channel.learn`
         parcel: ChatParcel,
         outcome: Outcome,
@@ -123,18 +123,18 @@ class TelegramChannel:
     ) -> None:
         """Follow a chat that has a new id."""
         if outcome.new_address:
-            await store.move_chat(connection, int(parcel.address), int(outcome.new_address))
+            await store.move_chat(db, int(parcel.address), int(outcome.new_address))
 
     async def bury(
         self,
-        connection: Connection,
+        db: Db,
         claimed: Claimed,  # noqa: ARG002  see `Channel.bury`
         parcel: ChatParcel,
         outcome: Outcome,  # noqa: ARG002
         now: datetime,
     ) -> None:
         """End the links of a chat that is gone; the events of that tell its person in the app."""
-        await ending.breaks(connection, int(parcel.address), DetectedBy.PROBE, now)
+        await ending.breaks(db, int(parcel.address), DetectedBy.PROBE, now)
 
     async def _present(self, method: str, given: dict[str, Any], parcel: ChatParcel) -> Outcome:
         await self._throttle.wait()
@@ -162,8 +162,8 @@ class TelegramChannel:
         """Wait for updates after `offset` (long poll). Asking for an offset forgets everything before it.
 
         Raises:
-            Retryable: Telegram does not answer, or another reader is at work.
-            Permanent: it does not take the bot's token.
+            RetryableError: Telegram does not answer, or another reader is at work.
+            PermanentError: it does not take the bot's token.
 
         """
         given: dict[str, Any] = {"timeout": POLL_S, "allowed_updates": telegram_updates.WANTED}
@@ -173,10 +173,10 @@ class TelegramChannel:
         try:
             return [telegram_updates.read(document) for document in found]
         except (ValueError, TypeError):
-            raise Retryable("Telegram: getUpdates: no usable answer") from None
+            raise RetryableError("Telegram: getUpdates: no usable answer") from None
 
     def parse(self, raw: bytes) -> Incoming:
-        """An update as a webhook brings it. Raises ValueError for anything else."""
+        """Return an update as a webhook brings it. Raises ValueError for anything else."""
         return telegram_updates.parse(raw)
 
     async def use_webhook(self, url: str, secret: SecretStr) -> None:
@@ -200,15 +200,15 @@ class TelegramChannel:
             return await self._api.call(method, given, timeout_s=timeout_s)
         except RefusedError as error:
             if error.status in _OUR_TOKEN:
-                raise Permanent("Telegram does not take the token of WEVION_TELEGRAM_BOT_TOKEN") from None
+                raise PermanentError("Telegram does not take the token of WEVION_TELEGRAM_BOT_TOKEN") from None
             raise BusyError(f"Telegram: {method}: refused with {error.status}", error.retry_after_s) from None
         except NoAnswerError as error:
-            raise Retryable(f"Telegram: {method}: {error.kind}") from None
+            raise RetryableError(f"Telegram: {method}: {error.kind}") from None
 
     async def _quietly(self, method: str, given: dict[str, Any]) -> None:
         try:
             await self._ask(method, given)
-        except (Retryable, Permanent) as error:
+        except (RetryableError, PermanentError) as error:
             _log.warning("chat_not_answered", method=method, error=str(error))
 
     def _read(self, error: RefusedError, parcel: ChatParcel) -> Outcome:  # noqa: PLR0911  a table: one answer per signal

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from common.contracts import DetectedBy
-from common.postgres import Connection, transaction
+from common.postgres import Db, transaction
 from notifier.channels.telegram import ending, rules, store
 from notifier.channels.telegram import linking as operations
 from notifier.channels.telegram.channel import TelegramChannel
@@ -27,45 +27,45 @@ async def take_update(deps: Deps, bot: TelegramChannel, update: Incoming, now: d
     """Apply one update. A repeat changes nothing and is not answered.
 
     Raises:
-        Retryable: the database is away; Telegram (or the poller) brings the update again.
+        RetryableError: the database is away; Telegram (or the poller) brings the update again.
 
     """
-    async with transaction(deps.pool) as connection:
-        if not await store.first_time(connection, update.update_id):
+    async with transaction(deps.pool) as db:
+        if not await store.first_time(db, update.update_id):
             return
-        reply = await _apply(connection, deps, update, now)
+        reply = await _apply(db, deps, update, now)
     deps.committed()
     if reply is not None:
         operations.count(reply.said)
         await _answer(deps, bot, reply)
 
 
-async def _apply(connection: Connection, deps: Deps, update: Incoming, now: datetime) -> _Reply | None:
+async def _apply(db: Db, deps: Deps, update: Incoming, now: datetime) -> _Reply | None:
     chat = update.chat_id
     if chat is None:
         return None
     if update.gone is not None:
         if update.gone:
-            await ending.breaks(connection, chat, DetectedBy.WEBHOOK, now)
+            await ending.breaks(db, chat, DetectedBy.WEBHOOK, now)
         return None
     opened = Opened(chat, update.chat_name, update.private)
     if update.callback_id is not None:
         found = rules.pressed(update.data)
         if found is None:
             return None
-        said = await operations.press(connection, deps, found, opened, now)
+        said = await operations.press(db, deps, found, opened, now)
         return _Reply(chat, said, update.callback_id, update.message_id)
-    return await _message(connection, update.text, opened, now)
+    return await _message(db, update.text, opened, now)
 
 
-async def _message(connection: Connection, text: str, opened: Opened, now: datetime) -> _Reply | None:
+async def _message(db: Db, text: str, opened: Opened, now: datetime) -> _Reply | None:
     code = rules.start_code(text)
     if code:
-        return _Reply(opened.chat_id, await operations.open_code(connection, code, opened, now))
+        return _Reply(opened.chat_id, await operations.open_code(db, code, opened, now))
     if not opened.private:
         return None  # in a group only a link that was opened there is our business
     if rules.command(text) == "unlink":
-        return _Reply(opened.chat_id, await operations.leave(connection, opened.chat_id, now))
+        return _Reply(opened.chat_id, await operations.leave(db, opened.chat_id, now))
     return _Reply(opened.chat_id, Said(Answer.WELCOME if code is not None else Answer.HELP))
 
 

@@ -4,22 +4,22 @@ from datetime import datetime
 
 from common.contracts import DetectedBy, RevocationCause
 from common.outbox import enqueue
-from common.postgres import Connection
+from common.postgres import Db
 from notifier.channels.telegram import facts, store
 from notifier.channels.telegram.rules import Link, LinkState
 from notifier.operations.deps import SOURCE
 
 
-async def breaks(connection: Connection, chat_id: int, detected_by: DetectedBy, now: datetime) -> int:
+async def breaks(db: Db, chat_id: int, detected_by: DetectedBy, now: datetime) -> int:
     """The bot was blocked or the chat is gone: its links are broken, and the events tell their people in the app."""
-    links = await store.links_of_chat(connection, chat_id)
+    links = await store.links_of_chat(db, chat_id)
     for link in links:
-        await end(connection, link, LinkState.BROKEN, RevocationCause.USER_REVOKED, detected_by, now)
+        await end(db, link, LinkState.BROKEN, RevocationCause.USER_REVOKED, detected_by, now)
     return len(links)
 
 
 async def end(  # noqa: PLR0917  one link, and how it ended
-    connection: Connection,
+    db: Db,
     link: Link,
     state: LinkState,
     cause: RevocationCause,
@@ -27,5 +27,5 @@ async def end(  # noqa: PLR0917  one link, and how it ended
     now: datetime,
 ) -> None:
     """End one link, once, and say so."""
-    if await store.end_link(connection, link.token_id, state, link.version + 1, now):
-        await enqueue(connection, facts.revoked(link, cause, detected_by, now), source=SOURCE, now=now)
+    if await store.end_link(db, link.token_id, state, link.version + 1, now):
+        await enqueue(db, facts.revoked(link, cause, detected_by, now), source=SOURCE, now=now)

@@ -7,7 +7,7 @@ from aiohttp import web
 from pydantic import BaseModel, SecretStr
 
 from common.runtime.clock import Clock
-from common.runtime.errors import Permanent, Retryable
+from common.runtime.errors import PermanentError, RetryableError
 from common.web import Access, Principal, Problem, Routes
 from notifier.channels.telegram import chatting
 from notifier.channels.telegram import linking as operations
@@ -38,7 +38,7 @@ class LinkStatus(BaseModel):
 
 
 def routes(deps: Deps, clock: Clock, bot: TelegramChannel | None, *, public_url: str) -> Routes:
-    """The endpoints for people. Without a bot they say that Telegram is not set up."""
+    """Return the endpoints for people. Without a bot they say that Telegram is not set up."""
     r = Routes("telegram")
     path = "/api/v1/telegram/link"
 
@@ -56,7 +56,7 @@ def routes(deps: Deps, clock: Clock, bot: TelegramChannel | None, *, public_url:
             raise Problem(503, "telegram_off", "Telegram is not set up", fix="Set WEVION_TELEGRAM_BOT_TOKEN.")
         try:
             username = await bot.username()
-        except (Retryable, Permanent):
+        except (RetryableError, PermanentError):
             raise Problem(
                 503, "telegram_away", "Telegram does not answer", fix="Try again.", headers={"Retry-After": "10"}
             ) from None
@@ -95,7 +95,7 @@ def routes(deps: Deps, clock: Clock, bot: TelegramChannel | None, *, public_url:
 
 
 def webhook_routes(deps: Deps, clock: Clock, bot: TelegramChannel | None, *, secret: SecretStr | None) -> Routes:
-    """The endpoint for Telegram. `secret`: what was given to `setWebhook`; None when updates are polled."""
+    """Return the endpoint for Telegram. `secret`: what was given to `setWebhook`; None when updates are polled."""
     r = Routes("webhooks")
 
     @r.post(
@@ -118,7 +118,7 @@ def webhook_routes(deps: Deps, clock: Clock, bot: TelegramChannel | None, *, sec
             raise Problem(400, "not_an_update", "The body is not an update of the Bot API") from None
         try:
             await chatting.take_update(deps, bot, update, clock.now())
-        except Retryable:
+        except RetryableError:
             raise Problem(503, "busy", "Try again", headers={"Retry-After": "5"}) from None
 
     return r

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from common.contracts import DetectedBy, EventBody, IssuedHow, NoticeCode, RevocationCause
 from common.outbox import enqueue
-from common.postgres import Connection, transaction
+from common.postgres import Db, transaction
 from common.runtime.ids import new_id, random_token
 from notifier import metrics
 from notifier.channels.telegram import ending, facts, rules, store
@@ -77,20 +77,20 @@ async def create_link(deps: Deps, reader: Reader, now: datetime) -> tuple[str, d
         chat_id=None,
         expires_at=now + rules.CODE_LIFE,
     )
-    async with transaction(deps.pool) as connection:
-        await store.lock_person(connection, reader.user_id)
-        await _end_waiting(connection, reader.user_id, RevocationCause.SUPERSEDED, now)
-        await store.add_code(connection, made, _digest(secret), now)
-        await _emit(connection, facts.issued(made, IssuedHow.LINK_CREATED, now), now)
+    async with transaction(deps.pool) as db:
+        await store.lock_person(db, reader.user_id)
+        await _end_waiting(db, reader.user_id, RevocationCause.SUPERSEDED, now)
+        await store.add_code(db, made, _digest(secret), now)
+        await _emit(db, facts.issued(made, IssuedHow.LINK_CREATED, now), now)
     deps.committed()
     return secret, made.expires_at
 
 
 async def status(deps: Deps, reader: Reader, now: datetime) -> Status:
-    """A living link first, then a code that waits, then a link that broke."""
-    async with transaction(deps.pool) as connection:
-        link = await store.link_of(connection, reader.user_id)
-        code = await store.waiting_code(connection, reader.user_id)
+    """Return a living link first, then a code that waits, then a link that broke."""
+    async with transaction(deps.pool) as db:
+        link = await store.link_of(db, reader.user_id)
+        code = await store.waiting_code(db, reader.user_id)
     if link is not None and link.state is LinkState.LINKED:
         return Status(Standing.LINKED, link.chat_name, link.linked_at)
     if code is not None and now < code.expires_at:
@@ -107,84 +107,82 @@ async def unlink(deps: Deps, reader: Reader, now: datetime) -> None:
         NoTelegramLink: there is neither.
 
     """
-    async with transaction(deps.pool) as connection:
-        await store.lock_person(connection, reader.user_id)
-        cancelled = await _end_waiting(connection, reader.user_id, RevocationCause.UNLINKED, now)
-        link = await store.link_of(connection, reader.user_id)
+    async with transaction(deps.pool) as db:
+        await store.lock_person(db, reader.user_id)
+        cancelled = await _end_waiting(db, reader.user_id, RevocationCause.UNLINKED, now)
+        link = await store.link_of(db, reader.user_id)
         ended = link is not None and link.state is LinkState.LINKED
         if link is not None and ended:
-            await ending.end(connection, link, LinkState.UNLINKED, RevocationCause.UNLINKED, DetectedBy.USER, now)
-        await store.forget_broken(connection, reader.user_id)
-        await _close_notices(connection, deps, reader.user_id, Resolution.ENDED, now)
+            await ending.end(db, link, LinkState.UNLINKED, RevocationCause.UNLINKED, DetectedBy.USER, now)
+        await store.forget_broken(db, reader.user_id)
+        await _close_notices(db, deps, reader.user_id, Resolution.ENDED, now)
     if not (ended or cancelled or (link is not None and link.state is LinkState.BROKEN)):
         raise NoTelegramLink
     deps.committed()
 
 
-async def open_code(connection: Connection, secret: str, opened: Opened, now: datetime) -> Said:
+async def open_code(db: Db, secret: str, opened: Opened, now: datetime) -> Said:
     """Somebody opened a link: ask them to confirm the account, or say why not."""
     if not opened.private:
         return Said(Answer.GROUP)
-    code = await store.code_by_digest(connection, _digest(secret))
+    code = await store.code_by_digest(db, _digest(secret))
     if code is not None:
-        await store.lock_person(connection, code.user_id)
-        code = await store.code(connection, code.token_id)
-    answer = rules.judge(code, chat_id=opened.chat_id, linked_to=await _linked_to(connection, opened), now=now)
+        await store.lock_person(db, code.user_id)
+        code = await store.code(db, code.token_id)
+    answer = rules.judge(code, chat_id=opened.chat_id, linked_to=await _linked_to(db, opened), now=now)
     if code is None or answer is not Answer.CONFIRM:
         return Said(answer)
-    await store.bind_code(connection, code.token_id, opened.chat_id)
-    person = (await people.of_pairs(connection, [(code.workspace_id, code.user_id)])).get(
-        (code.workspace_id, code.user_id)
-    )
+    await store.bind_code(db, code.token_id, opened.chat_id)
+    person = (await people.of_pairs(db, [(code.workspace_id, code.user_id)])).get((code.workspace_id, code.user_id))
     account = masked(person.email) if person is not None else ""
     return Said(answer, code.token_id, account, person.name if person is not None else "")
 
 
-async def press(connection: Connection, deps: Deps, pressed: tuple[str, UUID], opened: Opened, now: datetime) -> Said:
+async def press(db: Db, deps: Deps, pressed: tuple[str, UUID], opened: Opened, now: datetime) -> Said:
     """Somebody pressed a button under our question. The code is judged again: time has passed."""
     verb, token_id = pressed
-    code = await store.code(connection, token_id)
+    code = await store.code(db, token_id)
     if code is not None:
-        await store.lock_person(connection, code.user_id)
-        code = await store.code(connection, token_id)
-    answer = rules.judge(code, chat_id=opened.chat_id, linked_to=await _linked_to(connection, opened), now=now)
+        await store.lock_person(db, code.user_id)
+        code = await store.code(db, token_id)
+    answer = rules.judge(code, chat_id=opened.chat_id, linked_to=await _linked_to(db, opened), now=now)
     if code is None or answer is not Answer.CONFIRM or code.chat_id != opened.chat_id:
         return Said(Answer.FOREIGN if answer is Answer.CONFIRM else answer)
     if verb != "link":
-        await store.set_code(connection, code.token_id, CodeState.CANCELLED, code.version + 1)
-        await _emit(connection, facts.revoked(code, RevocationCause.UNLINKED, DetectedBy.USER, now), now)
+        await store.set_code(db, code.token_id, CodeState.CANCELLED, code.version + 1)
+        await _emit(db, facts.revoked(code, RevocationCause.UNLINKED, DetectedBy.USER, now), now)
         return Said(Answer.REFUSED)
-    await _link(connection, deps, code, opened, now)
+    await _link(db, deps, code, opened, now)
     return Said(Answer.LINKED)
 
 
-async def leave(connection: Connection, chat_id: int, now: datetime) -> Said:
+async def leave(db: Db, chat_id: int, now: datetime) -> Said:
     """`/unlink` in the chat."""
-    links = await store.links_of_chat(connection, chat_id)
+    links = await store.links_of_chat(db, chat_id)
     for link in links:
-        await ending.end(connection, link, LinkState.UNLINKED, RevocationCause.UNLINKED, DetectedBy.USER, now)
+        await ending.end(db, link, LinkState.UNLINKED, RevocationCause.UNLINKED, DetectedBy.USER, now)
     return Said(Answer.UNLINKED if links else Answer.NOT_LINKED)
 
 
 async def expire(deps: Deps, now: datetime) -> int:
     """End codes that nobody opened within their day, and forget old updates; returns how many codes."""
-    async with transaction(deps.pool) as connection:
-        await store.forget_updates(connection, KEEP_UPDATES)
-        due = await store.expired_codes(connection, now, EXPIRE_BATCH)
+    async with transaction(deps.pool) as db:
+        await store.forget_updates(db, KEEP_UPDATES)
+        due = await store.expired_codes(db, now, EXPIRE_BATCH)
         for code in due:
-            await store.set_code(connection, code.token_id, CodeState.EXPIRED, code.version + 1)
-        await _emit(connection, [body for code in due for body in facts.expired(code)], now)
+            await store.set_code(db, code.token_id, CodeState.EXPIRED, code.version + 1)
+        await _emit(db, [body for code in due for body in facts.expired(code)], now)
     if due:
         deps.committed()
     return len(due)
 
 
-async def _link(connection: Connection, deps: Deps, code: Code, opened: Opened, now: datetime) -> None:
-    await store.set_code(connection, code.token_id, CodeState.USED, code.version + 1)
-    await _emit(connection, facts.revoked(code, RevocationCause.USED, DetectedBy.USER, now), now)
-    before = await store.link_of(connection, code.user_id)
+async def _link(db: Db, deps: Deps, code: Code, opened: Opened, now: datetime) -> None:
+    await store.set_code(db, code.token_id, CodeState.USED, code.version + 1)
+    await _emit(db, facts.revoked(code, RevocationCause.USED, DetectedBy.USER, now), now)
+    before = await store.link_of(db, code.user_id)
     if before is not None and before.state is LinkState.LINKED:
-        await ending.end(connection, before, LinkState.UNLINKED, RevocationCause.SUPERSEDED, DetectedBy.USER, now)
+        await ending.end(db, before, LinkState.UNLINKED, RevocationCause.SUPERSEDED, DetectedBy.USER, now)
     link = Link(
         token_id=new_id(),
         user_id=code.user_id,
@@ -195,39 +193,37 @@ async def _link(connection: Connection, deps: Deps, code: Code, opened: Opened, 
         state=LinkState.LINKED,
         linked_at=now,
     )
-    await store.add_link(connection, link)
-    await _emit(connection, facts.issued(link, IssuedHow.CONNECT, now), now)
-    await _close_notices(connection, deps, code.user_id, Resolution.RENEWED, now)
+    await store.add_link(db, link)
+    await _emit(db, facts.issued(link, IssuedHow.CONNECT, now), now)
+    await _close_notices(db, deps, code.user_id, Resolution.RENEWED, now)
 
 
-async def _linked_to(connection: Connection, opened: Opened) -> UUID | None:
-    links = await store.links_of_chat(connection, opened.chat_id)
+async def _linked_to(db: Db, opened: Opened) -> UUID | None:
+    links = await store.links_of_chat(db, opened.chat_id)
     return links[0].user_id if links else None
 
 
-async def _end_waiting(connection: Connection, user_id: UUID, cause: RevocationCause, now: datetime) -> bool:
-    code = await store.waiting_code(connection, user_id)
+async def _end_waiting(db: Db, user_id: UUID, cause: RevocationCause, now: datetime) -> bool:
+    code = await store.waiting_code(db, user_id)
     if code is None:
         return False
     if now >= code.expires_at:
-        await store.set_code(connection, code.token_id, CodeState.EXPIRED, code.version + 1)
-        await _emit(connection, facts.expired(code), now)
+        await store.set_code(db, code.token_id, CodeState.EXPIRED, code.version + 1)
+        await _emit(db, facts.expired(code), now)
         return False
     state = CodeState.SUPERSEDED if cause is RevocationCause.SUPERSEDED else CodeState.CANCELLED
-    await store.set_code(connection, code.token_id, state, code.version + 1)
-    await _emit(connection, facts.revoked(code, cause, DetectedBy.USER, now), now)
+    await store.set_code(db, code.token_id, state, code.version + 1)
+    await _emit(db, facts.revoked(code, cause, DetectedBy.USER, now), now)
     return True
 
 
-async def _close_notices(
-    connection: Connection, deps: Deps, user_id: UUID, resolution: Resolution, now: datetime
-) -> None:
+async def _close_notices(db: Db, deps: Deps, user_id: UUID, resolution: Resolution, now: datetime) -> None:
     settled = SettledByPerson(NoticeCode.TELEGRAM_BROKEN, user_id, resolution)
-    await telling.take(connection, deps, settled, now)
+    await telling.take(db, deps, settled, now)
 
 
-async def _emit(connection: Connection, bodies: Sequence[EventBody], now: datetime) -> None:
-    await enqueue(connection, bodies, source=SOURCE, now=now)
+async def _emit(db: Db, bodies: Sequence[EventBody], now: datetime) -> None:
+    await enqueue(db, bodies, source=SOURCE, now=now)
 
 
 def _digest(secret: str) -> bytes:

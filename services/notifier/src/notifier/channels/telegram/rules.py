@@ -109,30 +109,30 @@ class Answer(StrEnum):
 
 
 def start_code(text: str) -> str | None:
-    """The code of `/start <code>`; empty for a bare `/start`; None for anything else."""
+    """Return the code of `/start <code>`; empty for a bare `/start`; None for anything else."""
     found = _START.fullmatch(text)
     return None if found is None else found["code"] or ""
 
 
 def command(text: str) -> str | None:
-    """The name of a bot command, such as `unlink`."""
+    """Return the name of a bot command, such as `unlink`."""
     found = _COMMAND.match(text)
     return None if found is None else found["name"].lower()
 
 
 def button(verb: str, token_id: UUID) -> str:
-    """The data of a button (64 bytes at most): it names the code's token, and grants nothing by itself."""
+    """Return the data of a button (64 bytes at most): it names the code's token, and grants nothing by itself."""
     return f"{verb}:{token_id.hex}"
 
 
 def pressed(data: str) -> tuple[str, UUID] | None:
-    """What a button's data says; None for data that is not ours."""
+    """Return what a button's data says; None for data that is not ours."""
     found = _PRESSED.fullmatch(data)
     return None if found is None else (found["verb"], UUID(hex=found["token"]))
 
 
 def judge(code: Code | None, *, chat_id: int, linked_to: UUID | None, now: datetime) -> Answer:
-    """What a chat that shows this code is told. `linked_to`: the person whom the chat belongs to already.
+    """Return what a chat that shows this code is told. `linked_to`: the person whom the chat belongs to already.
 
     A waiting code belongs to the first chat that opens it: in a second one it is somebody else's.
     """

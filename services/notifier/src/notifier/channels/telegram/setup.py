@@ -8,7 +8,7 @@ from notifier.channels.throttle import Throttle
 
 
 def open_channel(settings: TelegramSettings, setting: Setting) -> Opened:
-    """The channel where a bot is set up. Without one its endpoints say so."""
+    """Return the channel where a bot is set up. Without one its endpoints say so."""
     deps, clock, service = setting.deps, setting.clock, setting.service
     secret = settings.telegram_webhook_secret if settings.telegram_updates == "webhook" else None
     bot = None

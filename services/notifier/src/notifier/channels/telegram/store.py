@@ -4,20 +4,20 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from common.postgres import Connection, Record
+from common.postgres import Db, Record
 from notifier.channels.telegram.rules import Code, CodeState, Link, LinkState
 
 _CODE = "token_id, user_id, workspace_id, version, state, chat_id, expires_at"
 _LINK = "token_id, user_id, workspace_id, chat_id, chat_name, version, state, linked_at, ended_at"
 
 
-async def lock_person(connection: Connection, user_id: UUID) -> None:
+async def lock_person(db: Db, user_id: UUID) -> None:
     """One change of a person's codes and links at a time, until the transaction ends."""
-    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('telegram ' || $1, 0))", str(user_id))
+    await db.execute("SELECT pg_advisory_xact_lock(hashtextextended('telegram ' || $1, 0))", str(user_id))
 
 
-async def add_code(connection: Connection, code: Code, digest: bytes, now: datetime) -> None:
-    await connection.execute(
+async def add_code(db: Db, code: Code, digest: bytes, now: datetime) -> None:
+    await db.execute(
         """INSERT INTO telegram_code (token_id, digest, user_id, workspace_id, version, state, created_at, expires_at)
            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)""",
         code.token_id,
@@ -31,25 +31,23 @@ async def add_code(connection: Connection, code: Code, digest: bytes, now: datet
     )
 
 
-async def code_by_digest(connection: Connection, digest: bytes) -> Code | None:
-    row = await connection.fetchrow(f"SELECT {_CODE} FROM telegram_code WHERE digest = $1", digest)
+async def code_by_digest(db: Db, digest: bytes) -> Code | None:
+    row = await db.fetchrow(f"SELECT {_CODE} FROM telegram_code WHERE digest = $1", digest)
     return None if row is None else _code(row)
 
 
-async def code(connection: Connection, token_id: UUID) -> Code | None:
-    row = await connection.fetchrow(f"SELECT {_CODE} FROM telegram_code WHERE token_id = $1", token_id)
+async def code(db: Db, token_id: UUID) -> Code | None:
+    row = await db.fetchrow(f"SELECT {_CODE} FROM telegram_code WHERE token_id = $1", token_id)
     return None if row is None else _code(row)
 
 
-async def waiting_code(connection: Connection, user_id: UUID) -> Code | None:
-    row = await connection.fetchrow(
-        f"SELECT {_CODE} FROM telegram_code WHERE user_id = $1 AND state = 'waiting'", user_id
-    )
+async def waiting_code(db: Db, user_id: UUID) -> Code | None:
+    row = await db.fetchrow(f"SELECT {_CODE} FROM telegram_code WHERE user_id = $1 AND state = 'waiting'", user_id)
     return None if row is None else _code(row)
 
 
-async def expired_codes(connection: Connection, now: datetime, limit: int) -> list[Code]:
-    rows = await connection.fetch(
+async def expired_codes(db: Db, now: datetime, limit: int) -> list[Code]:
+    rows = await db.fetch(
         f"""SELECT {_CODE} FROM telegram_code WHERE state = 'waiting' AND expires_at <= $1
              ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED""",
         now,
@@ -58,21 +56,19 @@ async def expired_codes(connection: Connection, now: datetime, limit: int) -> li
     return [_code(row) for row in rows]
 
 
-async def set_code(connection: Connection, token_id: UUID, state: CodeState, version: int) -> None:
-    await connection.execute(
+async def set_code(db: Db, token_id: UUID, state: CodeState, version: int) -> None:
+    await db.execute(
         "UPDATE telegram_code SET state = $2, version = $3 WHERE token_id = $1", token_id, state.value, version
     )
 
 
-async def bind_code(connection: Connection, token_id: UUID, chat_id: int) -> None:
+async def bind_code(db: Db, token_id: UUID, chat_id: int) -> None:
     """The chat that opened the code first; nobody else can confirm it."""
-    await connection.execute(
-        "UPDATE telegram_code SET chat_id = $2 WHERE token_id = $1 AND chat_id IS NULL", token_id, chat_id
-    )
+    await db.execute("UPDATE telegram_code SET chat_id = $2 WHERE token_id = $1 AND chat_id IS NULL", token_id, chat_id)
 
 
-async def add_link(connection: Connection, link: Link) -> None:
-    await connection.execute(
+async def add_link(db: Db, link: Link) -> None:
+    await db.execute(
         """INSERT INTO telegram_link (token_id, user_id, workspace_id, chat_id, chat_name, version, state, linked_at)
            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)""",
         link.token_id,
@@ -86,9 +82,9 @@ async def add_link(connection: Connection, link: Link) -> None:
     )
 
 
-async def link_of(connection: Connection, user_id: UUID) -> Link | None:
-    """The person's living link, or else the last one that ended."""
-    row = await connection.fetchrow(
+async def link_of(db: Db, user_id: UUID) -> Link | None:
+    """Return the person's living link, or else the last one that ended."""
+    row = await db.fetchrow(
         f"""SELECT {_LINK} FROM telegram_link WHERE user_id = $1
              ORDER BY (state = 'linked') DESC, linked_at DESC, token_id DESC LIMIT 1""",
         user_id,
@@ -96,16 +92,16 @@ async def link_of(connection: Connection, user_id: UUID) -> Link | None:
     return None if row is None else _link(row)
 
 
-async def links_of_chat(connection: Connection, chat_id: int) -> list[Link]:
-    rows = await connection.fetch(
+async def links_of_chat(db: Db, chat_id: int) -> list[Link]:
+    rows = await db.fetch(
         f"SELECT {_LINK} FROM telegram_link WHERE chat_id = $1 AND state = 'linked' ORDER BY token_id FOR UPDATE",
         chat_id,
     )
     return [_link(row) for row in rows]
 
 
-async def end_link(connection: Connection, token_id: UUID, state: LinkState, version: int, now: datetime) -> bool:
-    status = await connection.execute(
+async def end_link(db: Db, token_id: UUID, state: LinkState, version: int, now: datetime) -> bool:
+    status = await db.execute(
         "UPDATE telegram_link SET state = $2, version = $3, ended_at = $4 WHERE token_id = $1 AND state = 'linked'",
         token_id,
         state.value,
@@ -115,43 +111,39 @@ async def end_link(connection: Connection, token_id: UUID, state: LinkState, ver
     return status == "UPDATE 1"
 
 
-async def forget_broken(connection: Connection, user_id: UUID) -> None:
+async def forget_broken(db: Db, user_id: UUID) -> None:
     """The person knows that the link is broken, and does not want it back."""
-    await connection.execute(
-        "UPDATE telegram_link SET state = 'unlinked' WHERE user_id = $1 AND state = 'broken'", user_id
-    )
+    await db.execute("UPDATE telegram_link SET state = 'unlinked' WHERE user_id = $1 AND state = 'broken'", user_id)
 
 
-async def chats(connection: Connection, user_ids: Collection[UUID]) -> dict[UUID, int]:
-    """The linked chat of each of these people who has one."""
-    rows = await connection.fetch(
+async def chats(db: Db, user_ids: Collection[UUID]) -> dict[UUID, int]:
+    """Return the linked chat of each of these people who has one."""
+    rows = await db.fetch(
         "SELECT user_id, chat_id FROM telegram_link WHERE state = 'linked' AND user_id = ANY($1::uuid[])",
         list(user_ids),
     )
     return {row["user_id"]: row["chat_id"] for row in rows}
 
 
-async def move_chat(connection: Connection, old: int, new: int) -> None:
+async def move_chat(db: Db, old: int, new: int) -> None:
     """A group became a supergroup and has a new id."""
-    await connection.execute("UPDATE telegram_link SET chat_id = $2 WHERE chat_id = $1", old, new)
+    await db.execute("UPDATE telegram_link SET chat_id = $2 WHERE chat_id = $1", old, new)
 
 
-async def first_time(connection: Connection, update_id: int) -> bool:
+async def first_time(db: Db, update_id: int) -> bool:
     """True the first time an update is seen; Telegram repeats what it believes lost."""
-    status = await connection.execute(
-        "INSERT INTO telegram_update (update_id) VALUES ($1) ON CONFLICT DO NOTHING", update_id
-    )
+    status = await db.execute("INSERT INTO telegram_update (update_id) VALUES ($1) ON CONFLICT DO NOTHING", update_id)
     return status == "INSERT 0 1"
 
 
-async def forget_updates(connection: Connection, keep: timedelta) -> None:
+async def forget_updates(db: Db, keep: timedelta) -> None:
     """Telegram keeps undelivered updates for a day; what is older cannot come again."""
-    await connection.execute("DELETE FROM telegram_update WHERE received_at < now() - $1::interval", keep)
+    await db.execute("DELETE FROM telegram_update WHERE received_at < now() - $1::interval", keep)
 
 
-async def take_poller(connection: Connection, owner: UUID, lease: timedelta) -> int | None:
+async def take_poller(db: Db, owner: UUID, lease: timedelta) -> int | None:
     """Become, or stay, the one reader of updates; the epoch, or None while another one is."""
-    epoch: int | None = await connection.fetchval(
+    epoch: int | None = await db.fetchval(
         """UPDATE telegram_poller SET owner = $1, expires_at = now() + $2::interval,
                   epoch = epoch + (CASE WHEN owner = $1 THEN 0 ELSE 1 END)
             WHERE owner = $1 OR expires_at < now() RETURNING epoch""",
@@ -161,8 +153,8 @@ async def take_poller(connection: Connection, owner: UUID, lease: timedelta) -> 
     return epoch
 
 
-async def leave_poller(connection: Connection, owner: UUID) -> None:
-    await connection.execute("UPDATE telegram_poller SET expires_at = '-infinity' WHERE owner = $1", owner)
+async def leave_poller(db: Db, owner: UUID) -> None:
+    await db.execute("UPDATE telegram_poller SET expires_at = '-infinity' WHERE owner = $1", owner)
 
 
 def _code(row: Record) -> Code:

@@ -55,7 +55,7 @@ class _Update(_Part):
 
 
 def parse(raw: bytes) -> Incoming:
-    """An update as a webhook brings it. Raises ValueError for anything else."""
+    """Return an update as a webhook brings it. Raises ValueError for anything else."""
     try:
         return _incoming(_Update.model_validate_json(raw))
     except ValidationError:

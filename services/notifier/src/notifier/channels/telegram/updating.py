@@ -55,13 +55,13 @@ class Poller:
                 if not mine:
                     await asyncio.sleep(self.STAND_BY_S)
         finally:
-            async with transaction(self._deps.pool) as connection:
-                await store.leave_poller(connection, self._me)
+            async with transaction(self._deps.pool) as db:
+                await store.leave_poller(db, self._me)
 
     async def run_once(self) -> bool:
-        """One look, if it is ours to look; False while another process reads."""
-        async with transaction(self._deps.pool) as connection:
-            if await store.take_poller(connection, self._me, self.LEASE) is None:
+        """Return one look, if it is ours to look; False while another process reads."""
+        async with transaction(self._deps.pool) as db:
+            if await store.take_poller(db, self._me, self.LEASE) is None:
                 return False
         if not self._polls:
             await self._bot.use_polling()

@@ -30,7 +30,7 @@ async def begin(
         Where to send the browser.
 
     Raises:
-        Refusal: The provider or the connection is unknown, the person may not, or the path is unsafe.
+        RefusalError: The provider or the connection is unknown, the person may not, or the path is unsafe.
 
     """
     provider = deps.providers[provider_id]

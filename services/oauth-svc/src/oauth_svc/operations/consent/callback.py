@@ -50,7 +50,7 @@ async def finish(
         How it ended.
 
     Raises:
-        Refusal: Nothing was stored.
+        RefusalError: Nothing was stored.
 
     """
     provider = deps.providers[provider_id]
@@ -106,7 +106,7 @@ def _replay(outcome: dict[str, Any]) -> ConsentResult:
     )
 
 
-_REFUSALS: dict[str, type[errors.Refusal]] = {
+_REFUSALS: dict[str, type[errors.RefusalError]] = {
     kind.code: kind
     for kind in (
         errors.ConsentDeniedError,
@@ -125,7 +125,7 @@ async def _exchange_once(
 ) -> ConsentResult:
     try:
         connected = await _exchange(deps, provider, state, query)
-    except errors.Refusal as refusal:
+    except errors.RefusalError as refusal:
         metrics.CONNECTS.labels(state.provider, refusal.code).inc()
         await store.states.finish(deps.pool, state.digest, {"refused": refusal.code, "message": str(refusal)})
         raise
@@ -143,13 +143,13 @@ async def _exchange_once(
     return connected
 
 
-def _refused(provider: str, query: Mapping[str, str]) -> errors.Refusal:
-    """Whose no it is: only `access_denied` is the person's (RFC 6749 section 4.1.2.1)."""
+def _refused(provider: str, query: Mapping[str, str]) -> errors.RefusalError:
+    """Return whose no it is: only `access_denied` is the person's (RFC 6749 section 4.1.2.1)."""
     verdict = callback_verdict(query["error"], query.get("error_reason", ""))
     if verdict is None:
         return errors.ConsentDeniedError()
     code = clean(query["error"], longest=40)
-    _log.warning("consent_refused", provider=provider, code=code, verdict=verdict.value)
+    _log.warning("consent_refused", provider=provider, failure_code=code, verdict=verdict.value)
     if verdict is Verdict.RETRY_LATER:
         return errors.PlatformUnavailableError()
     return errors.OurFaultError(f"The platform refuses Wevion's request for consent ({code}).")

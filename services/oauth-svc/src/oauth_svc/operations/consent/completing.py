@@ -55,8 +55,8 @@ async def must_exist(db: store.Db, workspace_id: UUID, provider_id: str, connect
     return found
 
 
-def refusal_of(error: PlatformError, only_a_person_helps: errors.Refusal | None = None) -> errors.Refusal:
-    """What a person is told when the platform gave no working token: what helps depends on whose fault it is."""
+def refusal_of(error: PlatformError, only_a_person_helps: errors.RefusalError | None = None) -> errors.RefusalError:
+    """Return what a person is told when the platform gave no working token: what helps depends on whose fault it is."""
     verdict, code = error.failure.verdict, error.failure.code
     if verdict.pages_operators:
         return errors.OurFaultError(f"The platform refuses Wevion itself ({code}).")
@@ -81,7 +81,7 @@ async def complete(
         How it ended.
 
     Raises:
-        Refusal: Nothing was stored.
+        RefusalError: Nothing was stored.
 
     """
     profile = provider.profile
@@ -174,7 +174,7 @@ async def _list(provider: Provider, secrets: Secrets, granted: frozenset[str] | 
 async def _target(  # noqa: PLR0917
     db: store.Db, profile: Profile, consented: Consented, subject: str | None, inspection: Inspection, now: datetime
 ) -> Connection:
-    """The connection that this consent is for, locked: the named one, this platform user's, or a new row."""
+    """Return the connection that this consent is for, locked: the named one, this platform user's, or a new row."""
     connection_id = consented.connection_id
     if connection_id is None and subject is not None:
         connection_id = await store.connections.find_id(db, consented.workspace_id, consented.provider, subject)

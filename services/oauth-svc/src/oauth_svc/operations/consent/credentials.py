@@ -40,7 +40,7 @@ async def enter_credentials(
         How it ended.
 
     Raises:
-        Refusal: Nothing was stored.
+        RefusalError: Nothing was stored.
 
     """
     provider = deps.providers[provider_id]

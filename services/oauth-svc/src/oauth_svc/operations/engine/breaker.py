@@ -40,12 +40,12 @@ class Breakers:
         metrics.INCIDENT_OPEN.labels(provider).set(1 if health.open else 0)
 
     def incident(self, provider: str) -> UUID | None:
-        """The open incident's id, if there is one."""
+        """Return the open incident's id, if there is one."""
         seen = self._seen.get(provider)
         return seen.incident_id if seen is not None and seen.open else None
 
     def doubts(self, connection: Connection, failure: Failure, now: datetime) -> bool:
-        """Whether this refusal is not believed now: the platform is in trouble, or refuses too many."""
+        """Return whether this refusal is not believed now: the platform is in trouble, or refuses too many."""
         if not is_surprise(failure, connection, now) or self.in_reconsent(connection, failure, now):
             return False
         evidence = self._consents.get(connection.provider)
@@ -54,7 +54,7 @@ class Breakers:
         )
 
     def in_reconsent(self, connection: Connection, failure: Failure, now: datetime) -> bool:
-        """Whether this refusal is part of a forced re-consent that is understood already."""
+        """Return whether this refusal is part of a forced re-consent that is understood already."""
         seen = self._seen.get(connection.provider)
         known = seen is not None and belongs(connection, seen.reconsent_at)
         return known and is_surprise(failure, connection, now)

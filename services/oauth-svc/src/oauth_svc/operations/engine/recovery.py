@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from common.crypto import Unsealable
+from common.crypto import UnsealableError
 from common.platforms.errors import Failure, our_bug, unknown_outcome
 from common.postgres import transaction
 from oauth_svc import store
@@ -53,7 +53,7 @@ class Recovery:
         """Unseal what is presented; a failure when it, or the answer to it, could not be sealed or read."""
         try:
             secrets = self._deps.vault.open_credential(claim.credential)
-        except Unsealable:
+        except UnsealableError:
             return our_bug("unreadable_credential")
         if not self._deps.vault.can_seal(claim.workspace_id):
             # Asking would spend the credential for an answer that nobody could keep.
@@ -101,7 +101,7 @@ class Recovery:
         try:
             answer = self._deps.vault.open_answer(claim.connection_id, claim.workspace_id, epoch, pending)
             secrets = self._deps.vault.open_credential(claim.credential)
-        except Unsealable:
+        except UnsealableError:
             failure = our_bug("unreadable_answer")
             return Result(claim, epoch, claim.credential.generation, failure, claim.unknown_count)
         return Result(claim, epoch, claim.credential.generation, Answered(answer, secrets), claim.unknown_count)

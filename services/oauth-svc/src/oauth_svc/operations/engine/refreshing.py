@@ -137,7 +137,7 @@ class Engine:
         return found
 
     async def _refresh(self, claim: Claim, slot: Slot, *, wait: bool) -> bool:
-        """One claimed connection to its end. What fails here fails this one alone; the lease brings it back."""
+        """Return one claimed connection to its end. What fails here fails this one alone; the lease brings it back."""
         provider = self._deps.providers[claim.provider]
         incident = self.breakers.incident(claim.provider)
         try:

@@ -36,7 +36,7 @@ class Answered:
 
     @property
     def rotated(self) -> bool:
-        """Whether the platform replaced the refresh token."""
+        """Return whether the platform replaced the refresh token."""
         new = self.answer.refresh_token
         return new is not None and new != self.presented.refresh_token
 
@@ -96,7 +96,7 @@ class Settling:
         return [None] * len(results)
 
     def _left_open(self, result: Result) -> tuple[UUID, int] | None:
-        """The credential of an attempt with an unknown outcome, where its history decides what may be done."""
+        """Return the credential of an attempt with an unknown outcome, where its history decides what may be done."""
         profile = self._deps.providers[result.claim.provider].profile
         failure = _failure(result)
         if failure is None or failure.verdict is not Verdict.UNKNOWN_OUTCOME:
@@ -209,7 +209,7 @@ class _Writing:
 
 
 def _holds(fence: Held, claim: Claim) -> bool:
-    """Whether this claim is the last one, and still open."""
+    """Return whether this claim is the last one, and still open."""
     return fence.leased and fence.epoch == claim.epoch
 
 

@@ -30,7 +30,7 @@ class Slots:
 
     @property
     def room(self) -> int:
-        """How many grants may be claimed now."""
+        """Return how many grants may be claimed now."""
         return self._limit + self._ahead + min(self._answered, self._limit) - self._held
 
     @property

@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from common.contracts import AccountAccess, TokenKind, TokenStatus
-from common.crypto import Unsealable
+from common.crypto import UnsealableError
 from common.postgres import translate_errors
 from common.runtime.batching import Batcher
 from oauth_svc import metrics, store
 from oauth_svc.core.connection import ended_as, ended_words
-from oauth_svc.core.errors import Refusal, UnknownAccountError
+from oauth_svc.core.errors import RefusalError, UnknownAccountError
 from oauth_svc.core.flow import Flow
 from oauth_svc.core.grant import Secrets
 from oauth_svc.operations.deps import Deps
@@ -19,7 +19,7 @@ from oauth_svc.operations.engine.refreshing import Engine
 from oauth_svc.store.access import AccessRow
 
 
-class TokenDeadError(Refusal):
+class TokenDeadError(RefusalError):
     """The grant or the account is dead: only a person can help. Carries what that person needs to know."""
 
     def __init__(self, row: AccessRow, *, code: str, cause: str | None, since: datetime, words: str, fix: str) -> None:
@@ -30,7 +30,7 @@ class TokenDeadError(Refusal):
         self.since = since
 
 
-class TokenUnavailableError(Refusal):
+class TokenUnavailableError(RefusalError):
     """The grant is believed alive, but there is no valid access token now. Try again later."""
 
     code = "token_unavailable"
@@ -59,7 +59,7 @@ class Access:
         self._reads = Batcher(self._read, limit=256)
 
     async def token(self, account_id: UUID, min_ttl: timedelta) -> AccessToken:
-        """A token for this account that stays valid for `min_ttl`, refreshed in flight if it must be.
+        """Return a token for this account that stays valid for `min_ttl`, refreshed in flight if it must be.
 
         Raises:
             UnknownAccountError, TokenDeadError, TokenUnavailableError
@@ -93,7 +93,7 @@ class Access:
         return row
 
     def _must_live(self, row: AccessRow, now: datetime) -> timedelta | None:
-        """The time that is left of the access token; None where no end is stated. Raises when it is dead."""
+        """Return the time that is left of the access token; None where no end is stated. Raises when it is dead."""
         if row.status is TokenStatus.REVOKED or row.status is TokenStatus.EXPIRED or row.sealed is None:
             metrics.TOKENS_SERVED.labels("dead").inc()
             revoked = row.status is TokenStatus.REVOKED
@@ -122,7 +122,7 @@ class Access:
             raise UnknownAccountError
         try:
             token = AccessToken(row, self._deps.vault.open_credential(row.sealed), stale)
-        except Unsealable as error:
+        except UnsealableError as error:
             raise TokenUnavailableError(retry_after_s=60) from error
         self._deps.uses.note(row.account_id, now)
         return token

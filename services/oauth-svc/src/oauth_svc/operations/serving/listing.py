@@ -5,14 +5,14 @@ from uuid import UUID
 
 from common.runtime.errors import RetryableError
 from common.runtime.tasks import cancel
-from common.telemetry import logs
+from common.telemetry.logs import get_logger
 from oauth_svc import store
 from oauth_svc.core.connection import Listing
 from oauth_svc.core.grant import Secrets
 from oauth_svc.operations.deps import Deps
 from oauth_svc.providers.base import PlatformError, Provider
 
-log = logs.get_logger(__name__)
+_log = get_logger(__name__)
 
 SAY_EVERY_S = 1.0
 """How often a listing that goes on for long is written down, so that the connection shows its progress."""
@@ -66,7 +66,7 @@ class _Progress:
                 async with self._deps.pool.acquire() as db:
                     await store.listings.progress(db, self._connection_id, self._count, self._deps.clock.now())
             except RetryableError:
-                log.info("listing_progress_not_written")
+                _log.info("listing_progress_not_written")
 
     async def end(self, failure: str | None) -> None:
         async with self._deps.pool.acquire() as db:

@@ -9,16 +9,16 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from common.contracts import AccountAccess, DetectedBy, Verdict
-from common.crypto import Unsealable
+from common.crypto import UnsealableError
 from common.platforms.errors import Failure, retry_later
 from common.postgres import transaction
-from common.runtime.errors import Retryable
+from common.runtime.errors import RetryableError
 from common.telemetry.logs import get_logger
 from oauth_svc import metrics, store
 from oauth_svc.core import refresh as rules
 from oauth_svc.core.accounts import LOOK_AGAIN_AFTER, Comparison, compare, is_believed
 from oauth_svc.core.connection import Account, Connection, Listing
-from oauth_svc.core.errors import Refusal, UnknownConnectionError
+from oauth_svc.core.errors import RefusalError, UnknownConnectionError
 from oauth_svc.core.grant import Secrets, missing_scopes
 from oauth_svc.core.lifecycle import Confirmed, Doubted, Revived
 from oauth_svc.core.schedule import refresh_at, retry_at, unit_hash
@@ -89,7 +89,7 @@ async def _guarded(deps: Deps, engine: Engine, connection_id: UUID) -> None:
     """One probe of a batch; what fails here fails this one alone, and is due again after the lease."""
     try:
         await probe(deps, engine, connection_id, DetectedBy.PROBE)
-    except (Refusal, Retryable) as error:
+    except (RefusalError, RetryableError) as error:
         _log.warning("probe_failed", error=type(error).__name__)
 
 
@@ -165,7 +165,7 @@ async def _second_look(deps: Deps, provider: Provider, connection: Connection, s
 async def _after_refresh(
     deps: Deps, engine: Engine, connection: Connection, failure: Failure, detected_by: DetectedBy
 ) -> Finding:
-    """Only the access token is over; one forced refresh tells about the grant, if it gets an answer."""
+    """Return only the access token is over; one forced refresh tells about the grant, if it gets an answer."""
     await engine.refresh_now(connection.connection_id)
     _, now, _ = await _load(deps, connection.connection_id)
     if now.status.alive and now.last_refreshed_at == connection.last_refreshed_at:
@@ -184,7 +184,7 @@ async def _load(deps: Deps, connection_id: UUID) -> tuple[Provider, Connection, 
         await deps.vault.ready(db, deps.clock.now(), key_ids=[credential.key_id])
     try:
         return deps.providers[found.provider], found, deps.vault.open_credential(credential)
-    except Unsealable:
+    except UnsealableError:
         _log.error("credential_unreadable", provider=found.provider)
         return deps.providers[found.provider], found, None
 
@@ -293,13 +293,13 @@ async def _doubted(db: store.Db, connection: Connection, comparison: Comparison,
 
 
 def next_probe(deps: Deps, connection: Connection, now: datetime) -> datetime:
-    """One interval on, less a hashed tenth."""
+    """Return one interval on, less a hashed tenth."""
     every = deps.providers[connection.provider].profile.probe_every
     return now + every * (1 - 0.1 * unit_hash(connection.connection_id, now.isoformat()))
 
 
 async def report(deps: Deps, account: Account, connection: Connection, failure: Failure | None) -> bool:
-    """A service reports what a platform answered it. Nothing is believed: a probe is pulled forward.
+    """Return a service reports what a platform answered it. Nothing is believed: a probe is pulled forward.
 
     But what was handed out before was not used well, so a data gap that follows does not begin with it.
 

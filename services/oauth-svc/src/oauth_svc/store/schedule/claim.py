@@ -121,7 +121,7 @@ async def claim_one(db: Db, connection_id: UUID, *, lease: timedelta) -> Claim |
 
 
 async def providers_due(db: Db, providers: Sequence[str], now: datetime) -> list[str]:
-    """Which of these providers have a refresh to claim; an idle poll costs one index look-up for each."""
+    """Return which of these providers have a refresh to claim; an idle poll costs one index look-up for each."""
     rows = await db.fetch(
         """SELECT p.provider FROM unnest($1::text[]) AS p(provider)
            WHERE EXISTS (SELECT 1 FROM schedule s WHERE s.provider = p.provider AND s.refresh_at <= $2

@@ -118,7 +118,7 @@ async def count_unknown(db: Db, connection_id: UUID, epoch: int, unknown_count: 
 
 
 async def after_unknown(db: Db, connection_ids: Sequence[UUID]) -> set[UUID]:
-    """Those of these connections whose present credential has an answer that was lost."""
+    """Return those of these connections whose present credential has an answer that was lost."""
     rows = await db.fetch(
         "SELECT connection_id FROM schedule WHERE connection_id = ANY($1) AND unknown_count > 0", list(connection_ids)
     )
