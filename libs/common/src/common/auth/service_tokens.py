@@ -49,11 +49,10 @@ class ServiceTokens:
             PermanentError: the issuer refuses this client.
 
         """
-        loop = asyncio.get_running_loop()
         token = self._token
-        if token is not None and loop.time() < self._dead_at:
-            if loop.time() >= self._renew_at and self._fetching is None:
-                self._renew_at = loop.time() + _RETRY_AFTER_S
+        if token is not None and monotonic() < self._dead_at:
+            if monotonic() >= self._renew_at and self._fetching is None:
+                self._renew_at = monotonic() + _RETRY_AFTER_S
                 self._start()
             return token.get_secret_value()
         await asyncio.shield(self._start())

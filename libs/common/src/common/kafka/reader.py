@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 from common.kafka.connection import KafkaSettings
 from common.kafka.pacing import LONG_POLL_MS, paced
 from common.kafka.stopping import stop_client
+from common.runtime.clock import monotonic
 from common.runtime.errors import RetryableError
 from common.runtime.retry import Backoff
 from common.runtime.tasks import describe
@@ -104,8 +105,7 @@ class TopicReader:
     async def _read(self, consumer: AIOKafkaConsumer) -> AsyncIterator[Record]:
         goal = dict(await consumer.end_offsets(consumer.assignment()))
         self._note_progress(consumer, goal)
-        loop = asyncio.get_running_loop()
-        last_answer = loop.time()
+        last_answer = monotonic()
         while True:
             if added := self._added(consumer):
                 self.caught_up.clear()
@@ -127,12 +127,12 @@ class TopicReader:
                     self._positions[tp] = record.offset + 1
             self._check_partitions(consumer)
             if batches:
-                last_answer = loop.time()
-            elif loop.time() - last_answer > STALE_AFTER_S / 2:
+                last_answer = monotonic()
+            elif monotonic() - last_answer > STALE_AFTER_S / 2:
                 # getmany() is silent both when there is nothing and when the broker is gone: ask.
                 async with asyncio.timeout(STALE_AFTER_S / 2):
                     await consumer.end_offsets(list(goal or consumer.assignment()))
-                last_answer = loop.time()
+                last_answer = monotonic()
             if goal:
                 self._note_progress(consumer, goal)
 

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from common.runtime.clock import monotonic
 from common.runtime.retry import Backoff
 
 _log = structlog.get_logger(__name__)
@@ -18,16 +19,15 @@ async def supervise(name: str, work: Callable[[], Awaitable[None]], backoff: Bac
     """
     waits = backoff or Backoff(base_s=0.2, cap_s=10)
     attempt = 0
-    loop = asyncio.get_running_loop()
     while True:
-        started = loop.time()
+        started = monotonic()
         try:
             await work()
         except (Exception, asyncio.CancelledError) as error:  # whatever it was, the work has to go on
             if isinstance(error, asyncio.CancelledError) and _is_being_cancelled():
                 raise
             # A long healthy run earns a fresh start: only failures in a row make the waits grow.
-            attempt = 1 if loop.time() - started > waits.cap_s else attempt + 1
+            attempt = 1 if monotonic() - started > waits.cap_s else attempt + 1
             delay = waits.delay(attempt, name)
             _log.warning("task_failed", task=name, error=describe(error), attempt=attempt, retry_in_s=round(delay, 2))
             await asyncio.sleep(delay)
@@ -56,13 +56,12 @@ async def cancel(*tasks: "asyncio.Task[None]", within_s: float = 10.0) -> None:
     Cancelled again every second: a client library can swallow a cancellation while its server is away, and a task that
     did not hear it would keep the process from ending.
     """
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + within_s
+    deadline = monotonic() + within_s
     pending = set(tasks)
-    while pending and loop.time() < deadline:
+    while pending and monotonic() < deadline:
         for task in pending:
             task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=min(1.0, max(deadline - loop.time(), 0.0)))
+        _, pending = await asyncio.wait(pending, timeout=min(1.0, max(deadline - monotonic(), 0.0)))
     for task in tasks:
         if task.done() and not task.cancelled():
             task.exception()

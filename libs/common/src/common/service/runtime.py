@@ -275,11 +275,10 @@ class Service:
 
 async def _watch_loop() -> None:
     """Measure how late the event loop is: everything in the process is at least that late."""
-    loop = asyncio.get_running_loop()
     while True:
-        asked = loop.time()
+        asked = monotonic()
         await asyncio.sleep(LOOP_PROBE_S)
-        metrics.LOOP_LAG.set(max(loop.time() - asked - LOOP_PROBE_S, 0.0))
+        metrics.LOOP_LAG.set(max(monotonic() - asked - LOOP_PROBE_S, 0.0))
 
 
 async def _close_pool(pool: Pool) -> None:

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
+from common.runtime.clock import monotonic
 from common.web.problems import FieldError, Problem, invalid
 
 BODY_TIMEOUT_S = 15.0
@@ -90,10 +91,9 @@ async def stream_body(request: web.Request, limit: int, pace: Pace | None = None
     """
     _check_length(request, limit)
     pace = pace or PACE
-    loop = asyncio.get_running_loop()
     size, waited_s = 0, 0.0
     while True:
-        began = loop.time()
+        began = monotonic()
         try:
             async with asyncio.timeout(pace.idle_s):
                 part = await request.content.readany()
@@ -104,7 +104,7 @@ async def stream_body(request: web.Request, limit: int, pace: Pace | None = None
         if not part:
             return
         size += len(part)
-        waited_s += loop.time() - began  # what the receiver takes is not the sender's fault
+        waited_s += monotonic() - began  # what the receiver takes is not the sender's fault
         if size > limit:
             raise too_large(limit)
         if pace.too_slow(size, waited_s):
