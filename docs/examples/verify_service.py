@@ -31,16 +31,17 @@ async def whoami(principal: Principal) -> Caller:
 async def main(issuer: str, jwks_url: str, kafka: str, topic_prefix: str = "", port: str = "8090") -> None:
     revocations = RevocationSet()
     settings = KafkaSettings(bootstrap_servers=kafka, client_id="example", topic_prefix=topic_prefix)
-    feed = RevocationFeed(settings, revocations)
-    following = asyncio.create_task(feed.run())
     async with aiohttp.ClientSession() as http:
-        verifier = Verifier(JwksCache(http, jwks_url), revocations, issuer, audience="wevion")
+        keys = JwksCache(http, jwks_url)
+        feed = RevocationFeed(settings, revocations, keys)
+        following = asyncio.create_task(feed.run())
+        verifier = Verifier(keys, revocations, issuer, audience="wevion")
         ready = {"revocations": feed.ready}
         app = create_app(routes, authenticate=verifier.authenticate, title="example", version="1", ready_checks=ready)
         with stop_signals() as stop:
             async with serve(app, port=int(port)):
                 await stop.wait()
-    following.cancel()
+        following.cancel()
 
 
 if __name__ == "__main__":

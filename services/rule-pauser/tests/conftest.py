@@ -23,6 +23,7 @@ from common.contracts import (
     TokenRef,
     TokenRefreshedV1,
     TokenRevokedV1,
+    writers,
 )
 from common.postgres import Pool, open_pool
 from common.runtime.ids import new_id
@@ -69,7 +70,7 @@ class GrantStory:
         )
 
     def _event(self, body: EventBody) -> Event[EventBody]:
-        return Event(id=new_id(), time=self.at, source="oauth-svc", body=body)
+        return Event(id=new_id(), time=self.at, source=min(writers(body)), body=body)
 
     def _next(self) -> TokenRef:
         self.version += 1

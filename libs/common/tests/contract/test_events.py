@@ -11,8 +11,9 @@ import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from common.contracts import EVENT_TYPES, TOPICS, Event, InvalidEventError, decode, encode_body, encode_headers
+from common.contracts import EVENT_TYPES, TOPICS, Event, InvalidEventError, decode, encode_body, encode_headers, writers
 from common.contracts.documents import asyncapi, schema_of
 
 STORED = Path(str(files("common.contracts"))) / "schemas"
@@ -57,7 +58,7 @@ def test_no_schema_and_no_example_is_orphaned() -> None:
 def test_an_example_fits_the_stored_schema_and_survives_the_wire(path: Path) -> None:
     jsonschema.validate(json.loads(path.read_text()), stored_schema(path.parent.name))
     body = EVENT_TYPES[path.parent.name].model_validate_json(path.read_bytes())
-    sent = Event(id=EVENT_ID, time=NOW, source="oauth-svc", body=body, traceparent=None)
+    sent = Event(id=EVENT_ID, time=NOW, source=min(writers(body)), body=body, traceparent=None)
     assert decode(encode_body(body), encode_headers(sent)) == sent
     jsonschema.validate(json.loads(encode_body(body)), stored_schema(path.parent.name))
 
@@ -129,6 +130,12 @@ def good_record() -> tuple[bytes, dict[str, bytes]]:
         ("ce_time", b"2026-02-01T09:30:00", "ce_time: not an RFC 3339 time with an offset"),
         ("ce_time", b"yesterday", "ce_time"),
         ("ce_source", None, "ce_source: missing"),
+        ("ce_source", b"/evil", "ce_source: '/evil' does not write such an event"),
+        ("ce_source", b"session-svc", "does not write such an event"),
+        ("ce_source", b"notifier", "does not write such an event"),
+        ("ce_source", b"rule-pauser", "does not write such an event"),
+        ("ce_time", b"2200-01-01T00:00:00Z", "of this century"),
+        ("ce_time", b"1969-12-31T23:59:59Z", "of this century"),
         ("ce_specversion", b"2.0", "is not 1.x"),
         ("ce_subject", b"\xff\xfe", "not UTF-8"),
     ],
@@ -200,3 +207,43 @@ def test_no_event_has_room_for_a_secret_or_an_address() -> None:
         for part in schema.get("$defs", {}).values():
             fields |= set(part.get("properties", ()))
         assert not fields & forbidden, name
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("since", "2200-01-01T00:00:00Z"),
+        ("since", "9999-12-31T23:59:59Z"),
+        ("since", "0001-01-01T00:00:00Z"),
+        ("expires_at", "9999-12-31T23:59:59Z"),
+        ("user_epoch", 2**40),
+        ("user_epoch", -1),
+        ("version", 2**31),
+        ("version", 0),
+    ],
+)
+def test_a_number_or_time_that_no_service_of_ours_writes_is_refused(field: str, value: Any) -> None:
+    """So that a reader that counts with it cannot be stopped by one record."""
+    path = next(path for path in EXAMPLE_FILES if path.parent.name == "wevion.token.state.v1")
+    document = json.loads(path.read_text())
+    (document["token"] if field == "version" else document)[field] = value
+    with pytest.raises(ValidationError, match=field):
+        EVENT_TYPES["wevion.token.state.v1"].model_validate(document)
+
+
+@pytest.mark.parametrize(
+    ("kind", "owner"),
+    [
+        ("session", "session-svc"),
+        ("platform_oauth", "oauth-svc"),
+        ("integration", "oauth-svc"),
+        ("telegram_link", "notifier"),
+    ],
+)
+def test_only_the_owner_speaks_of_a_tokens_life(kind: str, owner: str) -> None:
+    for name, also in (("token.state", set()), ("token.revoked", set()), ("token.expired", {"expiry-watcher"})):
+        path = next(path for path in EXAMPLE_FILES if path.parent.name == f"wevion.{name}.v1")
+        document = json.loads(path.read_text())
+        document["token"]["kind"] = kind
+        body = EVENT_TYPES[path.parent.name].model_validate(document)
+        assert writers(body) == {owner} & set(TOPICS[name].producers) | also

@@ -127,7 +127,7 @@ def state(token_id: UUID, version: int, status: TokenStatus) -> Event[Any]:
         owner_user_id=new_id(),
         version=version,
     )
-    return Event(id=new_id(), time=NOW, source="test", body=TokenStateV1(token=token, status=status, since=NOW))
+    return Event(id=new_id(), time=NOW, source="session-svc", body=TokenStateV1(token=token, status=status, since=NOW))
 
 
 def letter(event: Event[Any], offset: int, reason: str = "KeyError: 'x'") -> Outgoing:

@@ -36,7 +36,7 @@ def revoked() -> TokenRevokedV1:
 
 
 def event() -> Event[EventBody]:
-    return Event(id=new_id(), time=NOW, source="test", body=revoked())
+    return Event(id=new_id(), time=NOW, source="session-svc", body=revoked())
 
 
 @asynccontextmanager
@@ -69,7 +69,7 @@ async def test_nobody_can_tell_its_copy_from_the_relays(database: DatabaseFactor
     try:
         async with express(kafka) as fast:
             async with transaction(pool) as db:
-                events = await enqueue(db, [revoked()], source="test", now=NOW)
+                events = await enqueue(db, [revoked()], source="session-svc", now=NOW)
             fast.send(events)
             (first,) = await read(kafka, 1)
             assert await pool.fetchval("SELECT count(*) FROM outbox") == 1  # the guarantee is untouched

@@ -106,7 +106,7 @@ async def test_events_leave_in_order_per_key_however_many_write(database: Databa
                     version = await db.fetchval(
                         "UPDATE aggregate SET version = version + 1 WHERE id = $1 RETURNING version", key
                     )
-                    await enqueue(db, [revoked(key, version)], source="test", now=NOW)
+                    await enqueue(db, [revoked(key, version)], source="session-svc", now=NOW)
 
         relays = [Relay(pool, producer), Relay(pool, producer)]
         async with running(*(asyncio.create_task(relay.run()) for relay in relays)):
@@ -134,7 +134,7 @@ async def test_a_rolled_back_change_sends_nothing(database: DatabaseFactory) -> 
 
         async def fail_halfway() -> None:
             async with transaction(pool) as db:
-                await enqueue(db, [revoked(new_id(), 1)], source="test", now=NOW)
+                await enqueue(db, [revoked(new_id(), 1)], source="session-svc", now=NOW)
                 raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
@@ -149,7 +149,7 @@ async def test_one_relay_owns_a_shard_and_another_takes_over_when_it_lets_go(
         first, second = Relay(pool, producer), Relay(pool, producer)
         await first.run_once()
         async with transaction(pool) as db:
-            await enqueue(db, [revoked(new_id(), 1)], source="test", now=NOW)
+            await enqueue(db, [revoked(new_id(), 1)], source="session-svc", now=NOW)
         assert (await second.run_once()).sent == 0
         assert (await first.run_once()).sent == 1
         assert (await first.run_once()).sent == 0
@@ -165,7 +165,7 @@ async def test_a_relay_whose_lease_was_taken_deletes_nothing(database: DatabaseF
         zombie = Relay(pool, producer)
         await zombie.run_once()
         async with transaction(pool) as db:
-            await enqueue(db, [revoked(new_id(), 1)], source="test", now=NOW)
+            await enqueue(db, [revoked(new_id(), 1)], source="session-svc", now=NOW)
         await pool.execute("UPDATE relay_lease SET owner = $1, epoch = epoch + 1", new_id())
         await zombie.run_once()
         assert not await _empty(pool), "the new owner has to find the row"
@@ -227,7 +227,7 @@ async def letters_of(kafka: KafkaForTest, count: int) -> list[DeadLetter]:
 
 
 def headers_of(body: TokenRevokedV1) -> tuple[tuple[str, bytes], ...]:
-    return encode_headers(Event(id=new_id(), time=NOW, source="test", body=body))
+    return encode_headers(Event(id=new_id(), time=NOW, source="session-svc", body=body))
 
 
 def record_of(body: TokenRevokedV1) -> Outgoing:
@@ -253,7 +253,7 @@ async def test_how_long_events_wait_is_seen_while_the_relay_cannot_send(database
     away = EventProducer(KafkaSettings(bootstrap_servers="127.0.0.1:9", client_id="test"))
     async with opened(await database(PACKAGE)) as pool:
         async with transaction(pool) as db:
-            await enqueue(db, [revoked(new_id(), 1)], source="test", now=NOW)
+            await enqueue(db, [revoked(new_id(), 1)], source="session-svc", now=NOW)
         await pool.execute("UPDATE outbox SET created_at = now() - interval '4 minutes'")
         relay = Relay(pool, away)
         with pytest.raises(RetryableError):
@@ -344,7 +344,7 @@ async def test_an_event_that_kafka_can_never_take_is_kept_and_seen(
     before = count()
     async with opened(await database(PACKAGE)) as pool, producing(kafka) as producer:
         async with transaction(pool) as db:
-            await enqueue(db, [revoked(new_id(), version) for version in (1, 2, 3)], source="test", now=NOW)
+            await enqueue(db, [revoked(new_id(), version) for version in (1, 2, 3)], source="session-svc", now=NOW)
             await db.execute(
                 "UPDATE outbox SET payload = convert_to(repeat('x', 2 << 20), 'utf8') WHERE aggregate_version = 2"
             )
@@ -381,7 +381,7 @@ async def test_the_relay_that_holds_the_shards_is_woken_by_the_process_that_comm
             for version in (1, 2, 3):
                 listening.clear()
                 async with transaction(pool) as db:
-                    await enqueue(db, [revoked(new_id(), version)], source="test", now=NOW)
+                    await enqueue(db, [revoked(new_id(), version)], source="session-svc", now=NOW)
                 other.poke()
                 async with asyncio.timeout(10):
                     await listening.wait()

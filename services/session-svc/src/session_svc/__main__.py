@@ -108,9 +108,11 @@ async def _rotate_keys(settings: SessionSettings, arguments: argparse.Namespace)
 
 
 async def _republish(settings: SessionSettings, _: argparse.Namespace) -> dict[str, Any]:
-    async with app.database(settings) as pool:
-        kafka = settings.kafka("session-svc-republish")
-        done = await republish(pool, kafka, SystemClock().now(), lambda _: None)
+    now = SystemClock().now()
+    async with app.database(settings) as pool, aiohttp.ClientSession() as http:
+        keys = SigningKeys(pool, settings.keys(lambda: http), settings.schedule())
+        await keys.load(now)
+        done = await republish(pool, keys, settings.kafka("session-svc-republish"), now, lambda _: None)
     return asdict(done)
 
 

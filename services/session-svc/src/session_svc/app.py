@@ -57,7 +57,7 @@ async def run(settings: SessionSettings, clock: Clock | None = None) -> None:
         svc.ready_checks["signing key"] = can_sign
         verifier = Verifier(
             keys,
-            svc.revocations(),
+            svc.revocations(keys),
             issuer=settings.issuer,
             audience=settings.audience,
             public_url=settings.public_url,

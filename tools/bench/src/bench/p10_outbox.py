@@ -69,7 +69,7 @@ def _body() -> TokenRefreshedV1:
 async def _drain(pool: Pool, producer: EventProducer, rows: int) -> float:
     now = datetime.now(UTC)
     async with transaction(pool) as db:
-        await enqueue(db, [_body() for _ in range(rows)], source="bench", now=now)
+        await enqueue(db, [_body() for _ in range(rows)], source="oauth-svc", now=now)
     relay = Relay(pool, producer)
     await pool.execute("UPDATE relay_lease SET expires_at = '-infinity'")
     started = monotonic()
@@ -82,7 +82,7 @@ async def _drain(pool: Pool, producer: EventProducer, rows: int) -> float:
 async def _raw(settings: KafkaSettings, rows: int) -> float:
     records = []
     for _ in range(rows):
-        event = Event(id=new_id(), time=datetime.now(UTC), source="bench", body=_body())
+        event = Event(id=new_id(), time=datetime.now(UTC), source="oauth-svc", body=_body())
         records.append((event.body.subject().encode(), encode_body(event.body), list(encode_headers(event))))
     producer = AIOKafkaProducer(
         bootstrap_servers=settings.bootstrap_servers,
@@ -120,7 +120,7 @@ async def _commit_to_wire(pool: Pool, producer: EventProducer, settings: KafkaSe
         body = _body()
         arrived[body.subject()] = asyncio.get_running_loop().create_future()
         async with transaction(pool) as db:
-            await enqueue(db, [body], source="bench", now=datetime.now(UTC))
+            await enqueue(db, [body], source="oauth-svc", now=datetime.now(UTC))
         committed = monotonic()
         relay.poke()
         delays.append((await asyncio.wait_for(arrived[body.subject()], 10) - committed) * 1000)

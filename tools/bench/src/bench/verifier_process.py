@@ -26,10 +26,11 @@ async def serve(arguments: argparse.Namespace) -> None:
     settings = KafkaSettings(
         bootstrap_servers=arguments.kafka, client_id="bench-verifier", topic_prefix=arguments.topic_prefix
     )
-    feed = RevocationFeed(settings, revoked, clock=clock)
-    following = asyncio.create_task(feed.run())
     async with aiohttp.ClientSession() as http:
-        verifier = Verifier(JwksCache(http, arguments.jwks_url), revoked, issuer=arguments.issuer, audience="wevion")
+        keys = JwksCache(http, arguments.jwks_url)
+        feed = RevocationFeed(settings, revoked, keys, clock=clock)
+        following = asyncio.create_task(feed.run())
+        verifier = Verifier(keys, revoked, issuer=arguments.issuer, audience="wevion")
 
         async def watch(request: web.Request) -> web.Response:
             token = (await request.read()).decode()

@@ -337,6 +337,7 @@ async def system(
             "notifier_url": notifier.url,
             "log_level": "warning",
             "drain_s": 1,
+            "accept_unsigned_states": False,  # as every release but the first: what is not signed ends no session
         }
         settings = SessionSettings(
             http_port=identity_port,

@@ -9,10 +9,21 @@ import asyncio
 import contextlib
 from datetime import datetime
 
+from common.auth.keys import Keys, KeysUnavailableError
 from common.auth.metrics import FEED_DELAY, FEED_RECORDS, REVOCATIONS_BEHIND, REVOKED_SESSIONS
 from common.auth.refusals import Reason
-from common.auth.revocations import Ending, RevocationSet, ending_for
-from common.contracts import InvalidEventError, TokenKind, TokenStateV1, TokenStatus, decode
+from common.auth.revocations import Ending, RevocationSet, ending_for, is_past
+from common.auth.signatures import fits, key_of
+from common.contracts import (
+    Event,
+    EventBody,
+    InvalidEventError,
+    TokenKind,
+    TokenStateV1,
+    TokenStatus,
+    decode,
+    signed_content,
+)
 from common.kafka import KafkaSettings, Record, TopicReader
 from common.runtime.clock import Clock, SystemClock
 from common.telemetry.logs import get_logger
@@ -41,12 +52,16 @@ class RevocationFeed:
         self,
         kafka: KafkaSettings,
         revocations: RevocationSet,
+        keys: Keys,
         *,
         clock: Clock | None = None,
         max_stale_s: float = MAX_STALE_S,
+        accept_unsigned: bool = True,
     ) -> None:
         self._reader = TopicReader(kafka, TOPIC)
         self._set = revocations
+        self._keys = keys
+        self._accept_unsigned = accept_unsigned
         self._clock = clock or SystemClock()
         self._max_stale_s = max_stale_s
         REVOKED_SESSIONS.set_function(lambda: len(revocations))
@@ -69,7 +84,7 @@ class RevocationFeed:
         try:
             done = 0
             async for record in self._reader:
-                self.apply(record)
+                await self.apply(record)
                 done += 1
                 if done % _YIELD_EVERY == 0:
                     await asyncio.sleep(0)
@@ -78,16 +93,16 @@ class RevocationFeed:
             with contextlib.suppress(asyncio.CancelledError):
                 await tending
 
-    def apply(self, record: Record) -> None:
+    async def apply(self, record: Record) -> None:
         """Bring one record into force. One that cannot be read or applied is counted and passed over."""
         try:
-            self._apply(record)
+            await self._apply(record)
         except Exception as error:  # noqa: BLE001  whatever is wrong with one record, the ones after it are needed
             _INVALID.inc()
             why = str(error) if isinstance(error, InvalidEventError) else type(error).__name__
             _log.error("revocation_record_unreadable", partition=record.partition, offset=record.offset, why=why)
 
-    def _apply(self, record: Record) -> None:
+    async def _apply(self, record: Record) -> None:
         if record.value is None:
             # A tombstone comes after the last JWT of the session has expired; the set forgets by time, not by it.
             FEED_RECORDS.labels("tombstone").inc()
@@ -99,12 +114,43 @@ class RevocationFeed:
         event = decode(record.value, record.headers)
         if isinstance(event.body, TokenStateV1) and event.body.token.kind is TokenKind.SESSION:
             now = self._clock.now()
+            if is_past(max(event.body.since, event.time), now):
+                FEED_RECORDS.labels("no_effect").inc()  # nor is the key that signed it published any more
+                return
+            await self._check_signature(event, record)
             changed = self._apply_state(event.body, event.time, now)
             FEED_RECORDS.labels("applied" if changed else "no_effect").inc()
             if changed and self.caught_up.is_set():
                 FEED_DELAY.observe(max(0.0, (now - event.time).total_seconds()))
         else:
             _OTHER_KIND.inc()
+
+    async def _check_signature(self, event: Event[EventBody], record: Record) -> None:
+        """Believe the issuer only.
+
+        An issuer that cannot be asked for a key that is new is believed unread: a session that is ended wrongly costs
+        a sign-in, one that lives on wrongly costs more.
+
+        Raises:
+            InvalidEventError: the signature is missing, or not the issuer's.
+
+        """
+        if event.signature is None:
+            if not self._accept_unsigned:
+                raise InvalidEventError("ce_signature: missing")
+            return
+        kid = key_of(event.signature)
+        key = None
+        if kid is not None:
+            with contextlib.suppress(KeysUnavailableError):
+                await self._keys.fresh()
+            key = self._keys.current.get(kid) or await self._keys.find(kid)
+            if key is None and not self._keys.answers:
+                FEED_RECORDS.labels("unchecked").inc()
+                return
+        headers = {name: value.decode() for name, value in record.headers}
+        if key is None or not fits(event.signature, signed_content(headers, record.value or b""), key):
+            raise InvalidEventError("ce_signature: is not the issuer's")
 
     def _apply_state(self, state: TokenStateV1, emitted_at: datetime, now: datetime) -> bool:
         """Return only ever adds: an ended session does not come back, so late or repeated records do no harm."""

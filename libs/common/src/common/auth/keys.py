@@ -42,6 +42,11 @@ class Keys(Protocol):
     current: Mapping[str, Ed25519PublicKey]
     """By key id. A change replaces the whole mapping, so its identity tells whether anything changed."""
 
+    @property
+    def answers(self) -> bool:
+        """Whether the issuer answered when it was asked last."""
+        ...
+
     async def fresh(self) -> None:
         """Make `current` as fresh as it has to be. Raises KeysUnavailableError."""
         ...
@@ -60,6 +65,11 @@ class FixedKeys:
     def replace(self, keys: Mapping[str, Ed25519PublicKey]) -> None:
         """Use these from now on."""
         self.current = MappingProxyType(dict(keys))
+
+    @property
+    def answers(self) -> bool:
+        """Return True: nobody has to be asked."""
+        return True
 
     async def fresh(self) -> None:
         """They always are."""
@@ -88,6 +98,11 @@ class JwksCache:
         self._fetching: asyncio.Task[bool] | None = None
         self._unknown: dict[str, float] = {}
         self._waiting = 0
+
+    @property
+    def answers(self) -> bool:
+        """Return whether the last fetch brought a key set."""
+        return self._failures == 0 and self._usable_until > 0
 
     async def fresh(self) -> None:
         """Fetch when due; go on with the old keys when the issuer does not answer. Raises KeysUnavailableError."""

@@ -101,6 +101,11 @@ class _Shard:
         return made
 
 
+def is_past(ended_at: datetime, now: datetime) -> bool:
+    """Return whether an ending is too old to matter: every JWT that it could concern has expired."""
+    return _kept_until(ended_at, now) <= now.timestamp()
+
+
 def _kept_until(ended_at: datetime, now: datetime) -> int:
     """Return the second until which an ending matters: no JWT of today outlives it, whatever time the ending claims."""
     return min(int(ended_at.timestamp()), int(now.timestamp()) + LEEWAY_S) + KEEP_S

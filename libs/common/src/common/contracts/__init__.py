@@ -11,6 +11,7 @@ from common.contracts.envelope import (
     encode_body,
     encode_headers,
     explain,
+    signed_content,
 )
 from common.contracts.incidents import PlatformIncidentV1
 from common.contracts.notices import NoticeSentV1
@@ -30,7 +31,7 @@ from common.contracts.tokens import (
     TokenRevokedV1,
     TokenStateV1,
 )
-from common.contracts.topics import DEFAULT_PARTITIONS, DLQ_SUFFIX, TOPICS, Topic
+from common.contracts.topics import DEFAULT_PARTITIONS, DLQ_SUFFIX, TOPICS, Topic, writers
 from common.contracts.vocabulary import (
     INCIDENT_REASONS,
     INCIDENT_VERDICTS,
@@ -101,5 +102,7 @@ __all__ = [
     "encode_body",
     "encode_headers",
     "explain",
+    "signed_content",
     "transition",
+    "writers",
 ]

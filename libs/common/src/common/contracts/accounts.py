@@ -4,7 +4,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from common.contracts.base import EventBody, UtcDatetime, event
+from common.contracts.base import EventBody, FactTime, event
 from common.contracts.tokens import AccountRef
 from common.contracts.vocabulary import AccountAccess, RevocationCause
 
@@ -41,8 +41,8 @@ class DataGapClosedV1(EventBody):
     owner_user_id: UUID
     provider: str
     version: int = Field(ge=1, description="the version of the grant that closed the gap")
-    from_: UtcDatetime = Field(alias="from", description="the last moment the account was known to work")
-    to: UtcDatetime = Field(description="the first moment it was known to work again")
+    from_: FactTime = Field(alias="from", description="the last moment the account was known to work")
+    to: FactTime = Field(description="the first moment it was known to work again")
     cause: RevocationCause | None = Field(default=None, description="null: the grant reached its full expiry")
 
     def subject(self) -> str:

@@ -12,8 +12,30 @@ def _require_utc(value: datetime) -> datetime:
     return value.astimezone(UTC)
 
 
-UtcDatetime = Annotated[datetime, AfterValidator(_require_utc)]
-"""A point in time with an offset, kept in UTC. A naive time is refused."""
+FIRST_YEAR, LAST_YEAR, LAST_DEADLINE_YEAR = 2000, 2099, 2999
+MAX_COUNT = 2**31 - 1
+"""The highest version or epoch: more changes than any token can have, and what a database's integer holds."""
+
+
+def _require_fact(value: datetime) -> datetime:
+    value = _require_utc(value)
+    if not FIRST_YEAR <= value.year <= LAST_YEAR:
+        raise ValueError(f"a fact lies in the years {FIRST_YEAR} to {LAST_YEAR}")
+    return value
+
+
+def _require_deadline(value: datetime) -> datetime:
+    value = _require_utc(value)
+    if not FIRST_YEAR <= value.year <= LAST_DEADLINE_YEAR:
+        raise ValueError(f"a time lies in the years {FIRST_YEAR} to {LAST_DEADLINE_YEAR}")
+    return value
+
+
+UtcDatetime = Annotated[datetime, AfterValidator(_require_deadline)]
+"""A point in time with an offset, kept in UTC; a platform's deadline may be far away, but one can still count with it.
+A naive time is refused."""
+FactTime = Annotated[datetime, AfterValidator(_require_fact)]
+"""When something happened. Years that no clock shows are refused: one such record must not stop whoever reads it."""
 
 
 class Part(BaseModel):

@@ -96,6 +96,7 @@ def _traits() -> dict[str, Any]:
                     "ce_time": {"type": "string", "format": "date-time"},
                     "ce_subject": text,
                     "traceparent": text,
+                    "ce_signature": text,
                 },
             }
         }

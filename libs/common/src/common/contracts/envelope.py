@@ -3,7 +3,7 @@
 Source: CloudEvents 1.0.2, and its Kafka protocol binding, section 3.2.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -11,7 +11,8 @@ from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
 
-from common.contracts.base import EVENT_TYPES, EventBody, UtcDatetime
+from common.contracts.base import EVENT_TYPES, EventBody, FactTime
+from common.contracts.topics import writers
 
 B_co = TypeVar("B_co", bound=EventBody, covariant=True)
 
@@ -20,7 +21,7 @@ Headers = tuple[tuple[str, bytes], ...]
 SPEC_VERSION = "1.0"
 CONTENT_TYPE = "application/json"
 
-_time = TypeAdapter(UtcDatetime)
+_time = TypeAdapter(FactTime)
 
 
 class InvalidEventError(ValueError):
@@ -36,6 +37,8 @@ class Event(Generic[B_co]):
     source: str
     body: B_co
     traceparent: str | None = None
+    signature: str | None = None
+    """The owner's, where an event has one (`common.auth.signatures`)."""
 
     @property
     def type(self) -> str:
@@ -59,7 +62,15 @@ def attributes(event: Event[EventBody]) -> dict[str, str]:
     }
     if event.traceparent is not None:
         found["traceparent"] = event.traceparent
+    if event.signature is not None:
+        found["ce_signature"] = event.signature
     return found
+
+
+def signed_content(found: Mapping[str, str], body: bytes) -> bytes:
+    """Return what a signature covers: who says it, when, of what, and the body as it travels."""
+    said = (found["ce_id"], found["ce_type"], found["ce_source"], found["ce_subject"], found["ce_time"])
+    return "\n".join(said).encode() + b"\n" + body
 
 
 def encode_headers(event: Event[EventBody]) -> Headers:
@@ -76,8 +87,8 @@ def decode(value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> Event[E
     """Read one record.
 
     Raises:
-        InvalidEventError: with the reason: a missing attribute, an unknown type or major version, a tombstone, or a
-            body that breaks its schema (the field and the rule are named).
+        InvalidEventError: with the reason: a missing attribute, an unknown type or major version, a tombstone, a body
+            that breaks its schema (the field and the rule are named), or a source that does not own what it speaks of.
 
     """
     envelope: dict[str, str] = {}
@@ -94,26 +105,33 @@ def decode(value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> Event[E
         raise InvalidEventError(f"ce_specversion: {envelope['ce_specversion']!r} is not 1.x")
     if value is None:
         raise InvalidEventError("the record has no body (a tombstone)")
-    try:
-        event_id = UUID(_attribute(envelope, "ce_id"))
-        time = _time.validate_python(_attribute(envelope, "ce_time"))
-    except ValidationError as error:
-        raise InvalidEventError("ce_time: not an RFC 3339 time with an offset") from error
-    except ValueError as error:
-        if isinstance(error, InvalidEventError):
-            raise
-        raise InvalidEventError("ce_id: not a UUID") from error
+    event_id, time = _identity(envelope)
     try:
         body = model.model_validate_json(value)
     except ValidationError as error:
         raise InvalidEventError(f"{type_name}: {explain(error)}") from error
+    source = _attribute(envelope, "ce_source")
+    if source not in writers(body):
+        raise InvalidEventError(f"ce_source: {source[:60]!r} does not write such an event ({type_name})")
     return Event(
         id=event_id,
         time=time,
-        source=_attribute(envelope, "ce_source"),
+        source=source,
         body=body,
         traceparent=envelope.get("traceparent"),
+        signature=envelope.get("ce_signature"),
     )
+
+
+def _identity(envelope: dict[str, str]) -> tuple[UUID, datetime]:
+    try:
+        return UUID(_attribute(envelope, "ce_id")), _time.validate_python(_attribute(envelope, "ce_time"))
+    except ValidationError as error:
+        raise InvalidEventError("ce_time: not an RFC 3339 time with an offset, of this century") from error
+    except ValueError as error:
+        if isinstance(error, InvalidEventError):
+            raise
+        raise InvalidEventError("ce_id: not a UUID") from error
 
 
 def explain(error: ValidationError, limit: int = 5) -> str:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
-from common.contracts.base import EventBody, UtcDatetime, event
+from common.contracts.base import EventBody, FactTime, event
 from common.contracts.vocabulary import INCIDENT_REASONS, INCIDENT_VERDICTS, IncidentState, IncidentVerdict, Verdict
 
 
@@ -31,7 +31,7 @@ class PlatformIncidentV1(EventBody):
     provider: str
     state: IncidentState
     tokens_affected: int = Field(ge=0)
-    since: UtcDatetime
+    since: FactTime
     workspace_ids: tuple[UUID, ...] = Field(default=(), description="the workspaces with connections to the provider")
     version: int = Field(ge=1, description="1 when opened; raised with each change of this incident")
     reason: Reason | None = Field(default=None, description="what tells an outage from a forced re-consent")

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from common.contracts.base import EventBody, UtcDatetime, event
+from common.contracts.base import EventBody, FactTime, event
 
 
 class RuleEvent(EventBody):
@@ -16,7 +16,7 @@ class RuleEvent(EventBody):
     account_id: UUID
     token_id: UUID
     reason: str = Field(description="in words, for people")
-    auto_paused_at: UtcDatetime = Field(description="when the pause began")
+    auto_paused_at: FactTime = Field(description="when the pause began")
     version: int = Field(ge=1, description="the rule's revision after the change")
 
     def subject(self) -> str:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from common.contracts.base import EventBody, Part, UtcDatetime, event
+from common.contracts.base import MAX_COUNT, EventBody, FactTime, Part, UtcDatetime, event
 from common.contracts.vocabulary import (
     DetectedBy,
     IssuedHow,
@@ -39,7 +39,7 @@ class TokenRef(Part):
     provider: str = Field(description="such as meta or google-ads; wevion for sessions, telegram for links")
     workspace_id: UUID
     owner_user_id: UUID = Field(description="the person who signed in, made the connection or asked for the link")
-    version: int = Field(ge=1, description="raised by one with each change of this token")
+    version: int = Field(ge=1, le=MAX_COUNT, description="raised by one with each change of this token")
     accounts: tuple[AccountRef, ...] = Field(
         default=(), description="the accounts that the grant reaches; the first 500 of them if there are more"
     )
@@ -104,7 +104,7 @@ class TokenExpiringV1(TokenEvent):
 class TokenExpiredV1(TokenEvent):
     """Full expiry was reached: only a person can bring the token back."""
 
-    expired_at: UtcDatetime
+    expired_at: FactTime
 
 
 @event("token.revoked")
@@ -117,7 +117,9 @@ class TokenRevokedV1(TokenEvent):
         description="false: nobody said why; `cause` is then `platform_enforced`, for readers without this field",
     )
     detected_by: DetectedBy
-    user_epoch: int | None = Field(default=None, description="sessions: JWTs of the owner with a lower epoch are dead")
+    user_epoch: int | None = Field(
+        default=None, ge=0, le=MAX_COUNT, description="sessions: JWTs of the owner with a lower epoch are dead"
+    )
 
     @property
     def known_cause(self) -> RevocationCause | None:
@@ -130,13 +132,13 @@ class TokenStateV1(TokenEvent):
     """The whole present state of one token (compacted; a tombstone when the token is purged)."""
 
     status: TokenStatus
-    since: UtcDatetime = Field(description="when the token entered this status")
+    since: FactTime = Field(description="when the token entered this status")
     expires_at: UtcDatetime | None = None
     access_expires_at: UtcDatetime | None = None
     cause: RevocationCause | None = Field(default=None, description="null although revoked: nobody said why")
     detected_by: DetectedBy | None = None
     missing_scopes: tuple[str, ...] = ()
-    user_epoch: int | None = None
+    user_epoch: int | None = Field(default=None, ge=0, le=MAX_COUNT)
 
 
 @event("token.accounts")

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from common.contracts import accounts, incidents, notices, rules, tokens
 from common.contracts.base import EVENT_TYPES, EventBody
+from common.contracts.vocabulary import TokenKind
 
 _DECLARING = (accounts, incidents, notices, rules, tokens)  # importing them fills EVENT_TYPES
 
@@ -153,3 +154,21 @@ TOPICS: dict[str, Topic] = {
     for topic in _DECLARED
 }
 """Every topic by name."""
+
+
+TOKEN_OWNERS = {
+    TokenKind.SESSION: "session-svc",
+    TokenKind.PLATFORM_OAUTH: "oauth-svc",
+    TokenKind.INTEGRATION: "oauth-svc",
+    TokenKind.TELEGRAM_LINK: "notifier",
+}
+"""Who owns the tokens of a kind and alone speaks of their life; expiry-watcher adds what it derives from the clock."""
+_DERIVING = "expiry-watcher"
+
+
+def writers(body: EventBody) -> frozenset[str]:
+    """Return the services that may write such an event: the topic's producers, of tokens the one that owns the kind."""
+    producers = frozenset(TOPICS[body.TOPIC].producers)
+    if isinstance(body, tokens.TokenEvent):
+        return producers & {TOKEN_OWNERS[body.token.kind], _DERIVING}
+    return producers

@@ -1,10 +1,11 @@
 """Write events on the caller's connection, in the caller's transaction. Never commits."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from zlib import crc32
 
-from common.contracts import Event, EventBody, attributes, encode_body
+from common.contracts import Event, EventBody, attributes, encode_body, signed_content
 from common.postgres import Db
 from common.runtime.ids import new_id
 from common.telemetry.tracing import current_traceparent
@@ -23,7 +24,13 @@ def shard_of(key: str) -> int:
     return crc32(key.encode()) % SHARDS
 
 
-async def enqueue(db: Db, bodies: Sequence[EventBody], *, source: str, now: datetime) -> list[Event[EventBody]]:
+Sign = Callable[[EventBody, bytes], str | None]
+"""Given a body and the content to sign, returns the signature, or None for an event that has none."""
+
+
+async def enqueue(
+    db: Db, bodies: Sequence[EventBody], *, source: str, now: datetime, sign: Sign | None = None
+) -> list[Event[EventBody]]:
     """Send `bodies` when, and only when, the caller's transaction commits. Returns them as the events they will be.
 
     The row of the aggregate that an event is about must already be locked by this transaction: then ids of one key
@@ -34,12 +41,15 @@ async def enqueue(db: Db, bodies: Sequence[EventBody], *, source: str, now: date
         bodies: in the order they happened.
         source: the service that writes them, as `ce_source`.
         now: the time of the facts.
+        sign: makes the owner's signature, where there is one.
 
     """
     if not bodies:
         return []
     traceparent = current_traceparent()
     events = [Event(id=new_id(), time=now, source=source, body=body, traceparent=traceparent) for body in bodies]
+    if sign is not None:
+        events = [_signed(event, sign) for event in events]
     headers = [attributes(event) for event in events]
     keys = [found["ce_subject"] for found in headers]
     await db.execute(
@@ -53,6 +63,10 @@ async def enqueue(db: Db, bodies: Sequence[EventBody], *, source: str, now: date
         headers,
     )
     return events
+
+
+def _signed(event: Event[EventBody], sign: Sign) -> Event[EventBody]:
+    return replace(event, signature=sign(event.body, signed_content(attributes(event), encode_body(event.body))))
 
 
 async def enqueue_tombstone(db: Db, *, topic: str, key: str, version: int) -> None:

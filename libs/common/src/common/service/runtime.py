@@ -12,7 +12,7 @@ from typing import Self
 import aiohttp
 from aiohttp import web
 
-from common.auth import JwksCache, RevocationFeed, RevocationSet, ServiceTokens, Verifier
+from common.auth import JwksCache, Keys, RevocationFeed, RevocationSet, ServiceTokens, Verifier
 from common.kafka import EventConsumer, EventProducer, Handler, InBatches, KafkaSettings
 from common.outbox import Express, Relay, purge
 from common.outbox.express import SEND_TIMEOUT_S
@@ -133,19 +133,30 @@ class Service:
 
     async def verifier(self) -> Verifier:
         """Verify JWTs here: keys from the JWKS, revocations from `token.state`. Not ready until caught up."""
+        keys = JwksCache(self.http(), self.settings.jwks_url)
         return Verifier(
-            JwksCache(self.http(), self.settings.jwks_url),
-            self.revocations(),
+            keys,
+            self.revocations(keys),
             issuer=self.settings.issuer,
             audience=self.settings.audience,
             public_url=self.settings.public_url,
             clock=self.clock,
         )
 
-    def revocations(self) -> RevocationSet:
-        """Follow `token.state`: the set of ended sessions, which is complete once the topic has been read."""
+    def revocations(self, keys: Keys) -> RevocationSet:
+        """Follow `token.state`: the set of ended sessions, which is complete once the topic has been read.
+
+        `keys` are the issuer's, which signs the states of sessions.
+        """
         found = RevocationSet()
-        feed = RevocationFeed(self.kafka, found, clock=self.clock, max_stale_s=self.settings.revocations_max_stale_s)
+        feed = RevocationFeed(
+            self.kafka,
+            found,
+            keys,
+            clock=self.clock,
+            max_stale_s=self.settings.revocations_max_stale_s,
+            accept_unsigned=self.settings.accept_unsigned_states,
+        )
         self.task("revocation-feed", feed.run)
         self.ready_checks["revocations"] = feed.ready
         return found

@@ -43,6 +43,10 @@ class ServiceSettings(KafkaOptions):
         le=3600,
         description="seconds for which revocations may be unreadable before older JWTs of sessions must be renewed",
     )
+    accept_unsigned_states: bool = Field(
+        default=True,
+        description="whether session states without signature are believed; false once every session-svc signs them",
+    )
     token_url: str = Field(
         default="http://127.0.0.1:8081/oauth2/token", description="where this service gets its own JWT"
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from common.auth import signatures
 from common.crypto import KeyEncryption
 from common.postgres import Pool, transaction, translate_errors
 from common.runtime.ids import new_id
@@ -58,6 +59,11 @@ class SigningKeys:
         self._active_until: datetime | None = None
         self.current: Mapping[str, Ed25519PublicKey] = {}
         """The public keys by id: this makes it a `common.auth.Keys`, so that this process verifies without a fetch."""
+
+    @property
+    def answers(self) -> bool:
+        """Return True: this process is the issuer."""
+        return True
 
     async def fresh(self) -> None:
         """The periodic task keeps them so."""
@@ -128,6 +134,15 @@ class SigningKeys:
             key = self._choose(now)
         signed = jwt.signing_input(key.service_header if "client_id" in claims else key.header, claims)
         return jwt.compact(signed, key.private.sign(signed))
+
+    def sign_content(self, content: bytes, now: datetime) -> str | None:
+        """Return the signature of an event; None while no key may sign: the end of a session waits for nothing."""
+        try:
+            key = self._choose(now)
+        except NoSigningKeyError:
+            _log.error("state_unsigned")
+            return None
+        return signatures.sign_content(content, key.times.kid, key.private)
 
     async def sign_fresh(self, claims: Mapping[str, Any], now: datetime) -> str:
         """As `sign`; a process that slept (a suspended machine) looks at the database once before it gives up.

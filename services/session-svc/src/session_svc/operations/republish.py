@@ -10,16 +10,20 @@ from common.postgres import Pool, transaction
 from session_svc.core import session as life
 from session_svc.core.session import SessionStatus
 from session_svc.operations import state
+from session_svc.operations.keys import SigningKeys
 from session_svc.store import sessions
 
 BATCH = 500
 
 
-async def republish(pool: Pool, kafka: KafkaSettings, now: datetime, report: Callable[[int], None]) -> Republished:
+async def republish(
+    pool: Pool, keys: SigningKeys, kafka: KafkaSettings, now: datetime, report: Callable[[int], None]
+) -> Republished:
     """Put the states into the outbox, batch by batch; safe beside running services, to stop, and to repeat.
 
     Args:
         pool: the database of the sessions.
+        keys: sign the states.
         kafka: where the topic is read first.
         now: the time of the events.
         report: told after each batch how many states were published.
@@ -40,7 +44,7 @@ async def republish(pool: Pool, kafka: KafkaSettings, now: datetime, report: Cal
                 version = continued(one.version, known.get(one.session_id), over=over, done=done)
                 if version is not None:
                     changes.append(life.restated(one, version))
-            await state.restate(state.Transition(db), changes, now)
+            await state.restate(state.Transition(db, keys.sign_content), changes, now)
         report(done.sent)
         if len(page) < BATCH:
             return done

@@ -4,13 +4,13 @@ No other module writes a session's state or enqueues an event about one, so whoe
 cannot forget to tell the verifiers (a test reads the source for it).
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from common.contracts import DetectedBy, Event, EventBody
+from common.contracts import DetectedBy, Event, EventBody, TokenStateV1
 from common.outbox import enqueue
 from common.postgres import Db, transaction
 from session_svc.core import session as life
@@ -25,6 +25,7 @@ class Transition:
     """A transaction in which sessions change, and the events that it will be."""
 
     db: Db
+    sign: Callable[[bytes, datetime], str | None]
     events: list[Event[EventBody]] = field(default_factory=list)
 
 
@@ -37,7 +38,7 @@ async def transition(deps: Deps) -> AsyncIterator[Transition]:
 
     """
     async with transaction(deps.pool) as db:
-        made = Transition(db)
+        made = Transition(db, deps.keys.sign_content)
         yield made
     if made.events:
         deps.committed()
@@ -47,7 +48,7 @@ async def transition(deps: Deps) -> AsyncIterator[Transition]:
 async def open_session(tx: Transition, change: Change, secret_hash: bytes, now: datetime) -> None:
     """A new session. Its user's row is locked, so that no forced logout slips past it."""
     await sessions.insert(tx.db, change.session, secret_hash)
-    tx.events.extend(await enqueue(tx.db, change.events, source=SOURCE, now=now))
+    await _enqueue(tx, change.events, now)
 
 
 async def record(tx: Transition, changes: Sequence[Change], now: datetime) -> None:
@@ -56,7 +57,7 @@ async def record(tx: Transition, changes: Sequence[Change], now: datetime) -> No
         return
     await sessions.save(tx.db, [change.session for change in changes])
     bodies = [event for change in changes for event in change.events]
-    tx.events.extend(await enqueue(tx.db, bodies, source=SOURCE, now=now))
+    await _enqueue(tx, bodies, now)
     for change in changes:
         if change.session.status is not SessionStatus.ACTIVE and change.session.end_cause is not None:
             ENDED.labels(change.session.end_cause.value).inc()
@@ -101,4 +102,13 @@ async def end_all_of_user(
 async def restate(tx: Transition, changes: Sequence[Change], now: datetime) -> None:
     """Tell the states of locked sessions once more; nothing about them changes but the version."""
     await sessions.save(tx.db, [change.session for change in changes])
-    tx.events.extend(await enqueue(tx.db, [event for one in changes for event in one.events], source=SOURCE, now=now))
+    await _enqueue(tx, [event for one in changes for event in one.events], now)
+
+
+async def _enqueue(tx: Transition, bodies: Sequence[EventBody], now: datetime) -> None:
+    """States are signed: verifiers refuse JWTs because of them, and nobody else may be able to say them."""
+
+    def sign(body: EventBody, content: bytes) -> str | None:
+        return tx.sign(content, now) if isinstance(body, TokenStateV1) else None
+
+    tx.events.extend(await enqueue(tx.db, bodies, source=SOURCE, now=now, sign=sign))
