@@ -20,6 +20,11 @@ ENDED = counter("wevion_oauth_grants_ended_total", "Grants that ended, by cause.
 PURGED = counter("wevion_oauth_grants_purged_total", "Dead grants whose credentials were forgotten.", ("provider",))
 CONNECTS = counter("wevion_oauth_connects_total", "Finished consents by outcome code.", ("provider", "outcome"))
 WEBHOOKS = counter("wevion_oauth_webhooks_total", "Webhooks by what became of them.", ("provider", "outcome"))
+CALLS_FAILED = counter(
+    "wevion_oauth_calls_failed_total",
+    "Failed calls that are no refresh, by what was asked (probe, list, report) and the class of the answer.",
+    ("provider", "call", "class"),
+)
 UNRECOGNISED = counter(
     "wevion_oauth_unrecognised_answers_total",
     "Answers that no row of a provider's table knows; each needs a look.",

@@ -21,6 +21,10 @@ DOUBT = "doubted"
 """How `last_failure` begins while a refusal is not believed; it stands in for a failure class."""
 
 
+FROM = " at "
+"""What stands in `last_failure` before the call that failed, when that was no refresh."""
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """One ad account, or the one account of an integration.
@@ -130,6 +134,11 @@ class Connection:
     def doubted(self) -> bool:
         """Return whether the platform's last word about it was a refusal that is not believed (yet)."""
         return self.status.alive and self.last_failure is not None and self.last_failure.startswith(DOUBT)
+
+    @property
+    def asking_fails(self) -> bool:
+        """Whether its present trouble is that of a call which is no refresh."""
+        return self.last_failure is not None and FROM in self.last_failure
 
     @property
     def ended_by_signal(self) -> bool:

@@ -25,7 +25,7 @@ from common.contracts import (
     Verdict,
     transition,
 )
-from oauth_svc.core.connection import DOUBT, Connection
+from oauth_svc.core.connection import DOUBT, FROM, Connection
 from oauth_svc.core.grant import same_end
 
 WARNING_WINDOW = timedelta(days=14)
@@ -55,6 +55,18 @@ class RefreshFailed:
     retry_at: datetime | None
     incident_id: UUID | None = None
     shorten_to: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AskingFailed:
+    """A call that is no refresh failed: nothing is known about the grant, and the trouble is shown.
+
+    `call` says which (`probe`, `list`, or `report` for what a service was answered).
+    """
+
+    call: str
+    verdict: Verdict
+    code: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +139,7 @@ class AccountsChanged:
 Change = (
     Refreshed
     | RefreshFailed
+    | AskingFailed
     | Revoked
     | RanOut
     | Doubted
@@ -151,7 +164,7 @@ class Applied:
         return bool(self.events)
 
 
-def apply(  # noqa: C901, PLR0911 - one case and one return per change
+def apply(  # noqa: C901, PLR0911, PLR0912 - one case and one return per change
     connection: Connection, change: Change, now: datetime
 ) -> Applied:
     """Return the connection after `change`, with its events. A change that does not apply returns the row untouched."""
@@ -170,6 +183,8 @@ def apply(  # noqa: C901, PLR0911 - one case and one return per change
             return _refreshed(connection, change, now)
         case RefreshFailed():
             return _failed(connection, change, now)
+        case AskingFailed():
+            return Applied(_asking_failed(connection, change), ())
         case Revoked():
             return _revoked(connection, change, now)
         case RanOut():
@@ -320,6 +335,13 @@ def _failed(connection: Connection, change: RefreshFailed, now: datetime) -> App
     return _tell(failed, (event,))
 
 
+def _asking_failed(connection: Connection, change: AskingFailed) -> Connection:
+    """What a refresh or a doubt has said is not written over: it decides what is done next."""
+    if connection.last_failure is not None and not connection.asking_fails:
+        return connection
+    return replace(connection, last_failure=f"{change.verdict.value}:{change.code}{FROM}{change.call}")
+
+
 def _revoked(connection: Connection, change: Revoked, now: datetime) -> Applied:
     ended = replace(
         _entered(connection, transition(connection.status, Trigger.REVOKED), now),
@@ -375,7 +397,11 @@ def _confirmed(connection: Connection, change: Confirmed, now: datetime) -> Appl
     status = connection.status
     if status is not TokenStatus.DEGRADED or connection.doubted:
         status = _alive_status(expires_at, now)
-    good = replace(connection, last_good_at=now, last_failure=None if connection.doubted else connection.last_failure)
+    good = replace(
+        connection,
+        last_good_at=now,
+        last_failure=None if connection.doubted or connection.asking_fails else connection.last_failure,
+    )
     same = (expires_at, access, missing, status) == (
         connection.expires_at,
         connection.access_expires_at,

@@ -13,6 +13,7 @@ from common.contracts import (
     RevocationCause,
     TokenKind,
     TokenStatus,
+    Verdict,
 )
 from common.platforms import sentence, title_of
 from oauth_svc.core.connection import Account, Connection, ended_words
@@ -180,7 +181,7 @@ def connection_view(deps: Deps, connection: Connection, progress: Progress | Non
         last_refreshed_at=connection.last_refreshed_at,
         last_failure=connection.last_failure,
         version=connection.version,
-        summary=summary_of(connection, profile),
+        summary=_not_listed(connection, profile, progress) or summary_of(connection, profile),
         missing=missing,
         fix=_fix(connection, profile) if wants_click else None,
         fix_label=_fix_label(connection, profile) if wants_click else None,
@@ -189,6 +190,25 @@ def connection_view(deps: Deps, connection: Connection, progress: Progress | Non
         accounts_total=len(connection.accounts),
         accounts_lost=sum(account.access is AccountAccess.LOST for account in connection.accounts),
         listing=listing_view(progress),
+    )
+
+
+_WHY_NOT_LISTED = {
+    Verdict.RETRY_LATER.value: "has trouble of its own",
+    Verdict.RATE_LIMITED.value: "is asked too often at the moment",
+    Verdict.OUR_BUG.value: "refuses Wevion's own request, which Wevion's operators look into",
+    Verdict.ACCOUNT_LOST_ACCESS.value: "does not let Wevion read them",
+}
+
+
+def _not_listed(connection: Connection, profile: Profile, progress: Progress | None) -> str | None:
+    """What to say of a living grant whose accounts were never listed; None for every other."""
+    if not connection.status.alive or connection.accounts or progress is None or progress.failure is None:
+        return None
+    why = _WHY_NOT_LISTED.get(progress.failure.partition(":")[0], "gives no answer")
+    return (
+        f"{profile.title} is connected. Its accounts are not listed yet, because {profile.title} {why}. "
+        "It is tried again by itself."
     )
 
 

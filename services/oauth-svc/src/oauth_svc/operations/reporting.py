@@ -1,4 +1,4 @@
-"""What operators hear of refreshes: a counter for each, and a line in the log for what needs an engineer."""
+"""What operators hear of calls to platforms: a counter for each, and a line in the log for what needs an engineer."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -10,6 +10,32 @@ from common.telemetry.logs import get_logger
 from oauth_svc import metrics
 
 _log = get_logger(__name__)
+
+
+def report_call(call: str, provider: str, connection_id: UUID, failure: Failure) -> None:
+    """Count and log one failed call that is no refresh.
+
+    Args:
+        call: What was asked: `probe`, `list`, or `report` for what a service was answered.
+        provider: Whom.
+        connection_id: About which grant.
+        failure: What the answer means.
+
+    """
+    verdict = failure.verdict
+    metrics.CALLS_FAILED.labels(provider, call, verdict.value).inc()
+    if failure.unrecognised:
+        metrics.UNRECOGNISED.labels(provider).inc()
+    say = _log.warning if failure.unrecognised or verdict.pages_operators else _log.info
+    say(
+        "call_failed",
+        call=call,
+        provider=provider,
+        verdict=verdict.value,
+        failure_code=failure.code,
+        unrecognised=failure.unrecognised,
+        connection_id=str(connection_id),
+    )
 
 
 def report(outcomes: Iterable[tuple[str, UUID, Failure | None]]) -> None:

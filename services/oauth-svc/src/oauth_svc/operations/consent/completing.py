@@ -7,6 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from common.contracts import AccountAccess, IssuedHow
+from common.platforms.errors import Failure
 from common.postgres import transaction
 from common.runtime import ids
 from oauth_svc import metrics, store
@@ -15,9 +16,12 @@ from oauth_svc.core.accounts import LOOK_AGAIN_AFTER, Comparison, compare
 from oauth_svc.core.connection import Connection, Listing
 from oauth_svc.core.flow import Profile
 from oauth_svc.core.grant import Secrets, TokenAnswer, earliest, missing_scopes
+from oauth_svc.core.lifecycle import AskingFailed
 from oauth_svc.core.refresh import lacks_permission
+from oauth_svc.operations import tokens
 from oauth_svc.operations.deps import Deps
 from oauth_svc.operations.granting import NewGrant, store_grants
+from oauth_svc.operations.reporting import report_call
 from oauth_svc.providers.base import Inspection, PlatformError, Provider
 
 LIST_WITHIN_S = 1.0
@@ -88,7 +92,7 @@ async def complete(
     secrets = Secrets(answer.access_token, answer.refresh_token, credentials)
     inspection = await _inspect(provider, secrets, answer, deps.clock.now())
     granted = answer.scopes if answer.scopes is not None else inspection.scopes
-    accounts = await _list(provider, secrets, granted)
+    accounts, failure = await _list(provider, secrets, granted)
     now = deps.clock.now()
     async with transaction(deps.pool) as db:
         await deps.vault.ready(db, now, workspaces=[consented.workspace_id])
@@ -125,9 +129,14 @@ async def complete(
             granted=granted,
             probe_at=now if accounts is None else look_again_at,
         )
-        await store_grants(db, deps, [grant], answer.issued_at)
+        stored = await store_grants(db, deps, [grant], answer.issued_at)
         if accounts is None:
             await store.listings.begin(db, existing.connection_id, now)
+        if failure is not None:
+            await store.listings.end(db, existing.connection_id, f"{failure.verdict.value}:{failure.code}")
+            trouble = AskingFailed("list", failure.verdict, failure.code)
+            await tokens.change(db, stored, {existing.connection_id: trouble}, now)
+            report_call("list", consented.provider, existing.connection_id, failure)
     deps.committed()
     metrics.CONNECTS.labels(consented.provider, grant.how.value).inc()
     return ConsentResult(
@@ -153,22 +162,26 @@ async def _inspect(provider: Provider, secrets: Secrets, answer: TokenAnswer, no
         return Inspection()
 
 
-async def _list(provider: Provider, secrets: Secrets, granted: frozenset[str] | None) -> Listing | None:
+async def _list(
+    provider: Provider, secrets: Secrets, granted: frozenset[str] | None
+) -> tuple[Listing | None, Failure | None]:
     """Return the accounts, or None when that takes long or the platform cannot be asked for now: a probe lists them.
+
+    With it goes why the platform could not be asked.
 
     The person's browser waits for this, so a list of thousands goes on after the answer.
     """
     try:
         async with asyncio.timeout(LIST_WITHIN_S):
-            return await provider.accounts(secrets)
+            return await provider.accounts(secrets), None
     except TimeoutError:
-        return None
+        return None, None
     except PlatformError as error:
         if lacks_permission(provider.profile, error.failure, granted):
-            return Listing((), complete=False)
+            return Listing((), complete=False), None
         if error.failure.verdict.only_a_person_helps:
             raise refusal_of(error) from error
-        return None
+        return None, error.failure
 
 
 async def _target(  # noqa: PLR0917

@@ -20,11 +20,12 @@ from oauth_svc.core.accounts import LOOK_AGAIN_AFTER, Comparison, compare, is_be
 from oauth_svc.core.connection import Account, Connection, Listing
 from oauth_svc.core.errors import RefusalError, UnknownConnectionError
 from oauth_svc.core.grant import Secrets, missing_scopes
-from oauth_svc.core.lifecycle import Confirmed, Doubted, Revived
+from oauth_svc.core.lifecycle import AskingFailed, Confirmed, Doubted, Revived
 from oauth_svc.core.schedule import refresh_at, retry_at, unit_hash
 from oauth_svc.operations import tokens
 from oauth_svc.operations.deps import Deps
 from oauth_svc.operations.engine.refreshing import Engine
+from oauth_svc.operations.reporting import report_call
 from oauth_svc.operations.serving.listing import list_accounts
 from oauth_svc.operations.status import SweepStatus
 from oauth_svc.providers.base import Inspection, PlatformError, Provider
@@ -194,8 +195,7 @@ async def _trouble(
 ) -> Finding:
     now = deps.clock.now()
     breakers = engine.breakers
-    if failure.unrecognised:
-        metrics.UNRECOGNISED.labels(connection.provider).inc()
+    report_call("probe", connection.provider, connection.connection_id, failure)
     breakers.note_consent(connection, failure, now)
     async with deps.pool.acquire() as db:
         lost = await store.schedule.after_unknown(db, [connection.connection_id])
@@ -207,7 +207,8 @@ async def _trouble(
         after_unknown=bool(lost),
     )
     if change is None:
-        async with deps.pool.acquire() as db:
+        async with transaction(deps.pool) as db:
+            await _show(db, connection.connection_id, AskingFailed("probe", failure.verdict, failure.code), now)
             await store.schedule.plan_probe(
                 db,
                 connection.connection_id,
@@ -225,6 +226,11 @@ async def _trouble(
     deps.committed()
     await breakers.act([connection.provider], now)
     return Finding(after.get(connection.connection_id, connection), failure)
+
+
+async def _show(db: store.Db, connection_id: UUID, trouble: AskingFailed, now: datetime) -> None:
+    locked = await store.connections.lock(db, [connection_id])
+    await tokens.change(db, locked, dict.fromkeys(locked, trouble), now)
 
 
 async def _good(
@@ -305,9 +311,16 @@ async def report(deps: Deps, account: Account, connection: Connection, failure: 
 
     True when the report asks for a probe at all.
     """
-    if failure is None or failure.verdict in (Verdict.RETRY_LATER, Verdict.RATE_LIMITED, Verdict.OUR_BUG):
+    if failure is None:
         return False
     now = deps.clock.now()
+    report_call("report", connection.provider, connection.connection_id, failure)
+    if failure.verdict in (Verdict.RETRY_LATER, Verdict.RATE_LIMITED, Verdict.OUR_BUG):
+        if failure.unrecognised or failure.verdict.pages_operators:
+            async with transaction(deps.pool) as db:
+                trouble = AskingFailed("report", failure.verdict, failure.code)
+                await _show(db, connection.connection_id, trouble, now)
+        return False
     deps.uses.refused([account.account_id])
     async with deps.pool.acquire() as db:
         await store.gaps.note_refused(db, account.account_id, now)
