@@ -8,7 +8,7 @@ from aiohttp import web
 
 from common.runtime.clock import Clock
 from common.service import Service
-from common.web import create_app
+from common.web import HEALTH, create_app
 from gateway import console
 from gateway.core.headers import security_headers
 from gateway.live import LiveHub
@@ -59,6 +59,9 @@ async def run(settings: GatewaySettings, clock: Clock | None = None) -> None:
             for name, value in security.items():
                 response.headers.setdefault(name, value)
             response.headers["Server"] = "wevion"
+            if public[HEALTH].stopping.is_set():
+                response.force_close()
+                response.headers["Connection"] = "close"
 
         public.middlewares.insert(0, console.problem_pages())
         public.on_shutdown.append(end_streams)
