@@ -62,6 +62,7 @@ TABLES = [
     "telegram_code",
     "telegram_link",
     "telegram_update",
+    "endpoint",
     "outbox",
     "inbox",
     "relay_lease",

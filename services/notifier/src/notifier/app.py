@@ -57,7 +57,8 @@ async def run(settings: NotifierSettings) -> None:
         work.append(sweep.people_refresher(deps, service.clock))
         for periodic in (*work, sweep.gauges(deps, service.clock)):
             service.periodic(periodic)
-        service.consumer(CONSUMER, consumers.TOPICS, consumers.handler(deps, service.clock), producer)
+        listeners = [each.listener for each in opened if each.listener is not None]
+        service.consumer(CONSUMER, consumers.TOPICS, consumers.handler(deps, service.clock, listeners), producer)
         await service.serve(
             [
                 notices.routes(deps, service.clock),

@@ -1,6 +1,7 @@
 """Inbound Kafka: each event to the one operation that takes it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 
 from common.contracts import Event, EventBody
 from common.runtime.clock import Clock
@@ -22,10 +23,18 @@ TOPICS = (
 )
 
 
-def handler(deps: Deps, clock: Clock) -> Callable[[Event[EventBody]], Awaitable[None]]:
+Listener = Callable[[Deps, Event[EventBody], datetime], Awaitable[None]]
+"""What a channel does with an event, before the notices do; the same event again changes nothing."""
+
+
+def handler(
+    deps: Deps, clock: Clock, listeners: Sequence[Listener] = ()
+) -> Callable[[Event[EventBody]], Awaitable[None]]:
     """The consumer's handler. `RetryableError` from below makes the consumer wait and hand the event over again."""
 
     async def handle(event: Event[EventBody]) -> None:
+        for listener in listeners:
+            await listener(deps, event, clock.now())
         await events.take(deps, event, clock.now())
 
     return handle

@@ -16,12 +16,13 @@ SEND_TIMEOUT_S = 120.0
 def sender(deps: Deps, channel: AnyChannel, clock: Clock) -> Periodic:
     """Sends what is due on one channel; sleeps until the next thing is, or the other end wants to be asked again."""
     waits_until = clock.now()
+    waits = sending.Waits()
 
     async def activate() -> sending.SendStatus | None:
         nonlocal waits_until
         if clock.now() < waits_until:
             return None
-        status = await sending.send_due(deps, channel, clock.now())
+        status = await sending.send_due(deps, channel, clock.now(), waits)
         waits_until = clock.now() + timedelta(seconds=status.wait_s)
         return status
 

@@ -141,7 +141,8 @@ async def test_a_support_admin_who_acts_as_a_person_changes_nothing_for_them(wor
     ("body", "field"),
     [
         ({"channels": {"email": {"NO_SUCH_CODE": True}}}, "channels.email.NO_SUCH_CODE.[key]"),
-        ({"channels": {"pigeon": {}}}, "channels.pigeon"),
+        ({"channels": {"pigeon": {}}}, "channels.pigeon.[key]"),
+        ({"channels": {"in_app": {}}}, "channels.in_app.[key]"),
         ({"channels": {"email": {"DATA_GAP": "yes"}}}, "channels.email.DATA_GAP"),
         ({"time_zone": "Mars/Olympus"}, "time_zone"),
         ({"quiet_hours": {"start": "22:00"}}, "quiet_hours.end"),

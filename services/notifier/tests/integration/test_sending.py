@@ -196,7 +196,11 @@ class _Once(MailChannel):
         mail = world.deps.channels[NoticeChannel.EMAIL]
         letters = Letters(world.deps.texts, None)
         super().__init__(
-            mail._server, letters=letters, throttle=Throttle(rate=1, burst=1, clock=world.clock), clock=world.clock
+            mail._server,
+            letters=letters,
+            throttle=Throttle(rate=1, burst=1, clock=world.clock),
+            clock=world.clock,
+            retry=mail.retry,
         )
         self.presented = 0
         self.outcome = Outcome(Answer.ACCEPTED)

@@ -6,12 +6,30 @@ from typing import Any
 
 import pytest
 
-from common.contracts import IssuedHow, NoticeChannel, TokenEvent, decode
+from common.contracts import (
+    DetectedBy,
+    Event,
+    EventBody,
+    IssuedHow,
+    NoticeChannel,
+    RevocationCause,
+    TokenEvent,
+    TokenKind,
+    TokenRef,
+    TokenRevokedV1,
+    TokenStateV1,
+    TokenStatus,
+    decode,
+)
+from common.runtime.ids import new_id
+from notifier.channels.telegram import chatting, sessions
 from notifier.channels.telegram import linking as telegram
+from notifier.channels.telegram.rules import Incoming
 from notifier.core.errors import NoTelegramLink
 from notifier.core.preferences import Preferences, QuietHours
 from notifier.operations import sending, wishes
 
+LINK = "/api/v1/telegram/link"
 YES, NO = "Yes, link this chat", "No, that is not me"
 
 
@@ -329,3 +347,83 @@ async def test_quiet_hours_hold_a_warning_in_the_chat_and_let_a_critical_one_pas
     assert "TikTok access was ended" in said[0]
     await world.later(timedelta(hours=4))
     assert "Meta access ends in" in (await telegram_world.messages())[-1]["text"]
+
+
+async def test_a_code_that_a_group_has_read_links_nothing_any_more(telegram_world: Any) -> None:
+    world = telegram_world.world
+    link = await telegram_world.link("mia")
+    code = link.partition("start=")[2]
+    update = Incoming(9_001, chat_id=-100_500, chat_name="Growth", text=f"/start {code}", message_id=1)
+    await chatting.take_update(world.deps, telegram_world.bot, update, world.clock.now())
+    assert await telegram_world.state("mia") == "none"
+    assert "was used" in await telegram_world.act("open", link=link)
+    assert ("token.revoked", "unlinked", 2) in await _events(world)
+
+
+@pytest.mark.parametrize("whose", ["its session", "all sessions", "all others"])
+async def test_a_code_ends_with_the_session_that_made_it(telegram_world: Any, whose: str) -> None:
+    world, mia = telegram_world.world, telegram_world.world.people["mia"]
+    session_id = new_id()
+    reader = replace(telegram_world.reader("mia"), session_id=session_id, epoch=4)
+    await telegram.create_link(world.deps, reader, world.clock.now())
+    other = TokenRef(
+        token_id=new_id(),
+        kind=TokenKind.SESSION,
+        provider="wevion",
+        workspace_id=mia.workspace_id,
+        owner_user_id=mia.user_id,
+        version=2,
+    )
+    signed_out, changed = RevocationCause.SIGNED_OUT, RevocationCause.PASSWORD_CHANGED
+    foreign = other.model_copy(update={"owner_user_id": world.people["max"].user_id})
+    for nothing in (
+        TokenRevokedV1(token=other, cause=signed_out, detected_by=DetectedBy.USER),
+        TokenRevokedV1(token=foreign, cause=changed, detected_by=DetectedBy.USER, user_epoch=5),
+        TokenStateV1(token=other, status=TokenStatus.ACTIVE, since=world.clock.now(), user_epoch=4),
+    ):
+        await _heard(world, nothing)
+        assert await telegram_world.state("mia") == "waiting"
+    mine = other.model_copy(update={"token_id": session_id})
+    ends = {
+        "its session": TokenRevokedV1(token=mine, cause=signed_out, detected_by=DetectedBy.USER),
+        "all sessions": TokenRevokedV1(token=other, cause=changed, detected_by=DetectedBy.USER, user_epoch=5),
+        "all others": TokenStateV1(token=mine, status=TokenStatus.ACTIVE, since=world.clock.now(), user_epoch=5),
+    }
+    for _ in range(2):  # events are delivered more than once
+        await _heard(world, ends[whose])
+    assert await telegram_world.state("mia") == "none"
+    assert [event for event in await _events(world) if event[0] == "token.revoked"] == [
+        ("token.revoked", "unlinked", 2)
+    ]
+
+
+async def _heard(world: Any, body: EventBody) -> None:
+    event = Event(id=new_id(), time=world.clock.now(), source="session-svc", body=body)
+    await sessions.follow(world.deps, event, world.clock.now())
+
+
+async def test_a_waiting_link_is_shown_again_to_its_person_and_kept_from_whoever_acts_as_them(
+    telegram_world: Any, api: Any
+) -> None:
+    world = telegram_world.world
+    mia = api.signed_in(world.people["mia"])
+    url = (await api.call("POST", LINK, mia)).body["url"]
+    assert (await api.call("GET", LINK, mia)).body["url"] == url
+    acting = api.signed_in(world.people["mia"], act={"sub": "support"})
+    assert (await api.call("GET", LINK, acting)).body["url"] is None
+    assert (await api.call("GET", LINK, api.signed_in(world.people["max"]))).body["url"] is None
+    stored = str(await world.deps.pool.fetch("SELECT * FROM telegram_code"))
+    assert url.partition("start=")[2] not in stored
+    await telegram_world.act("open", link=url)
+    await telegram_world.act("press", button="Yes, link this chat")
+    assert (await api.call("GET", LINK, mia)).body["url"] is None
+    assert await world.count("SELECT count(*) FROM telegram_code WHERE sealed IS NOT NULL") == 0
+
+
+async def test_only_so_many_links_are_made_within_an_hour(telegram_world: Any, api: Any) -> None:
+    mia = api.signed_in(telegram_world.world.people["mia"])
+    answers = [await api.call("POST", LINK, mia) for _ in range(12)]
+    assert [answer.status for answer in answers] == [201] * 10 + [429] * 2
+    assert answers[-1].body["code"] == "too_many_links"
+    telegram_world.world.clock.advance(timedelta(hours=1))
+    assert (await api.call("POST", LINK, mia)).status == 201

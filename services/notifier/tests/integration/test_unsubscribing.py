@@ -45,7 +45,8 @@ async def test_a_mail_clients_post_stops_such_mails_for_its_reader_alone(world: 
         assert "These mails have stopped" in page
     assert await world.count("SELECT count(*) FROM preference") == 1
     await _dead(world, "tiktok")
-    assert len(world.mailbox.to("mia@agency.example")) == 1
+    subjects = [mail["Subject"] for mail in world.mailbox.to("mia@agency.example")]
+    assert subjects == ["Meta access was ended", "Some mails from Wevion were stopped"]  # told once, though asked twice
     assert len(world.mailbox.to("max@agency.example")) == 2
     notices = await api.call("GET", "/api/v1/notices", api.signed_in(world.people["mia"]))
     assert [item["provider"] for item in notices.body["items"]] == ["tiktok", "meta"]  # the app shows it all the same
@@ -81,6 +82,8 @@ async def test_it_adds_to_what_the_reader_wished_before(world: Any, api: Any) ->
     assert own["channels"] == {
         "email": {"DATA_GAP": True, "TOKEN_REVOKED": False},
         "telegram": {"DATA_GAP": True},
+        "slack": {},
+        "webhook": {},
     }
     assert own["time_zone"] == "Asia/Tokyo"
 
@@ -95,8 +98,9 @@ async def test_it_stops_what_the_mail_was_about_and_a_waiting_mail_too(world: An
     await world.issued(other, expires_in=timedelta(days=6))
     await world.expiring(other, "7d", world.clock.now() + timedelta(days=6))
     await world.later()
-    assert [mail["Subject"] for mail in world.mailbox.to("mia@agency.example")[1:]] == [
-        "TikTok access ends in 5 days and 23 hours"
+    assert sorted(mail["Subject"] for mail in world.mailbox.to("mia@agency.example")[1:]) == [
+        "Some mails from Wevion were stopped",
+        "TikTok access ends in 5 days and 23 hours",
     ]
 
 
@@ -157,7 +161,7 @@ async def test_a_link_says_nothing_in_the_open(world: Any, api: Any) -> None:
     raw = base64.urlsafe_b64decode(token + "==")
     assert world.people["mia"].user_id.bytes not in raw
     assert b"TOKEN" not in raw
-    asked = await unsubscribing.read(world.deps, token)
+    asked = await unsubscribing.read(world.deps, token, world.clock.now())
     assert (asked.user_id, asked.codes) == (world.people["mia"].user_id, (NoticeCode.TOKEN_REVOKED,))
 
 
@@ -165,4 +169,17 @@ async def _refused(world: Any, api: Any, path: str) -> None:
     status, page = await api.page("POST", path, data="List-Unsubscribe=One-Click", headers=ONE_CLICK)
     assert status == 400
     assert "Nothing was changed" in page
+    assert await world.count("SELECT count(*) FROM preference") == 0
+
+
+async def test_a_link_ends_with_its_time_and_changes_nothing_then(world: Any, api: Any) -> None:
+    await _dead(world)
+    link = await _link(world)
+    world.clock.advance(timedelta(days=60, seconds=-1))
+    assert (await api.page("GET", link))[0] == 200
+    world.clock.advance(timedelta(seconds=1))
+    for method in ("GET", "POST"):
+        status, page = await api.page(method, link)
+        assert status == 400
+        assert "older than 60 days" in page
     assert await world.count("SELECT count(*) FROM preference") == 0

@@ -174,8 +174,8 @@ def test_the_longest_of_the_waits_counts() -> None:
 
 
 def test_of_the_members_only_the_one_who_made_the_connection_is_told() -> None:
-    members = [replace(MIA, user_id=UUID(int=number)) for number in (1, 2, 3)]
-    assert recipients(members, UUID(int=2)) == (members[1],)
+    members = [replace(MIA, user_id=UUID(int=number)) for number in (11, 12, 13)]
+    assert recipients(members, UUID(int=12)) == (members[1],)
     assert recipients(members, None) == ()
 
 

@@ -1,10 +1,12 @@
 """What each service of the stack is told: its settings, its secrets, and how it says that it is ready."""
 
+import json
 import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from devstack.ports import Ports
 from devstack.vault import Vault
@@ -156,6 +158,9 @@ def process(
             # the same few people are told the same story again and again; nothing of it may wait for a digest
             "DIGEST_AFTER": "1000",
             "TELEGRAM_API_URL": f"{addresses.platforms_url}/api.telegram.org",
+            "SLACK_API_URL": f"{addresses.platforms_url}/slack.com/api",
+            "SLACK_HOOKS_URL": f"{addresses.platforms_url}/hooks.slack.com",
+            "WEBHOOK_ALLOW_PRIVATE_HOSTS": json.dumps([urlsplit(addresses.platforms_url).netloc]),
         }
         secrets["WEVION_TELEGRAM_BOT_TOKEN"] = SIMULATED_BOT
     settings |= further or {}

@@ -16,6 +16,7 @@ from provider_simulator.control import Control
 from provider_simulator.http_orders import problems
 from provider_simulator.mailbox import smtp
 from provider_simulator.mailbox.pages import Mailbox
+from provider_simulator.notification_control import NotificationControl
 from provider_simulator.platforms import catalogue
 from provider_simulator.server import PlatformServer
 from provider_simulator.settings import Settings
@@ -52,7 +53,12 @@ class Simulator:
             )
             self.url = await _listen(stack, platforms, s.host, s.port)
             control = web.Application(middlewares=[problems], client_max_size=64 << 20)
-            for part in (Control(world, known), TelegramControl(world, known), Mailbox(world)):
+            for part in (
+                Control(world, known),
+                TelegramControl(world, known),
+                NotificationControl(known),
+                Mailbox(world),
+            ):
                 control.add_routes(part.routes())
             runner = web.AppRunner(control, access_log=None, shutdown_timeout=SHUTDOWN_S)
             self.control_url = await _listen(stack, runner, s.host, s.control_port)

@@ -10,12 +10,12 @@ from common.contracts.vocabulary import NoticeChannel, NoticeCode
 
 @event("notice.sent")
 class NoticeSentV1(EventBody):
-    """A notice reached one person on one channel."""
+    """A notice reached its reader on one channel. The reader of a workspace's channel is the workspace itself."""
 
     notice_id: UUID
     code: NoticeCode
     channel: NoticeChannel
-    user_id: UUID
+    user_id: UUID = Field(description="the reader; on a channel of the workspace (Slack, webhooks), the workspace's id")
     workspace_id: UUID
     version: int = Field(ge=1, description="raised each time the notice is updated")
 

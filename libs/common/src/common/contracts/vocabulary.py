@@ -151,11 +151,14 @@ class NoticeCode(StrEnum):
     RULES_PAUSED = "RULES_PAUSED"
     DATA_GAP = "DATA_GAP"
     TELEGRAM_BROKEN = "TELEGRAM_BROKEN"
+    CHANNEL_DISABLED = "CHANNEL_DISABLED"
 
 
 class NoticeChannel(StrEnum):
-    """Where a notice reaches a person."""
+    """Where a notice is read: by a person, or (Slack, webhooks) by the whole workspace and its own systems."""
 
     IN_APP = "in_app"
     EMAIL = "email"
     TELEGRAM = "telegram"
+    SLACK = "slack"
+    WEBHOOK = "webhook"

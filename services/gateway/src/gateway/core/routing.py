@@ -64,6 +64,7 @@ RULES = (
     # A mail client posts here, without session and Origin (RFC 8058): the sealed token in the link is the proof.
     PrefixRule("/api/v1/notification-preferences/unsubscribe", NOTIFIER, Guard.OPEN, check_origin=False),
     PrefixRule("/api/v1/notification-preferences", NOTIFIER, Guard.JWT),
+    PrefixRule("/api/v1/notification-channels", NOTIFIER, Guard.JWT),
     PrefixRule("/api/v1/telegram", NOTIFIER, Guard.JWT),
     PrefixRule("/webhooks/telegram", NOTIFIER, Guard.OPEN, check_origin=False),
     PrefixRule("/webhooks", OAUTH, Guard.OPEN, check_origin=False),

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from common.runtime.clock import Clock
 from common.service import Service
 from common.web import Routes
+from notifier.channels.endpoints.http import Managed
+from notifier.consumers import Listener
 from notifier.operations.channel import AnyChannel
 from notifier.operations.deps import Deps
 
@@ -24,7 +26,9 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A channel (None where it is not set up) and the endpoints that are its own."""
+    """A channel (None where it is not set up), its own API, how the workspace manages it, and what it listens to."""
 
     channel: AnyChannel | None
     routes: Sequence[Routes] = field(default=())
+    managed: Managed | None = None
+    listener: Listener | None = None

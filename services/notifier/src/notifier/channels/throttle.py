@@ -18,3 +18,25 @@ class Throttle:
         self._bucket, wait_s = self._bucket.take(self._clock.now())
         if wait_s > 0:
             await asyncio.sleep(wait_s)
+
+
+class Turns:
+    """A token bucket for each key, such as each Slack channel: says how long to wait, and does not wait itself."""
+
+    MOST = 10_000
+
+    def __init__(self, *, rate: float, burst: int, clock: Clock) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._clock = clock
+        self._buckets: dict[str, Bucket] = {}
+
+    def wait_s(self, key: str) -> float:
+        """Take one turn and return 0; or the seconds until there is one, and take none."""
+        now = self._clock.now()
+        bucket, wait_s = self._buckets.get(key, Bucket(self._rate, self._burst, now)).take(now)
+        if wait_s <= 0:
+            if len(self._buckets) >= self.MOST:  # a full bucket is as good as none
+                self._buckets = {key: held for key, held in self._buckets.items() if held.free_at > now}
+            self._buckets[key] = bucket
+        return wait_s

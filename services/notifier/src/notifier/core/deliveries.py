@@ -22,7 +22,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """One notice that should reach one person on one channel."""
+    """One notice that should reach one reader on one channel. `gathers`: it may share a message with others."""
 
     notice_id: UUID
     user_id: UUID
@@ -32,6 +32,7 @@ class Wanted:
     due_at: datetime
     stage: str = ""
     edits: UUID = NOTHING
+    gathers: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,7 +53,11 @@ class Draft:
             withdrawn=tuple(self._withdrawn),
             notices=tuple(self._told.values()),
             deliveries=tuple(chain.from_iterable(self._deliveries.values())),
-            events=tuple(_sent(notice, channel) for notice in self._told.values()),
+            events=tuple(
+                _sent(notice, channel)
+                for notice in self._told.values()
+                if channel is not NoticeChannel.IN_APP or not notice.of_workspace
+            ),
             results=tuple(self.results),
             announced=tuple(self._announced),
         )
@@ -142,6 +146,7 @@ class Draft:
             },
             pace=self.manner.pace,
             now=self.now,
+            unpaced=self.manner.unpaced,
         )
         self._deliveries.setdefault(condition.condition_id, []).extend(
             Wanted(
@@ -152,6 +157,7 @@ class Draft:
                 kind=Kind.ALERT,
                 due_at=channel.due_at,
                 stage=fact.stage,
+                gathers=channel.channel not in self.manner.single,
             )
             for channel in planned
         )
@@ -168,6 +174,7 @@ class Draft:
                 due_at=self.now + self.manner.pace.settle,
                 stage=reached.stage,
                 edits=reached.delivery_id if reached.channel in self.manner.edits else NOTHING,
+                gathers=reached.channel not in self.manner.single,
             )
             for reached in self.snapshot.reached.get(condition_id, ())
         )
@@ -220,7 +227,8 @@ class Draft:
             found = routing.recipients(people, fact.owner_user_id)
             if fact.workspace_id in audience.known:
                 return found
-        return found or owner_alone(fact)
+        persons = tuple(reader for reader in found if not reader.is_workspace)
+        return found if persons else (*found, *owner_alone(fact))
 
     def end_rules_notice(self, resolution: Resolution) -> None:
         for condition in self.open():

@@ -1,5 +1,7 @@
 """Refusals of the domain; http.py says them as problems."""
 
+from datetime import timedelta
+
 
 class Refusal(Exception):
     """Something that was asked for cannot be."""
@@ -19,6 +21,14 @@ class NoMailChannel(Refusal):
 
 class NoTelegramLink(Refusal):
     """There is nothing to unlink."""
+
+
+class TooManyTelegramLinks(Refusal):
+    """The person made many links within the hour. `wait`: until another one can be made."""
+
+    def __init__(self, wait: timedelta) -> None:
+        super().__init__()
+        self.wait = wait
 
 
 class NoSuchUnsubscribeLink(Refusal):

@@ -53,6 +53,11 @@ class Notice:
     read_at: datetime | None
     condition: Condition
 
+    @property
+    def of_workspace(self) -> bool:
+        """Whether its reader is the workspace itself (see `workspace_itself`), which sees nothing in the app."""
+        return self.user_id == self.workspace_id
+
 
 def view(
     notice: Notice, *, token: Token | None, role: str, rules_paused: int, gaps: Sequence[Gap], now: datetime

@@ -28,11 +28,24 @@ from notifier.core.conditions import Fact, Resolution
 from notifier.core.deliveries import Kind
 from notifier.core.drafting import FOLLOWED_UP, Draft
 from notifier.core.notices import Condition
-from notifier.core.plans import Delivered, Manner, Occasion, PausedRule, PeopleLearned, Plan, SettledByPerson, Snapshot
+from notifier.core.plans import (
+    Delivered,
+    FactFound,
+    FactOver,
+    Manner,
+    Occasion,
+    PausedRule,
+    PeopleLearned,
+    Plan,
+    SettledByPerson,
+    Snapshot,
+)
 from notifier.core.tokens import Account, Reading, Token, fold
 
 
-def plan(occasion: Occasion | EventBody, snapshot: Snapshot, manner: Manner, now: datetime) -> Plan:
+def plan(  # noqa: C901  a table: one branch for each occasion
+    occasion: Occasion | EventBody, snapshot: Snapshot, manner: Manner, now: datetime
+) -> Plan:
     """Decide all that follows from an occasion.
 
     Args:
@@ -59,11 +72,13 @@ def plan(occasion: Occasion | EventBody, snapshot: Snapshot, manner: Manner, now
             _take_access(draft, occasion)
         case PeopleLearned():
             _complete(draft)
-        case SettledByPerson():
+        case SettledByPerson() | FactOver():
             for condition in snapshot.conditions:
                 draft.resolve(condition, occasion.resolution)
         case Delivered():
             _note_delivered(draft)
+        case FactFound():
+            draft.tell(occasion.fact)
         case _:
             draft.results.append("ignored")
     return draft.plan(occasion.channel if isinstance(occasion, Delivered) else NoticeChannel.IN_APP)

@@ -48,6 +48,21 @@ class Delivered:
     notice_ids: tuple[UUID, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class FactFound:
+    """A fact of the notifier's own is true from now on: a channel of a workspace was disabled."""
+
+    fact: Fact
+
+
+@dataclass(frozen=True, slots=True)
+class FactOver:
+    """A fact of the notifier's own is true no longer."""
+
+    fact: Fact
+    resolution: Resolution
+
+
 Occasion = (
     TokenEvent
     | PlatformIncidentV1
@@ -58,6 +73,8 @@ Occasion = (
     | PeopleLearned
     | SettledByPerson
     | Delivered
+    | FactFound
+    | FactOver
 )
 
 
@@ -82,7 +99,7 @@ class Audience:
     """The people who may be told, and what is known of each.
 
     Attributes:
-        people: by workspace.
+        people: by workspace; a workspace with channels of its own is among them as a reader.
         known: the workspaces whose people were fetched at least once.
         preferences: by user.
         reachable: the push channels that reach a user.
@@ -189,10 +206,14 @@ class Manner:
     Attributes:
         pace: how often one person is disturbed.
         edits: channels where a follow-up edits the message that it follows.
+        single: channels where each notice is a message of its own.
+        unpaced: channels that programs read: quiet hours, cooldown and digest do not apply.
         new_id: makes the ids of what is new, rising in time.
 
     """
 
     pace: Pace = field(default_factory=Pace)
     edits: frozenset[NoticeChannel] = frozenset()
+    single: frozenset[NoticeChannel] = frozenset()
+    unpaced: frozenset[NoticeChannel] = frozenset()
     new_id: Callable[[], UUID]

@@ -11,8 +11,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from common.contracts import NoticeChannel, NoticeCode
 
-PUSH_CHANNELS = (NoticeChannel.EMAIL, NoticeChannel.TELEGRAM)
-OFF_BY_DEFAULT = frozenset({(NoticeChannel.EMAIL, NoticeCode.DATA_GAP), (NoticeChannel.TELEGRAM, NoticeCode.DATA_GAP)})
+PUSH_CHANNELS: tuple[NoticeChannel, ...] = tuple(
+    channel for channel in NoticeChannel if channel is not NoticeChannel.IN_APP
+)
+OFF_BY_DEFAULT = frozenset({NoticeCode.DATA_GAP})
 """A gap closes when everything works again: the app shows it, and the recovery message mentions it."""
 
 
@@ -63,7 +65,7 @@ class Preferences:
     def wants(self, channel: NoticeChannel, code: NoticeCode) -> bool:
         if channel is NoticeChannel.IN_APP:
             return True
-        return self.channels.get((channel, code), (channel, code) not in OFF_BY_DEFAULT)
+        return self.channels.get((channel, code), code not in OFF_BY_DEFAULT)
 
 
 def zone_of(name: str | None) -> ZoneInfo:

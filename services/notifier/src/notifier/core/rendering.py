@@ -213,6 +213,10 @@ class Texts:
             html=self._environment.get_template(f"layout/{LANGUAGE}/direct.html").render(known),
         )
 
+    def phrase(self, folder: str, block: str, **facts: Any) -> str:
+        """One phrase of a channel's own texts."""
+        return _phrase(self._environment.get_template(f"{folder}/{LANGUAGE}.txt"), block, facts)
+
     def kind(self, code: NoticeCode) -> str:
         """Return what notices of this code are about, as part of a sentence."""
         return _phrase(self._environment.get_template(f"{code.value.lower()}/{LANGUAGE}.txt"), "kind", {})
@@ -233,7 +237,7 @@ class Texts:
                 path = "/connections"
             case NoticeCode.DATA_GAP:
                 path = "/notices"
-            case NoticeCode.TELEGRAM_BROKEN:
+            case NoticeCode.TELEGRAM_BROKEN | NoticeCode.CHANNEL_DISABLED:
                 path = "/settings/notifications"
             case _ if view.kind is TokenKind.INTEGRATION:
                 path = "/settings/integrations"

@@ -1,6 +1,6 @@
 """Who is told, on which channels, and when."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -23,6 +23,11 @@ class Person:
     role: str
     time_zone: str | None = None
     active: bool = True
+
+    @property
+    def is_workspace(self) -> bool:
+        """Whether it is the workspace itself, as the reader of its own channels."""
+        return self.user_id == self.workspace_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,9 @@ def workspace_itself(workspace_id: UUID) -> Person:
 def recipients(people: Iterable[Person], owner_user_id: UUID | None) -> tuple[Person, ...]:
     """Rule N5: who made the connection, and the workspace's admins and owner; those alone when that person is gone."""
     return tuple(
-        person for person in people if person.active and (person.user_id == owner_user_id or person.role in ADMIN_ROLES)
+        person
+        for person in people
+        if person.active and (person.user_id == owner_user_id or person.role in ADMIN_ROLES or person.is_workspace)
     )
 
 
@@ -63,7 +70,8 @@ def affected_by_incident(people: Iterable[Person], owners: Mapping[UUID, frozens
         makers = owners.get(person.workspace_id)
         if makers is None or not person.active:
             continue
-        if (person.user_id in makers or person.role in ADMIN_ROLES) and person.user_id not in told:
+        concerned = person.user_id in makers or person.role in ADMIN_ROLES or person.is_workspace
+        if concerned and person.user_id not in told:
             told[person.user_id] = person
     return tuple(told.values())
 
@@ -94,8 +102,9 @@ def plan(
     history: Mapping[NoticeChannel, History],
     pace: Pace,
     now: datetime,
+    unpaced: Collection[NoticeChannel] = (),
 ) -> tuple[Planned, ...]:
-    """Return the channels that push this notice to this person, each with its moment."""
+    """The channels that push this notice to this person, each with its moment; `unpaced` ones at once."""
     planned = []
     zone = zone_of(preferences.time_zone or person.time_zone)
     for channel in PUSH_CHANNELS:
@@ -103,6 +112,9 @@ def plan(
             continue
         past = history.get(channel, History())
         due = now + pace.settle
+        if channel in unpaced:
+            planned.append(Planned(channel, due))
+            continue
         if past.last_about_subject is not None:
             due = max(due, past.last_about_subject + pace.cooldown)
         if not critical:

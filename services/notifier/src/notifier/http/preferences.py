@@ -10,7 +10,8 @@ from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from common.contracts import NoticeChannel, NoticeCode
 from common.runtime.clock import Clock
-from common.web import Access, Principal, Problem, Routes
+from common.web import Access, FieldError, Principal, Problem, Routes, invalid
+from notifier.core.channels import Audience
 from notifier.core.preferences import PUSH_CHANNELS, Preferences, QuietHours
 from notifier.core.routing import ADMIN_ROLES
 from notifier.http.reader import reader_of
@@ -53,17 +54,20 @@ class Quiet(BaseModel):
         return self
 
 
-class ChannelWishes(BaseModel):
-    """By notice code: whether to send. A code that is left out is decided by the layer below."""
+def _pushes(channel: NoticeChannel) -> NoticeChannel:
+    if channel not in PUSH_CHANNELS:
+        raise ValueError("in the app every notice is shown; that is not a wish")
+    return channel
 
-    email: dict[NoticeCode, bool] = Field(default_factory=dict)
-    telegram: dict[NoticeCode, bool] = Field(default_factory=dict)
+
+ChannelWishes = dict[Annotated[NoticeChannel, AfterValidator(_pushes)], dict[NoticeCode, bool]]
+"""By channel and notice code: whether to send. What is left out is decided by the layer below."""
 
 
 class Wishes(BaseModel):
     """One layer of preferences. What is left out is decided by the layer below."""
 
-    channels: ChannelWishes = Field(default_factory=ChannelWishes)
+    channels: ChannelWishes = Field(default_factory=dict, description="by channel and notice code: whether to send")
     quiet_hours: Quiet | None = None
     time_zone: Annotated[str | None, AfterValidator(_known_zone)] = Field(
         default=None, max_length=64, description="IANA name; without it, the one of the person's profile"
@@ -74,12 +78,10 @@ class Wishes(BaseModel):
         """As the API shows it."""
         quiet = held.quiet_hours
         return cls(
-            channels=ChannelWishes(
-                **{
-                    channel.value: {code: on for (where, code), on in held.channels.items() if where is channel}
-                    for channel in PUSH_CHANNELS
-                }
-            ),
+            channels={
+                channel: {code: on for (where, code), on in held.channels.items() if where is channel}
+                for channel in PUSH_CHANNELS
+            },
             quiet_hours=Quiet(start=quiet.start, end=quiet.end) if quiet else None,
             time_zone=held.time_zone,
         )
@@ -87,8 +89,7 @@ class Wishes(BaseModel):
     def preferences(self) -> Preferences:
         """As the rules want it."""
         return Preferences(
-            channels={(NoticeChannel.EMAIL, code): on for code, on in self.channels.email.items()}
-            | {(NoticeChannel.TELEGRAM, code): on for code, on in self.channels.telegram.items()},
+            channels={(channel, code): on for channel, wishes in self.channels.items() for code, on in wishes.items()},
             quiet_hours=QuietHours(self.quiet_hours.start, self.quiet_hours.end) if self.quiet_hours else None,
             time_zone=self.time_zone,
         )
@@ -152,6 +153,8 @@ def routes(deps: Deps, clock: Clock) -> Routes:
                 "Only an admin or the owner changes the workspace's preferences",
                 fix="Ask an admin or the owner, or change your own preferences.",
             )
+        if query.scope is Scope.USER:
+            _refuse_channels_of_workspace(deps, body)
         user_id = reader.user_id if query.scope is Scope.USER else None
         wanted = body.preferences()
         if "time_zone" not in body.model_fields_set:  # saving quiet hours moves nobody to another zone; null does
@@ -161,3 +164,18 @@ def routes(deps: Deps, clock: Clock) -> Routes:
         return await shown(principal)
 
     return r
+
+
+def _refuse_channels_of_workspace(deps: Deps, body: Wishes) -> None:
+    """A person's wish about a channel of the whole workspace would change nothing, so it is refused."""
+    errors = [
+        FieldError(
+            field=f"channels.{name.value}",
+            rule="workspace_only",
+            message="is a channel of the workspace: an admin changes it with scope=workspace",
+        )
+        for name, wishes in body.channels.items()
+        if wishes and (channel := deps.channels.get(name)) is not None and channel.audience is Audience.WORKSPACE
+    ]
+    if errors:
+        raise invalid(errors)

@@ -17,7 +17,11 @@ from notifier.operations.channel import AnyChannel, Direct, Message
 from notifier.operations.deps import Deps
 from notifier.store import deliveries, people
 
-USABLE_FOR = {"password_reset": timedelta(hours=1), "invitation": timedelta(days=1)}
+USABLE_FOR = {
+    "password_reset": timedelta(hours=1),
+    "invitation": timedelta(days=1),
+    "mails_stopped": timedelta(days=1),
+}
 """A mail that is later than this would only confuse: the link of a reset is short-lived."""
 
 

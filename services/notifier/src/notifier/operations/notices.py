@@ -35,6 +35,8 @@ class Reader:
     user_id: UUID
     workspace_id: UUID
     role: str
+    session_id: UUID | None = None
+    epoch: int = 0
 
 
 async def page(

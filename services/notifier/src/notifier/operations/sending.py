@@ -6,7 +6,7 @@ presented is not repeated, because nothing could tell the copy.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -48,8 +48,37 @@ class SendStatus:
     wait_s: float = 0.0
 
 
-async def send_due(deps: Deps, channel: AnyChannel, now: datetime) -> SendStatus:
-    """Send one batch of what is due on `channel`."""
+class Waits:
+    """Until when the other end is left alone: the whole channel (an empty key), or one address of it."""
+
+    def __init__(self) -> None:
+        self._until: dict[str, datetime] = {}
+
+    def left_s(self, key: str, now: datetime) -> float:
+        """The seconds that are left."""
+        until = self._until.get(key)
+        return max((until - now) / timedelta(seconds=1), 0.0) if until is not None else 0.0
+
+    def at_least(self, key: str, seconds: float, now: datetime) -> None:
+        """Wait for so long from now, if that is longer than what is known."""
+        if seconds > self.left_s(key, now):
+            self._until = {known: until for known, until in self._until.items() if until > now}
+            self._until[key] = now + timedelta(seconds=seconds)
+
+
+async def send_due(deps: Deps, channel: AnyChannel, now: datetime, waits: Waits | None = None) -> SendStatus:
+    """Send one batch of what is due on `channel`.
+
+    Args:
+        deps: the operations' dependencies.
+        channel: where to.
+        now: the present.
+        waits: which addresses are to be left alone, kept from round to round.
+
+    Returns:
+        What the round did.
+
+    """
     async with transaction(deps.pool) as db:
         lost = await deliveries.give_up_presented(db, channel.name, now)
         claimed = await deliveries.claim(db, channel.name, now, lease=deps.lease, limit=deps.batch)
@@ -64,10 +93,11 @@ async def send_due(deps: Deps, channel: AnyChannel, now: datetime) -> SendStatus
         ready = [item for item in claimed if item not in waiting]
         batch = await compose(db, deps, channel, ready, now)
         await _note_empty(db, batch, now)
-    wait = _Wait()
-    sent = await _present_all(deps, channel, batch.ready, wait, now)
+    waits = waits or Waits()
+    moment = _from(now)
+    sent = await _present_all(deps, channel, batch.ready, waits, moment)
     deps.committed()
-    wait_s = wait.left_s()
+    wait_s = waits.left_s("", moment())
     more = len(claimed) >= deps.batch and not wait_s
     return SendStatus(sent, len(batch.empty), len(batch.ready) - sent, more=more, wait_s=wait_s)
 
@@ -117,35 +147,29 @@ async def _note_empty(db: Db, batch: Batch, now: datetime) -> None:
         metrics.DELIVERIES.labels(item.channel.value, "dropped").inc()
 
 
-@dataclass(slots=True)
-class _Wait:
-    """Until when the channel's other end is left alone, on the monotonic clock."""
-
-    until: float = 0.0
-
-    def left_s(self) -> float:
-        return max(self.until - monotonic(), 0.0)
-
-    def at_least(self, seconds: float) -> None:
-        if seconds:
-            self.until = max(self.until, monotonic() + seconds)
+def _from(now: datetime) -> Callable[[], datetime]:
+    """The present, which goes on from `now` while a batch is sent."""
+    began = monotonic()
+    return lambda: now + timedelta(seconds=monotonic() - began)
 
 
-async def _present_all(deps: Deps, channel: AnyChannel, ready: Sequence[Composed], wait: _Wait, now: datetime) -> int:
+async def _present_all(
+    deps: Deps, channel: AnyChannel, ready: Sequence[Composed], waits: Waits, moment: Callable[[], datetime]
+) -> int:
     """Present side by side, and note the ends as they come: all those of a moment in one transaction."""
     slots = asyncio.Semaphore(deps.parallel)
     ends: list[tuple[Composed, Outcome]] = []
-    began = monotonic()
 
     async def present(item: Composed) -> None:
         async with slots:
-            if wait_s := wait.left_s():
+            key = item.parcel.address if channel.limits.waits_alone else ""
+            if wait_s := waits.left_s(key, moment()):
                 outcome = Outcome(Answer.HELD_BACK, retry_after_s=wait_s)
             elif channel.limits.repeat_is_recognised or await _intend(deps, item.claimed):
                 outcome = await _present(channel, item)
             else:
                 outcome = Outcome(Answer.UNKNOWN, detail="lease_lost")
-            wait.at_least(channel_waits_s(outcome, _backoff_s(channel, item.claimed)))
+            waits.at_least(key, channel_waits_s(outcome, _backoff_s(channel, item.claimed)), moment())
         ends.append((item, outcome))
 
     sent = 0
@@ -156,7 +180,7 @@ async def _present_all(deps: Deps, channel: AnyChannel, ready: Sequence[Composed
             some, ends[:] = tuple(ends), ()
             if some:
                 # A wait is counted from the answer that asked for it, not from the beginning of the batch.
-                sent += await _note_surely(deps, channel, some, now + timedelta(seconds=monotonic() - began))
+                sent += await _note_surely(deps, channel, some, moment())
     return sent
 
 

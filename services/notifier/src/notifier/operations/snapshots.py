@@ -24,7 +24,17 @@ from notifier.core.conditions import Fact, incident_is_over
 from notifier.core.drafting import FOLLOWED_UP, owner_alone
 from notifier.core.notices import Condition
 from notifier.core.planning import episodes, plan
-from notifier.core.plans import Audience, Delivered, Manner, Occasion, PeopleLearned, SettledByPerson, Snapshot
+from notifier.core.plans import (
+    Audience,
+    Delivered,
+    FactFound,
+    FactOver,
+    Manner,
+    Occasion,
+    PeopleLearned,
+    SettledByPerson,
+    Snapshot,
+)
 from notifier.core.routing import Person
 from notifier.operations import wishes
 from notifier.operations.deps import Deps
@@ -69,6 +79,8 @@ async def _facts(db: Db, deps: Deps, occasion: Occasion | EventBody, now: dateti
             found = await conditions.lock_incomplete(db, workspace_id)
         case SettledByPerson(code, owner_user_id):
             found = await conditions.lock_open_of_owner(db, code, owner_user_id)
+        case FactFound(fact) | FactOver(fact):
+            found = await conditions.lock_fact(db, fact)
         case Delivered():
             return await _of_delivered(db, occasion)
         case _:
@@ -134,6 +146,7 @@ async def _audience(db: Db, deps: Deps, snapshot: Snapshot, announced: Sequence[
     """The people of all workspaces in question, their wishes, how they are reached, and what they were sent lately."""
     workspaces = {*snapshot.makers, *(fact.workspace_id for fact in announced if fact.workspace_id is not None)}
     everybody = await people.of_workspaces(db, workspaces)
+    everybody += await wishes.workspaces_reached(db, deps, list(workspaces))
     by_workspace: dict[UUID, list[Person]] = {}
     for person in everybody:
         by_workspace.setdefault(person.workspace_id, []).append(person)

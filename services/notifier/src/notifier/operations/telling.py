@@ -31,6 +31,8 @@ async def take(db: Db, deps: Deps, occasion: Occasion | EventBody, now: datetime
     manner = Manner(
         pace=deps.pace,
         edits=frozenset(name for name, channel in deps.channels.items() if channel.limits.edits),
+        single=frozenset(name for name, channel in deps.channels.items() if not channel.limits.gathers),
+        unpaced=frozenset(name for name, channel in deps.channels.items() if not channel.limits.paced),
         new_id=new_id,
     )
     snapshot = await load(db, deps, occasion, manner, now)

@@ -7,8 +7,9 @@ from uuid import UUID
 
 from common.contracts import NoticeChannel, NoticeCode
 from common.postgres import Db, transaction
+from notifier.core.channels import Audience
 from notifier.core.preferences import PUSH_CHANNELS, Preferences, QuietHours
-from notifier.core.routing import Person
+from notifier.core.routing import Person, workspace_itself
 from notifier.operations.channel import AnyChannel
 from notifier.operations.deps import Deps
 from notifier.store import people
@@ -40,6 +41,14 @@ async def reachable(
         for user_id in await channel.addresses(db, told):
             found[user_id] += (channel.name,)
     return found
+
+
+async def workspaces_reached(db: Db, deps: Deps, workspace_ids: Sequence[UUID]) -> list[Person]:
+    """Those of the workspaces that have a channel of their own, as readers."""
+    readers = [workspace_itself(workspace_id) for workspace_id in workspace_ids]
+    channels = [channel for channel in deps.channels.values() if channel.audience is Audience.WORKSPACE]
+    ways = await reachable(db, readers, channels)
+    return [person for person in readers if ways[person.user_id]]
 
 
 async def read(deps: Deps, workspace_id: UUID, user_id: UUID) -> tuple[Preferences, Preferences]:

@@ -21,26 +21,33 @@ async def gather(db: Db, wanted: Sequence[Wanted], now: datetime) -> None:
     """Put each wanted line into the person's open message of its channel, or open one.
 
     A line that is there already (same notice, channel, purpose and stage) stays as it is: that is how a repeated
-    event sends nothing twice. A message that is being claimed at this moment no longer takes lines.
+    event sends nothing twice. A message that is being claimed at this moment no longer takes lines. What does not
+    gather is a message of its own from the beginning: it is in the state that no longer takes lines.
     """
     await db.execute(
         """WITH wanted AS MATERIALIZED (
              SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[],
-                                  $7::timestamptz[], $8::text[], $9::uuid[])
-               AS w (delivery_id, notice_id, user_id, workspace_id, channel, kind, due_at, stage, edits)
+                                  $7::timestamptz[], $8::text[], $9::uuid[], $11::boolean[])
+               AS w (delivery_id, notice_id, user_id, workspace_id, channel, kind, due_at, stage, edits, gathers)
               WHERE NOT EXISTS (SELECT 1 FROM delivery_line l WHERE l.notice_id = w.notice_id
                                    AND l.channel = w.channel AND l.purpose = w.kind AND l.stage = w.stage)),
            opened AS (
              INSERT INTO delivery (delivery_id, user_id, workspace_id, channel, kind, edits, due_at, created_at)
              SELECT DISTINCT ON (user_id, workspace_id, channel, kind, edits)
                     delivery_id, user_id, workspace_id, channel, kind, edits, due_at, $10::timestamptz
-               FROM wanted ORDER BY user_id, workspace_id, channel, kind, edits, due_at
+               FROM wanted WHERE gathers ORDER BY user_id, workspace_id, channel, kind, edits, due_at
              ON CONFLICT (user_id, workspace_id, channel, kind, edits) WHERE state = 'open' AND kind <> 'direct'
              DO UPDATE SET due_at = least(delivery.due_at, excluded.due_at)
-             RETURNING delivery_id, user_id, workspace_id, channel, kind, edits)
+             RETURNING delivery_id, user_id, workspace_id, channel, kind, edits),
+           single AS (
+             INSERT INTO delivery (delivery_id, user_id, workspace_id, channel, kind, edits, due_at, created_at, state)
+             SELECT delivery_id, user_id, workspace_id, channel, kind, edits, due_at, $10::timestamptz, 'retry'
+               FROM wanted WHERE NOT gathers)
            INSERT INTO delivery_line (delivery_id, notice_id, channel, purpose, stage)
            SELECT o.delivery_id, w.notice_id, w.channel, w.kind, w.stage
-             FROM wanted w JOIN opened o USING (user_id, workspace_id, channel, kind, edits)
+             FROM wanted w JOIN opened o USING (user_id, workspace_id, channel, kind, edits) WHERE w.gathers
+           UNION ALL
+           SELECT delivery_id, notice_id, channel, kind, stage FROM wanted WHERE NOT gathers
            ON CONFLICT DO NOTHING""",
         [new_id() for _ in wanted],
         [item.notice_id for item in wanted],
@@ -52,6 +59,7 @@ async def gather(db: Db, wanted: Sequence[Wanted], now: datetime) -> None:
         [item.stage for item in wanted],
         [item.edits for item in wanted],
         now,
+        [item.gathers for item in wanted],
     )
 
 

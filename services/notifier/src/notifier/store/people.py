@@ -169,22 +169,27 @@ async def turn_off(
     channel: NoticeChannel,
     codes: Sequence[str],
     now: datetime,
-) -> None:
-    """Add to a person's own wishes that a channel brings nothing of these codes. Their other wishes stay."""
-    await db.execute(
+) -> bool:
+    """Add to a person's own wishes that a channel brings nothing of these codes; False when they said so already.
+
+    Their other wishes stay.
+    """
+    status = await db.execute(
         """INSERT INTO preference AS held (workspace_id, user_id, wishes, updated_at)
            VALUES ($1, $2, jsonb_build_object('channels', jsonb_build_object($3::text, $4::jsonb)), $5)
            ON CONFLICT (workspace_id, user_id) DO UPDATE
               SET wishes = held.wishes || jsonb_build_object('channels',
                     coalesce(held.wishes -> 'channels', '{}') || jsonb_build_object($3::text,
                       coalesce(held.wishes -> 'channels' -> $3::text, '{}') || $4::jsonb)),
-                  updated_at = $5""",
+                  updated_at = $5
+            WHERE NOT coalesce(held.wishes -> 'channels' -> $3::text @> $4::jsonb, false)""",
         workspace_id,
         user_id,
         channel.value,
         dict.fromkeys(codes, False),
         now,
     )
+    return status == "INSERT 0 1"
 
 
 def _person(row: Record) -> Person:

@@ -6,7 +6,9 @@ from provider_simulator.platforms.base import Platform
 from provider_simulator.platforms.google import Google
 from provider_simulator.platforms.meta import Meta
 from provider_simulator.platforms.outbrain import Outbrain
+from provider_simulator.platforms.receiver import Receiver
 from provider_simulator.platforms.rfc6749 import Rfc6749
+from provider_simulator.platforms.slack import Slack
 from provider_simulator.platforms.snapchat import Snapchat
 from provider_simulator.platforms.stripe import Stripe
 from provider_simulator.platforms.taboola import Taboola
@@ -16,7 +18,19 @@ from provider_simulator.platforms.tiktok import TikTok
 from provider_simulator.wire import Routes
 from provider_simulator.world import World
 
-PLATFORMS: tuple[type[Platform], ...] = (Meta, Google, TikTok, Taboola, Snapchat, Outbrain, Stripe, Telegram, Rfc6749)
+PLATFORMS: tuple[type[Platform], ...] = (
+    Meta,
+    Google,
+    TikTok,
+    Taboola,
+    Snapchat,
+    Outbrain,
+    Stripe,
+    Telegram,
+    Slack,
+    Receiver,
+    Rfc6749,
+)
 
 
 def install(world: World) -> tuple[Routes, dict[str, Platform]]:

@@ -88,7 +88,7 @@ def routes(deps: Deps, clock: Clock) -> Routes:
     async def ask(query: UnsubscribeQuery) -> web.Response:
         """Changes nothing: links are also opened by scanners, and by the curious."""
         try:
-            asked = await operations.read(deps, query.token)
+            asked = await operations.read(deps, query.token, clock.now())
         except NoSuchUnsubscribeLink:
             return _page(deps, "refused", _BAD_REQUEST)
         return await _about(deps, "ask", asked)
@@ -102,7 +102,7 @@ def routes(deps: Deps, clock: Clock) -> Routes:
     async def stop(query: UnsubscribeQuery, body: bytes) -> web.Response:  # noqa: ARG001  read, so that it is bounded
         """By a mail client (`List-Unsubscribe=One-Click`) or the page's button. Doing it again changes nothing."""
         try:
-            asked = await operations.read(deps, query.token)
+            asked = await operations.read(deps, query.token, clock.now())
         except NoSuchUnsubscribeLink:
             return _page(deps, "refused", _BAD_REQUEST)
         await operations.stop(deps, asked, clock.now())

@@ -1,10 +1,12 @@
 """`/api/v1/telegram/link` for people, `/webhooks/telegram` for Telegram."""
 
+import contextlib
 import hmac
+import math
 from datetime import datetime
 
 from aiohttp import web
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, Field, SecretStr
 
 from common.runtime.clock import Clock
 from common.runtime.errors import PermanentError, RetryableError
@@ -13,7 +15,7 @@ from notifier.channels.telegram import chatting
 from notifier.channels.telegram import linking as operations
 from notifier.channels.telegram.channel import TelegramChannel
 from notifier.channels.telegram.linking import Standing
-from notifier.core.errors import NoTelegramLink
+from notifier.core.errors import NoTelegramLink, TooManyTelegramLinks
 from notifier.http.reader import reader_of
 from notifier.operations.deps import Deps
 
@@ -22,7 +24,7 @@ SETTINGS_PATH = "/settings/notifications"
 
 
 class LinkOffer(BaseModel):
-    """A deep link with a one-time code. It is shown once; a new one ends it."""
+    """A deep link with a one-time code. A new one ends it."""
 
     url: str
     expires_at: datetime
@@ -35,6 +37,7 @@ class LinkStatus(BaseModel):
     chat_name: str | None
     linked_at: datetime | None
     expires_at: datetime | None
+    url: str | None = Field(description="while it waits: the link, for its own person alone")
 
 
 def routes(deps: Deps, clock: Clock, bot: TelegramChannel | None, *, public_url: str) -> Routes:
@@ -47,7 +50,7 @@ def routes(deps: Deps, clock: Clock, bot: TelegramChannel | None, *, public_url:
         access=Access.user(refuse_act=True),
         summary="Make a link that connects a Telegram chat",
         status=201,
-        problems=[(503, "telegram_off"), (503, "telegram_away")],
+        problems=[(429, "too_many_links"), (503, "telegram_off"), (503, "telegram_away")],
     )
     async def offer(principal: Principal) -> LinkOffer:
         """Valid for 24 hours and one use. An earlier link of the caller ends."""
@@ -60,15 +63,29 @@ def routes(deps: Deps, clock: Clock, bot: TelegramChannel | None, *, public_url:
             raise Problem(
                 503, "telegram_away", "Telegram does not answer", fix="Try again.", headers={"Retry-After": "10"}
             ) from None
-        code, expires_at = await operations.create_link(deps, reader, clock.now())
-        return LinkOffer(url=f"https://t.me/{username}?start={code}", expires_at=expires_at)
+        try:
+            code, expires_at = await operations.create_link(deps, reader, clock.now())
+        except TooManyTelegramLinks as error:
+            wait = {"Retry-After": str(math.ceil(error.wait.total_seconds()))}
+            raise Problem(
+                429, "too_many_links", "Too many links were made", fix="Use the last one, or wait.", headers=wait
+            ) from None
+        return LinkOffer(url=_deep_link(username, code), expires_at=expires_at)
 
     @r.get(path, access=Access.user(), summary="Whether a chat is connected")
     async def status(principal: Principal) -> LinkStatus:
         """`waiting`: a link was made and not used; `broken`: the bot was blocked or the chat is gone."""
         found = await operations.status(deps, reader_of(principal), clock.now())
+        url = None
+        if bot is not None and found.code is not None and principal.act is None:
+            with contextlib.suppress(RetryableError, PermanentError):  # without its name there is no link to show
+                url = _deep_link(await bot.username(), found.code)
         return LinkStatus(
-            state=found.state, chat_name=found.chat_name, linked_at=found.linked_at, expires_at=found.expires_at
+            state=found.state,
+            chat_name=found.chat_name,
+            linked_at=found.linked_at,
+            expires_at=found.expires_at,
+            url=url,
         )
 
     @r.delete(
@@ -92,6 +109,10 @@ def routes(deps: Deps, clock: Clock, bot: TelegramChannel | None, *, public_url:
             ) from None
 
     return r
+
+
+def _deep_link(username: str, code: str) -> str:
+    return f"https://t.me/{username}?start={code}"
 
 
 def webhook_routes(deps: Deps, clock: Clock, bot: TelegramChannel | None, *, secret: SecretStr | None) -> Routes:

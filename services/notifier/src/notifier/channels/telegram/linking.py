@@ -1,21 +1,22 @@
 """Link a chat to a person and keep it linked: codes, confirmations, blocks, unlinking from both sides."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from uuid import UUID
 
 from common.contracts import DetectedBy, EventBody, IssuedHow, NoticeCode, RevocationCause
+from common.crypto import UnsealableError, associated_data
 from common.outbox import enqueue
 from common.postgres import Db, transaction
 from common.runtime.ids import new_id, random_token
 from notifier import metrics
-from notifier.channels.telegram import ending, facts, rules, store
+from notifier.channels.telegram import ending, facts, rules, sessions, store
 from notifier.channels.telegram.rules import Answer, Code, CodeState, Link, LinkState
 from notifier.core.conditions import Resolution
-from notifier.core.errors import NoTelegramLink
+from notifier.core.errors import NoTelegramLink, TooManyTelegramLinks
 from notifier.core.plans import SettledByPerson
 from notifier.core.words import masked
 from notifier.operations import telling
@@ -44,6 +45,7 @@ class Status:
     chat_name: str | None = None
     linked_at: datetime | None = None
     expires_at: datetime | None = None
+    code: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,12 @@ class Said:
 
 
 async def create_link(deps: Deps, reader: Reader, now: datetime) -> tuple[str, datetime]:
-    """A new one-time code (the only time it is seen) and its full expiry. An earlier one of the person ends."""
+    """A new one-time code and its full expiry. An earlier one of the person ends.
+
+    Raises:
+        TooManyTelegramLinks: the person made many within the hour.
+
+    """
     secret = random_token(rules.CODE_BYTES)
     made = Code(
         token_id=new_id(),
@@ -79,22 +86,28 @@ async def create_link(deps: Deps, reader: Reader, now: datetime) -> tuple[str, d
     )
     async with transaction(deps.pool) as db:
         await store.lock_person(db, reader.user_id)
+        recent = await store.made_since(db, reader.user_id, now - rules.LINKS_WINDOW)
+        if len(recent) >= rules.MOST_LINKS:
+            raise TooManyTelegramLinks(recent[-rules.MOST_LINKS] + rules.LINKS_WINDOW - now)
         await _end_waiting(db, reader.user_id, RevocationCause.SUPERSEDED, now)
-        await store.add_code(db, made, _digest(secret), now)
+        sealed = await deps.vault.wrap(secret.encode(), _aad(made.token_id)) if deps.vault is not None else None
+        origin = store.CodeOrigin(_digest(secret), sealed, reader.session_id, reader.epoch)
+        await store.add_code(db, made, origin, now)
         await _emit(db, facts.issued(made, IssuedHow.LINK_CREATED, now), now)
     deps.committed()
     return secret, made.expires_at
 
 
 async def status(deps: Deps, reader: Reader, now: datetime) -> Status:
-    """Return a living link first, then a code that waits, then a link that broke."""
+    """A living link first, then a code that waits (with the code, for its own person), then a link that broke."""
     async with transaction(deps.pool) as db:
         link = await store.link_of(db, reader.user_id)
         code = await store.waiting_code(db, reader.user_id)
+        sealed = await store.sealed_code(db, code.token_id) if code is not None else None
     if link is not None and link.state is LinkState.LINKED:
         return Status(Standing.LINKED, link.chat_name, link.linked_at)
     if code is not None and now < code.expires_at:
-        return Status(Standing.WAITING, expires_at=code.expires_at)
+        return Status(Standing.WAITING, expires_at=code.expires_at, code=await _open(deps, code.token_id, sealed))
     if link is not None and link.state is LinkState.BROKEN:
         return Status(Standing.BROKEN, link.chat_name, link.linked_at)
     return Status(Standing.NONE)
@@ -123,12 +136,15 @@ async def unlink(deps: Deps, reader: Reader, now: datetime) -> None:
 
 async def open_code(db: Db, secret: str, opened: Opened, now: datetime) -> Said:
     """Somebody opened a link: ask them to confirm the account, or say why not."""
-    if not opened.private:
-        return Said(Answer.GROUP)
     code = await store.code_by_digest(db, _digest(secret))
     if code is not None:
         await store.lock_person(db, code.user_id)
         code = await store.code(db, code.token_id)
+    if not opened.private:
+        # Everybody in the group has read the code now: nobody is to use it.
+        if code is not None and code.state is CodeState.WAITING:
+            await sessions.cancel(db, code, now)
+        return Said(Answer.GROUP)
     answer = rules.judge(code, chat_id=opened.chat_id, linked_to=await _linked_to(db, opened), now=now)
     if code is None or answer is not Answer.CONFIRM:
         return Said(answer)
@@ -224,6 +240,19 @@ async def _close_notices(db: Db, deps: Deps, user_id: UUID, resolution: Resoluti
 
 async def _emit(db: Db, bodies: Sequence[EventBody], now: datetime) -> None:
     await enqueue(db, bodies, source=SOURCE, now=now)
+
+
+async def _open(deps: Deps, token_id: UUID, sealed: bytes | None) -> str | None:
+    if deps.vault is None or sealed is None:
+        return None
+    try:
+        return (await deps.vault.unwrap(sealed, _aad(token_id))).decode()
+    except UnsealableError:
+        return None
+
+
+def _aad(token_id: UUID) -> bytes:
+    return associated_data("telegram_code", token_id)
 
 
 def _digest(secret: str) -> bytes:

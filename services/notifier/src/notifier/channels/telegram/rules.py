@@ -11,6 +11,9 @@ from enum import StrEnum
 from uuid import UUID
 
 CODE_LIFE = timedelta(hours=24)
+MOST_LINKS = 10
+LINKS_WINDOW = timedelta(hours=1)
+"""A person makes at most so many links within so long."""
 CODE_BYTES = 32
 """256 bits; 43 characters as base64url, of the 64 that a deep link may carry (Bot API, "Deep Linking")."""
 

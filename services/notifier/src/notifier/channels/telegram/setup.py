@@ -1,7 +1,7 @@
 """How the Telegram channel is put together, with what receives the bot's updates."""
 
 from notifier.channels.setup import Opened, Setting
-from notifier.channels.telegram import http, updating
+from notifier.channels.telegram import http, sessions, updating
 from notifier.channels.telegram.channel import TelegramChannel
 from notifier.channels.telegram.settings import TelegramSettings
 from notifier.channels.throttle import Throttle
@@ -34,4 +34,5 @@ def open_channel(settings: TelegramSettings, setting: Setting) -> Opened:
             http.routes(deps, clock, bot, public_url=settings.public_url),
             http.webhook_routes(deps, clock, bot, secret=secret),
         ],
+        listener=sessions.follow,
     )

@@ -1,6 +1,7 @@
 """Telegram: one-time codes (their digests), links to chats, updates that were seen, and who reads them."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -11,23 +12,37 @@ _CODE = "token_id, user_id, workspace_id, version, state, chat_id, expires_at"
 _LINK = "token_id, user_id, workspace_id, chat_id, chat_name, version, state, linked_at, ended_at"
 
 
+@dataclass(frozen=True, slots=True)
+class CodeOrigin:
+    """How a code was made: its digest, its sealed form (None without keys), and the session that asked for it."""
+
+    digest: bytes
+    sealed: bytes | None
+    session_id: UUID | None
+    epoch: int
+
+
 async def lock_person(db: Db, user_id: UUID) -> None:
     """One change of a person's codes and links at a time, until the transaction ends."""
     await db.execute("SELECT pg_advisory_xact_lock(hashtextextended('telegram ' || $1, 0))", str(user_id))
 
 
-async def add_code(db: Db, code: Code, digest: bytes, now: datetime) -> None:
+async def add_code(db: Db, code: Code, made: CodeOrigin, now: datetime) -> None:
     await db.execute(
-        """INSERT INTO telegram_code (token_id, digest, user_id, workspace_id, version, state, created_at, expires_at)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8)""",
+        """INSERT INTO telegram_code (token_id, digest, user_id, workspace_id, version, state, created_at, expires_at,
+                                      session_id, epoch, sealed)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)""",
         code.token_id,
-        digest,
+        made.digest,
         code.user_id,
         code.workspace_id,
         code.version,
         code.state.value,
         now,
         code.expires_at,
+        made.session_id,
+        made.epoch,
+        made.sealed,
     )
 
 
@@ -46,6 +61,35 @@ async def waiting_code(db: Db, user_id: UUID) -> Code | None:
     return None if row is None else _code(row)
 
 
+async def sealed_code(db: Db, token_id: UUID) -> bytes | None:
+    found: bytes | None = await db.fetchval(
+        "SELECT sealed FROM telegram_code WHERE token_id = $1 AND state = 'waiting'", token_id
+    )
+    return found
+
+
+async def made_since(db: Db, user_id: UUID, since: datetime) -> list[datetime]:
+    """When the codes of a person were made, the oldest first."""
+    rows = await db.fetch(
+        "SELECT created_at FROM telegram_code WHERE user_id = $1 AND created_at > $2 ORDER BY created_at",
+        user_id,
+        since,
+    )
+    return [row["created_at"] for row in rows]
+
+
+async def codes_to_end(db: Db, *, session_id: UUID | None, user_id: UUID, below_epoch: int) -> list[Code]:
+    """The waiting codes that a session made, and those of a person from before all of their sessions ended."""
+    rows = await db.fetch(
+        f"""SELECT {_CODE} FROM telegram_code
+             WHERE state = 'waiting' AND (session_id = $1 OR (user_id = $2 AND epoch < $3)) FOR UPDATE""",
+        session_id,
+        user_id,
+        below_epoch,
+    )
+    return [_code(row) for row in rows]
+
+
 async def expired_codes(db: Db, now: datetime, limit: int) -> list[Code]:
     rows = await db.fetch(
         f"""SELECT {_CODE} FROM telegram_code WHERE state = 'waiting' AND expires_at <= $1
@@ -58,7 +102,10 @@ async def expired_codes(db: Db, now: datetime, limit: int) -> list[Code]:
 
 async def set_code(db: Db, token_id: UUID, state: CodeState, version: int) -> None:
     await db.execute(
-        "UPDATE telegram_code SET state = $2, version = $3 WHERE token_id = $1", token_id, state.value, version
+        "UPDATE telegram_code SET state = $2, version = $3, sealed = NULL WHERE token_id = $1",
+        token_id,
+        state.value,
+        version,
     )
 
 
