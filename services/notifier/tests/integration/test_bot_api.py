@@ -14,7 +14,7 @@ from common.testing import eventually
 from notifier.app import load_texts
 from notifier.channels.telegram.channel import ChatParcel, TelegramChannel
 from notifier.channels.throttle import Throttle
-from notifier.core.delivery import Answer, Outcome
+from notifier.core.delivery import Answer, Outcome, channel_waits_s
 
 A = Answer
 
@@ -63,6 +63,22 @@ async def test_each_trouble_has_its_answer(telegram_world: Any, fault: dict[str,
     assert outcome.retry_after_s == fault.get("retry_after")
     assert "SimWevionBotToken" not in repr(outcome)
     assert (await _send(telegram_world.bot, chat)).answer is A.ACCEPTED
+
+
+async def test_one_chat_that_is_too_fast_holds_up_nobody_else_and_a_second_one_the_bot(telegram_world: Any) -> None:
+    chat, bot = await _chat(telegram_world), telegram_world.bot
+    await telegram_world.linked("max", "jordan")
+    other = str(await telegram_world.world.count("SELECT chat_id FROM telegram_link WHERE chat_id <> $1", int(chat)))
+    limit = {"provider": "telegram", "endpoint": "sendMessage", "count": 1, "kind": "rate_limit", "retry_after": 10_072}
+    await telegram_world.order("faults", **limit)
+    refused = await _send(bot, chat)
+    assert (refused.answer, refused.alone) == (A.TRY_LATER, True)
+    assert channel_waits_s(refused, 5) == 0
+    assert (await _send(bot, other)).answer is A.ACCEPTED
+    await telegram_world.order("faults", **limit)
+    both = await _send(bot, other)
+    assert not both.alone
+    assert channel_waits_s(both, 5) == 300
 
 
 @pytest.mark.parametrize(

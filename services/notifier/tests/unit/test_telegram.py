@@ -7,6 +7,7 @@ import pytest
 
 from notifier.channels.telegram.rules import (
     Answer,
+    BusyChats,
     Code,
     CodeState,
     button,
@@ -111,3 +112,12 @@ def test_a_command_is_understood_however_a_phone_writes_it(text: str) -> None:
 def test_the_code_of_a_start_in_capitals_stays_as_it_is() -> None:
     assert start_code("/START aB-_9") == "aB-_9"
     assert not start_code("/Start")
+
+
+def test_one_chat_that_wants_to_be_left_alone_speaks_of_itself_and_a_second_one_of_the_bot() -> None:
+    busy = BusyChats()
+    assert busy.alone("a", 10_072, at=0)
+    assert busy.alone("a", 10_000, at=72)
+    assert not busy.alone("b", 30, at=72)
+    assert not busy.alone("a", 5, at=80)
+    assert busy.alone("b", 5, at=20_000)

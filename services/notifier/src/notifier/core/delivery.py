@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+LONGEST_CHANNEL_WAIT_S = 300.0
+
 
 class Answer(StrEnum):
     """What the channel's other end said."""
@@ -30,6 +32,7 @@ class Outcome:
         retry_after_s: seconds the other end asked us to wait.
         new_address: where the chat moved to (Telegram's `migrate_to_chat_id`).
         detail: a code or class of error for the log; never an address, never a text of ours.
+        alone: the wait that it asks for concerns this address, and no other of the channel.
         about_us: the other end refuses us (our sender, sign-in, token or host): operators have to see to it.
 
     """
@@ -39,6 +42,7 @@ class Outcome:
     retry_after_s: float | None = None
     new_address: str = ""
     detail: str = ""
+    alone: bool = False
     about_us: bool = False
 
 
@@ -68,15 +72,15 @@ class Verdict:
 
 
 def channel_waits_s(outcome: Outcome, wait_s: float) -> float:
-    """How long the whole channel waits after this outcome: nobody is asked again who has just said that he is busy.
+    """Return how long the whole channel waits after this outcome: nobody is asked again who has just said he is busy.
 
-    Telegram's 429 does not tell whether the chat or the bot was too fast, and counts what comes before its time.
+    What asks for more than `LONGEST_CHANNEL_WAIT_S` is asked again then: critical notices of others wait behind it.
     """
     match outcome.answer:
         case Answer.CHANNEL_DOWN:
-            return max(outcome.retry_after_s or 0.0, wait_s)
-        case Answer.TRY_LATER:
-            return outcome.retry_after_s or 0.0
+            return max(min(outcome.retry_after_s or 0.0, LONGEST_CHANNEL_WAIT_S), wait_s)
+        case Answer.TRY_LATER if not outcome.alone:
+            return min(outcome.retry_after_s or 0.0, LONGEST_CHANNEL_WAIT_S)
         case _:
             return 0.0
 

@@ -11,13 +11,14 @@ from pydantic import SecretStr
 
 from common.contracts import DetectedBy, NoticeChannel
 from common.postgres import Db
+from common.runtime.clock import monotonic
 from common.runtime.errors import PermanentError, RetryableError
 from common.runtime.retry import Backoff
 from common.telemetry.logs import get_logger
 from notifier.channels.telegram import ending, store
 from notifier.channels.telegram import updates as telegram_updates
 from notifier.channels.telegram.bot_api import TIMEOUT_S, BotApi, NoAnswerError, RefusedError
-from notifier.channels.telegram.rules import Button, Incoming
+from notifier.channels.telegram.rules import BusyChats, Button, Incoming
 from notifier.channels.throttle import Throttle
 from notifier.core.channels import Audience, Limits
 from notifier.core.deliveries import Claimed
@@ -75,6 +76,7 @@ class TelegramChannel:
         self._texts = texts
         self._throttle = throttle
         self._username = ""
+        self._busy = BusyChats()
 
     async def username(self) -> str:
         """Return the bot's name, for deep links; asked once. Raises as `updates` does."""
@@ -216,7 +218,9 @@ class TelegramChannel:
         said = error.description.lower()
         match error.status:
             case 429:
-                return Outcome(Answer.TRY_LATER, retry_after_s=error.retry_after_s, detail=detail)
+                asked_s = error.retry_after_s
+                alone = self._busy.alone(parcel.address, asked_s or 0.0, monotonic())
+                return Outcome(Answer.TRY_LATER, retry_after_s=asked_s, detail=detail, alone=alone)
             case 403:
                 return Outcome(Answer.ADDRESS_DEAD, detail=detail)
             case 421:  # the bot is served elsewhere for a while; nothing is wrong with this message

@@ -91,6 +91,23 @@ class Incoming:
     gone: bool | None = None
 
 
+class BusyChats:
+    """Chats that asked to be left alone, and until when (in seconds of one clock that never jumps).
+
+    Telegram's 429 does not say whether the chat or the bot was too fast. One chat is believed to speak of itself (some
+    were seen to ask for hours); when a second one asks while the first one waits, it is the bot.
+    """
+
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}
+
+    def alone(self, chat: str, seconds: float, at: float) -> bool:
+        """Note that the chat wants to be left alone for so long; return whether this concerns that chat alone."""
+        others = {other: until for other, until in self._until.items() if until > at and other != chat}
+        self._until = others | {chat: at + seconds}
+        return not others
+
+
 class Answer(StrEnum):
     """What somebody who opens a link, or presses a button under our question, is told."""
 
