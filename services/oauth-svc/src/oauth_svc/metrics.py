@@ -64,5 +64,6 @@ def begin(providers: Iterable[str]) -> None:
     from_zero(CONNECTS, {"provider": ids, "outcome": (*refusals, *(how.value for how in IssuedHow))})
     from_zero(WEBHOOKS, {"provider": ids, "outcome": ("refused", "repeated", "taken")})
     from_zero(INCIDENTS, {"provider": ids, "reason": list(INCIDENT_VERDICTS)})
+    from_zero(CALLS_FAILED, {"provider": ids, "call": ("probe", "list", "report"), "class": REFRESH_CLASSES[1:]})
     for one in (UNRECOGNISED, PURGED):
         from_zero(one, {"provider": ids})
