@@ -27,6 +27,7 @@ async def run(settings: OauthSettings) -> None:
     """Run until SIGTERM."""
     providers = open_providers(settings)
     metrics.begin(provider.profile.provider for provider in providers)
+    metrics.tell_sunsets(providers.versions)
     async with Service(settings, name="oauth-svc") as service:
         pool = await service.postgres()
         producer = await service.producer()

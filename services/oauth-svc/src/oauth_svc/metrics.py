@@ -1,8 +1,10 @@
 """Metric catalogue of oauth-svc: name, type, meaning. Labels are bounded: never an account, a user or a workspace."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, time
 
 from common.contracts import INCIDENT_VERDICTS, PLATFORM_VERDICTS, IssuedHow
+from common.platforms import PLATFORMS
 from common.telemetry.metrics import counter, from_zero, gauge, histogram
 
 REFRESH_CLASSES = ("refreshed", *PLATFORM_VERDICTS, "internal_error")
@@ -54,6 +56,20 @@ CIPHERTEXTS = gauge(
     "Ciphertexts by the key-encryption key behind their data key, and the data key's state.",
     ("kek", "state"),
 )
+
+API_SUNSET = gauge(
+    "wevion_oauth_api_sunset_timestamp_seconds",
+    "When the API version that is called is no longer served, as the platform announced it.",
+    ("provider", "version"),
+)
+
+
+def tell_sunsets(versions: Mapping[str, str]) -> None:
+    """Show when each version that is called ends; one whose end is not announced is left out."""
+    for provider, version in versions.items():
+        last_day = PLATFORMS[provider].sunsets.get(version)
+        if last_day is not None:
+            API_SUNSET.labels(provider, version).set(datetime.combine(last_day, time.max, UTC).timestamp())
 
 
 def begin(providers: Iterable[str]) -> None:

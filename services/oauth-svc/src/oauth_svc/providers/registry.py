@@ -112,11 +112,14 @@ def read_providers_file(path: Path | None) -> ProvidersFile:
 
 
 class Providers:
-    """The providers by id."""
+    """The providers by id. `versions` are those of the APIs that are called, where a platform numbers them."""
 
-    def __init__(self, providers: Mapping[str, Provider], wires: Mapping[str, Wire]) -> None:
+    def __init__(
+        self, providers: Mapping[str, Provider], wires: Mapping[str, Wire], versions: Mapping[str, str] | None = None
+    ) -> None:
         self._providers = dict(providers)
         self._wires = dict(wires)
+        self.versions = dict(versions or {})
 
     def __getitem__(self, provider: str) -> Provider:
         try:
@@ -156,7 +159,12 @@ def build_providers(file: ProvidersFile, *, in_flight: int = 128) -> Providers:
             if builder
             else _by_settings(name, profile, settings, wire)
         )
-    return Providers(providers, wires)
+    called = {
+        name: settings.api_version or BUILTIN[name].api_version
+        for name, settings in file.providers.items()
+        if name in BUILTIN
+    }
+    return Providers(providers, wires, {name: version for name, version in called.items() if version})
 
 
 def _must_have_secret(name: str, settings: ProviderSettings) -> None:
