@@ -25,7 +25,7 @@ from notifier.operations import directory, telling
 from notifier.operations.channel import AnyChannel
 from notifier.operations.composing import Batch, Composed, compose
 from notifier.operations.deps import Deps
-from notifier.store import deliveries, notices
+from notifier.store import deliveries, failed, notices
 
 _log = get_logger(__name__)
 
@@ -323,8 +323,8 @@ async def resend(deps: Deps, *, notice_id: UUID | None, since: datetime, now: da
 
     """
     async with transaction(deps.pool) as db:
-        await notices.lock(db, await deliveries.failed_notices(db, notice_id, since))
-        failed = await deliveries.take_failed(db, notice_id, since, now)
-        await deliveries.gather(db, failed, now)
+        await notices.lock(db, await failed.notices(db, notice_id, since))
+        lines = await failed.take(db, notice_id, since, now)
+        await deliveries.gather(db, lines, now)
     deps.committed()
-    return len(failed)
+    return len(lines)
