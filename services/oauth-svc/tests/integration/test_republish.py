@@ -35,7 +35,7 @@ async def _publish(settings: KafkaSettings, stage: Stage, one: Connection, versi
         cause=RevocationCause.USER_REVOKED if over else None,
         detected_by=DetectedBy.WEBHOOK if over else None,
     )
-    event = Event(id=ids.new_id(), time=stage.clock.now(), source="test", body=body)
+    event = Event(id=ids.new_id(), time=stage.clock.now(), source="oauth-svc", body=body)
     producer = EventProducer(settings)
     await producer.send_all([Outgoing(body.TOPIC, body.subject().encode(), encode_body(body), encode_headers(event))])
     await producer.stop()
