@@ -77,7 +77,7 @@ async def run(settings: NotifierSettings) -> None:
 
 @asynccontextmanager
 async def offline(settings: NotifierSettings) -> AsyncIterator[Deps]:
-    """What a command works with: the database and the texts. It sends nothing: a running replica finds the work."""
+    """Return what a command works with: the database and the texts. A running replica sends what it leaves due."""
     pool = await settings.database("notifier", max_size=2)
     try:
         yield Deps(pool=pool, texts=load_texts(settings.public_url))

@@ -44,7 +44,7 @@ class Keys(Protocol):
 
     @property
     def answers(self) -> bool:
-        """Whether the issuer answered when it was asked last."""
+        """Return whether the issuer answered when it was asked last."""
         ...
 
     async def fresh(self) -> None:

@@ -228,7 +228,7 @@ def by_status(status: int | None, *, retry_after_s: float | None = None) -> Fail
 
 
 def believable(failure: Failure, reply: Reply) -> Failure:
-    """A platform in trouble says many things. No 429 and no 5xx ever proves that a grant is over."""
+    """Return a failure without a verdict that a 429 or a 5xx cannot prove: neither shows that a grant is over."""
     wait_s = failure.retry_after_s or retry_after_s(reply.headers)
     if reply.status == 429:
         return rate_limited(failure.code, failure.words, retry_after_s=wait_s)

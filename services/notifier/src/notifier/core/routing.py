@@ -50,7 +50,7 @@ class Pace:
 
 
 def workspace_itself(workspace_id: UUID) -> Person:
-    """The workspace as a reader of its own channels (Slack, webhooks): its id stands in the place of a user's."""
+    """Return the workspace as a reader of its own channels (Slack, webhooks), with its id in place of a user's."""
     return Person(user_id=workspace_id, workspace_id=workspace_id, name="", email="", role="workspace")
 
 

@@ -60,7 +60,7 @@ async def page(
     state: str | None,
     limit: int,
 ) -> list[Notice]:
-    """A person's notices in a workspace, the newest first. A platform's incident is nobody's workspace's alone."""
+    """Return a person's notices in a workspace, newest first. Notices of platform incidents belong to all."""
     rows = await db.fetch(
         f"""SELECT {COLUMNS} FROM notice n JOIN condition c USING (condition_id)
              WHERE n.user_id = $1 AND (n.workspace_id = $2 OR c.workspace_id IS NULL)

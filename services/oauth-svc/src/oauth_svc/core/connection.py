@@ -137,7 +137,7 @@ class Connection:
 
     @property
     def asking_fails(self) -> bool:
-        """Whether its present trouble is that of a call which is no refresh."""
+        """Return whether its present trouble is that of a call which is no refresh."""
         return self.last_failure is not None and FROM in self.last_failure
 
     @property
@@ -160,7 +160,7 @@ class PlatformAccount:
 
 
 def ended_as(status: TokenStatus, cause: RevocationCause | None) -> str:
-    """How a dead grant ended, for programs: its cause, `expired`, or `not_stated` where the platform does not say."""
+    """Return how a dead grant ended: its cause, `expired`, or `not_stated` where the platform does not say."""
     if cause is not None:
         return cause.value
     return "expired" if status is TokenStatus.EXPIRED else "not_stated"

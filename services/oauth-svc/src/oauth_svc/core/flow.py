@@ -99,7 +99,7 @@ class Profile:
         return self.family or self.provider
 
     def scopes_to_ask(self, missing: tuple[str, ...]) -> tuple[str, ...]:
-        """What a consent asks for when a living grant lacks `missing`: that alone where the platform can, else all."""
+        """Return the scopes to ask of a grant that lacks `missing`: those alone if the platform can, else all."""
         return missing if missing and self.adds_scopes else self.scopes
 
     @property

@@ -37,7 +37,7 @@ def local_return(path: str | None, default: str = "/connections") -> str:
 
 
 def s256(verifier: str) -> str:
-    """The PKCE challenge of a verifier (RFC 7636 section 4.2)."""
+    """Return the PKCE challenge of a verifier (RFC 7636 section 4.2)."""
     digest = hashlib.sha256(verifier.encode("ascii")).digest()
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
 
@@ -60,7 +60,7 @@ class Secrets:
         return self.refresh_token
 
     def renewed_by(self, answer: "TokenAnswer") -> "Secrets":
-        """An answer without a refresh token keeps the old one; one with it replaces it (RFC 6749 section 6)."""
+        """Merge an answer: a refresh token in it replaces the old one, else the old one stays (RFC 6749, section 6)."""
         return Secrets(answer.access_token, answer.refresh_token or self.refresh_token, self.credentials)
 
 
@@ -105,7 +105,7 @@ def read_token_answer(body: Mapping[str, Any], now: datetime, *, scope_separator
 
 
 def leaves_open(status: int, has_object: bool, body: bytes) -> bool:
-    """Whether an answer to a token request does not tell if the platform has acted on it.
+    """Return whether an answer to a token request does not tell if the platform has acted on it.
 
     A 5xx and the statuses of requests that were broken off (RFC 9110: 408, 409, 425) may come after the act. So may a
     page of a proxy, whatever its status. A 429 refuses before the act, and a refusal of the token endpoint itself is a
@@ -169,7 +169,7 @@ def scope_set(value: object, separator: str = " ") -> frozenset[str] | None:
 
 
 def same_end(ours: datetime | None, theirs: datetime | None, now: datetime) -> bool:
-    """Whether two tellings are of one end: rounded to seconds, and late by the time that an answer takes.
+    """Return whether two tellings are of one end: rounded to seconds, and late by the time that an answer takes.
 
     The tolerance shrinks with the time that is left, so that a token that lives for seconds can still be renewed.
     """
@@ -184,5 +184,5 @@ def earliest(*times: datetime | None) -> datetime | None:
 
 
 def missing_scopes(needed: frozenset[str], granted: frozenset[str] | None) -> tuple[str, ...]:
-    """What was asked for and not granted. Silence means "as requested"; more than asked never nags."""
+    """Return what was asked for and not granted. Silence means "as requested"; more than asked never nags."""
     return () if granted is None else tuple(sorted(needed - granted))

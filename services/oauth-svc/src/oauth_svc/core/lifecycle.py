@@ -336,7 +336,7 @@ def _failed(connection: Connection, change: RefreshFailed, now: datetime) -> App
 
 
 def _asking_failed(connection: Connection, change: AskingFailed) -> Connection:
-    """What a refresh or a doubt has said is not written over: it decides what is done next."""
+    """Return what a refresh or a doubt has said is not written over: it decides what is done next."""
     if connection.last_failure is not None and not connection.asking_fails:
         return connection
     return replace(connection, last_failure=f"{change.verdict.value}:{change.code}{FROM}{change.call}")

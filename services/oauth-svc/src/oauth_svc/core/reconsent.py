@@ -46,14 +46,14 @@ def weigh(doubts: int, same: int, lives: int, stands_for: timedelta, confirm_aft
 
 
 def is_surprise(failure: Failure, connection: Connection, now: datetime) -> bool:
-    """Whether this refusal, were it alone, would be read as some person's doing: not of one whose time was over."""
+    """Return whether this refusal, if it came alone, would be read as a person's doing, and not as an expiry."""
     if failure.verdict is not Verdict.REAUTHORIZE:
         return False
     return not failure.ran_out or connection.expires_at is None or connection.expires_at > now
 
 
 def enforced(cause: RevocationCause | None) -> RevocationCause:
-    """The cause of a grant that ended in a forced re-consent: the platform's own word where it gave a narrower one."""
+    """Return the cause of a grant that ended in a forced re-consent: the narrower one, if the platform gave one."""
     return RevocationCause.PLATFORM_ENFORCED if cause in (None, RevocationCause.USER_REVOKED) else cause
 
 

@@ -124,7 +124,7 @@ def renewed(
 
 
 def _life_goes_on(facts: Facts, issued_at: datetime) -> datetime | None:
-    """When a token ends whose answer does not say so: it lives as long as the one before was said to.
+    """Return when a token ends whose answer does not say so: it lives as long as the one before was said to.
 
     None where no end was ever stated. A life that cannot be told from what is stored is taken for an hour.
     """

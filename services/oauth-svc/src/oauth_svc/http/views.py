@@ -202,7 +202,7 @@ _WHY_NOT_LISTED = {
 
 
 def _not_listed(connection: Connection, profile: Profile, progress: Progress | None) -> str | None:
-    """What to say of a living grant whose accounts were never listed; None for every other."""
+    """Return what to say of a living grant whose accounts were never listed; None for every other."""
     if not connection.status.alive or connection.accounts or progress is None or progress.failure is None:
         return None
     why = _WHY_NOT_LISTED.get(progress.failure.partition(":")[0], "gives no answer")

@@ -100,7 +100,7 @@ def text(value: object, longest: int = 256) -> str | None:
 
 
 def objects(value: object, code: str) -> list[dict[str, Any]]:
-    """A list of JSON objects. Raises `PlatformError` for anything else: a list that cannot be read proves nothing."""
+    """Return a list of JSON objects. Raises `PlatformError` for anything else, since it proves nothing."""
     if not isinstance(value, list):
         raise PlatformError(retry_later(code, unrecognised=True))
     return [item for item in value if isinstance(item, dict)]

@@ -345,7 +345,7 @@ async def end_other_sessions(deps: Deps, caller: Caller, now: datetime) -> int:
 
 
 async def switch_workspace(deps: Deps, caller: Caller, workspace_id: UUID, now: datetime) -> Session:
-    """The caller's session goes on in another of their workspaces.
+    """Move the caller's session to another of their workspaces.
 
     Raises:
         NotAllowedError: they do not belong to it, or the session is an impersonation.

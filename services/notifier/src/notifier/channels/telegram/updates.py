@@ -63,7 +63,7 @@ def parse(raw: bytes) -> Incoming:
 
 
 def read(document: Any) -> Incoming:
-    """An update of a list. One that is not as documented is passed over by its id: it must not stop those after it.
+    """Read one update of a list. One that is not as documented is skipped by its id, so that the rest goes on.
 
     Raises:
         ValueError: it has no id either.

@@ -35,7 +35,7 @@ class Slots:
 
     @property
     def worth_a_claim(self) -> bool:
-        """Whether a claim now would be large enough for its price: half of the slots' worth, or all that is missing."""
+        """Return whether a claim is worth its cost now: it fills half of the slots, or all that are free."""
         return self.room * 2 >= self._limit or self._held == 0
 
     def hold(self) -> "Slot":
@@ -44,7 +44,7 @@ class Slots:
         return Slot(self)
 
     async def take(self, *, wait: bool) -> bool:
-        """A slot, if need be after waiting. Without `wait` the call may go over the limit; False: it has no slot."""
+        """Take a slot. Without `wait` the call may go over the limit; False is returned if there is no slot for it."""
         owned = wait or not self._free.locked()
         if owned:
             await self._free.acquire()
