@@ -30,7 +30,7 @@ Listener = Callable[[Deps, Event[EventBody], datetime], Awaitable[None]]
 def handler(
     deps: Deps, clock: Clock, listeners: Sequence[Listener] = ()
 ) -> Callable[[Event[EventBody]], Awaitable[None]]:
-    """The consumer's handler. `RetryableError` from below makes the consumer wait and hand the event over again."""
+    """Return the consumer's handler. A `RetryableError` makes the consumer wait and hand the event over again."""
 
     async def handle(event: Event[EventBody]) -> None:
         for listener in listeners:

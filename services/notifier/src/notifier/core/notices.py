@@ -55,7 +55,7 @@ class Notice:
 
     @property
     def of_workspace(self) -> bool:
-        """Whether its reader is the workspace itself (see `workspace_itself`), which sees nothing in the app."""
+        """Return whether its reader is the workspace itself (see `workspace_itself`), which sees nothing in the app."""
         return self.user_id == self.workspace_id
 
 

@@ -214,7 +214,7 @@ class Texts:
         )
 
     def phrase(self, folder: str, block: str, **facts: Any) -> str:
-        """One phrase of a channel's own texts."""
+        """Return one phrase of a channel's own texts."""
         return _phrase(self._environment.get_template(f"{folder}/{LANGUAGE}.txt"), block, facts)
 
     def kind(self, code: NoticeCode) -> str:

@@ -26,7 +26,7 @@ class Person:
 
     @property
     def is_workspace(self) -> bool:
-        """Whether it is the workspace itself, as the reader of its own channels."""
+        """Return whether it is the workspace itself, as the reader of its own channels."""
         return self.user_id == self.workspace_id
 
 
@@ -104,7 +104,7 @@ def plan(
     now: datetime,
     unpaced: Collection[NoticeChannel] = (),
 ) -> tuple[Planned, ...]:
-    """The channels that push this notice to this person, each with its moment; `unpaced` ones at once."""
+    """Return the channels that push this notice to this person, each with its moment; `unpaced` ones at once."""
     planned = []
     zone = zone_of(preferences.time_zone or person.time_zone)
     for channel in PUSH_CHANNELS:

@@ -55,7 +55,7 @@ class Waits:
         self._until: dict[str, datetime] = {}
 
     def left_s(self, key: str, now: datetime) -> float:
-        """The seconds that are left."""
+        """Return the seconds that are left."""
         until = self._until.get(key)
         return max((until - now) / timedelta(seconds=1), 0.0) if until is not None else 0.0
 
@@ -148,7 +148,7 @@ async def _note_empty(db: Db, batch: Batch, now: datetime) -> None:
 
 
 def _from(now: datetime) -> Callable[[], datetime]:
-    """The present, which goes on from `now` while a batch is sent."""
+    """Return the present, which goes on from `now` while a batch is sent."""
     began = monotonic()
     return lambda: now + timedelta(seconds=monotonic() - began)
 

@@ -44,7 +44,7 @@ async def reachable(
 
 
 async def workspaces_reached(db: Db, deps: Deps, workspace_ids: Sequence[UUID]) -> list[Person]:
-    """Those of the workspaces that have a channel of their own, as readers."""
+    """Return those of the workspaces that have a channel of their own, as readers."""
     readers = [workspace_itself(workspace_id) for workspace_id in workspace_ids]
     channels = [channel for channel in deps.channels.values() if channel.audience is Audience.WORKSPACE]
     ways = await reachable(db, readers, channels)

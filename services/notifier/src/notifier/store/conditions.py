@@ -39,7 +39,7 @@ async def lock_of_token(db: Db, token_id: UUID, episodes: Collection[int]) -> li
 
 
 async def lock_fact(db: Db, fact: Fact) -> list[Condition]:
-    """The condition of a fact, open or not, if it was told."""
+    """Return the condition of a fact, open or not, if it was told."""
     where = "code = $1 AND subject_id = $2 AND episode = $3"
     return await _lock(db, where, fact.code.value, fact.subject_id, fact.episode)
 

@@ -42,7 +42,7 @@ class Asked:
 
 
 async def url(vault: KeyEncryption | None, public_url: str, asked: Asked, now: datetime) -> str:
-    """The link for one reader of one mail; empty where there are no keys to seal it with."""
+    """Return the link for one reader of one mail; empty where there are no keys to seal it with."""
     if vault is None:
         return ""
     made = int(now.timestamp()).to_bytes(_TIME_BYTES, "big")
@@ -53,7 +53,7 @@ async def url(vault: KeyEncryption | None, public_url: str, asked: Asked, now: d
 
 
 async def read(deps: Deps, token: str, now: datetime) -> Asked:
-    """What the token of a link stands for.
+    """Return what the token of a link stands for.
 
     Raises:
         NoSuchUnsubscribeLink: it is none of ours, not whole, or too old.

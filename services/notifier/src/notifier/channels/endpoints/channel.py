@@ -42,7 +42,7 @@ class EndpointChannel(ABC):
         """Send a message that says that it is a test."""
 
     async def addresses(self, db: Db, readers: Sequence[Person]) -> Mapping[UUID, Endpoint]:
-        """The endpoint of each reader that is a workspace with one that is not disabled."""
+        """Return the endpoint of each reader that is a workspace with one that is not disabled."""
         wanted = [person.workspace_id for person in readers if person.user_id == person.workspace_id]
         if not wanted:
             return {}

@@ -71,7 +71,7 @@ class Managed:
     explain: Callable[[str], str]
 
     def view(self, endpoint: Endpoint | None, principal: Principal) -> ChannelView:
-        """The channel as the API shows it to this person."""
+        """Return the channel as the API shows it to this person."""
         admin = principal.role in ADMIN_ROLES
         if endpoint is None:
             return ChannelView(
@@ -99,12 +99,12 @@ class Managed:
 
 
 def routes(deps: Deps, clock: Clock, channels: Sequence[Managed]) -> Routes:
-    """The endpoints that all of the workspace's channels have."""
+    """Return the endpoints that all of the workspace's channels have."""
     r = Routes("notification-channels")
 
     @r.get(PATH, access=Access.user(), summary="The workspace's own channels")
     async def listed(principal: Principal) -> ChannelList:
-        """Everybody sees whether they work; how they are set up, only admins."""
+        """Return everybody sees whether they work; how they are set up, only admins."""
         found = await managing.all_of(deps, reader_of(principal).workspace_id)
         return ChannelList(items=[each.view(found.get(each.channel.name), principal) for each in channels])
 
@@ -168,10 +168,10 @@ def _code(outcome: Outcome) -> str:
 
 
 def channel_off(name: NoticeChannel) -> Problem:
-    """The refusal for a channel that was not set up."""
+    """Return the refusal for a channel that was not set up."""
     return Problem(404, "channel_off", f"{name.value} is not set up", fix="Set it up first.")
 
 
 def changed_meanwhile() -> Problem:
-    """The refusal for a change that lost against another one."""
+    """Return the refusal for a change that lost against another one."""
     return Problem(409, "changed_meanwhile", "Somebody else changed it at the same moment", fix="Look, and try again.")

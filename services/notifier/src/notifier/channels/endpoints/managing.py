@@ -106,19 +106,19 @@ async def remove(deps: Deps, channel: NoticeChannel, workspace_id: UUID, now: da
 
 
 async def all_of(deps: Deps, workspace_id: UUID) -> dict[NoticeChannel, Endpoint]:
-    """The workspace's endpoints, disabled or not."""
+    """Return the workspace's endpoints, disabled or not."""
     async with transaction(deps.pool) as db:
         found = await store.of_workspace(db, workspace_id)
     return {endpoint.channel: endpoint for endpoint in found}
 
 
 async def find(deps: Deps, channel: NoticeChannel, workspace_id: UUID) -> Endpoint | None:
-    """The workspace's endpoint, disabled or not."""
+    """Return the workspace's endpoint, disabled or not."""
     return (await all_of(deps, workspace_id)).get(channel)
 
 
 async def begin_test(deps: Deps, channel: NoticeChannel, workspace_id: UUID, now: datetime) -> Endpoint:
-    """The endpoint that is to be tested now.
+    """Return the endpoint that is to be tested now.
 
     Raises:
         NoEndpointError: there is none.
@@ -153,7 +153,7 @@ async def disable(db: Db, deps: Deps, endpoint: Endpoint, reason: str, now: date
 
 
 async def open_secrets(vault: KeyEncryption, endpoint: Endpoint) -> Secrets | None:
-    """The endpoint's secrets; None when the key that sealed them is gone."""
+    """Return the endpoint's secrets; None when the key that sealed them is gone."""
     try:
         opened: Secrets = json.loads(await vault.unwrap(endpoint.sealed, _aad(endpoint.endpoint_id, endpoint.version)))
     except UnsealableError:

@@ -46,7 +46,7 @@ class Endpoint:
 
     @property
     def disabled_fact(self) -> Fact:
-        """The fact that the endpoint is disabled, the last time that it was."""
+        """Return the fact that the endpoint is disabled, the last time that it was."""
         return Fact(
             code=NoticeCode.CHANNEL_DISABLED,
             subject_id=self.endpoint_id,

@@ -13,7 +13,7 @@ updated_by, updated_at"""
 
 
 async def living(db: Db, channel: NoticeChannel, workspace_ids: Collection[UUID]) -> list[Endpoint]:
-    """The endpoints of these workspaces that messages are sent to."""
+    """Return the endpoints of these workspaces that messages are sent to."""
     rows = await db.fetch(
         f"SELECT {_COLUMNS} FROM endpoint WHERE channel = $1 AND state = 'on' AND workspace_id = ANY($2::uuid[])",
         channel.value,

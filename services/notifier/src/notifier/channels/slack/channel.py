@@ -47,7 +47,7 @@ class SlackChannel(EndpointChannel):
         self._turns = Turns(rate=PER_S, burst=BURST, clock=clock)
 
     async def compose(self, messages: Sequence[Message], now: datetime) -> Sequence[SlackParcel]:  # noqa: ARG002
-        """One Block Kit message for each."""
+        """Return one Block Kit message for each."""
         phrases = _phrases(self._deps.texts)
         return [
             SlackParcel(
@@ -76,7 +76,7 @@ class SlackChannel(EndpointChannel):
         return await self._present(endpoint, {"text": rules.escape(self._deps.texts.phrase("slack", "test"))})
 
     async def identify(self, bot_token: str) -> tuple[str, str]:
-        """The id and the name of the team that a token belongs to. Raises as `SlackApi.call` does."""
+        """Return the id and the name of the team that a token belongs to. Raises as `SlackApi.call` does."""
         found = await self._api.call("auth.test", bot_token, {})
         return str(found.get("team_id", "")), str(found.get("team", ""))
 

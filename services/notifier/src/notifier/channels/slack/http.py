@@ -34,7 +34,7 @@ class SlackSetup(BaseModel):
 
 
 def routes(deps: Deps, clock: Clock, managed: Managed, channel: SlackChannel, *, hooks_url: str) -> Routes:
-    """The endpoint."""
+    """Return the endpoint."""
     r = Routes("notification-channels")
 
     @r.put(

@@ -72,22 +72,22 @@ class Phrases:
 
 
 def is_channel_id(text: str) -> bool:
-    """Whether it is the id of a channel, such as C0123456789 (not its name)."""
+    """Return whether it is the id of a channel, such as C0123456789 (not its name)."""
     return _CHANNEL_ID.fullmatch(text) is not None
 
 
 def is_bot_token(text: str) -> bool:
-    """Whether it looks like a bot token (`xoxb-…`)."""
+    """Return whether it looks like a bot token (`xoxb-…`)."""
     return _BOT_TOKEN.fullmatch(text) is not None
 
 
 def is_hook_of(url: str, base: str) -> bool:
-    """Whether it is the address of an incoming webhook at `base`."""
+    """Return whether it is the address of an incoming webhook at `base`."""
     return url.startswith(base + "/") and _HOOK_PATH.fullmatch(url[len(base) :]) is not None
 
 
 def message(items: Sequence[Words], *, follow_up: bool, phrases: Phrases) -> dict[str, Any]:
-    """One message about one or several notices: Block Kit, and the text for notifications and screen readers."""
+    """Return one message about one or several notices: Block Kit, and the text for notifications and screen readers."""
     blocks: list[dict[str, Any]] = []
     for item in items[:FULL_ITEMS]:
         blocks += _item(item, over=follow_up or item.resolved)
@@ -123,7 +123,7 @@ def _link(url: str, label: str) -> dict[str, Any]:
 
 
 def escape(text: str) -> str:
-    """The three characters that Slack reads as control characters."""
+    """Return the three characters that Slack reads as control characters."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
@@ -132,7 +132,7 @@ def _cut(text: str, longest: int) -> str:
 
 
 def read(status: int, error: str, retry_after_s: float | None, *, editing: bool) -> Outcome:
-    """What a refusal means.
+    """Return what a refusal means.
 
     Args:
         status: the HTTP status; the Web API answers 200 to almost everything.

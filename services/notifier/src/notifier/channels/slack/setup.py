@@ -9,7 +9,7 @@ from notifier.channels.slack.settings import SlackSettings
 
 
 def open_channel(settings: SlackSettings, setting: Setting) -> Opened:
-    """The channel, where there are keys to seal the workspaces' credentials with."""
+    """Return the channel, where there are keys to seal the workspaces' credentials with."""
     deps, clock = setting.deps, setting.clock
     if deps.vault is None:
         return Opened(None)

@@ -68,7 +68,7 @@ class Said:
 
 
 async def create_link(deps: Deps, reader: Reader, now: datetime) -> tuple[str, datetime]:
-    """A new one-time code and its full expiry. An earlier one of the person ends.
+    """Return a new one-time code and its full expiry. An earlier one of the person ends.
 
     Raises:
         TooManyTelegramLinks: the person made many within the hour.
@@ -99,7 +99,7 @@ async def create_link(deps: Deps, reader: Reader, now: datetime) -> tuple[str, d
 
 
 async def status(deps: Deps, reader: Reader, now: datetime) -> Status:
-    """A living link first, then a code that waits (with the code, for its own person), then a link that broke."""
+    """Return the person's living link, else a code that waits (shown to that person), else a link that broke."""
     async with transaction(deps.pool) as db:
         link = await store.link_of(db, reader.user_id)
         code = await store.waiting_code(db, reader.user_id)

@@ -69,7 +69,7 @@ async def sealed_code(db: Db, token_id: UUID) -> bytes | None:
 
 
 async def made_since(db: Db, user_id: UUID, since: datetime) -> list[datetime]:
-    """When the codes of a person were made, the oldest first."""
+    """Return when the codes of a person were made, the oldest first."""
     rows = await db.fetch(
         "SELECT created_at FROM telegram_code WHERE user_id = $1 AND created_at > $2 ORDER BY created_at",
         user_id,
@@ -79,7 +79,7 @@ async def made_since(db: Db, user_id: UUID, since: datetime) -> list[datetime]:
 
 
 async def codes_to_end(db: Db, *, session_id: UUID | None, user_id: UUID, below_epoch: int) -> list[Code]:
-    """The waiting codes that a session made, and those of a person from before all of their sessions ended."""
+    """Return the waiting codes that a session made, and those of a person from before all of their sessions ended."""
     rows = await db.fetch(
         f"""SELECT {_CODE} FROM telegram_code
              WHERE state = 'waiting' AND (session_id = $1 OR (user_id = $2 AND epoch < $3)) FOR UPDATE""",

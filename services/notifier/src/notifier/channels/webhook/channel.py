@@ -69,7 +69,7 @@ class WebhookChannel(EndpointChannel):
         self._session: aiohttp.ClientSession | None = None
 
     async def compose(self, messages: Sequence[Message], now: datetime) -> Sequence[WebhookParcel]:  # noqa: ARG002
-        """One document for each: a message of this channel has one notice."""
+        """Return one document for each: a message of this channel has one notice."""
         return [
             WebhookParcel(
                 delivery_id=message.claimed.delivery_id,
@@ -86,7 +86,7 @@ class WebhookChannel(EndpointChannel):
         return await self._post(parcel.endpoint, f"msg_{parcel.delivery_id}", parcel.body)
 
     async def edit(self, parcel: WebhookParcel) -> Outcome:  # noqa: ARG002  see `Channel.edit`
-        """What was posted cannot be changed."""
+        """Return what was posted cannot be changed."""
         return Outcome(Answer.NOT_EDITABLE)
 
     async def test(self, endpoint: Endpoint, now: datetime) -> Outcome:
@@ -129,7 +129,7 @@ class WebhookChannel(EndpointChannel):
             return rules.read(answer.status, retry_after_s(answer.headers))
 
     def _open(self) -> aiohttp.ClientSession:
-        """Its own connections: no cookies, no proxy of the environment, no compressed answer unpacked."""
+        """Return its own connections: no cookies, no proxy of the environment, no compressed answer unpacked."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=guarded_connector(self.allowed, ttl_dns_cache=10, force_close=True, limit=100),

@@ -57,7 +57,7 @@ class SecretView(BaseModel):
 
 
 def routes(deps: Deps, clock: Clock, managed: Managed, channel: WebhookChannel) -> Routes:
-    """The endpoints."""
+    """Return the endpoints."""
     r = Routes("notification-channels")
 
     @r.put(

@@ -24,12 +24,12 @@ _GONE, _SUCCESS, _REDIRECT = 410, 200, 300
 
 
 def secret_of(material: bytes) -> str:
-    """A secret as receivers are given it."""
+    """Return a secret as receivers are given it."""
     return SECRET_PREFIX + base64.b64encode(material).decode()
 
 
 def sign(secrets: Sequence[str], message_id: str, at: datetime, body: bytes) -> str:
-    """The value of `webhook-signature`: one `v1` signature for each secret, with a space between them."""
+    """Return the value of `webhook-signature`: one `v1` signature for each secret, with a space between them."""
     signed = f"{message_id}.{int(at.timestamp())}.".encode() + body
     return " ".join("v1," + _signature(secret, signed) for secret in secrets)
 
@@ -40,7 +40,7 @@ def _signature(secret: str, signed: bytes) -> str:
 
 
 def headers(secrets: Sequence[str], message_id: str, at: datetime, body: bytes) -> dict[str, str]:
-    """The headers of a message."""
+    """Return the headers of a message."""
     return {
         "Content-Type": "application/json",
         "webhook-id": message_id,
@@ -50,7 +50,7 @@ def headers(secrets: Sequence[str], message_id: str, at: datetime, body: bytes) 
 
 
 def living_secrets(stored: Mapping[str, Any], now: datetime) -> list[str]:
-    """The secrets that messages are signed by now: the newest first, and the one before it for a while."""
+    """Return the secrets that messages are signed by now: the newest first, and the one before it for a while."""
     previous, until = stored.get("previous"), stored.get("previous_until")
     if previous and until and now < datetime.fromisoformat(until):
         return [stored["secret"], previous]
@@ -58,13 +58,13 @@ def living_secrets(stored: Mapping[str, Any], now: datetime) -> list[str]:
 
 
 def rotated(stored: Mapping[str, Any], secret: str, now: datetime) -> dict[str, Any]:
-    """What is stored after a rotation."""
+    """Return what is stored after a rotation."""
     until = now + PREVIOUS_SECRET_LIFE
     return {"secret": secret, "previous": stored["secret"], "previous_until": until.isoformat()}
 
 
 def document(notice: Notice, view: NoticeView, words: Words, *, follow_up: bool) -> dict[str, Any]:
-    """The body of a message about one notice. Its words are written anew at each attempt; its facts are identifiers.
+    """Return the body of a message about one notice. Words are written anew at each attempt; facts are ids.
 
     Args:
         notice: the workspace's notice.
@@ -116,7 +116,7 @@ def _time(moment: datetime | None) -> str | None:
 
 
 def read(status: int, retry_after_s: float | None) -> Outcome:
-    """What a receiver's answer means: 2xx is success, 410 means "never again", anything else "later"."""
+    """Return what a receiver's answer means: 2xx is success, 410 means "never again", anything else "later"."""
     detail = f"http_{status}"
     if _SUCCESS <= status < _REDIRECT:
         return Outcome(Answer.ACCEPTED)

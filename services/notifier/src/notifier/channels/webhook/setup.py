@@ -8,7 +8,7 @@ from notifier.channels.webhook.settings import WebhookSettings
 
 
 def open_channel(settings: WebhookSettings, setting: Setting) -> Opened:
-    """The channel, where there are keys to seal the workspaces' secrets with."""
+    """Return the channel, where there are keys to seal the workspaces' secrets with."""
     deps, clock = setting.deps, setting.clock
     if deps.vault is None:
         return Opened(None)
