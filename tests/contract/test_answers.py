@@ -69,8 +69,8 @@ async def test_every_reader_says_the_same(row: Row) -> None:
         return  # nobody knows more about it than the status, or only the caller knows what it was an answer to
     assert (candidate.problem, candidate.cause) == (found.verdict, found.cause)
     if found.verdict is Verdict.REAUTHORIZE:
-        said = clause(found.cause, title_of(row.provider))
-        assert said in reason_words("token_revoked", row.provider, "Shop", found.cause and found.cause.value)
+        words = clause(found.cause, title_of(row.provider))
+        assert words in reason_words("token_revoked", row.provider, "Shop", found.cause and found.cause.value)
     assert "removed Wevion" not in sentence(found.cause, "X") or found.cause is RevocationCause.USER_REVOKED
 
 

@@ -60,11 +60,13 @@ async def test_sessions_are_told_again_but_an_end_is_not_undone(world: "World", 
             cause=RevocationCause.ADMIN_FORCED if ended else None,
             detected_by=DetectedBy.ADMIN if ended else None,
         )
-        event = Event(id=new_id(), time=NOW, source="test", body=body)
+        event = Event(id=new_id(), time=NOW, source="session-svc", body=body)
         record = Outgoing(body.TOPIC, body.subject().encode(), encode_body(body), encode_headers(event))
         await producer.send_all([record])
     await producer.stop()
-    done = await republish(world.pool, kafka.settings, NOW, lambda _: None)
+    keys = world.deps().keys
+    await keys.load(world.clock.now())
+    done = await republish(world.pool, keys, kafka.settings, NOW, lambda _: None)
     after = await _sessions(world, person.user_id)
     assert after == {lost: before[lost], behind: before[behind] + 6, over: before[over]}
     assert done.held_back == 1
