@@ -31,7 +31,15 @@ async def grow(kafka: Any) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
     await admin.start()
     try:
-        await admin.create_partitions({kafka.settings.wire_name(TOPIC): NewPartitions(DOUBLED)})
+        name = kafka.settings.wire_name(TOPIC)
+        await admin.create_partitions({name: NewPartitions(DOUBLED)})
+
+        async def grown() -> bool:
+            # A broker answers with its old metadata for a moment after it took the order.
+            (topic,) = await admin.describe_topics([name])
+            return len(topic["partitions"]) == DOUBLED
+
+        await eventually(grown, what="the broker tells of the new partitions")
     finally:
         await admin.close()
 
