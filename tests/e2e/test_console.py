@@ -167,7 +167,7 @@ async def test_the_whole_loop_is_seen_and_clicked_without_reloading(console: Con
         await console.platforms.revoke("meta", "avery", cause="user_revoked")
 
         dead = tabs["/connections"].locator('article[data-status="revoked"]')
-        await expect(dead.get_by_text("Someone removed Wevion at Meta.")).to_be_visible(timeout=SOON_MS)
+        await expect(dead.get_by_text("Somebody removed Wevion at Meta.")).to_be_visible(timeout=SOON_MS)
         await expect(dead.get_by_role("link", name="Re-authorise Meta")).to_be_visible()
         paused = tabs["/rules"].locator('article[data-status="auto"]')
         await expect(paused.get_by_text("Paused by Wevion")).to_be_visible(timeout=SOON_MS)

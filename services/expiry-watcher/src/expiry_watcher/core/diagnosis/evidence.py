@@ -46,10 +46,12 @@ class Evidence:
         return max(self.weights.values(), default=0.0)
 
 
+ANSWERED = 9.0
+"""A platform's own answer: words inside of it ("session has expired") are about what the platform issued."""
 CERTAIN = 7.0
 """A document of ours that says the kind itself."""
 STRONG = 5.0
-"""A platform's own error shape or code, or our own error code."""
+"""A platform's error code that somebody quotes, or our own error code."""
 FAIR = 3.0
 """A name, or a place in the product that needs one kind of token only."""
 HINT = 1.5

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from common.contracts import TokenKind, Verdict
 from common.platforms import PLATFORMS, Platform, google, kind_of, rfc6749, title_of
 from common.platforms.errors import Call, Failure, Reply
-from expiry_watcher.core.diagnosis.evidence import FAIR, STRONG, Evidence
+from expiry_watcher.core.diagnosis.evidence import ANSWERED, FAIR, STRONG, Evidence
 from expiry_watcher.core.diagnosis.otherwise import OUTAGE, QUOTA, VALIDATION
 from expiry_watcher.core.diagnosis.signals import Signals
 from expiry_watcher.core.diagnosis.where import kind_at
@@ -30,7 +30,7 @@ def observe(signals: Signals) -> Iterator[Evidence]:
     for platform in shaped[:1]:
         failure = _read(platform, reply)
         if failure is not None:
-            yield means(platform.provider, failure, failure.code or "this answer")
+            yield means(platform.provider, failure, failure.code or "this answer", ANSWERED)
             return
     named = [platform for platform in SPOKEN if about(signals, platform)]
     for platform in named or _unnamed(signals):
