@@ -83,7 +83,7 @@ setup: .venv/.members ## .venv with the locked dependencies and every member (wh
 
 lock: setup ## recompile requirements.lock after a change of dependencies
 	$(BIN)/uv pip compile --quiet --universal --group dev --generate-hashes --no-emit-package common \
-	  --no-emit-package gateway --no-emit-package session-svc \
+	  --no-emit-package gateway --no-emit-package session-svc --no-emit-package wevion-tokens \
 	  --custom-compile-command "make lock" -o requirements.lock pyproject.toml $(addsuffix /pyproject.toml,$(MEMBERS))
 
 snapshots: setup ## rewrite the stored event schemas and docs/asyncapi.yaml; the diff is the review

@@ -11,7 +11,7 @@ COPY tools/provider-simulator ./tools/provider-simulator
 RUN python -m venv /opt/wevion \
  && python -m pip install --no-cache-dir uv \
  && uv pip install --python /opt/wevion/bin/python --no-cache --no-editable -c requirements.lock \
-      ./libs/common "./$(find services tools -maxdepth 1 -name "${SERVICE}")"
+      ./libs/client ./libs/common "./$(find services tools -maxdepth 1 -name "${SERVICE}")"
 
 FROM python:${PYTHON}
 ARG SERVICE

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 MANY = 4
 #: Public functions with four parameters or more and no `Args:`, by member. A number only ever falls.
 STILL_WITHOUT_ARGS: dict[str, int] = {
-    "libs/common": 19,
+    "libs/common": 13,
     "services/expiry-watcher": 13,
     "services/notifier": 55,
     "services/oauth-svc": 43,

@@ -1,4 +1,4 @@
-"""Facts about platforms have one home, `common.platforms`: a second table of titles, codes or causes fails here."""
+"""Facts about platforms have one home, `common.platforms`, and words for causes one: a second table fails here."""
 
 import ast
 import re
@@ -12,11 +12,12 @@ from common.platforms import PLATFORMS, google, google_ads, meta, rfc6749, snapc
 
 ROOT = Path(__file__).parents[2]
 HOME = ROOT / "libs/common/src/common/platforms"
+CAUSE_WORDS = ROOT / "libs/client/src/wevion_tokens/contracts/causes.py"
 SOURCES = sorted(
     path
     for pattern in ("libs/*/src/**/*.py", "services/*/src/**/*.py", "services/*/src/**/*.js")
     for path in ROOT.glob(pattern)
-    if HOME not in path.parents and "testing" not in path.parts
+    if HOME not in path.parents and path != CAUSE_WORDS and "testing" not in path.parts
 )
 TITLES = {platform.title for platform in PLATFORMS.values()} - {"Wevion", "Telegram", "Meta"}
 CAUSES = {cause.name for cause in RevocationCause} | {cause.value for cause in RevocationCause}

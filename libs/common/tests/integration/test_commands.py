@@ -23,10 +23,10 @@ from common.contracts import (
     encode_headers,
 )
 from common.kafka import EventProducer, Outgoing, TopicReader, dead_letter
-from common.kafka.dead_letter import VALUE_LEFT_OUT
 from common.runtime.ids import new_id
 from common.testing import eventually
 from common.testing.stack import KafkaForTest
+from wevion_tokens.kafka.dead_letter import VALUE_LEFT_OUT
 
 NOW = datetime(2026, 2, 1, 9, 30, tzinfo=UTC)
 

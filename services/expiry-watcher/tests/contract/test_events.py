@@ -23,7 +23,7 @@ def test_the_topics_that_name_us_are_the_ones_we_follow() -> None:
 EXAMPLES = [
     (name, path)
     for name in EVENT_TYPES
-    for path in (files("common.contracts") / "examples" / name).iterdir()
+    for path in (files("wevion_tokens.contracts") / "examples" / name).iterdir()
     if path.name.endswith(".json")
 ]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from common.contracts import DetectedBy, RevocationCause, TokenStateV1, TokenStatus, encode_body, encode_headers
-from common.contracts.envelope import Event
 from common.kafka import EventProducer, KafkaSettings, Outgoing
 from common.runtime import ids
 from oauth_svc import store
 from oauth_svc.operations.republish import republish
+from wevion_tokens.contracts.envelope import Event
 
 if TYPE_CHECKING:
     from tests.conftest import Stage

@@ -35,7 +35,7 @@ EXAMPLES = [
     (name, path)
     for name, body in EVENT_TYPES.items()
     if body.TOPIC in CONSUMED
-    for path in (files("common.contracts") / "examples" / name).iterdir()
+    for path in (files("wevion_tokens.contracts") / "examples" / name).iterdir()
     if path.name.endswith(".json")
 ]
 

@@ -1,32 +1,5 @@
-"""Who calls, and whether they may: JWTs verified in the process, with revocations that arrive by Kafka."""
+"""The verifier as services know it. It is written once, in `wevion_tokens.auth`, which strangers install."""
 
-from common.auth.feed import RevocationFeed
-from common.auth.keys import FixedKeys, JwksCache, Keys, KeysUnavailableError, parse_jwks
-from common.auth.refusals import Denial, Reason, deny_impersonation, deny_role, deny_scope, refuse
-from common.auth.revocations import JWT_LIFETIME_S, LEEWAY_S, Ending, RevocationSet, ending_for
-from common.auth.service_tokens import ServiceTokens
-from common.auth.verifier import ALGORITHM, Verifier, check
-
-__all__ = [
-    "ALGORITHM",
-    "JWT_LIFETIME_S",
-    "LEEWAY_S",
-    "Denial",
-    "Ending",
-    "FixedKeys",
-    "JwksCache",
-    "Keys",
-    "KeysUnavailableError",
-    "Reason",
-    "RevocationFeed",
-    "RevocationSet",
-    "ServiceTokens",
-    "Verifier",
-    "check",
-    "deny_impersonation",
-    "deny_role",
-    "deny_scope",
-    "ending_for",
-    "parse_jwks",
-    "refuse",
-]
+from wevion_tokens.auth import *  # noqa: F403  one list of names, there
+from wevion_tokens.auth import __all__ as __all__
+from wevion_tokens.auth.feed import RevocationFeed as RevocationFeed

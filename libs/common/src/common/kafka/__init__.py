@@ -1,16 +1,16 @@
-"""Kafka: an idempotent producer with time limits, consumers with manual commits, dead letters, topics.
+"""Kafka as services know it: what `wevion_tokens.kafka` has, and what the owner of the topics needs beside it.
 
 Topic names in code are the contract's (`token.issued`); the prefix of `KafkaSettings` is put on and taken off here.
 """
 
-from common.kafka.connection import KafkaSettings
-from common.kafka.consumer import EventConsumer
-from common.kafka.dead_letter import VALUE_LEFT_OUT, DeadLetterLimit, dead_letter
-from common.kafka.handling import BatchHandler, Handler, InBatches, Purged
 from common.kafka.options import KafkaOptions
-from common.kafka.producer import EventProducer, Outgoing
-from common.kafka.reader import Record, TopicReader
 from common.kafka.topics import TopicError, create_topics
+from wevion_tokens.kafka.connection import KafkaSettings
+from wevion_tokens.kafka.consumer import EventConsumer
+from wevion_tokens.kafka.dead_letter import VALUE_LEFT_OUT, DeadLetterLimit, dead_letter
+from wevion_tokens.kafka.handling import BatchHandler, Handler, InBatches, Purged
+from wevion_tokens.kafka.producer import EventProducer, Outgoing
+from wevion_tokens.kafka.reader import Record, TopicReader
 
 __all__ = [
     "VALUE_LEFT_OUT",

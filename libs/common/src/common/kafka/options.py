@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, model_validator
 
-from common.kafka.connection import KafkaSettings
 from common.runtime.settings import Settings
+from wevion_tokens.kafka.connection import KafkaSettings
 
 
 class KafkaOptions(Settings):

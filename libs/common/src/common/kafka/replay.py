@@ -13,11 +13,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from common.contracts import DLQ_SUFFIX, TOPICS, InvalidEventError, decode
-from common.kafka.connection import KafkaSettings
-from common.kafka.dead_letter import VALUE_LEFT_OUT
-from common.kafka.producer import EventProducer, Outgoing
-from common.kafka.reader import TopicReader
 from common.runtime.errors import PermanentError, RetryableError
+from wevion_tokens.kafka.connection import KafkaSettings
+from wevion_tokens.kafka.dead_letter import VALUE_LEFT_OUT
+from wevion_tokens.kafka.producer import EventProducer, Outgoing
+from wevion_tokens.kafka.reader import TopicReader
 
 READ_TIMEOUT_S = 30.0
 SENT_MARK = "dlq_sent_again"

@@ -16,9 +16,9 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
 from common.contracts import DEFAULT_PARTITIONS, TOPICS
-from common.contracts.topics import DLQ_RETENTION_MS
-from common.kafka.connection import KafkaSettings
 from common.runtime.errors import RetryableError
+from wevion_tokens.contracts.topics import DLQ_RETENTION_MS
+from wevion_tokens.kafka.connection import KafkaSettings
 
 ADMIN_TIMEOUT_S = 30.0
 METADATA_PAUSE_S = 0.1

@@ -8,7 +8,7 @@ from zlib import crc32
 from common.contracts import Event, EventBody, attributes, encode_body, signed_content
 from common.postgres import Db
 from common.runtime.ids import new_id
-from common.telemetry.tracing import current_traceparent
+from wevion_tokens.telemetry.tracing import current_traceparent
 
 SHARDS = 4
 """How many relays can send at once. It is part of stored rows: a change needs an empty outbox."""

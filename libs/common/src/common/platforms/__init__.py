@@ -5,18 +5,18 @@ values out.
 """
 
 from common.contracts import TokenKind
-from common.platforms.causes import clause, sentence
 from common.platforms.google_ads import GOOGLE_ADS
 from common.platforms.google_drive import GOOGLE_DRIVE
 from common.platforms.meta import META
 from common.platforms.outbrain import OUTBRAIN
-from common.platforms.platform import Connected, Platform, Reason
+from common.platforms.platform import Connected, Platform, PossibleCause
 from common.platforms.snapchat import SNAPCHAT
 from common.platforms.stripe import STRIPE
 from common.platforms.taboola import TABOOLA
 from common.platforms.telegram import TELEGRAM
 from common.platforms.tiktok import TIKTOK
 from common.platforms.wevion import WEVION
+from wevion_tokens.contracts.causes import clause, sentence
 
 PLATFORMS: dict[str, Platform] = {
     platform.provider: platform
@@ -54,7 +54,7 @@ def by_credentials(provider: str | None) -> bool:
     return known is not None and known.connected is Connected.CREDENTIALS
 
 
-def reasons_of(provider: str) -> tuple[Reason, ...]:
+def reasons_of(provider: str) -> tuple[PossibleCause, ...]:
     """Why this platform may have ended an access without saying so, as its documents list it."""
     known = PLATFORMS.get(provider)
     return known.reasons if known else ()
@@ -64,7 +64,7 @@ __all__ = [
     "PLATFORMS",
     "Connected",
     "Platform",
-    "Reason",
+    "PossibleCause",
     "by_credentials",
     "clause",
     "kind_of",

@@ -23,7 +23,7 @@ from common.platforms.errors import (
     retry_after_s,
     retry_later,
 )
-from common.platforms.platform import Reason
+from common.platforms.platform import PossibleCause
 from common.platforms.rfc6749 import expired_access
 
 _C = RevocationCause
@@ -91,15 +91,17 @@ REASONS: dict[str, Failure] = {
 """`errors[].reason` of the older APIs, `ErrorInfo.reason` and `status` of the newer ones."""
 
 WHY = (
-    Reason("a person removed Wevion's access", "Re-authorise, if that was not intended."),
-    Reason("the access was not used for six months", "Re-authorise."),
-    Reason("the password was changed and a Gmail permission was part of the consent", "Re-authorise."),
-    Reason(
+    PossibleCause("a person removed Wevion's access", "Re-authorise, if that was not intended."),
+    PossibleCause("the access was not used for six months", "Re-authorise."),
+    PossibleCause("the password was changed and a Gmail permission was part of the consent", "Re-authorise."),
+    PossibleCause(
         "a Google Workspace admin restricts the service or limits sessions",
         "The admin has to trust Wevion in the Admin console (Security, API controls); a new consent does not last.",
     ),
-    Reason("the person gave the access for a limited time", "Re-authorise."),
-    Reason("more than 100 consents of this person replaced the oldest", "Re-authorise once, and remove unused ones."),
+    PossibleCause("the person gave the access for a limited time", "Re-authorise."),
+    PossibleCause(
+        "more than 100 consents of this person replaced the oldest", "Re-authorise once, and remove unused ones."
+    ),
 )
 """developers.google.com/identity/protocols/oauth2#expiration, read 2026-12-01."""
 

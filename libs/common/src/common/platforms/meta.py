@@ -27,7 +27,7 @@ from common.platforms.errors import (
     retry_after_s,
     retry_later,
 )
-from common.platforms.platform import Connected, Platform, Reason
+from common.platforms.platform import Connected, Platform, PossibleCause
 from common.platforms.rfc6749 import CODE_SPENT
 
 _C = RevocationCause
@@ -256,9 +256,13 @@ META = Platform(
     shape=shape,
     quoted=quoted,
     reasons=(
-        Reason("the person removed Wevion from Business integrations", "Re-authorise, if that was not intended."),
-        Reason("the password was changed, or Meta ended the session for security", "Re-authorise."),
-        Reason("Meta asks the person to confirm the account", "Sign in at facebook.com first, then re-authorise."),
+        PossibleCause(
+            "the person removed Wevion from Business integrations", "Re-authorise, if that was not intended."
+        ),
+        PossibleCause("the password was changed, or Meta ended the session for security", "Re-authorise."),
+        PossibleCause(
+            "Meta asks the person to confirm the account", "Sign in at facebook.com first, then re-authorise."
+        ),
     ),
     input_codes=frozenset({"100"}),
     api_version="v26.0",

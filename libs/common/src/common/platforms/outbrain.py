@@ -18,7 +18,7 @@ from common.platforms.errors import (
     retry_after_s,
     seconds_of,
 )
-from common.platforms.platform import Connected, Platform, Reason
+from common.platforms.platform import Connected, Platform, PossibleCause
 from common.platforms.rfc6749 import expired_access
 
 
@@ -63,7 +63,7 @@ OUTBRAIN = Platform(
     shape=shape,
     quoted=quoted,
     reasons=(
-        Reason("the user's password or e-mail was changed, which ends all tokens", "Enter the new credentials."),
-        Reason("the user was disabled", "Ask Outbrain's support, or enter another user's credentials."),
+        PossibleCause("the user's password or e-mail was changed, which ends all tokens", "Enter the new credentials."),
+        PossibleCause("the user was disabled", "Ask Outbrain's support, or enter another user's credentials."),
     ),
 )

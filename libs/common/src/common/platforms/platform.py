@@ -29,7 +29,7 @@ class Connected(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
+class PossibleCause:
     """One documented reason why a platform may have ended the access without saying so, and what helps then."""
 
     words: str
@@ -66,7 +66,7 @@ class Platform:
     shape: Shape
     quoted: Quoted
     family: str = ""
-    reasons: tuple[Reason, ...] = ()
+    reasons: tuple[PossibleCause, ...] = ()
     api_version: str = ""
     sunsets: Mapping[str, date] = field(default_factory=dict)
     input_codes: frozenset[str] = frozenset()

@@ -8,7 +8,7 @@ import re
 from common.contracts import TokenKind
 from common.platforms import rfc6749
 from common.platforms.errors import Failure, Reply, by_status, lost_access, retry_after_s
-from common.platforms.platform import Connected, Platform, Reason
+from common.platforms.platform import Connected, Platform, PossibleCause
 from common.platforms.rfc6749 import expired_access
 
 CODES: dict[str, Failure] = {
@@ -52,7 +52,7 @@ SNAPCHAT = Platform(
     shape=shape,
     quoted=quoted,
     reasons=(
-        Reason("a person removed Wevion from the connected apps", "Re-authorise, if that was not intended."),
-        Reason("the refresh token was replaced or withdrawn", "Re-authorise."),
+        PossibleCause("a person removed Wevion from the connected apps", "Re-authorise, if that was not intended."),
+        PossibleCause("the refresh token was replaced or withdrawn", "Re-authorise."),
     ),
 )

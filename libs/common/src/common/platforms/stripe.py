@@ -21,7 +21,7 @@ from common.platforms.errors import (
     retry_after_s,
     retry_later,
 )
-from common.platforms.platform import Connected, Platform, Reason
+from common.platforms.platform import Connected, Platform, PossibleCause
 from common.platforms.rfc6749 import CODE_SPENT
 
 _C = RevocationCause
@@ -131,7 +131,7 @@ STRIPE = Platform(
     shape=shape,
     quoted=quoted,
     reasons=(
-        Reason("the account's owner removed Wevion in the dashboard", "Re-authorise, if that was not intended."),
-        Reason("the account was closed or restricted by Stripe", "Look into the Stripe dashboard first."),
+        PossibleCause("the account's owner removed Wevion in the dashboard", "Re-authorise, if that was not intended."),
+        PossibleCause("the account was closed or restricted by Stripe", "Look into the Stripe dashboard first."),
     ),
 )

@@ -17,7 +17,7 @@ from common.platforms.errors import (
     reauthorize,
     retry_after_s,
 )
-from common.platforms.platform import Connected, Platform, Reason
+from common.platforms.platform import Connected, Platform, PossibleCause
 from common.platforms.rfc6749 import expired_access
 
 
@@ -62,6 +62,8 @@ TABOOLA = Platform(
     shape=shape,
     quoted=quoted,
     reasons=(
-        Reason("Taboola withdrew the client or changed its secret", "Ask the account manager for the present one."),
+        PossibleCause(
+            "Taboola withdrew the client or changed its secret", "Ask the account manager for the present one."
+        ),
     ),
 )

@@ -23,7 +23,7 @@ from common.platforms.errors import (
     retry_later,
     unknown_outcome,
 )
-from common.platforms.platform import Connected, Platform, Reason
+from common.platforms.platform import Connected, Platform, PossibleCause
 from common.platforms.rfc6749 import CODE_SPENT, expired_access
 
 _C = RevocationCause
@@ -139,7 +139,9 @@ TIKTOK = Platform(
     shape=shape,
     quoted=quoted,
     reasons=(
-        Reason("the advertiser removed Wevion from the connected partners", "Re-authorise, if that was not intended."),
-        Reason("a newer authorisation replaced this one", "Re-authorise once."),
+        PossibleCause(
+            "the advertiser removed Wevion from the connected partners", "Re-authorise, if that was not intended."
+        ),
+        PossibleCause("a newer authorisation replaced this one", "Re-authorise once."),
     ),
 )

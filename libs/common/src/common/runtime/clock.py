@@ -1,25 +1,5 @@
-"""The one reader of the time. Everything else takes `now` as an argument."""
+"""The clock, which the client package has as well."""
 
-import time
-from datetime import UTC, datetime
-from typing import Protocol
+from wevion_tokens.runtime.clock import Clock, SystemClock, monotonic
 
-
-class Clock(Protocol):
-    """Something that knows what time it is."""
-
-    def now(self) -> datetime:
-        """Return the present moment, in UTC."""
-        ...
-
-
-class SystemClock:
-    """The machine's clock."""
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-
-def monotonic() -> float:
-    """Return seconds on a clock that never goes back; for durations only."""
-    return time.monotonic()
+__all__ = ["Clock", "SystemClock", "monotonic"]

@@ -18,6 +18,7 @@ from common.runtime.clock import SystemClock, monotonic
 from common.telemetry import tracing
 from common.telemetry.redaction import redact, redact_text
 from common.telemetry.sink import SINK
+from wevion_tokens.telemetry.logs import FIELDS
 
 Format = Literal["auto", "json", "console"]
 
@@ -149,6 +150,10 @@ class _Bridge(logging.Handler):
         self._said: dict[tuple[str, ...], tuple[float, int]] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
+        if (ours := getattr(record, FIELDS, None)) is not None:
+            event, fields = ours
+            self._hand_over(record, event, fields)
+            return
         repeated = self._repeated(record)
         if repeated is None:
             return
@@ -156,11 +161,14 @@ class _Bridge(logging.Handler):
             message = record.getMessage()
         except (TypeError, ValueError):  # arguments that do not fit the format: say what there is
             message = str(record.msg)
+        more = {"repeated": repeated} if repeated else {}
+        self._hand_over(record, "library_message", {"message": message, **more})
+
+    def _hand_over(self, record: logging.LogRecord, event: str, fields: dict[str, Any]) -> None:
         log = structlog.get_logger(record.name)
         method = next((name for name, at in reversed(_LEVELS.items()) if record.levelno >= at), "debug")
         try:
-            more = {"repeated": repeated} if repeated else {}
-            getattr(log, method)("library_message", message=message, exc_info=record.exc_info or None, **more)
+            getattr(log, method)(event, exc_info=record.exc_info or None, **fields)
         except Exception:  # noqa: BLE001  logging must not raise into the library that logs
             self.handleError(record)
 

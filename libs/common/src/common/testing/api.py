@@ -12,9 +12,9 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from common.auth import RevocationSet, Verifier
-from common.auth.keys import FixedKeys
 from common.runtime.ids import new_id
 from common.web import Routes, create_app, serve
+from wevion_tokens.auth.keys import FixedKeys
 
 ISSUER, AUDIENCE, KEY_ID = "http://issuer.test", "wevion", "k1"
 LIFETIME = timedelta(hours=1)

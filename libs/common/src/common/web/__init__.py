@@ -1,6 +1,5 @@
 """HTTP for services: a table of typed endpoints in, an aiohttp application out. Knows no domain and no keys."""
 
-from common.web.access import Access, Actor, Audience, Principal
 from common.web.app import HEALTH, MAX_BODY_BYTES, create_app
 from common.web.bodies import Pace, read_body, read_form, stream_body
 from common.web.endpoint import PRINCIPAL, Authenticate
@@ -10,6 +9,7 @@ from common.web.problems import FieldError, Problem, ProblemDocument, invalid, i
 from common.web.responses import SECURITY_HEADERS, Reply, secured
 from common.web.routes import Form, Route, Routes
 from common.web.server import Server, serve
+from wevion_tokens.auth.access import Access, Actor, Audience, Principal
 
 __all__ = [
     "HEALTH",

@@ -8,13 +8,13 @@ from aiohttp import hdrs, web
 from yarl import URL
 
 from common.web import endpoint, openapi
-from common.web.access import Access
 from common.web.endpoint import Authenticate
 from common.web.health import Health, ReadyCheck
 from common.web.metrics import REQUESTS_IN_FLIGHT
 from common.web.problems import Problem
 from common.web.routes import Route, Routes
 from common.web.watch import Watch
+from wevion_tokens.auth.access import Access
 
 HEALTH = web.AppKey("health", Health)
 """Where a server finds what to tell when it stops."""

@@ -16,12 +16,12 @@ from common.telemetry.logs import get_logger
 from common.telemetry.redaction import redact_text
 from common.telemetry.sink import SINK
 from common.web import binding
-from common.web.access import Access, Principal
 from common.web.metrics import REQUEST_DURATION
 from common.web.problems import Problem, from_http_exception
 from common.web.responses import secured, to_response
 from common.web.routes import Route
 from common.web.watch import Watch
+from wevion_tokens.auth.access import Access, Principal
 
 Authenticate = Callable[[web.Request, Access], Awaitable[Principal]]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -8,9 +8,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from pydantic_core import core_schema
 
-from common.web.access import Access, Audience
 from common.web.problems import PROBLEM_JSON, Problem, ProblemDocument
 from common.web.routes import Documented, Route
+from wevion_tokens.auth.access import Access, Audience
 
 Document = dict[str, Any]
 _Mode = Literal["validation", "serialization"]

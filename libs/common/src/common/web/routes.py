@@ -10,9 +10,9 @@ from typing import Annotated, Any, TypeVar, Union
 from aiohttp import web
 from pydantic import BaseModel
 
-from common.web.access import Access, Principal
 from common.web.problems import Problem
 from common.web.responses import Reply
+from wevion_tokens.auth.access import Access, Principal
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Awaitable[Any]])

@@ -1,6 +1,6 @@
 """What can happen to a connection, and what follows from it: the new row and the events.
 
-`common.contracts.transition` is the only state table; this module adds what goes with each move. Every change
+`wevion_tokens.contracts.transition` is the only state table; this module adds what goes with each move. Every change
 goes through `apply`, and the store writes what it returns in one transaction with the outbox rows.
 """
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from common.auth import signatures
 from common.crypto import KeyEncryption
 from common.postgres import Pool, transaction, translate_errors
 from common.runtime.ids import new_id
@@ -23,6 +22,7 @@ from session_svc.core.errors import NoSigningKeyError
 from session_svc.core.keys import KeyState, KeyTimes, Schedule
 from session_svc.store import audit
 from session_svc.store import keys as stored
+from wevion_tokens.auth import signatures
 
 _log = get_logger(__name__)
 

@@ -1,0 +1,1 @@
+"""Wevion's token services, for the services that live on them."""

@@ -1,0 +1,1 @@
+"""What a process says about itself: logs by the standard library, metrics for Prometheus, the trace context."""
