@@ -1,4 +1,4 @@
-"""`oauth-svc run | migrate | settings | import | keys | purge`."""
+"""`oauth-svc run | migrate | settings | import | keys | purge | republish | google-risc`."""
 
 import argparse
 import sys
@@ -9,8 +9,10 @@ from uuid import UUID
 from common.service import Verb, command
 from oauth_svc.app import offline, run
 from oauth_svc.core.errors import RefusalError
-from oauth_svc.operations import importing, keys, purge
+from oauth_svc.operations import importing, keys, purge, risc
+from oauth_svc.operations.deps import Deps
 from oauth_svc.operations.republish import republish
+from oauth_svc.providers.base import PlatformError
 from oauth_svc.settings import OauthSettings
 
 
@@ -105,6 +107,44 @@ async def republish_states(settings: OauthSettings, _: argparse.Namespace) -> in
     return 0
 
 
+async def google_risc(settings: OauthSettings, arguments: argparse.Namespace) -> int:
+    """Register, show or try the stream of Google's security events."""
+    async with offline(settings) as deps:
+        wanted = [arguments.provider] if arguments.provider else sorted(deps.providers.streams)
+        if not wanted:
+            print("no provider has a service_account_file in the providers file", file=sys.stderr)
+            return 1
+        try:
+            return max([await _one_stream(deps, provider, arguments.action) for provider in wanted])
+        except (PlatformError, RefusalError) as error:
+            words = error.failure.words if isinstance(error, PlatformError) else ""
+            print(f"{error} {words}".rstrip(), file=sys.stderr)
+            return 1
+
+
+async def _one_stream(deps: Deps, provider: str, action: str) -> int:
+    if action == "register":
+        print(
+            f"{provider}  events go to {await risc.register(deps, provider)}; run `oauth-svc google-risc verify` next"
+        )
+        return 0
+    if action == "verify":
+        arrived = await risc.verify(deps, provider)
+        print(
+            f"{provider}  {'the event arrived' if arrived else 'no event arrived: see `oauth-svc google-risc status`'}"
+        )
+        return 0 if arrived else 1
+    found = await risc.status(deps, provider)
+    when = f"{found.verified_at:%Y-%m-%d %H:%M} UTC" if found.verified_at else "never"
+    print(f"{provider}  {found.wrong or 'registered'}; {found.receiver_url}; last verification received: {when}")
+    return 1 if found.wrong else 0
+
+
+def _risc_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=("register", "status", "verify"))
+    parser.add_argument("--provider", help="only this one; else each with a service_account_file")
+
+
 def _days(text: str) -> float:
     days = float(text)
     if not 1 <= days <= 3650:  # noqa: PLR2004 - as the setting
@@ -121,6 +161,7 @@ def _purge_arguments(parser: argparse.ArgumentParser) -> None:
 VERBS = {
     "purge": Verb("forget the credentials of grants that are long dead", purge_dead, _purge_arguments),
     "keys": Verb("status, rotation and re-encryption of the keys", manage_keys, _keys_arguments),
+    "google-risc": Verb("register, show or try the stream of Google's security events", google_risc, _risc_arguments),
     "republish": Verb("publish the state of every connection again (token.state was lost)", republish_states),
     "import": Verb("import grants of another system from a file", import_grants, _import_arguments),
 }

@@ -63,6 +63,12 @@ API_SUNSET = gauge(
     ("provider", "version"),
 )
 
+RISC_VERIFIED = gauge(
+    "wevion_oauth_risc_verified_timestamp_seconds",
+    "When the stream of security events last brought what we had asked it to bring; 0 while it never did.",
+    ("provider",),
+)
+
 
 def tell_sunsets(versions: Mapping[str, str]) -> None:
     """Show when each version that is called ends; one whose end is not announced is left out."""

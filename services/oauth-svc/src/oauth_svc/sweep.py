@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import partial
 
 from common.runtime.periodic import Periodic, Status
-from oauth_svc.operations import deadlines, disconnect, expiry, gauges, keys, purge, reconsent
+from oauth_svc.operations import deadlines, disconnect, expiry, gauges, keys, purge, reconsent, risc
 from oauth_svc.operations.consent.callback import forget_old_states
 from oauth_svc.operations.deps import Deps
 from oauth_svc.operations.engine.refreshing import Engine
@@ -66,6 +66,7 @@ def periodic_work(deps: Deps, engine: Engine, *, poll_s: float) -> tuple[list[Pe
     return swept, [
         Periodic("uses", uses, interval_s=10.0),
         Periodic("purge", partial(purge.sweep, deps), interval_s=600.0),
+        Periodic("risc", partial(risc.sweep, deps), interval_s=600.0),
         # Each by itself: what only reads goes on while the database takes no writes.
         Periodic("gauges", partial(gauges.count, deps), interval_s=30.0),
         Periodic("ciphertexts", partial(keys.count, deps), interval_s=30.0),

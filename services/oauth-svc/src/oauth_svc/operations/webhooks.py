@@ -48,6 +48,8 @@ async def _apply(deps: Deps, provider_id: str, signal: Signal) -> int:
         if not await store.states.take_webhook(db, provider_id, signal.message_id, now):
             metrics.WEBHOOKS.labels(provider_id, "repeated").inc()
             return 0
+        if signal.verifies is not None:
+            await store.risc.verified(db, provider_id, signal.verifies, now)
         covered = await _covered(db, providers, signal)
         locked = await store.connections.lock(db, covered)
         cause = signal.cause

@@ -94,7 +94,8 @@ class Signal:
     `message_id` makes a replay harmless; `at` is the platform's own time of the fact, so that one which was on its
     way while the person consented again does not end the new grant. Without a `cause` it only asks for a look: the
     connections that it covers are probed. It names a user (`subject`) or one token (`digest`, see `match_digest` and
-    `token_hash`). `own` is false when it was sent about another client of ours at the same platform.
+    `token_hash`). `own` is false when it was sent about another client of ours at the same platform. `verifies` is the
+    state of a self-test that we asked for: such a signal is about no grant at all.
     """
 
     message_id: str
@@ -103,6 +104,7 @@ class Signal:
     at: datetime
     digest: bytes | None = None
     own: bool = True
+    verifies: str | None = None
 
 
 class Provider(Protocol):

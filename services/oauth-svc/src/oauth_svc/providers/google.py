@@ -150,6 +150,8 @@ def _signal(jti: str, kind: str, event: object, at: datetime, *, own: bool) -> S
     body = event if isinstance(event, dict) else {}
     named = body.get("subject")
     subject: dict[str, Any] = named if isinstance(named, dict) else {}
+    if name == "verification":
+        return Signal(jti, None, None, at, own=own, verifies=text(body.get("state")) or "")
     if name == "account-disabled":
         cause = _C.COMPROMISE if body.get("reason") == "hijacking" else _C.PLATFORM_ENFORCED
     elif name in _EVENTS:
@@ -158,7 +160,7 @@ def _signal(jti: str, kind: str, event: object, at: datetime, *, own: bool) -> S
             return Signal(jti, text(subject.get("sub")), None, at, own=own)
         cause = found
     else:
-        return None  # such as `verification`, or an event that ends nothing
+        return None  # an event that ends nothing
     if subject.get("subject_type") == "oauth_token":
         digest = _token_digest(subject)
         return Signal(jti, None, cause, at, digest, own) if digest else None

@@ -16,8 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from common.contracts import TokenKind
 from oauth_svc.core.errors import UnknownProviderError
 from oauth_svc.core.flow import Flow, OnUnknown, Profile, RevokeScope
+from oauth_svc.providers import google_risc
 from oauth_svc.providers.base import Provider
 from oauth_svc.providers.builtin import BUILTIN, Builder
+from oauth_svc.providers.google import GoogleProvider
+from oauth_svc.providers.google_risc import RiscStream, ServiceAccount
 from oauth_svc.providers.rfc6749 import Client, Rfc6749Provider
 from oauth_svc.providers.wire import Wire
 
@@ -47,6 +50,7 @@ class ProviderSettings(BaseModel):
     webhook: bool = True
     webhook_audiences: tuple[str, ...] = ()
     developer_token: SecretStr | None = None
+    service_account_file: Path | None = None
     api_version: str | None = Field(default=None, pattern=r"^v\d+(\.\d+)?$")
     authorize_url: _Url | None = None
     token_url: _Url | None = None
@@ -112,14 +116,23 @@ def read_providers_file(path: Path | None) -> ProvidersFile:
 
 
 class Providers:
-    """The providers by id. `versions` are those of the APIs that are called, where a platform numbers them."""
+    """The providers by id.
+
+    `versions` are those of the APIs that are called, where a platform numbers them; `streams` are the streams of
+    security events that a service account of ours manages.
+    """
 
     def __init__(
-        self, providers: Mapping[str, Provider], wires: Mapping[str, Wire], versions: Mapping[str, str] | None = None
+        self,
+        providers: Mapping[str, Provider],
+        wires: Mapping[str, Wire],
+        versions: Mapping[str, str] | None = None,
+        streams: Mapping[str, RiscStream] | None = None,
     ) -> None:
         self._providers = dict(providers)
         self._wires = dict(wires)
         self.versions = dict(versions or {})
+        self.streams = dict(streams or {})
 
     def __getitem__(self, provider: str) -> Provider:
         try:
@@ -164,7 +177,27 @@ def build_providers(file: ProvidersFile, *, in_flight: int = 128) -> Providers:
         for name, settings in file.providers.items()
         if name in BUILTIN
     }
-    return Providers(providers, wires, {name: version for name, version in called.items() if version})
+    versions = {name: version for name, version in called.items() if version}
+    return Providers(providers, wires, versions, _streams(file, providers, wires))
+
+
+def _streams(
+    file: ProvidersFile, providers: Mapping[str, Provider], wires: Mapping[str, Wire]
+) -> dict[str, RiscStream]:
+    """Return the streams of security events that a service account is given for."""
+    found: dict[str, RiscStream] = {}
+    for name, settings in file.providers.items():
+        if settings.service_account_file is None:
+            continue
+        place = f"providers.{name}.service_account_file"
+        if not isinstance(providers[name], GoogleProvider):
+            raise ProvidersFileError(f"{place}: only Google has a stream of security events")
+        try:
+            account = ServiceAccount.read(settings.service_account_file)
+        except ValueError as error:
+            raise ProvidersFileError(f"{place}: {error}") from error
+        found[name] = RiscStream(account, wires[name], _by_way_of(file.via, google_risc.API_URL))
+    return found
 
 
 def _must_have_secret(name: str, settings: ProviderSettings) -> None:
@@ -210,8 +243,12 @@ def _urls(builder: Builder, settings: ProviderSettings, file: ProvidersFile) -> 
         given: str | None = getattr(settings, name, None)
         via = (file.browser_via or file.via) if name == "authorize_url" else file.via
         real_now = real.replace("{version}", version)
-        urls[name] = given or (f"{via.rstrip('/')}/{real_now.partition('://')[2]}" if via else real_now)
+        urls[name] = given or _by_way_of(via, real_now)
     return urls
+
+
+def _by_way_of(via: str | None, url: str) -> str:
+    return f"{via.rstrip('/')}/{url.partition('://')[2]}" if via else url
 
 
 def _adjusted(profile: Profile, settings: ProviderSettings, file: ProvidersFile) -> Profile:

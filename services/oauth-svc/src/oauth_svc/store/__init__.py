@@ -12,6 +12,7 @@ from oauth_svc.store import (
     keys,
     listings,
     logins,
+    risc,
     schedule,
     states,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "keys",
     "listings",
     "logins",
+    "risc",
     "schedule",
     "states",
 ]

@@ -54,6 +54,7 @@ class Google(GoogleTokens):
         shared("GET", ACCOUNTS, "/.well-known/risc-configuration", "metadata", self.risc_configuration)
         google_ads.GoogleAds(self).routes(routes)
         google_drive.GoogleDrive(self).routes(routes)
+        google_risc.Management(self).routes(routes)
 
     async def who(self, call: Call) -> str:
         """Ads or Drive: which product's app is asking."""

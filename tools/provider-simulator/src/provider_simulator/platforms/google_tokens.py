@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import unquote_plus
 
@@ -49,6 +50,15 @@ ENDINGS: dict[str, tuple[str, str, str | None]] = {
 REVOKED = ("invalid_grant", "Token has been expired or revoked.", None)
 
 
+@dataclass(slots=True)
+class Stream:
+    """Where a project wants its security events, and which."""
+
+    url: str
+    events: list[str]
+    enabled: bool = True
+
+
 class GoogleTokens(Platform):
     """Issue, refresh and check the tokens of both products.
 
@@ -81,6 +91,10 @@ class GoogleTokens(Platform):
         super().__init__(world)
         self.key = SigningKey("google", KID)
         self.forger = SigningKey("forger", KID)
+        self.streams: dict[str, Stream] = {}
+
+    def reset(self) -> None:
+        self.streams.clear()
 
     async def token(self, call: Call) -> web.StreamResponse:
         form = await call.form()
