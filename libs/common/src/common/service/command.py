@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from common.postgres import MigrationError, migrate
 from common.runtime import settings as runtime_settings
 from common.runtime.errors import PermanentError, RetryableError
+from common.runtime.memory import give_back_blocks
 from common.service.settings import ServiceSettings
 from common.telemetry import logs
 
@@ -67,6 +68,7 @@ def command(
         return 0
     try:
         if arguments.verb == "run":
+            give_back_blocks()
             asyncio.run(_as_coroutine(run(loaded)))
             return 0
         if arguments.verb == "migrate" and package is not None:
