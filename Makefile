@@ -10,6 +10,7 @@ REPLICAS ?=
 MINUTES ?= 3
 SAMPLE ?=
 SEED ?=
+ANSWERS ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -40,6 +41,9 @@ test: setup ## everything that CI runs; one member: S=notifier, one file: T=serv
 
 test-unit: setup ## unit and contract tests; no servers
 	@$(BIN)/devstack test --tier unit $(if $(S),--service $(S)) $(if $(T),--path $(T))
+
+contract: setup ## real answers of platforms through the product; ANSWERS=more.jsonl runs a file of further ones as well
+	@CONTRACT_ANSWERS=$(abspath $(ANSWERS)) $(BIN)/python -m pytest -q tests/contract
 
 test-integration: setup ## tests on real Kafka and PostgreSQL
 	@$(BIN)/devstack test --tier integration $(if $(S),--service $(S)) $(if $(T),--path $(T))

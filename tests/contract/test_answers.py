@@ -1,10 +1,12 @@
 """Answers that platforms really gave, or that their documents show, through every reader of the product.
 
 `answers/<provider>.jsonl` holds a row each: provider, context (its first word is the call), status, headers, body, and
-what it must mean. A row that a platform re-defines changes here and in one module of `common.platforms`.
+what it must mean; README.md beside them has the words. A row that a platform re-defines changes here and in one module
+of `common.platforms`. Files that `CONTRACT_ANSWERS` names (`make contract ANSWERS=more.jsonl`) are run as well.
 """
 
-import json
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,16 +23,19 @@ from oauth_svc.providers.builtin import BUILTIN
 from oauth_svc.providers.wire import Answer
 from rule_pauser.core.words import reason_words
 
-from .replaying import NOW, SECRETS, Replay, Row, fits, outcome, provider_of
+from .chatting import incoming, outcome_fits, presented, update_fits
+from .replaying import NOW, SECRETS, Replay, Row, fits, outcome, provider_of, read_rows
+from .signalling import signal_fits, signalled
 
 ANSWERS = Path(__file__).parent / "answers"
-ROWS = [
-    Row(**json.loads(line))
-    for path in sorted(ANSWERS.glob("*.jsonl"))
-    for line in path.read_text(encoding="utf-8").splitlines()
-]
+OWN = read_rows(sorted(ANSWERS.glob("*.jsonl")))
+FURTHER = read_rows([Path(name) for name in os.environ.get("CONTRACT_ANSWERS", "").split(os.pathsep) if name])
+ROWS = [*OWN, *(replace(row, id=f"{row.id} (further)") for row in FURTHER)]
 CALLS = {"judge", "refresh", "exchange", "login", "inspect", "accounts", "revoke"}
 CALLED = [row for row in ROWS if row.call in CALLS]
+SIGNALS = [row for row in ROWS if row.call == "webhook"]
+SENT = [row for row in ROWS if row.call in {"send", "edit"}]
+UPDATES = [row for row in ROWS if row.call == "update"]
 REFUSED = [row for row in CALLED if not any(wanted.startswith(("ok", "none")) for wanted in row.wanted)]
 UNTOLD = {"unreadable_answer", "csrf_page", "service_unavailable"}
 ONE_ANSWER = [row for row in REFUSED if row.call != "accounts"]
@@ -46,6 +51,24 @@ async def test_oauth_svc_understands(row: Row) -> None:
     assert any(fits(found, wanted, row) for wanted in row.wanted), found
     if row.call in {"refresh", "login"}:
         assert calls == 1, "no layer repeats a token request"
+
+
+@pytest.mark.parametrize("row", SIGNALS, ids=_id)
+async def test_a_signal_is_believed_and_dated(row: Row) -> None:
+    said = await signalled(row)
+    assert any(signal_fits(said, wanted) for wanted in row.wanted), said
+
+
+@pytest.mark.parametrize("row", SENT, ids=_id)
+async def test_the_notifier_understands_what_became_of_a_message(row: Row) -> None:
+    said = await presented(row)
+    assert any(outcome_fits(said, wanted) for wanted in row.wanted), said
+
+
+@pytest.mark.parametrize("row", UPDATES, ids=_id)
+def test_the_notifier_reads_an_update(row: Row) -> None:
+    said = incoming(row)
+    assert any(update_fits(said, wanted) for wanted in row.wanted), said
 
 
 @pytest.mark.parametrize("row", ONE_ANSWER, ids=_id)
@@ -75,11 +98,12 @@ async def test_every_reader_says_the_same(row: Row) -> None:
 
 
 def test_every_built_in_provider_has_answers() -> None:
-    assert set(BUILTIN) <= {row.provider for row in ROWS}
+    assert set(BUILTIN) <= {row.provider for row in OWN}
 
 
-def test_rows_are_known_by_their_ids() -> None:
-    assert len({row.id for row in ROWS}) == len(ROWS)
+def test_every_row_is_run_and_known_by_its_id() -> None:
+    assert {row.id for row in ROWS} == {row.id for part in (CALLED, SIGNALS, SENT, UPDATES) for row in part}
+    assert len({row.id for row in OWN}) == len(OWN)
 
 
 PROVIDERS = {name: provider_of(name) for name in sorted({row.provider for row in CALLED})}
@@ -87,7 +111,7 @@ PROVIDERS = {name: provider_of(name) for name in sorted({row.provider for row in
 
 async def _refused(name: str, answer: Answer) -> Failure | None:
     provider = PROVIDERS[name]
-    row = Row("", name, "refresh", answer.status, {}, answer.body.decode("latin-1"), "none")
+    row = Row("", name, "refresh", answer.body.decode("latin-1"), "none", answer.status)
     provider._wire = Replay(row)  # type: ignore[attr-defined]
     try:
         await provider.refresh(SECRETS, NOW)
