@@ -18,7 +18,6 @@ from oauth_svc.core.grant import (
     local_return,
     missing_scopes,
     read_token_answer,
-    s256,
     scope_set,
 )
 
@@ -55,11 +54,6 @@ def test_ways_out_are_refused(path: str) -> None:
 def test_no_path_is_the_default() -> None:
     assert local_return(None) == "/connections"
     assert local_return("", "/x") == "/x"
-
-
-def test_pkce_example_of_the_rfc() -> None:
-    """RFC 7636, appendix B."""
-    assert s256("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk") == "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """Consent: where it may return to, PKCE, and how a token answer is read (RFC 6749 section 5.1)."""
 
-import base64
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -34,12 +32,6 @@ def local_return(path: str | None, default: str = "/connections") -> str:
     if len(path) > MAX_RETURN_TO or not _LOCAL_PATH.fullmatch(path):
         raise UnsafeReturnError
     return path
-
-
-def s256(verifier: str) -> str:
-    """Return the PKCE challenge of a verifier (RFC 7636 section 4.2)."""
-    digest = hashlib.sha256(verifier.encode("ascii")).digest()
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote_plus, urlencode
+from urllib.parse import quote_plus
+
+from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
 
 from common.platforms.errors import Call, Failure, retry_later, unknown_outcome
 from common.platforms.rfc6749 import expired_access
@@ -48,17 +50,19 @@ class Rfc6749Provider(Calling):
         )
 
     def consent_url(self, consent: Consent) -> str:
-        query = {
-            "response_type": "code",
-            "client_id": self._client.client_id,
-            "redirect_uri": consent.redirect_uri,
-            "scope": " ".join(consent.scopes),
-            "state": consent.state,
+        challenge = consent.challenge
+        pkce = {} if challenge is None else {"code_challenge": challenge, "code_challenge_method": "S256"}
+        url: str = prepare_grant_uri(
+            self._client.authorize_url,
+            self._client.client_id,
+            "code",
+            redirect_uri=consent.redirect_uri,
+            scope=consent.scopes,
+            state=consent.state,
             **self._client.extra_authorize,
-        }
-        if consent.challenge is not None:
-            query |= {"code_challenge": consent.challenge, "code_challenge_method": "S256"}
-        return f"{self._client.authorize_url}?{urlencode({k: v for k, v in query.items() if v})}"
+            **pkce,
+        )
+        return url
 
     async def exchange(self, callback: Callback, now: datetime) -> TokenAnswer:
         form = {

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
+
+from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
 
 from common.contracts import RevocationCause
 from common.platforms.errors import Call, read_reply, retry_later, unknown_outcome
@@ -73,14 +74,15 @@ class StripeProvider(Calling):
         self._key = {"Authorization": f"Bearer {platform.client_secret}"}
 
     def consent_url(self, consent: Consent) -> str:
-        query = {
-            "response_type": "code",
-            "client_id": self._platform.client_id,
-            "scope": SCOPE,
-            "redirect_uri": consent.redirect_uri,
-            "state": consent.state,
-        }
-        return f"{self._platform.authorize_url}?{urlencode(query)}"
+        url: str = prepare_grant_uri(
+            self._platform.authorize_url,
+            self._platform.client_id,
+            "code",
+            redirect_uri=consent.redirect_uri,
+            scope=SCOPE,
+            state=consent.state,
+        )
+        return url
 
     async def exchange(self, callback: Callback, now: datetime) -> TokenAnswer:
         return await self._tokens(

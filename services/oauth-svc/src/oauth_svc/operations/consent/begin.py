@@ -3,10 +3,12 @@
 import hashlib
 from uuid import UUID
 
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
+
 from common.postgres import transaction
 from common.runtime import ids
 from oauth_svc import store
-from oauth_svc.core.grant import local_return, s256
+from oauth_svc.core.grant import local_return
 from oauth_svc.core.roles import Caller, must_manage
 from oauth_svc.operations.consent.completing import must_exist
 from oauth_svc.operations.deps import Deps
@@ -71,7 +73,7 @@ async def begin(
             state=state,
             redirect_uri=deps.redirect_uri(provider_id),
             scopes=scopes,
-            challenge=s256(verifier) if verifier else None,
+            challenge=create_s256_code_challenge(verifier) if verifier else None,
             adding=scopes != profile.scopes,
         )
     )
