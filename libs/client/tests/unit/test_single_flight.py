@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from common.runtime.shield import Shield
-from common.runtime.single_flight import SingleFlight
+from wevion_tokens.runtime.shield import Shield
+from wevion_tokens.runtime.single_flight import SingleFlight
 
 
 class Work:

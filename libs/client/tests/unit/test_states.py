@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.contracts import TRANSITIONS, TokenStatus, Trigger, transition
+from wevion_tokens.contracts import TRANSITIONS, TokenStatus, Trigger, transition
 
 DEAD = (TokenStatus.EXPIRED, TokenStatus.REVOKED)
 

@@ -7,7 +7,7 @@ are checked every time. No call leaves the process, except for keys that are not
 import json
 import re
 from binascii import a2b_base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -79,7 +79,15 @@ class Verifier:
 
     async def authenticate(self, request: web.Request, access: Access) -> Principal:
         """Return the caller of a request if `access` admits them. Raises a Problem: 401, or 403 for the wrong one."""
-        values = request.headers.getall("Authorization", ())
+        return await self.admit(request.headers.getall("Authorization", ()), access)
+
+    async def admit(self, values: Sequence[str], access: Access) -> Principal:
+        """Return the caller, from the values of the Authorization header, if `access` admits them.
+
+        Raises:
+            Problem: 401, 403 for the wrong one, 503 while it cannot be told.
+
+        """
         if not values:
             raise self._count(refuse(Reason.TOKEN_MISSING, public_url=self._public_url))
         scheme, _, token = values[0].partition(" ")

@@ -11,8 +11,8 @@ from uuid import UUID
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from common.auth import FixedKeys, RevocationSet, Verifier
-from common.testing.clock import ManualClock
+from wevion_tokens.auth import FixedKeys, RevocationSet, Verifier
+from wevion_tokens.testing import ManualClock
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 USER = UUID("019ab000-0000-7000-8000-000000000001")

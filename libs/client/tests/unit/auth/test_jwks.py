@@ -7,7 +7,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from common.auth import parse_jwks
+from wevion_tokens.auth import parse_jwks
 from wevion_tokens.auth.keys import DEFAULT_TTL_S, LONGEST_TTL_S, SHORTEST_TTL_S, _ttl
 
 KEY = Ed25519PrivateKey.generate().public_key()

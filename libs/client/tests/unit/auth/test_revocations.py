@@ -9,8 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from common.auth import Ending, Reason, RevocationSet, ending_for
-from common.contracts import RevocationCause
+from wevion_tokens.auth import Ending, Reason, RevocationSet, ending_for
+from wevion_tokens.contracts import RevocationCause
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 FORCED = ending_for(RevocationCause.ADMIN_FORCED)

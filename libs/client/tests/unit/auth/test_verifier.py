@@ -18,11 +18,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from common.auth import FixedKeys, Reason, RevocationSet, Verifier, deny_role, ending_for, refuse
-from common.contracts import RevocationCause
-from common.telemetry import metrics
-from common.testing.clock import ManualClock
-from common.web import Access, Principal, Problem
+from wevion_tokens.auth import (
+    Access,
+    FixedKeys,
+    Principal,
+    Reason,
+    RevocationSet,
+    Verifier,
+    deny_role,
+    ending_for,
+    refuse,
+)
+from wevion_tokens.contracts import RevocationCause
+from wevion_tokens.problems import Problem
+from wevion_tokens.telemetry import metrics
+from wevion_tokens.testing import ManualClock
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 USER = UUID("019ab000-0000-7000-8000-000000000001")

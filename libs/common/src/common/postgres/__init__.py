@@ -10,8 +10,8 @@ from common.postgres.pool import (
     connection,
     open_pool,
     transaction,
-    translate_errors,
 )
+from wevion_tokens.postgres import translate_errors
 
 __all__ = [
     "STATEMENT_CACHE_SIZE",

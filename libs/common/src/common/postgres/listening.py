@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import asyncpg
 
-from common.postgres.pool import translate_errors
+from wevion_tokens.postgres import translate_errors
 
 CONNECT_TIMEOUT_S = 10.0
 ALIVE_EVERY_S = 30.0

@@ -13,9 +13,9 @@ from importlib.resources import files
 
 import asyncpg
 
-from common.postgres.pool import translate_errors
 from common.runtime.retry import Backoff, retry_until
 from common.telemetry.logs import get_logger
+from wevion_tokens.postgres import translate_errors
 
 _log = get_logger(__name__)
 

@@ -1,8 +1,8 @@
 """One way to reach the database, with a limit on everything."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
@@ -11,7 +11,7 @@ import asyncpg
 from pydantic_core import from_json, to_json
 
 from common.runtime.clock import monotonic
-from common.runtime.errors import RetryableError
+from wevion_tokens.postgres import translate_errors
 
 if TYPE_CHECKING:
     Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
@@ -31,37 +31,6 @@ IDLE_CLOSE_S = 20.0
 """A connection that nobody needed for this long is closed, down to `min_size`; each costs the server some MB."""
 STATEMENT_CACHE_SIZE = 1024
 """Prepared statements that a connection keeps where nothing stands between us and the server."""
-
-_AWAY = (
-    asyncpg.PostgresConnectionError,  # class 08
-    asyncpg.InterfaceError,
-    # A pooled connection that the server has just ended, and whose end was read only in part: no query can begin on it.
-    # Also raised when no host of the URL takes writes (target_session_attrs).
-    asyncpg.InternalClientError,
-    asyncpg.ReadOnlySQLTransactionError,  # 25006: a standby, or a server that protects a disk which is nearly full
-    asyncpg.IdleInTransactionSessionTimeoutError,  # 25P03: the server ended a transaction that stood still
-    asyncpg.TransactionRollbackError,  # class 40: serialization failures, deadlocks
-    asyncpg.InsufficientResourcesError,  # class 53: disk full, out of memory, too many connections
-    asyncpg.LockNotAvailableError,  # 55P03
-    asyncpg.OperatorInterventionError,  # class 57: a cancelled statement (57014), shutdown, crash, start-up
-    asyncpg.PostgresSystemError,  # class 58: the server's own input and output failed
-    ConnectionError,
-    TimeoutError,
-    OSError,
-)
-"""What says "not now", and nothing about the statement (PostgreSQL manual, appendix A, error codes by class)."""
-
-
-@contextmanager
-def translate_errors() -> Iterator[None]:
-    """Turn "the database is away or busy" into `RetryableError`; leave errors of our own making as they are."""
-    try:
-        yield
-    except PermissionError:
-        raise  # an OSError, but never the network's
-    except _AWAY as error:
-        raise RetryableError("the database did not answer") from error
-
 
 _opened_at: "WeakKeyDictionary[asyncpg.Connection[asyncpg.Record], float]" = WeakKeyDictionary()
 """When each connection of a pool was opened, on the monotonic clock."""

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from common.testing import ManualClock
+from wevion_tokens.testing import ManualClock
 
 
 def test_stands_still_until_moved() -> None:
