@@ -7,6 +7,7 @@ MEMBERS := $(wildcard libs/* services/* tools/*)
 S ?=
 T ?=
 REPLICAS ?=
+ONLY ?=
 MINUTES ?= 3
 SAMPLE ?=
 SEED ?=
@@ -21,8 +22,8 @@ ARGS ?=
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
 
-run: setup ## the whole local stack with a demo workspace, until Ctrl-C; REPLICAS=oauth-svc=3,notifier=2 runs more of one
-	@$(BIN)/devstack up $(if $(REPLICAS),--replicas $(REPLICAS)) $(ARGS)
+run: setup ## the whole local stack with a demo workspace, until Ctrl-C; REPLICAS=oauth-svc=3 for more of one, ONLY=oauth-svc,session-svc for few
+	@$(BIN)/devstack up $(if $(REPLICAS),--replicas $(REPLICAS)) $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 demo: setup ## the whole story as a timeline, against the running stack or one of its own; fails if a step is not observed
 	@$(BIN)/devstack demo $(ARGS)
@@ -102,6 +103,9 @@ topics: setup ## create the running stack's missing topics
 replay: setup ## dead letters of the running stack: make replay ARGS="list"
 	@$(BIN)/devstack replay $(ARGS)
 
+ctl: setup ## a service's own command on the running stack: make ctl S=session-svc ARGS="create-client --id sync --scope tokens:read"
+	@$(BIN)/devstack ctl $(S) $(ARGS)
+
 bench: setup ## the benchmarks, each beside its bare ceiling: ARGS="P1 P3" for some
 	@$(BIN)/bench $(ARGS)
 
@@ -129,4 +133,4 @@ image: ## a container image of one service, where Docker runs: make image S=noti
 	@touch $@
 
 .PHONY: help run demo logs clean test test-unit test-integration test-e2e chaos mutants check fmt fmt-check lint types arch \
-  setup lock snapshots migrate topics replay bench image types-repository $(addprefix types/,$(MEMBERS))
+  setup lock snapshots migrate topics replay ctl bench image types-repository $(addprefix types/,$(MEMBERS))

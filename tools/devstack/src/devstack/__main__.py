@@ -37,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     up_ = verbs.add_parser("up", help="everything, with a demo workspace, until Ctrl-C")
     up_.add_argument("--replicas", default="", help="more of some: oauth-svc=3,notifier=2")
     up_.add_argument("--without", default="", help="leave services out, to run them yourself: notifier,rule-pauser")
+    up_.add_argument("--only", default="", help="no services but these, for a small machine: oauth-svc,session-svc")
     up_.set_defaults(work=_up)
     demo_ = verbs.add_parser("demo", help="the whole story as a timeline; fails if a step is not observed")
     demo_.set_defaults(work=_demo)
@@ -46,13 +47,17 @@ def _parser() -> argparse.ArgumentParser:
     replay_ = verbs.add_parser("replay", help="dead letters: list, show TOPIC, send TOPIC OFFSET|all")
     replay_.add_argument("arguments", nargs="*")
     replay_.set_defaults(work=lambda args: chores.replay(_layout(args), args.arguments))
+    ctl_ = verbs.add_parser("ctl", help="a service's own command on the running stack: ctl session-svc create-client …")
+    ctl_.add_argument("service", help="such as session-svc")
+    ctl_.add_argument("arguments", nargs=argparse.REMAINDER)
+    ctl_.set_defaults(work=lambda args: chores.ctl(_layout(args), args.service, args.arguments))
     migrate_ = verbs.add_parser("migrate", help="bring the running stack's databases up to date")
     migrate_.set_defaults(work=lambda args: chores.migrate(_layout(args)))
     topics_ = verbs.add_parser("topics", help="create the running stack's missing topics")
     topics_.set_defaults(work=lambda args: chores.topics(_layout(args)))
     clean_ = verbs.add_parser("clean", help="forget a stopped stack's data, secrets and logs")
     clean_.set_defaults(work=lambda args: chores.clean(_layout(args)))
-    for verb in (up_, demo_, logs_, replay_, migrate_, topics_, clean_):
+    for verb in (up_, demo_, logs_, replay_, ctl_, migrate_, topics_, clean_):
         verb.add_argument("--dir", type=Path, default=Path(".local"), help="where the stack keeps its data")
 
     tests = verbs.add_parser("test", help="the members' tests on real servers")
@@ -78,7 +83,9 @@ def _infra(args: argparse.Namespace) -> int:
 
 
 def _up(args: argparse.Namespace) -> int:
-    return asyncio.run(up.run(_layout(args), services.replicas(args.replicas), services.names(args.without)))
+    return asyncio.run(
+        up.run(_layout(args), services.replicas(args.replicas), services.left_out(args.without, args.only))
+    )
 
 
 def _demo(args: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ from common.kafka import KafkaSettings, create_topics
 from common.testing.processes import ChildFailedError
 from devstack import databases
 from devstack.layout import CACHE, Layout, StackBusyError
-from devstack.services import DATABASES
+from devstack.services import DATABASES, names, program
 from devstack.terminal import say
 
 
@@ -49,6 +49,18 @@ def replay(layout: Layout, arguments: Sequence[str]) -> int:
     env = dict(os.environ) | {"WEVION_KAFKA_BOOTSTRAP_SERVERS": running_demo(layout)["kafka_bootstrap"]}
     command = [sys.executable, "-m", "common", "replay", *(arguments or ["list"])]
     return subprocess.run(command, env=env, check=False).returncode
+
+
+def ctl(layout: Layout, service: str, arguments: Sequence[str]) -> int:
+    """Runs a command of a service with the settings that it has in the running stack; returns its exit status.
+
+    Raises `ValueError` for a service that does not exist, `ChildFailedError` if no stack runs.
+    """
+    names(service)
+    running_demo(layout)
+    settings: dict[str, str] = json.loads(layout.environment_file(service).read_text())
+    kept = {name: text for name, text in os.environ.items() if not name.startswith("WEVION_")}
+    return subprocess.run([program(service), *arguments], env=kept | settings, check=False).returncode
 
 
 def clean(layout: Layout) -> int:

@@ -57,6 +57,15 @@ class Layout:
         return self.root / "demo.json"
 
     @property
+    def profiles_file(self) -> Path:
+        """What `wevion_tokens` reads: the stack as a backend service sees it."""
+        return self.root / "profiles.toml"
+
+    def environment_file(self, service: str) -> Path:
+        """The settings that a service of the running stack has, for its other commands."""
+        return self.secrets / f"environment-{service}.json"
+
+    @property
     def lock_file(self) -> Path:
         return self.root / "lock"
 

@@ -200,6 +200,15 @@ def names(text: str) -> frozenset[str]:
     return found
 
 
+def left_out(without: str, only: str) -> frozenset[str]:
+    """Which services are not started: those of `without`, or all but those of `only`.
+
+    Raises `ValueError` naming the one that does not exist.
+    """
+    kept = names(only)
+    return names(without) | (frozenset(SERVICES) - kept if kept else frozenset())
+
+
 def replicas(text: str) -> dict[str, int]:
     """`oauth-svc=3,notifier=2` as numbers.
 

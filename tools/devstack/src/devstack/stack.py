@@ -18,6 +18,7 @@ from devstack import databases, identities, ports, services
 from devstack.identities import Identities
 from devstack.layout import Layout
 from devstack.platforms import Platforms, providers_toml
+from devstack.profiles import profiles_toml
 from devstack.services import DATABASES, SERVICES, Addresses
 from devstack.supervisor import Part, Supervisor, each
 from devstack.terminal import Say, Steps, say
@@ -81,10 +82,20 @@ class Stack:
 
     def write_demo_file(self) -> None:
         """Tells programs what people were told; called at every change, so `processes` is current."""
-        fresh = self.layout.demo_file.with_suffix(".new")
-        fresh.touch(mode=0o600)
-        fresh.write_text(json.dumps(self.told(), indent=2) + "\n")
-        fresh.replace(self.layout.demo_file)
+        for file, text in (
+            (self.layout.demo_file, json.dumps(self.told(), indent=2) + "\n"),
+            (self.layout.profiles_file, profiles_toml(self.addresses, self.vault)),
+        ):
+            fresh = file.with_suffix(".new")
+            fresh.touch(mode=0o600)
+            fresh.write_text(text)
+            fresh.replace(file)
+
+    def write_environments(self) -> None:
+        """Keeps each service's settings, so that its other commands can be run on this stack."""
+        for service in SERVICES:
+            settings = {name: text for name, text in self.process(service).env.items() if name.startswith("WEVION_")}
+            self.vault.write(self.layout.environment_file(service).name, json.dumps(settings, indent=2))
 
 
 @asynccontextmanager
@@ -138,6 +149,7 @@ async def running(
                     lambda name: name == "simulator",
                 )
                 layout.demo_file.unlink(missing_ok=True)
+                layout.profiles_file.unlink(missing_ok=True)
 
 
 async def _start(stack: Stack, passwords: Mapping[str, str], without: frozenset[str]) -> None:
@@ -198,6 +210,7 @@ async def _start(stack: Stack, passwords: Mapping[str, str], without: frozenset[
             stack.vault.write(layout.providers_file.name, told)
 
     await each(databases_up(), topics_up(), simulator_up())
+    stack.write_environments()
     if "session-svc" not in without:
         with steps.step("people and service clients") as detail:
             process = stack.process("session-svc")

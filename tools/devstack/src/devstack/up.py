@@ -5,7 +5,7 @@ import signal
 from collections.abc import Mapping
 from functools import partial
 
-from devstack import seed
+from devstack import profiles, seed, services
 from devstack import stack as stacks
 from devstack.browser import Browser
 from devstack.layout import Layout
@@ -58,6 +58,17 @@ async def _seed(stack: stacks.Stack) -> seed.Seeded | None:
     return seeded
 
 
+def _introduce_backend(stack: stacks.Stack) -> None:
+    """A service client that is ready, and the lines that use it."""
+    if stack.without & {"session-svc", "oauth-svc"}:
+        return
+    scopes = ", ".join(services.CLIENTS[services.DEMO_CLIENT])
+    say(f"\n  a backend  is the service client {services.DEMO_CLIENT} ({scopes}):")
+    say(f'               profile = TokensProfile.from_file(Path("{stack.layout.profiles_file}"), "{profiles.NAME}")')
+    say("               async with TokensClient(profile) as client, client.access_token(ACCOUNT_ID) as token:")
+    say("                   await http.get(platform_url, headers=token.headers)   # from wevion_tokens\n")
+
+
 def _introduce(stack: stacks.Stack, seeded: seed.Seeded | None) -> None:
     """Where to go, who to be, and what to look at."""
     address = stack.addresses
@@ -73,4 +84,5 @@ def _introduce(stack: stacks.Stack, seeded: seed.Seeded | None) -> None:
         say("             /notices       what people were told, and the button that fixes it")
         say("  then       make demo      the whole story in half a minute, beside this")
         say("             make logs S=oauth-svc")
+    _introduce_backend(stack)
     say(f"  programs   read {stack.layout.demo_file}")

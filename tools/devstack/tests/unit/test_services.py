@@ -7,8 +7,10 @@ import pytest
 
 from devstack import ports, services
 from devstack.platforms import providers_toml
-from devstack.services import Addresses, names, process, replica_names, replicas
+from devstack.profiles import profiles_toml
+from devstack.services import SERVICES, Addresses, left_out, names, process, replica_names, replicas
 from devstack.vault import Vault
+from wevion_tokens import TokensProfile
 
 PORTS = ports.Ports(dict(ports.DEFAULTS) | {"oauth-svc#2": 8600})
 
@@ -104,3 +106,21 @@ def test_further_settings_add_and_win(tmp_path: Path) -> None:
     )
     assert made.env["WEVION_LOG_FORMAT"] == "console"
     assert made.env["WEVION_POLL_S"] == "0.2"
+
+
+def test_only_some_services_means_without_the_others() -> None:
+    assert left_out("", "oauth-svc,session-svc") == frozenset(SERVICES) - {"oauth-svc", "session-svc"}
+    assert left_out("notifier", "") == {"notifier"}
+    assert left_out("", "") == frozenset()
+    with pytest.raises(ValueError, match="no service is called nothing"):
+        left_out("", "nothing")
+
+
+def test_the_profile_is_what_a_backend_service_reads(tmp_path: Path) -> None:
+    vault = Vault(tmp_path / "secrets")
+    secret = vault.secret("client-demo-backend")
+    (tmp_path / "profiles.toml").write_text(profiles_toml(Addresses(PORTS), vault))
+    profile = TokensProfile.from_file(tmp_path / "profiles.toml", "local")
+    assert profile.oauth_url == f"http://127.0.0.1:{PORTS['oauth-svc']}"
+    assert profile.service_client_secret.get_secret_value() == secret
+    assert secret not in (tmp_path / "profiles.toml").read_text()
