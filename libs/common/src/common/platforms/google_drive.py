@@ -23,13 +23,23 @@ def quoted(text: str) -> Failure | None:
     return google.quoted(text, google.REASONS)
 
 
+OWN = ("insufficientFilePermissions", "appNotAuthorizedToFile", "cannotDownloadFile", "domainPolicy")
+"""Reasons that no other API of Google's gives."""
+
+
+def only_its_own(text: str) -> bool:
+    """Return whether a text quotes a reason that Drive alone gives."""
+    return google.quoted(text, {code: google.REASONS[code] for code in OWN}) is not None
+
+
 GOOGLE_DRIVE = Platform(
     provider="google-drive",
     title="Google Drive",
     kind=TokenKind.INTEGRATION,
     connected=Connected.CONSENT,
     names=re.compile(
-        r"google ?drive|googledrive|drive/v\d|\bgdrive\b|google-drive|drive\.google|auth/drive|disabled drive apps"
+        r"google ?drive|\bdrive api\b|googledrive|drive/v\d"
+        r"|\bgdrive\b|google-drive|drive\.google|auth/drive|disabled drive apps"
         r"|googleapis\.com/(?:upload/)?drive|\b(?:my|our|the) drive\b|\bdrive (?:files?|folders?|picker|integration)"
     ),
     meaning=meaning,

@@ -219,7 +219,11 @@ PHRASES = (
     (r"error validating access token|session has been invalidated", 190),
     (r"access token (?:has expired|could not be decrypted)", 190),
     (r"invalid oauth(?: 2\.0)? access token|has not authorized (?:the )?application|malformed access token", 190),
-    (r"hasn't engaged the app|oauthexception", 190),
+    (
+        r"hasn't engaged the app|oauthexception|user checkpointed|log in (?:at|to) (?:www\.)?facebook\.com to correct",
+        190,
+    ),
+    (r"permission\(?s?\)? must be granted", 190),
     (r"user request limit reached", 17),
     (r"application request limit reached", 4),
     (r"too many calls (?:from|to) this ad[- ]?account", 613),
@@ -239,6 +243,8 @@ def quoted(text: str) -> Failure | None:
     if match := re.search(r"\b(190|100|102)/\d{2,5}\b", text):
         codes.append(int(match[1]))
     codes += [code for pattern, code in PHRASES if re.search(pattern, text)]
+    if not codes and subcode in SUBCODES:
+        codes = [190]  # a subcode is quoted without its code
     for code in codes:
         failure = of_error({"code": code, "error_subcode": subcode, "message": text})
         if failure is not None:
@@ -251,7 +257,7 @@ META = Platform(
     title="Meta",
     kind=TokenKind.PLATFORM_OAUTH,
     connected=Connected.CONSENT,
-    names=re.compile(r"\bmeta\b|facebook|instagram|\bfb\b|fbtrace_id|graph\.facebook|\bact_\d+"),
+    names=re.compile(r"\bmeta\b|oauthexception|facebook|instagram|\bfb\b|fbtrace_id|graph\.facebook|\bact_\d+"),
     meaning=meaning,
     shape=shape,
     quoted=quoted,

@@ -1,8 +1,15 @@
 """Messages as people, programs and platforms write them: the kind, the provider and what is wrong, or no token at all.
 
-`messages.jsonl` was written in four parts. Each part but the first was held back and measured once before anything was
-changed for it: 66 messages gave 92, 94 and 86 of 100 (kind, provider, problem) before the rules were made, the next 75
-gave 91, 100 and 89, the last 40 gave 95, 98 and 90. Afterwards the kinds that had failed were mended for all.
+`messages.jsonl` keeps them by part. Parts 1 to 4 read like support tickets; each was written after the rules for the
+part before it, and measured once, unseen: kind, provider and problem were right for
+
+    part 1   158 messages   90   96   87 of 100
+    part 2    83            88   93   81
+    part 3    67            93   97   88
+    part 4    40            95   98   88
+
+Then the sorts of message that had failed were mended, not the messages. All of them have been seen by now, so that this
+test keeps what was reached, and says nothing about messages that are new: of those, about one in ten is misread.
 """
 
 import json
@@ -34,7 +41,7 @@ def judged(item: dict[str, Any]) -> tuple[bool, bool, bool]:
 @pytest.mark.parametrize("what", [0, 1, 2], ids=["kind", "provider", "problem"])
 def test_messages_are_understood(what: int) -> None:
     wrong = [item["given"] for item in MESSAGES if not judged(item)[what]]
-    assert len(MESSAGES) > 300
+    assert len(MESSAGES) > 600
     assert len(wrong) <= (1 - ENOUGH) * len(MESSAGES), wrong
 
 

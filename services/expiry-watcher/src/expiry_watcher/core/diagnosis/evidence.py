@@ -27,7 +27,8 @@ class Evidence:
 
     Weights are powers of two: a kind with weight 3 is eight times as likely as one of which nothing is known.
     `problem` and `cause` come from the heaviest observation that has them. With `instead` it speaks against
-    every token, by `force`. `trouble` says that something no longer works, and not what. `only_place` marks a name or a
+    every token, by `force`. `topic` marks an everyday word about a part of the product, which is no sign of a token by
+    itself. `trouble` says that something no longer works, and not what. `only_place` marks a name or a
     place, which does not say that a token is at fault.
     """
 
@@ -40,6 +41,7 @@ class Evidence:
     force: float = 0.0
     only_place: bool = False
     trouble: bool = False
+    topic: bool = False
 
     @property
     def weight(self) -> float:

@@ -52,9 +52,10 @@ class Candidate:
 
     @property
     def problem(self) -> Verdict:
-        """Return what is wrong: by the heaviest evidence that says so, else what is usual, if trouble shows."""
+        """Return what is wrong: by the heaviest evidence that says so, else by the place, else what is usual."""
         usual = USUAL[self.kind] if self.trouble else Verdict.UNKNOWN
-        return next((item.problem for item in self.evidence if item.problem is not None), usual)
+        said = sorted((item for item in self.evidence if item.problem is not None), key=lambda item: item.only_place)
+        return next((item.problem for item in said if item.problem is not None), usual)
 
     @property
     def cause(self) -> RevocationCause | None:
@@ -109,6 +110,6 @@ def rank(evidence: Sequence[Evidence], state: Mapping[TokenKind, float] | None =
             any(item.trouble for item in evidence),
         )
         for kind in TokenKind
-        if totals[kind] > 0
+        if kind in (state or {}) or any(not item.topic for _, item in by_kind.get(kind, ()))
     ]
     return sorted(candidates, key=lambda candidate: candidate.confidence, reverse=True)

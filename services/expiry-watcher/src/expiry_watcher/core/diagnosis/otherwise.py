@@ -22,6 +22,8 @@ OUTAGE = Instead("outage", "a service that is away for now", "Nothing to do here
 SOFTWARE = Instead("software", "a fault in a program", "Give the whole message to an engineer.")
 OTHER_TOKEN = Instead("other_token", "a token that is not one of Wevion's four kinds", "Renew it where it was made.")
 QUESTION = Instead("question", "a question about figures or the product", "Look it up in the reports or the help.")
+DELIVERY = Instead("delivery", "how a platform delivers a campaign", "Look at the campaign's status at the platform.")
+DISPLAY = Instead("display", "how a page looks or how fast it is", "Tell Wevion's support, with a picture of the page.")
 FILE = Instead("file", "a file that cannot be read or is too large", "Change the file and upload it again.")
 
 
@@ -51,7 +53,7 @@ _PATTERNS = (
     _Pattern(
         PASSWORD,
         STRONG,
-        r"password too\b",
+        r"password (?:too|length)\b",
         r"password (?:does|do) not meet|password requirements",
         (
             r"password (?:must|is too|needs|should|has to|cannot|can't|policy|rules|requirements|strength"
@@ -83,6 +85,8 @@ _PATTERNS = (
         r"charged twice",
         r"\bpayout\b.{0,40}\b(?:delay|late|pending|arriv|paid|when)",
         r"credit card",
+        r"(?:bank|card|issuer|stripe|paypal) (?:has |have )?(?:declined|refused|rejected) (?:the|your|my|our|a) ",
+        r"declin\w+ (?:the|your|my|our|a) (?:card|payment)",
     ),
     _Pattern(
         REJECTED,
@@ -99,6 +103,8 @@ _PATTERNS = (
         r"violat\w* (?:our|the|its|meta's|google's|tiktok's)? ?\w* ?polic",
         r"trademark",
         r"\bad review\b",
+        r"copyright|intellectual property|misleading (?:claim|content)|discriminat",
+        r"\bstatus\W{1,3}rejected|rejected by (?:the |a )?review",
     ),
     _Pattern(
         FILE,
@@ -109,7 +115,8 @@ _PATTERNS = (
         ),
         r"aspect ratio",
         r"unsupported (?:media|file|image|video)",
-        r"upload failed",
+        r"upload failed|fail\w* to upload",
+        r"files? (?:over|above|larger|bigger)|\b\d+ ?mb\b",
         r"\bcodec\b",
         r"\bcsv\b.{0,40}(?:column|row|import|delimiter|encoding)",
     ),
@@ -130,7 +137,7 @@ _PATTERNS = (
         r"erc-?20",
         r"blockchain",
         r"\bnft\b",
-        r"crypto",
+        r"\bcrypto(?:currenc\w+|s)?\b(?!/)",
         r"(?:captcha|recaptcha|turnstile)",
         r"password reset (?:link|token)",
         r"reset (?:link|token)",
@@ -180,6 +187,23 @@ _PATTERNS = (
         r"white screen",
     ),
     _Pattern(
+        DELIVERY,
+        FAIR,
+        r"learning (?:phase|limited)",
+        r"not (?:delivering|spending|serving)",
+        r"(?:low|limited|no) (?:delivery|impressions)",
+        r"\bpixel\b.{0,40}\b(?:fir|track|install|event)",
+        r"underspend|overspend|pacing",
+        r"(?:shows?|says?|status)\W{1,3}(?:is )?\W?(?:processing|pending|queued|in review)",
+    ),
+    _Pattern(
+        DISPLAY,
+        FAIR,
+        r"takes? (?:\w+ ){0,3}(?:seconds|minutes|forever|ages|long)\b",
+        r"\b(?:very|so|too|really|extremely) slow\b|\bslow(?:ly)? (?:to load|loading)|loads? slowly|\blaggy\b",
+        r"\bemojis?\b|\bfonts?\b|\blayout\b|\btypo\b|misaligned|wrong language|translation|overlap",
+    ),
+    _Pattern(
         VALIDATION,
         STRONG - 0.5,
         r"\b(?:validation|unprocessable)\b",
@@ -195,6 +219,7 @@ _PATTERNS = (
             r"|out of range)"
         ),
         r"missing required (?:field|parameter)",
+        r"(?:enter|provide|choose|select|give|use|supply) (?:a |an )?(?:valid|different|unique)\b",
         r"minimum (?:daily )?budget",
         r"already (?:exists|in use|taken)",
         r"must be (?:at least|greater|less|between|one of|unique|in the future)",
@@ -216,6 +241,8 @@ _PATTERNS = (
         r"slow down",
         r"(?:storage|space) (?:is )?(?:full|limit|exceeded)",
         r"limit (?:reached|exceeded)",
+        r"(?:reached|exceeded|hit|over) (?:the|your|our|a) (?:\w+ ){0,3}(?:limit|maximum|allowance)",
+        r"limit of \d+|\b(?:in|of|by) (?:your|our|my) (?:current )?plan\b",
         r"\bqps\b",
     ),
     _Pattern(
@@ -295,6 +322,8 @@ _PATTERNS = (
         ),
         r"can (?:i|we|you) (?:add|change|export|filter|schedule|see|compare|get a)",
         r"feature request",
+        r"\b(?:is|are) there (?:a|an|any) (?!way|problem|issue|reason|error|fault)",
+        r"\bdo(?:es)? (?:you|wevion) (?:have|support|offer)\b|(?:a|the) demo\b|demo (?:for|call)\b|\bgdpr\b",
         r"dark mode",
         r"compare .{0,30}(?:month|week|year)",
     ),

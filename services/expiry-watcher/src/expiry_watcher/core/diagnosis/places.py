@@ -6,10 +6,12 @@ from typing import Any
 
 from common.contracts import NoticeCode, RevocationCause, TokenKind, Verdict
 from common.platforms import PLATFORMS, kind_of, title_of
+from common.platforms.platform import Connected
 from expiry_watcher.core.diagnosis.evidence import CERTAIN, FAIR, HINT, STRONG, Evidence
 from expiry_watcher.core.diagnosis.platforms import SPOKEN
-from expiry_watcher.core.diagnosis.signals import Signals
+from expiry_watcher.core.diagnosis.signals import Signals, is_foreign
 from expiry_watcher.core.diagnosis.where import AREAS, PATHS, path_in
+from expiry_watcher.core.diagnosis.wording import OF_ANY_CONNECTION, PHRASES, PLACES, TOPICS
 
 _S, _P, _I, _T = (
     TokenKind.SESSION,
@@ -51,182 +53,21 @@ NOTICES = {
 }
 """Notices about the two kinds that have a ladder: which of them, the provider tells."""
 
-PHRASES: tuple[tuple[str, TokenKind, float, Verdict | None, str], ...] = (
-    (
-        (
-            r"(?:sign|log)(?:s|ged|ed|ging|ing|out|off)?[ -]?(?:me |us |him |her |them |you |everyone "
-            r"|everybody |us all )?(?:out|in again|off)\b"
-            r"|(?:kick|throw|threw|thrown|boot)(?:s|ed|ing)? (?:me |us |him |her |them |everyone )?out"
-            r"|(?:sign|log)[ -]?in (?:page|screen|form)"
-            r"|(?:log|sign) (?:back )?in (?:again|every|twice|once more)|back (?:to|at|on) the (?:log|sign)[ -]?in"
-            r"|(?:redirect|sent|taken|thrown|land)\w* (?:\w+ )?(?:to|at|on) (?:the )?(?:log|sign)[ -]?in"
-            r"|(?:enter|type|give) (?:my |our |the )?(?:credentials|password|login)s?\b.{0,40}(?:each|every"
-            r"|again|wevion)"
-            r"|logged out|signed out|(?:keeps? asking|asks?) (?:me |us )?(?:to|for) (?:log|sign|(?:my|the"
-            r"|a) password)|stay (?:logged|signed) in"
-            r"|(?<!token: )\bsession (?:has |is |was )?(?:timed out|expired|ended|over|lost"
-            r"|invalid)(?! on )|your session"
-        ),
-        _S,
-        STRONG + 0.5,
-        Verdict.SIGN_IN,
-        "being signed out, or asked to sign in",
-    ),
-    (
-        r"\bsession\b(?! has been invalidated| has expired on)(?!.{0,40}(?:facebook|meta))",
-        _S,
-        FAIR,
-        Verdict.SIGN_IN,
-        "a session",
-    ),
-    (
-        (
-            r"jwt|\bjw[skt][a-z]*(?:error|exception|expired|invalid|failed|key)|jwks?\b|json ?web ?token|\bjose\b"
-            r"|bearer realm=\"?wevion|error=\"?invalid_token|invalidbearertoken|securitytoken\w+|idx10\d{3}"
-            r"|signature(?:'s)? (?:has expired|verification failed|is invalid|resulted invalid"
-            r"|validation failed|does not match)"
-            r"|token's signature|expiredsignature|invalidsignature|immaturesignature|lifetime validation failed"
-            r"|not enough segments|number of segments|token is not yet valid|token is expired by"
-            r"|cannot handle token prior"
-            r"|\"?\b(?:exp|nbf|iat|aud|iss)\b\"? claim|no authorization token was found"
-            r"|token ?expired(?:error|exception)"
-            r"|(?:signing|public) key (?:that matches|not found|with kid)|no applicable key"
-            r"|kid \"?\w+\"? (?:not found|unknown)"
-            r"|(?:token|jwt) (?:audience|issuer) (?:is )?(?:invalid|mismatch)|invalidaudience|invalidissuer|clock skew"
-        ),
-        _S,
-        STRONG + 1,
-        Verdict.SIGN_IN,
-        "the session's JWT",
-    ),
-    (r"\bacting as\b|impersonat|\bas me\b", _S, STRONG, Verdict.SIGN_IN, "acting as a user"),
-    (r"password", _S, HINT, None, "a password"),
-    (
-        r"\b(?:my|the) (?:login|account) (?:has )?(?:expired|timed out)|\btimed out\b.{0,30}\blog|\blog ?in\b",
-        _S,
-        HINT,
-        Verdict.SIGN_IN,
-        "a login",
-    ),
-    (
-        (
-            r"ausgeloggt|abgemeldet|(?:neu|wieder) anmelden|einloggen"
-            r"|d[ée]connect[ée]|se reconnecter|(?:iniciar|cerr\w+) sesi"
-        ),
-        _S,
-        FAIR,
-        Verdict.SIGN_IN,
-        "being signed out, or asked to sign in",
-    ),
-    (r"kampagne|campagne|campaña|werbekonto|anzeigen|annonces|anuncios", _P, HINT + 0.5, None, "advertising"),
-    (
-        r"abgelaufen|ung[üu]ltig|\bexpir[ée]e?\b|caducad[oa]",
-        _P,
-        HINT - 0.5,
-        Verdict.REAUTHORIZE,
-        "something that expired",
-    ),
-    (
-        (
-            r"\b(?:no|lost|without|removed|removes) (?:our |my |the |their |your |wevion's )?access\b"
-            r"|\baccess (?:to .{0,40} )?(?:was |is |has been )?(?:lost|removed|denied|withdrawn|taken away)\b"
-            r"|(?:no longer|not) (?:have|has) (?:access|permission)|permissions? (?:error|denied)|(?:took"
-            r"|takes|taken) away .{0,20}access"
-            r"|lost (?:my |the |its )?permission"
-        ),
-        _P,
-        FAIR - 0.5,
-        Verdict.ACCOUNT_LOST_ACCESS,
-        "access that is missing",
-    ),
-    (
-        (
-            r"(?:scopes?|permissions?) (?:\w+ ){0,2}(?:missing|not granted|not given|declined|unticked)"
-            r"|(?:missing|lacks?|without) (?:an? |the )?(?:\w+ )?(?:scope|permission)"
-        ),
-        _P,
-        FAIR,
-        Verdict.MISSING_PERMISSION,
-        "a permission that was not given",
-    ),
-    (
-        (
-            r"\b(?:ends?|expires?|expiring|runs? out|will expire|lose[s]? access)\b.{0,20}\b(?:in \d|soon"
-            r"|within|tomorrow"
-            r"|today|on \w+day)|\bin \d+ (?:days?|hours?)\b.{0,60}\b(?:expire|end|lose|run out)|ends soon|expiring soon"
-        ),
-        _P,
-        FAIR,
-        Verdict.EXPIRING,
-        "an end that comes near",
-    ),
-    (r"telegram|t\.me/|/start\b", _T, STRONG, Verdict.NEW_LINK, "Telegram"),
-    (r"\bbot\b", _T, FAIR, Verdict.NEW_LINK, "a bot"),
-    (
-        (
-            r"\blink\b.{0,40}(?:expired|already (?:been )?used|no longer valid|24 h|invalid)"
-            r"|(?:expired|used|invalid|old) link"
-        ),
-        _T,
-        HINT + 0.5,
-        Verdict.NEW_LINK,
-        "a link that does not work any more",
-    ),
-    (r"\bintegrations?\b", _I, FAIR, Verdict.REAUTHORIZE, "an integration"),
-    (r"invoice|payment|billing|payout", _I, HINT, None, "payments"),
-    (r"\bfiles?\b|\bfolder\b|spreadsheet|\bdocuments?\b", _I, HINT, None, "files"),
-    (r"\bad ?accounts?\b|\bads?\b|campaign|advertis", _P, HINT + 0.5, Verdict.REAUTHORIZE, "advertising"),
-    (
-        r"\brules?\b.{0,40}(?:paus|stop)|(?:paus|stop)\w*.{0,40}\brules?\b|automations?",
-        _P,
-        FAIR - 0.5,
-        Verdict.REAUTHORIZE,
-        "paused rules",
-    ),
-    (
-        (
-            r"\bsync\w*|publish\w*|\bdata (?:gap|missing|is missing)|(?:no|missing) (?:new )?data"
-            r"|spend|impressions|insights"
-        ),
-        _P,
-        HINT,
-        None,
-        "a sync",
-    ),
-    (
-        r"re-?connect|re-?authori[sz]|re-?consent|\bgrant\b|oauth|refresh[_ ]token|invalid_grant",
-        _P,
-        HINT,
-        Verdict.REAUTHORIZE,
-        "a connection's consent",
-    ),
-    (r"connect(?:ion|ed)?\b", _P, HINT - 0.5, None, "a connection"),
-    (r"ads manager|analytics|campaign creator|\bdashboard", _P, HINT, None, "a part of the product about advertising"),
-    (
-        r"annual(?:ly)? (?:re-?)?consent|consent renewal|ads_(?:read|management)",
-        _P,
-        FAIR,
-        Verdict.REAUTHORIZE,
-        "a platform's consent",
-    ),
-    (r"(?:stay|be|am|are|not|isn't) (?:signed|logged) in", _S, FAIR, Verdict.SIGN_IN, "staying signed in"),
-    (r"www-authenticate|error=\"?invalid_token", _S, FAIR, Verdict.SIGN_IN, "the refusal of a JWT"),
-    (r"\bchat(?: message|ting)?\b(?! not found)(?!.{0,60}(?:telegram|bot))", _S, HINT, None, "the chat"),
-    (r"\bunauthori[sz]ed\b|\b401\b", _S, HINT - 0.5, None, "a refusal for want of a valid token"),
-    (r"deep link|one-time (?:code|link)|link code", _T, HINT, Verdict.NEW_LINK, "a one-time link"),
-    (r"\bcharges?\b|revenue|subscription", _I, HINT - 0.5, None, "payments received"),
-)
-"""How people, and Wevion's own texts, put it."""
-
 _DEAD_TOKEN = re.compile(
     r"token\b.{0,30}\b(?:expired|invalid|revoked|no longer valid|dead)"
     r"|(?:expired|invalid|revoked|unknown) (?:\w+ )?token"
 )
 
+_ADDRESS = re.compile(r"https?://[^\s\"'<>]+")
+
 _TROUBLE = re.compile(
-    r"\b(?:401|403|unauthori[sz]ed|expired?|invalid|revoked|dead|died|no longer|stopped|fail(?:s|ed|ing)?|lost|broken"
+    r"\b(?:401|403|unauthori[sz]ed|expired?|invalid|revoked|dead|died|ended|no longer|stopped|fail(?:s|ed|ing)?"
+    r"|lost|broken"
     r"|(?:connect|authori[sz]e|consent|log ?in|sign ?in)\w* again|re-?connect\w*|re-?authori[sz]\w*|disconnected"
-    r"|new (?:credentials|consent|password)|not (?:valid|work\w*|sync\w*|connected|accepted)|refused|removed|again)\b"
+    r"|nothing (?:is|was|gets|has)|(?:has|have|is|are|does|do|did|wo|ca)(?:n't| not)|fro(?:ze|zen)|turned red|changed"
+    r"|disconnect\w*|left the|status red|red badge"
+    r"|new (?:credentials|consent|password)|not (?:valid|work\w*|sync\w*|connected|accepted)|refused"
+    r"|remov(?:e|ed|ing)|deauthori[sz]ed|again)\b"
 )
 
 
@@ -236,6 +77,7 @@ def observe(signals: Signals) -> Iterator[Evidence]:
     yield from _given_provider(signals)
     yield from _codes(signals)
     yield from _names(signals)
+    yield from _credentials(signals)
     yield from _where(signals)
     yield from _phrases(signals)
     yield from _any_token(signals)
@@ -276,6 +118,15 @@ def _codes(signals: Signals) -> Iterator[Evidence]:
             )
 
 
+def _credentials(signals: Signals) -> Iterator[Evidence]:
+    """Yield what a login is about where a platform is named whose login or client is entered in Wevion."""
+    for platform in SPOKEN:
+        own = platform.connected is Connected.CREDENTIALS and platform.names.search(signals.text)
+        if own and re.search(r"log ?in|password|user ?name|credentials|client[_ ](?:id|secret)", signals.text):
+            words = f"Wevion signs in at {platform.title} with credentials that were entered."
+            yield Evidence(words, {kind_of(platform.provider): STRONG + 1}, platform.provider, Verdict.REAUTHORIZE)
+
+
 def _names(signals: Signals) -> Iterator[Evidence]:
     if signals.provider is not None:
         return
@@ -284,6 +135,11 @@ def _names(signals: Signals) -> Iterator[Evidence]:
         if platform.names.search(signals.text):
             weight = FAIR if provider == "telegram" else FAIR + 0.5
             yield Evidence(f"{title_of(provider)} is named.", {kind_of(provider): weight}, provider, only_place=True)
+    for address in filter(is_foreign, _ADDRESS.findall(signals.text)):
+        # What an address of a platform answers or shows is the platform's, in its words.
+        for platform in [platform for platform in SPOKEN if platform.names.search(address)][:1]:
+            words = f"An address of {platform.title} is named."
+            yield Evidence(words, {kind_of(platform.provider): STRONG + 1.5}, platform.provider, only_place=True)
 
 
 def _where(signals: Signals) -> Iterator[Evidence]:
@@ -318,7 +174,11 @@ def _where(signals: Signals) -> Iterator[Evidence]:
 def _phrases(signals: Signals) -> Iterator[Evidence]:
     for pattern, kind, weight, problem, words in PHRASES:
         if re.search(pattern, signals.text):
-            yield Evidence(f"It speaks of {words}.", {kind: weight}, None, problem, only_place=weight < FAIR - 0.5)
+            place, topic = weight < FAIR - 0.5 or words in PLACES, words in TOPICS
+            weights = {kind: weight}
+            if kind is _P and problem in OF_ANY_CONNECTION:
+                weights[_I] = max(weight - 1.5, HINT)
+            yield Evidence(f"It speaks of {words}.", weights, None, problem, only_place=place, topic=topic)
 
 
 def _any_token(signals: Signals) -> Iterator[Evidence]:

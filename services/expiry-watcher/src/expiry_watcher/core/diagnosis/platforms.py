@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from common.contracts import TokenKind, Verdict
-from common.platforms import PLATFORMS, Platform, google, kind_of, rfc6749, title_of
+from common.platforms import PLATFORMS, Platform, google, google_drive, kind_of, rfc6749, title_of
 from common.platforms.errors import Call, Failure, Reply
 from expiry_watcher.core.diagnosis.evidence import ANSWERED, FAIR, STRONG, Evidence
 from expiry_watcher.core.diagnosis.otherwise import OUTAGE, QUOTA, VALIDATION
@@ -54,7 +54,8 @@ def _unnamed(signals: Signals) -> list[Platform]:
     """Platforms whose fixed phrases nobody else uses, for a text that names none."""
     if signals.provider is not None:
         return []
-    return [PLATFORMS[name] for name in ("google-ads", "meta", "stripe", "telegram", "taboola", "outbrain")]
+    first = ("google-drive",) if google_drive.only_its_own(signals.text) else ()
+    return [PLATFORMS[name] for name in (*first, "google-ads", "meta", "stripe", "telegram", "taboola", "outbrain")]
 
 
 def _oauth(signals: Signals, named: list[Platform]) -> Iterator[Evidence]:

@@ -11,7 +11,10 @@ from common.platforms import PLATFORMS
 from common.platforms.errors import Reply, read_reply
 
 _STATUS = re.compile(
-    r"\b(?:http(?:/[12](?:\.\d)?)?|status(?:[ _]?code)?)[ :=]*([1-5]\d\d)\b|\b(40[13]) (?:un|for)", re.IGNORECASE
+    r"\b(?:http(?:/[12](?:\.\d)?)?|status(?:[ _]?code)?)[ :=]*([1-5]\d\d)\b|\b(40[13]) (?:un|for)"
+    r"|\b(?:returns?|returned|returning|answers?|answered|replied|replies|gives?|gave|got|getting)"
+    r"(?: (?:me|us|a|an|with|only))* ([45]\d\d)\b",
+    re.IGNORECASE,
 )
 _UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.IGNORECASE)
 _LONGEST = 20_000
@@ -143,4 +146,4 @@ def _strings(value: Any, depth: int = 0) -> Iterator[str]:
 
 def _status(words: str) -> int | None:
     match = _STATUS.search(words)
-    return int(match[1] or match[2]) if match else None
+    return int(match[1] or match[2] or match[3]) if match else None
