@@ -3,7 +3,6 @@
 import asyncio
 import json
 import random
-from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -198,8 +197,8 @@ async def promises_kept(stack: Stack, traffic: Traffic | None = None) -> Record:
     return record
 
 
-async def held_with_reason(stack: Stack, databases: Databases) -> "Counter[str]":
-    """How many connections wait for a person because an answer was lost, by what lost it: a fault, or a kill.
+async def held_with_reason(stack: Stack, databases: Databases) -> dict[UUID, str]:
+    """The connections that wait for a person because an answer was lost, with what lost it: a fault, or a kill.
 
     Raises `AssertionError` if the platform's ledger does not say of each that it has taken the very credential that we
     still hold: then the grant is alive, and we have given it up.
@@ -219,13 +218,13 @@ async def held_with_reason(stack: Stack, databases: Databases) -> "Counter[str]"
             for entry in entries
             if entry["taken"] and entry["outcome"] in REFRESHED
         }
-    causes: Counter[str] = Counter()
+    causes: dict[UUID, str] = {}
     for row in rows:
         cause = taken[row["provider"]].get(row["prefix"])
         if cause is None and row["provider"] == "snapchat":
             cause = "its rule"  # whether Snapchat rotates is not known, so an answer that never came holds the grant
         assert cause is not None, f"alive at the platform, but held: {dict(row)}"
-        causes[cause] += 1
+        causes[row["connection_id"]] = cause
     return causes
 
 
