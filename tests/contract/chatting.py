@@ -14,11 +14,11 @@ from notifier.channels.telegram import updates
 from notifier.channels.telegram.channel import ChatParcel, TelegramChannel
 from notifier.channels.telegram.rules import Incoming
 from notifier.channels.throttle import Throttle
-from notifier.core.delivery import Answer, Outcome
+from notifier.core.delivery import Outcome, SendOutcome
 
 from .replaying import Row
 
-WORDS = {"send_new": Answer.NOT_EDITABLE}
+WORDS = {"send_new": SendOutcome.NOT_EDITABLE}
 """What an expectation calls an answer by what follows from it."""
 
 

@@ -28,7 +28,7 @@ from oauth_svc.operations.deps import Deps, Limits
 from oauth_svc.operations.engine.breaker import Breakers
 from oauth_svc.operations.engine.refreshing import Engine
 from oauth_svc.operations.serving import probe
-from oauth_svc.operations.serving.access import Access
+from oauth_svc.operations.serving.access import AccessTokens
 from oauth_svc.operations.vault import Vault
 from oauth_svc.providers.registry import ProvidersFile, build_providers
 from provider_simulator.app import Simulator
@@ -265,7 +265,7 @@ async def stage(one_database: str) -> AsyncIterator[Stage]:
         engine, shield = Engine(deps, Breakers(deps)), Shield()
         verifier = SIGNED_IN.verifier()
         app = create_app(
-            http.routes(deps, engine, Access(deps, engine), shield, verifier.authenticate),
+            http.routes(deps, engine, AccessTokens(deps, engine), shield, verifier.authenticate),
             authenticate=verifier.authenticate,
             title="oauth-svc",
             version="test",

@@ -12,7 +12,7 @@ from pydantic import Field
 from common.contracts import DEFAULT_PARTITIONS, EVENT_TYPES, TOPICS
 from common.kafka import EventProducer, KafkaOptions, KafkaSettings, TopicError
 from common.kafka.replay import DeadLetter, NotSentError, dead_letters, send_again
-from common.kafka.topics import Action, bring_in_line, compare, wanted_topics
+from common.kafka.topics import TopicAction, bring_in_line, compare, wanted_topics
 from common.runtime import settings as runtime_settings
 from common.runtime.errors import PermanentError, RetryableError
 from common.runtime.tables import table
@@ -88,7 +88,7 @@ async def _topics(settings: OperatorSettings, arguments: argparse.Namespace) -> 
         print(table(heads, [(one.topic, one.setting, one.now, one.wanted, one.action, one.note) for one in found]))
     else:
         print(f"{len(wanted)} topics are as they have to be")
-    return int(any(one.action is Action.REFUSE for one in found))
+    return int(any(one.action is TopicAction.REFUSE for one in found))
 
 
 async def _replay(settings: OperatorSettings, arguments: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from common.service import Service
 from expiry_watcher.clients.notifier import NoticesClient
 from expiry_watcher.consumers import GROUP, TOPICS, followed
 from expiry_watcher.http import diagnose_routes, ladder_routes, token_routes
-from expiry_watcher.operations import Deps, Progress, rebuild
+from expiry_watcher.operations import Deps, RebuildProgress, rebuild
 from expiry_watcher.settings import WatcherSettings
 from expiry_watcher.sweep import Sweep, measuring, tidying
 
@@ -29,7 +29,7 @@ async def run_rebuild(settings: WatcherSettings, _: argparse.Namespace) -> int:
     return 0
 
 
-def _report(part: str, progress: Progress) -> None:
+def _report(part: str, progress: RebuildProgress) -> None:
     sys.stdout.write(f"{part}: {progress}\n")
     sys.stdout.flush()
 

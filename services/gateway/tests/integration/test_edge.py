@@ -10,7 +10,7 @@ import pytest
 from yarl import URL
 
 from common.testing.processes.ports import choose_port
-from common.web import Pace
+from common.web import BodyPace
 from gateway import app
 from gateway.settings import GatewaySettings
 from testbed import running
@@ -86,7 +86,7 @@ async def test_a_client_that_sends_slowly_is_not_waited_for(
     world: "World", monkeypatch: pytest.MonkeyPatch, path: str, headers: dict[str, str], length: str
 ) -> None:
     monkeypatch.setattr("common.web.bodies.BODY_TIMEOUT_S", 0.3)
-    monkeypatch.setattr("common.web.bodies.PACE", Pace(0.3, 0.3, 1024))
+    monkeypatch.setattr("common.web.bodies.PACE", BodyPace(0.3, 0.3, 1024))
     url = URL(world.gateway_url)
     reader, writer = await asyncio.open_connection(url.host, url.port)
     lines = [

@@ -14,9 +14,9 @@ from common.testing import eventually
 from notifier.app import load_texts
 from notifier.channels.telegram.channel import ChatParcel, TelegramChannel
 from notifier.channels.throttle import Throttle
-from notifier.core.delivery import Answer, Outcome, channel_waits_s
+from notifier.core.delivery import Outcome, SendOutcome, channel_waits_s
 
-A = Answer
+A = SendOutcome
 
 
 def _other_bot(telegram_world: Any, token: str, api_url: str | None = None) -> TelegramChannel:
@@ -55,7 +55,7 @@ async def _send(bot: TelegramChannel, chat: str, edits: str = "") -> Outcome:
         ({"kind": "malformed"}, A.UNKNOWN),
     ],
 )
-async def test_each_trouble_has_its_answer(telegram_world: Any, fault: dict[str, Any], answer: Answer) -> None:
+async def test_each_trouble_has_its_answer(telegram_world: Any, fault: dict[str, Any], answer: SendOutcome) -> None:
     chat = await _chat(telegram_world)
     await telegram_world.order("faults", provider="telegram", endpoint="sendMessage", count=1, **fault)
     outcome = await _send(telegram_world.bot, chat)
@@ -84,7 +84,7 @@ async def test_one_chat_that_is_too_fast_holds_up_nobody_else_and_a_second_one_t
 @pytest.mark.parametrize(
     ("what", "answer"), [("block", A.ADDRESS_DEAD), ("deactivate", A.ADDRESS_DEAD), ("migrate", A.TRY_LATER)]
 )
-async def test_what_people_do_to_a_chat(telegram_world: Any, what: str, answer: Answer) -> None:
+async def test_what_people_do_to_a_chat(telegram_world: Any, what: str, answer: SendOutcome) -> None:
     chat = await _chat(telegram_world)
     await telegram_world.order(f"telegram/{what}", user="avery")
     outcome = await _send(telegram_world.bot, chat)

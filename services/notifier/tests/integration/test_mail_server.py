@@ -12,7 +12,7 @@ from notifier.channels.email.channel import MailChannel, MailServer
 from notifier.channels.email.letters import Letters
 from notifier.channels.email.parcel import MailParcel
 from notifier.channels.throttle import Throttle
-from notifier.core.delivery import Answer
+from notifier.core.delivery import SendOutcome
 
 if TYPE_CHECKING:
     from tests.conftest import Mailbox
@@ -37,7 +37,7 @@ async def test_the_first_mail_of_a_connection_is_taken_as_the_next_ones_are(
     mail = channel(port, tls)
     outcomes = [await mail.send(parcel()) for _ in range(2)]
     await mail.close()
-    assert [outcome.answer for outcome in outcomes] == [Answer.ACCEPTED] * 2
+    assert [outcome.answer for outcome in outcomes] == [SendOutcome.ACCEPTED] * 2
     assert len(mailbox.to("mia@agency.example")) == 2
 
 
@@ -47,5 +47,5 @@ async def test_a_server_without_tls_is_not_given_mails_that_must_be_encrypted(
     mailbox, port = mail_server
     mail = channel(port, "starttls")
     outcome = await mail.send(parcel())
-    assert outcome.answer is Answer.CHANNEL_DOWN
+    assert outcome.answer is SendOutcome.CHANNEL_DOWN
     assert mailbox.mails == []

@@ -40,7 +40,7 @@ from notifier.channels.email.channel import MailChannel, MailServer
 from notifier.channels.email.letters import Letters
 from notifier.channels.throttle import Throttle
 from notifier.core.conditions import OLD_NEWS, escalates
-from notifier.core.delivery import Answer, Outcome
+from notifier.core.delivery import Outcome, SendOutcome
 from notifier.core.routing import Pace, Person
 from notifier.operations import events, sending
 from notifier.operations.deps import Deps
@@ -76,7 +76,7 @@ class Wire(MailChannel):
         self.presented.append(parcel.delivery_id)
         if self.crash:
             raise CrashError
-        return Outcome(Answer.ACCEPTED)
+        return Outcome(SendOutcome.ACCEPTED)
 
 
 @dataclass

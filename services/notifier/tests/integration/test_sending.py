@@ -14,9 +14,9 @@ from notifier import metrics, sweep
 from notifier.channels.email.channel import MailChannel
 from notifier.channels.email.letters import Letters
 from notifier.channels.throttle import Throttle
-from notifier.core.channels import Limits
+from notifier.core.channels import ChannelLimits
 from notifier.core.deliveries import Finished
-from notifier.core.delivery import Answer, Outcome, State
+from notifier.core.delivery import Outcome, SendOutcome, State
 from notifier.operations import sending
 from notifier.store import deliveries
 
@@ -190,7 +190,7 @@ async def test_nothing_is_left_to_do_after_a_round(world: Any, dead: Any) -> Non
 class _Once(MailChannel):
     """A channel whose repeats nobody could recognise (as a chat's), with an answer that a test chooses."""
 
-    limits: ClassVar = Limits(repeat_is_recognised=False)
+    limits: ClassVar = ChannelLimits(repeat_is_recognised=False)
 
     def __init__(self, world: Any) -> None:
         mail = world.deps.channels[NoticeChannel.EMAIL]
@@ -203,7 +203,7 @@ class _Once(MailChannel):
             retry=mail.retry,
         )
         self.presented = 0
-        self.outcome = Outcome(Answer.ACCEPTED)
+        self.outcome = Outcome(SendOutcome.ACCEPTED)
 
     async def send(self, _parcel: Any) -> Outcome:
         self.presented += 1
@@ -239,20 +239,20 @@ async def _end_leases(world: Any) -> None:
 
 async def test_while_the_server_is_away_it_is_asked_once_and_no_message_pays_for_it(world: Any, dead: Any) -> None:
     channel, deps = _Once(world), replace(world.deps, parallel=1)
-    channel.outcome = Outcome(Answer.CHANNEL_DOWN, detail="away")
+    channel.outcome = Outcome(SendOutcome.CHANNEL_DOWN, detail="away")
     world.clock.advance(timedelta(seconds=5))
     status = await sending.send_due(deps, channel, world.clock.now())
     assert channel.presented == 1
     assert status.wait_s > 0
     assert await world.count("SELECT count(*) FROM delivery WHERE state = 'retry' AND attempts = 0") == 3
-    channel.outcome = Outcome(Answer.ACCEPTED)
+    channel.outcome = Outcome(SendOutcome.ACCEPTED)
     assert (await sending.send_due(deps, channel, world.clock.now() + timedelta(seconds=1))).sent == 0
     assert (await sending.send_due(deps, channel, world.clock.now() + timedelta(seconds=6))).sent == 3
 
 
 async def test_the_sender_leaves_a_busy_server_alone_also_when_it_is_poked(world: Any, dead: Any) -> None:
     channel = _Once(world)
-    channel.outcome = Outcome(Answer.TRY_LATER, retry_after_s=40)
+    channel.outcome = Outcome(SendOutcome.TRY_LATER, retry_after_s=40)
     world.clock.advance(timedelta(seconds=5))
     sender = sweep.sender(replace(world.deps, parallel=1), channel, world.clock)
     await sender.run_once()
@@ -262,7 +262,7 @@ async def test_the_sender_leaves_a_busy_server_alone_also_when_it_is_poked(world
     world.clock.advance(timedelta(seconds=35))
     await sender.run_once()
     assert channel.presented == 1
-    channel.outcome = Outcome(Answer.ACCEPTED)
+    channel.outcome = Outcome(SendOutcome.ACCEPTED)
     world.clock.advance(timedelta(seconds=6))
     await sender.run_once()
     assert channel.presented == 1 + 3 + 3

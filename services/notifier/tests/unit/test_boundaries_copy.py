@@ -22,7 +22,7 @@ from common.contracts import (
     TokenStateV1,
     TokenStatus,
 )
-from notifier.core.tokens import OWN_WILL, Account, Reading, Token, fold
+from notifier.core.tokens import OWN_WILL, Reading, Token, TokenAccount, fold
 
 NOW = datetime(2026, 9, 14, 12, 0, tzinfo=UTC)
 SOON, LATE = NOW + timedelta(days=6), NOW + timedelta(days=60)
@@ -44,7 +44,7 @@ FIRST = Token(
     owner_user_id=REF.owner_user_id,
     version=4,
     status=TokenStatus.ACTIVE,
-    accounts=(Account(UUID(int=5), "act_1", "Shop"),),
+    accounts=(TokenAccount(UUID(int=5), "act_1", "Shop"),),
 )
 HELD = replace(FIRST, version=3, expires_at=SOON, accounts=(), provider="old name")
 DEAD = replace(

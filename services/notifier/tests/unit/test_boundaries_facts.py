@@ -32,13 +32,13 @@ from notifier.core.conditions import (
     tell,
 )
 from notifier.core.notices import Condition, Notice, view
-from notifier.core.rendering import Gap
-from notifier.core.tokens import Account, Reading, Token, fold
+from notifier.core.rendering import ShownGap
+from notifier.core.tokens import Reading, Token, TokenAccount, fold
 
 NOW = datetime(2026, 9, 14, 12, 0, tzinfo=UTC)
 SOON = NOW + timedelta(days=6)
 SECOND = timedelta(seconds=1)
-SHOP = Account(UUID(int=5), "act_1", "Shop")
+SHOP = TokenAccount(UUID(int=5), "act_1", "Shop")
 S, C, K = TokenStatus, NoticeCode, TokenKind
 
 
@@ -268,7 +268,7 @@ def test_an_incident_speaks_of_no_paused_rules() -> None:
 
 @pytest.mark.parametrize(("code", "shown"), [(C.TOKEN_REVOKED, 2), (C.DATA_GAP, 3)])
 def test_gaps_that_were_over_before_the_notice_belong_only_to_a_notice_of_gaps(code: NoticeCode, shown: int) -> None:
-    gaps = [Gap("Shop", NOW - timedelta(hours=9), NOW + timedelta(seconds=s)) for s in (-1, 0, 1)]
+    gaps = [ShownGap("Shop", NOW - timedelta(hours=9), NOW + timedelta(seconds=s)) for s in (-1, 0, 1)]
     seen = view(notice(condition(fact=fact(code))), token=None, role="owner", rules_paused=0, gaps=gaps, now=NOW)
     assert seen.gaps == tuple(gaps[3 - shown :])
 

@@ -24,8 +24,8 @@ from common.contracts import (
 from notifier.channels.telegram import facts
 from notifier.channels.telegram import rules as telegram
 from notifier.core.channels import GIVE_UP_AFTER
-from notifier.core.deliveries import NOTHING, Claimed, Finished, Kind, Line, Reached, Wanted
-from notifier.core.delivery import Answer, Outcome, State, Verdict, channel_waits_s, decide
+from notifier.core.deliveries import NOTHING, Claimed, Finished, Kind, Line, Reached, WantedDelivery
+from notifier.core.delivery import NextState, Outcome, SendOutcome, State, channel_waits_s, decide
 from notifier.core.limits import Bucket
 from notifier.core.preferences import Preferences, QuietHours
 from notifier.core.routing import History, Pace, Person, affected_by_incident, plan, recipients
@@ -36,41 +36,43 @@ EMAIL, TELEGRAM, APP = NoticeChannel.EMAIL, NoticeChannel.TELEGRAM, NoticeChanne
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
-@pytest.mark.parametrize("answer", [Answer.TRY_LATER, Answer.CHANNEL_DOWN])
+@pytest.mark.parametrize("answer", [SendOutcome.TRY_LATER, SendOutcome.CHANNEL_DOWN])
 @pytest.mark.parametrize(("asked", "backoff", "waits"), [(None, 0.5, 0.5), (None, 0.0, 0.0), (0.0, 0.0, 0.0)])
-def test_no_wait_is_made_up(answer: Answer, asked: float | None, backoff: float, waits: float) -> None:
+def test_no_wait_is_made_up(answer: SendOutcome, asked: float | None, backoff: float, waits: float) -> None:
     verdict = decide(Outcome(answer, retry_after_s=asked), wait_s=backoff, give_up_at=NOW + GIVE_UP_AFTER, now=NOW)
     assert verdict.due_at == NOW + timedelta(seconds=waits)
 
 
 def test_a_channel_that_is_down_waits_as_a_whole_and_a_message_that_is_late_alone() -> None:
-    down = decide(Outcome(Answer.CHANNEL_DOWN, retry_after_s=30), wait_s=10, give_up_at=NOW + GIVE_UP_AFTER, now=NOW)
-    assert down == Verdict(State.RETRY, NOW + timedelta(seconds=30), "channel_down")
-    late = decide(Outcome(Answer.TRY_LATER), wait_s=10, give_up_at=NOW + GIVE_UP_AFTER, now=NOW)
-    assert late == Verdict(State.RETRY, NOW + timedelta(seconds=10), "try_later")
+    down = decide(
+        Outcome(SendOutcome.CHANNEL_DOWN, retry_after_s=30), wait_s=10, give_up_at=NOW + GIVE_UP_AFTER, now=NOW
+    )
+    assert down == NextState(State.RETRY, NOW + timedelta(seconds=30), "channel_down")
+    late = decide(Outcome(SendOutcome.TRY_LATER), wait_s=10, give_up_at=NOW + GIVE_UP_AFTER, now=NOW)
+    assert late == NextState(State.RETRY, NOW + timedelta(seconds=10), "try_later")
 
 
 @pytest.mark.parametrize(
     ("answer", "asked", "waits"),
     [
-        (Answer.CHANNEL_DOWN, 30.0, 30.0),
-        (Answer.CHANNEL_DOWN, 5.0, 10.0),
-        (Answer.CHANNEL_DOWN, None, 10.0),
-        (Answer.TRY_LATER, 5.0, 5.0),
-        (Answer.TRY_LATER, None, 0.0),
-        (Answer.HELD_BACK, 5.0, 0.0),
-        (Answer.ACCEPTED, None, 0.0),
+        (SendOutcome.CHANNEL_DOWN, 30.0, 30.0),
+        (SendOutcome.CHANNEL_DOWN, 5.0, 10.0),
+        (SendOutcome.CHANNEL_DOWN, None, 10.0),
+        (SendOutcome.TRY_LATER, 5.0, 5.0),
+        (SendOutcome.TRY_LATER, None, 0.0),
+        (SendOutcome.HELD_BACK, 5.0, 0.0),
+        (SendOutcome.ACCEPTED, None, 0.0),
     ],
 )
 def test_the_whole_channel_waits_for_what_is_said_of_the_channel(
-    answer: Answer, asked: float | None, waits: float
+    answer: SendOutcome, asked: float | None, waits: float
 ) -> None:
     assert channel_waits_s(Outcome(answer, retry_after_s=asked), wait_s=10.0) == waits
 
 
 def test_what_is_given_up_is_over_and_says_nothing_of_the_address() -> None:
-    verdict = decide(Outcome(Answer.TRY_LATER), wait_s=1, give_up_at=NOW - timedelta(microseconds=1), now=NOW)
-    assert verdict == Verdict(State.FAILED, reason="gave_up")
+    verdict = decide(Outcome(SendOutcome.TRY_LATER), wait_s=1, give_up_at=NOW - timedelta(microseconds=1), now=NOW)
+    assert verdict == NextState(State.FAILED, reason="gave_up")
     assert not verdict.address_dead
 
 
@@ -250,15 +252,15 @@ def test_a_code_is_good_for_a_day_and_as_hard_to_guess_as_a_key() -> None:
 
 def test_a_code_works_until_its_last_moment_and_only_in_the_chat_that_opened_it() -> None:
     last = CODE.expires_at - timedelta(microseconds=1)
-    assert telegram.judge(CODE, chat_id=77, linked_to=None, now=last) is telegram.Answer.CONFIRM
+    assert telegram.judge(CODE, chat_id=77, linked_to=None, now=last) is telegram.LinkOutcome.CONFIRM
     for other in (76, 78):
-        assert telegram.judge(CODE, chat_id=other, linked_to=None, now=last) is telegram.Answer.FOREIGN
+        assert telegram.judge(CODE, chat_id=other, linked_to=None, now=last) is telegram.LinkOutcome.FOREIGN
         used = replace(CODE, state=telegram.CodeState.USED)
-        assert telegram.judge(used, chat_id=other, linked_to=UUID(int=2), now=last) is telegram.Answer.USED
+        assert telegram.judge(used, chat_id=other, linked_to=UUID(int=2), now=last) is telegram.LinkOutcome.USED
     later = CODE.expires_at + timedelta(microseconds=1)
-    assert telegram.judge(CODE, chat_id=77, linked_to=None, now=later) is telegram.Answer.EXPIRED
+    assert telegram.judge(CODE, chat_id=77, linked_to=None, now=later) is telegram.LinkOutcome.EXPIRED
     for somebody_else in (UUID(int=1), UUID(int=3)):
-        assert telegram.judge(CODE, chat_id=77, linked_to=somebody_else, now=last) is telegram.Answer.TAKEN
+        assert telegram.judge(CODE, chat_id=77, linked_to=somebody_else, now=last) is telegram.LinkOutcome.TAKEN
 
 
 def test_an_update_says_only_what_it_holds() -> None:
@@ -273,7 +275,7 @@ def test_a_name_of_one_letter_is_masked_too() -> None:
 
 
 def test_a_delivery_once_decided_is_not_changed_in_passing() -> None:
-    wanted = Wanted(
+    wanted = WantedDelivery(
         notice_id=UUID(int=1),
         user_id=UUID(int=2),
         workspace_id=UUID(int=3),

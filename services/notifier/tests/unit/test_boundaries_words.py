@@ -11,7 +11,7 @@ from common.contracts import NoticeCode, RevocationCause, TokenKind
 from common.platforms import title_of
 from notifier.app import load_texts
 from notifier.core.conditions import Resolution
-from notifier.core.rendering import Gap, NoticeView, Severity, Texts, Words
+from notifier.core.rendering import NoticeView, Severity, ShownGap, Texts, Words
 from notifier.core.words import listed, time_left
 
 NOW = datetime(2026, 9, 14, 12, 0, tzinfo=UTC)
@@ -77,7 +77,7 @@ def test_what_stops_is_counted(texts: Texts, names: tuple[str, ...], stops: str)
 
 
 def test_a_gap_names_its_account_and_both_ends(texts: Texts) -> None:
-    said = words(texts, NoticeCode.DATA_GAP, gaps=(Gap("Shop", NOW - timedelta(hours=2), NOW),))
+    said = words(texts, NoticeCode.DATA_GAP, gaps=(ShownGap("Shop", NOW - timedelta(hours=2), NOW),))
     assert "Shop from Mon 14 Sep 2026, 10:00 (UTC) to Mon 14 Sep 2026, 12:00 (UTC)" in said.what
 
 

@@ -35,12 +35,12 @@ from notifier.core.deliveries import NOTHING, Kind, Reached
 from notifier.core.notices import Condition, Notice
 from notifier.core.planning import plan
 from notifier.core.plans import (
-    Audience,
     Delivered,
     Manner,
     PausedRule,
     PeopleLearned,
     Plan,
+    Readers,
     SettledByPerson,
     Snapshot,
     Withdrawal,
@@ -59,7 +59,7 @@ def _person(name: str, role: str = "member") -> Person:
 
 
 ADA, MIA, TOM = _person("ada", "owner"), _person("mia"), _person("tom")
-EVERYBODY = Audience(
+EVERYBODY = Readers(
     people={SPACE: (ADA, MIA, TOM)},
     known=frozenset({SPACE}),
     reachable={person.user_id: (EMAIL,) for person in (ADA, MIA, TOM)},
@@ -182,13 +182,13 @@ def test_the_same_death_again_plans_nothing_new() -> None:
 @pytest.mark.parametrize(
     ("audience", "told", "hurry"),
     [
-        (Audience(), ["mia"], (SPACE,)),
-        (Audience(people={SPACE: (ADA,)}), ["ada"], (SPACE,)),
-        (Audience(people={SPACE: (TOM,)}, known=frozenset({SPACE})), [], ()),
+        (Readers(), ["mia"], (SPACE,)),
+        (Readers(people={SPACE: (ADA,)}), ["ada"], (SPACE,)),
+        (Readers(people={SPACE: (TOM,)}, known=frozenset({SPACE})), [], ()),
         (EVERYBODY, ["ada", "mia"], ()),
     ],
 )
-def test_while_nobody_is_known_the_maker_is_told(audience: Audience, told: list[str], hurry: tuple[UUID, ...]) -> None:
+def test_while_nobody_is_known_the_maker_is_told(audience: Readers, told: list[str], hurry: tuple[UUID, ...]) -> None:
     planned = _plan(_revoked(2), tokens={TOKEN: LIVING}, audience=audience)
     assert _told(planned) == told
     assert planned.hurry == hurry

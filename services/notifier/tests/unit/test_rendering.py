@@ -9,7 +9,7 @@ import pytest
 from common.contracts import NoticeCode, RevocationCause, TokenKind
 from notifier.app import load_texts
 from notifier.core.preferences import zone_of
-from notifier.core.rendering import Gap, NoticeView, Severity, Texts, Words
+from notifier.core.rendering import NoticeView, Severity, ShownGap, Texts, Words
 
 NOW = datetime(2026, 9, 14, 12, 0, tzinfo=UTC)
 BERLIN = zone_of("Europe/Berlin")
@@ -28,7 +28,7 @@ def _words(texts: Texts, code: NoticeCode, **more: Any) -> Words:
         "token_id": UUID(int=7),
         "expires_at": NOW + timedelta(days=3),
         "account_names": ("Acme <b>& Sons</b>",),
-        "gaps": (Gap("Acme", NOW - timedelta(hours=2), NOW),),
+        "gaps": (ShownGap("Acme", NOW - timedelta(hours=2), NOW),),
         "raised_at": NOW,
     }
     return texts.words(NoticeView(code=code, **(defaults | more)), zone=BERLIN, now=NOW)

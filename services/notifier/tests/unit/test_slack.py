@@ -8,7 +8,7 @@ import pytest
 from common.testing import ManualClock
 from notifier.channels.slack import rules
 from notifier.channels.throttle import Turns
-from notifier.core.delivery import Answer
+from notifier.core.delivery import SendOutcome
 from notifier.core.rendering import Severity, Words
 from provider_simulator.platforms import slack_blocks
 
@@ -72,31 +72,31 @@ def _texts(message: dict[str, Any]) -> list[str]:
 @pytest.mark.parametrize(
     ("status", "error", "editing", "answer"),
     [
-        (200, "channel_not_found", False, Answer.ADDRESS_DEAD),
-        (200, "is_archived", False, Answer.ADDRESS_DEAD),
-        (200, "not_in_channel", False, Answer.ADDRESS_DEAD),
-        (200, "invalid_auth", False, Answer.ADDRESS_DEAD),
-        (200, "account_inactive", False, Answer.ADDRESS_DEAD),
-        (200, "token_revoked", True, Answer.ADDRESS_DEAD),
-        (404, "no_service", False, Answer.ADDRESS_DEAD),
-        (410, "channel_is_archived", False, Answer.ADDRESS_DEAD),
-        (410, "", False, Answer.ADDRESS_DEAD),
-        (403, "action_prohibited", False, Answer.ADDRESS_DEAD),
-        (429, "ratelimited", False, Answer.TRY_LATER),
-        (429, "", False, Answer.TRY_LATER),
-        (503, "", False, Answer.TRY_LATER),
-        (200, "service_unavailable", False, Answer.TRY_LATER),
-        (200, "fatal_error", False, Answer.UNKNOWN),
-        (200, "internal_error", False, Answer.UNKNOWN),
-        (200, "message_not_found", True, Answer.NOT_EDITABLE),
-        (200, "cant_update_message", True, Answer.NOT_EDITABLE),
-        (200, "edit_window_closed", True, Answer.NOT_EDITABLE),
-        (200, "invalid_blocks", False, Answer.MESSAGE_REFUSED),
-        (400, "invalid_payload", False, Answer.MESSAGE_REFUSED),
-        (200, "some_new_code", False, Answer.MESSAGE_REFUSED),
+        (200, "channel_not_found", False, SendOutcome.ADDRESS_DEAD),
+        (200, "is_archived", False, SendOutcome.ADDRESS_DEAD),
+        (200, "not_in_channel", False, SendOutcome.ADDRESS_DEAD),
+        (200, "invalid_auth", False, SendOutcome.ADDRESS_DEAD),
+        (200, "account_inactive", False, SendOutcome.ADDRESS_DEAD),
+        (200, "token_revoked", True, SendOutcome.ADDRESS_DEAD),
+        (404, "no_service", False, SendOutcome.ADDRESS_DEAD),
+        (410, "channel_is_archived", False, SendOutcome.ADDRESS_DEAD),
+        (410, "", False, SendOutcome.ADDRESS_DEAD),
+        (403, "action_prohibited", False, SendOutcome.ADDRESS_DEAD),
+        (429, "ratelimited", False, SendOutcome.TRY_LATER),
+        (429, "", False, SendOutcome.TRY_LATER),
+        (503, "", False, SendOutcome.TRY_LATER),
+        (200, "service_unavailable", False, SendOutcome.TRY_LATER),
+        (200, "fatal_error", False, SendOutcome.UNKNOWN),
+        (200, "internal_error", False, SendOutcome.UNKNOWN),
+        (200, "message_not_found", True, SendOutcome.NOT_EDITABLE),
+        (200, "cant_update_message", True, SendOutcome.NOT_EDITABLE),
+        (200, "edit_window_closed", True, SendOutcome.NOT_EDITABLE),
+        (200, "invalid_blocks", False, SendOutcome.MESSAGE_REFUSED),
+        (400, "invalid_payload", False, SendOutcome.MESSAGE_REFUSED),
+        (200, "some_new_code", False, SendOutcome.MESSAGE_REFUSED),
     ],
 )
-def test_each_refusal_has_its_meaning(status: int, error: str, editing: bool, answer: Answer) -> None:
+def test_each_refusal_has_its_meaning(status: int, error: str, editing: bool, answer: SendOutcome) -> None:
     assert rules.read(status, error, 7.0, editing=editing).answer is answer
 
 

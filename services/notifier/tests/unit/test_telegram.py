@@ -6,10 +6,10 @@ from uuid import UUID
 import pytest
 
 from notifier.channels.telegram.rules import (
-    Answer,
     BusyChats,
     Code,
     CodeState,
+    LinkOutcome,
     button,
     command,
     judge,
@@ -38,24 +38,24 @@ def _code(state: CodeState = CodeState.WAITING, chat_id: int | None = None, left
 @pytest.mark.parametrize(
     ("code", "linked_to", "answer"),
     [
-        (None, None, Answer.UNKNOWN),
-        (_code(), None, Answer.CONFIRM),
-        (_code(), MIA, Answer.CONFIRM),
-        (_code(chat_id=HERE), None, Answer.CONFIRM),
-        (_code(chat_id=THERE), None, Answer.FOREIGN),
-        (_code(), MAX, Answer.TAKEN),
-        (_code(left_s=0), None, Answer.EXPIRED),
-        (_code(chat_id=THERE, left_s=0), None, Answer.EXPIRED),
-        (_code(CodeState.USED, HERE), MIA, Answer.ALREADY),
-        (_code(CodeState.USED, HERE), None, Answer.USED),
-        (_code(CodeState.USED, HERE), MAX, Answer.USED),
-        (_code(CodeState.USED, THERE), MIA, Answer.USED),
-        (_code(CodeState.EXPIRED), None, Answer.EXPIRED),
-        (_code(CodeState.SUPERSEDED), None, Answer.SUPERSEDED),
-        (_code(CodeState.CANCELLED), None, Answer.USED),
+        (None, None, LinkOutcome.UNKNOWN),
+        (_code(), None, LinkOutcome.CONFIRM),
+        (_code(), MIA, LinkOutcome.CONFIRM),
+        (_code(chat_id=HERE), None, LinkOutcome.CONFIRM),
+        (_code(chat_id=THERE), None, LinkOutcome.FOREIGN),
+        (_code(), MAX, LinkOutcome.TAKEN),
+        (_code(left_s=0), None, LinkOutcome.EXPIRED),
+        (_code(chat_id=THERE, left_s=0), None, LinkOutcome.EXPIRED),
+        (_code(CodeState.USED, HERE), MIA, LinkOutcome.ALREADY),
+        (_code(CodeState.USED, HERE), None, LinkOutcome.USED),
+        (_code(CodeState.USED, HERE), MAX, LinkOutcome.USED),
+        (_code(CodeState.USED, THERE), MIA, LinkOutcome.USED),
+        (_code(CodeState.EXPIRED), None, LinkOutcome.EXPIRED),
+        (_code(CodeState.SUPERSEDED), None, LinkOutcome.SUPERSEDED),
+        (_code(CodeState.CANCELLED), None, LinkOutcome.USED),
     ],
 )
-def test_judge(code: Code | None, linked_to: UUID | None, answer: Answer) -> None:
+def test_judge(code: Code | None, linked_to: UUID | None, answer: LinkOutcome) -> None:
     assert judge(code, chat_id=HERE, linked_to=linked_to, now=NOW) is answer
 
 

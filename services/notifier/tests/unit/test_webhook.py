@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from notifier.channels.webhook import rules
-from notifier.core.delivery import Answer
+from notifier.core.delivery import SendOutcome
 
 NOW = datetime(2026, 9, 14, 12, 0, tzinfo=UTC)
 #: From the specification's reference libraries (standard-webhooks, tests of each language).
@@ -63,18 +63,18 @@ def test_a_second_rotation_forgets_the_oldest() -> None:
 @pytest.mark.parametrize(
     ("status", "answer", "detail"),
     [
-        (200, Answer.ACCEPTED, ""),
-        (204, Answer.ACCEPTED, ""),
-        (299, Answer.ACCEPTED, ""),
-        (301, Answer.TRY_LATER, "http_301"),
-        (400, Answer.TRY_LATER, "http_400"),
-        (404, Answer.TRY_LATER, "http_404"),
-        (410, Answer.ADDRESS_DEAD, "gone"),
-        (429, Answer.TRY_LATER, "http_429"),
-        (500, Answer.TRY_LATER, "http_500"),
+        (200, SendOutcome.ACCEPTED, ""),
+        (204, SendOutcome.ACCEPTED, ""),
+        (299, SendOutcome.ACCEPTED, ""),
+        (301, SendOutcome.TRY_LATER, "http_301"),
+        (400, SendOutcome.TRY_LATER, "http_400"),
+        (404, SendOutcome.TRY_LATER, "http_404"),
+        (410, SendOutcome.ADDRESS_DEAD, "gone"),
+        (429, SendOutcome.TRY_LATER, "http_429"),
+        (500, SendOutcome.TRY_LATER, "http_500"),
     ],
 )
-def test_what_an_answer_means(status: int, answer: Answer, detail: str) -> None:
+def test_what_an_answer_means(status: int, answer: SendOutcome, detail: str) -> None:
     outcome = rules.read(status, None)
     assert (outcome.answer, outcome.detail) == (answer, detail)
 

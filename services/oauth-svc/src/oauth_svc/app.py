@@ -13,7 +13,7 @@ from oauth_svc import http, metrics
 from oauth_svc.operations.deps import Deps
 from oauth_svc.operations.engine.breaker import Breakers
 from oauth_svc.operations.engine.refreshing import Engine
-from oauth_svc.operations.serving.access import Access
+from oauth_svc.operations.serving.access import AccessTokens
 from oauth_svc.operations.vault import Vault
 from oauth_svc.providers.registry import Providers, ProvidersFileError, build_providers, read_providers_file
 from oauth_svc.settings import OauthSettings
@@ -52,7 +52,7 @@ async def run(settings: OauthSettings) -> None:
         deps.committed = committed
         for work in (*sweeps, *upkeep):
             service.periodic(work)
-        routes = http.routes(deps, engine, Access(deps, engine), shield, verifier.authenticate)
+        routes = http.routes(deps, engine, AccessTokens(deps, engine), shield, verifier.authenticate)
         await service.serve(routes, verifier)
         try:
             await service.run()

@@ -17,7 +17,7 @@ from oauth_svc import store
 from oauth_svc.operations.engine.breaker import Breakers
 from oauth_svc.operations.engine.refreshing import Engine
 from oauth_svc.operations.engine.settling import Answered, Result, Settling
-from oauth_svc.store.health import Health
+from oauth_svc.store.health import ProviderHealth
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from oauth_svc.store.schedule import Claim
 
 PROVIDER = "rfc6749"
-NO_TROUBLE = Health(
+NO_TROUBLE = ProviderHealth(
     0, open=False, reason=None, incident_id=None, incident_version=0, since=None, affected=0, wait_s=0.0
 )
 

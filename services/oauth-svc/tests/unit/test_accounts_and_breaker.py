@@ -11,7 +11,7 @@ import pytest
 
 from common.contracts import AccountAccess, RevocationCause, Verdict
 from oauth_svc.core.accounts import compare
-from oauth_svc.core.breaker import Evidence
+from oauth_svc.core.breaker import FleetEvidence
 from oauth_svc.core.connection import Account, Listing, PlatformAccount
 
 if TYPE_CHECKING:
@@ -101,8 +101,8 @@ def iter_ids() -> Callable[[], UUID]:
     return lambda: UUID(int=next(numbers))
 
 
-def evidence(*outcomes: Verdict | None, grants: int = 4) -> Evidence:
-    found = Evidence(timedelta(seconds=60), grants)
+def evidence(*outcomes: Verdict | None, grants: int = 4) -> FleetEvidence:
+    found = FleetEvidence(timedelta(seconds=60), grants)
     for number, verdict in enumerate(outcomes):
         found.note(UUID(int=number), verdict, NOW)
     return found
@@ -129,7 +129,7 @@ def test_many_unrelated_grants_convict_the_platform(outcomes: list[Verdict | Non
 
 
 def test_one_grant_failing_often_is_one_voice() -> None:
-    found = Evidence(timedelta(seconds=60), 4)
+    found = FleetEvidence(timedelta(seconds=60), 4)
     for _ in range(50):
         found.note(UUID(int=1), Verdict.RETRY_LATER, NOW)
     assert found.verdict(NOW) is None

@@ -21,7 +21,7 @@ from common.platforms.errors import (
     unknown_outcome,
 )
 from oauth_svc.core import refresh as rules
-from oauth_svc.core.breaker import Evidence
+from oauth_svc.core.breaker import FleetEvidence
 from oauth_svc.core.errors import LoginBudgetError, RefusalError, StateUsedError, UnsafeReturnError
 from oauth_svc.core.flow import Budget, Flow, FormField, OnUnknown, Profile
 from oauth_svc.core.grant import (
@@ -35,7 +35,7 @@ from oauth_svc.core.grant import (
 )
 from oauth_svc.core.lifecycle import RanOut, Refreshed, RefreshFailed, Revoked
 from oauth_svc.core.refresh import AttemptState, Facts
-from oauth_svc.core.roles import AdminOnlyError, Caller, must_manage
+from oauth_svc.core.roles import AdminOnlyError, WorkspaceCaller, must_manage
 from oauth_svc.core.schedule import refresh_at, retry_at
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -345,7 +345,7 @@ def test_a_refusal_says_its_own_words_unless_it_is_given_others() -> None:
     ],
 )
 def test_an_integration_takes_an_admin_or_the_owner(kind: TokenKind, role: str, *, may: bool) -> None:
-    caller = Caller(UUID(int=1), UUID(int=2), "s", role)
+    caller = WorkspaceCaller(UUID(int=1), UUID(int=2), "s", role)
     if may:
         must_manage(kind, caller.role)
     else:
@@ -371,8 +371,8 @@ def test_what_follows_from_a_profile() -> None:
     assert Budget(2, HOUR).calls == 2
 
 
-def evidence(*outcomes: Verdict | None, grants: int = 4) -> Evidence:
-    found = Evidence(timedelta(seconds=60), grants)
+def evidence(*outcomes: Verdict | None, grants: int = 4) -> FleetEvidence:
+    found = FleetEvidence(timedelta(seconds=60), grants)
     for number, verdict in enumerate(outcomes):
         found.note(UUID(int=number), verdict, NOW)
     return found
@@ -396,7 +396,7 @@ def test_a_grant_counts_with_its_latest_outcome() -> None:
 
 
 def test_evidence_leaves_the_window_one_by_one() -> None:
-    found = Evidence(timedelta(seconds=60), 2)
+    found = FleetEvidence(timedelta(seconds=60), 2)
     for number, at in enumerate((0, 1, 61)):
         found.note(UUID(int=number), Verdict.RETRY_LATER, NOW + timedelta(seconds=at))
     assert found.affected() == 2

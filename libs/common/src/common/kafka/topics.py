@@ -32,7 +32,7 @@ class TopicError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedTopic:
     """One topic as it has to be; `name` is the name on the cluster."""
 
     name: str
@@ -52,7 +52,7 @@ class Found:
     own: Mapping[str, str] = field(default_factory=dict)
 
 
-class Action(StrEnum):
+class TopicAction(StrEnum):
     """What is done about a difference."""
 
     CREATE = "create"
@@ -69,7 +69,7 @@ class Difference:
     setting: str
     now: str
     wanted: str
-    action: Action
+    action: TopicAction
     note: str = ""
 
     def document(self) -> dict[str, str]:
@@ -79,7 +79,7 @@ class Difference:
 
 def wanted_topics(
     settings: KafkaSettings, *, partitions: int, replication_factor: int, min_insync_replicas: int
-) -> list[Wanted]:
+) -> list[WantedTopic]:
     """Return each topic of the contract and its dead-letter topic, as they have to be on this cluster.
 
     Args:
@@ -94,41 +94,41 @@ def wanted_topics(
     found = []
     for topic in TOPICS.values():
         name, config = settings.wire_name(topic.name), topic.config() | insync
-        found.append(Wanted(name, partitions, replication_factor, config, topic.compacted))
-        found.append(Wanted(settings.wire_name(topic.dlq), 1, replication_factor, dlq))
+        found.append(WantedTopic(name, partitions, replication_factor, config, topic.compacted))
+        found.append(WantedTopic(settings.wire_name(topic.dlq), 1, replication_factor, dlq))
     return found
 
 
-def differences(wanted: Sequence[Wanted], found: Mapping[str, Found]) -> list[Difference]:
+def differences(wanted: Sequence[WantedTopic], found: Mapping[str, Found]) -> list[Difference]:
     """Return what has to be done, in the order of `wanted`."""
     result: list[Difference] = []
     for topic in wanted:
         now = found.get(topic.name)
         if now is None:
-            result.append(Difference(topic.name, "topic", "-", f"{topic.partitions} partitions", Action.CREATE))
+            result.append(Difference(topic.name, "topic", "-", f"{topic.partitions} partitions", TopicAction.CREATE))
             continue
         for name, value in topic.config.items():
             if now.config.get(name) != value:
-                result.append(Difference(topic.name, name, now.config.get(name, "-"), value, Action.ALTER))
+                result.append(Difference(topic.name, name, now.config.get(name, "-"), value, TopicAction.ALTER))
         result += _other(topic, "partitions", now.partitions, topic.partitions)
         result += _other(topic, "replication factor", now.replication_factor, topic.replication_factor)
     return result
 
 
-def _other(topic: Wanted, setting: str, now: int, wanted: int) -> list[Difference]:
+def _other(topic: WantedTopic, setting: str, now: int, wanted: int) -> list[Difference]:
     if now == wanted:
         return []
-    action, note = Action.REFUSE, ""
+    action, note = TopicAction.REFUSE, ""
     if setting == "replication factor":
         note = "move the replicas with kafka-reassign-partitions, or set WEVION_KAFKA_REPLICATION_FACTOR to match"
     elif now > wanted:
         note = "Kafka takes no partitions away: set WEVION_KAFKA_PARTITIONS to match"
     else:
-        action, note = Action.ADD, REPUBLISH if topic.compacted else ""
+        action, note = TopicAction.ADD, REPUBLISH if topic.compacted else ""
     return [Difference(topic.name, setting, str(now), str(wanted), action, note)]
 
 
-async def compare(settings: KafkaSettings, wanted: Sequence[Wanted]) -> list[Difference]:
+async def compare(settings: KafkaSettings, wanted: Sequence[WantedTopic]) -> list[Difference]:
     """Return in what the cluster differs.
 
     Raises:
@@ -139,7 +139,7 @@ async def compare(settings: KafkaSettings, wanted: Sequence[Wanted]) -> list[Dif
         return differences(wanted, await _describe(admin, wanted))
 
 
-async def bring_in_line(settings: KafkaSettings, wanted: Sequence[Wanted]) -> list[Difference]:
+async def bring_in_line(settings: KafkaSettings, wanted: Sequence[WantedTopic]) -> list[Difference]:
     """Create what is missing and alter what differs; safe to repeat. Returns what was done, and what was refused.
 
     Raises:
@@ -151,13 +151,13 @@ async def bring_in_line(settings: KafkaSettings, wanted: Sequence[Wanted]) -> li
         found = await _describe(admin, wanted)
         todo = differences(wanted, found)
         await _create(admin, [topic for topic in wanted if topic.name not in found])
-        added = {one.topic: NewPartitions(int(one.wanted)) for one in todo if one.action is Action.ADD}
+        added = {one.topic: NewPartitions(int(one.wanted)) for one in todo if one.action is TopicAction.ADD}
         try:
             if added:
                 await admin.create_partitions(added)
         except KafkaError as error:
             raise TopicError(str(error)) from error
-        altered = {one.topic for one in todo if one.action is Action.ALTER}
+        altered = {one.topic for one in todo if one.action is TopicAction.ALTER}
         # The whole configuration each time: what is not named would fall back to the broker's default.
         configs = {topic.name: {**found[topic.name].own, **topic.config} for topic in wanted if topic.name in altered}
         if configs:
@@ -200,7 +200,7 @@ async def _admin(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
         raise RetryableError("Kafka does not answer") from error
 
 
-async def _create(admin: AIOKafkaAdminClient, wanted: Sequence[Wanted]) -> list[str]:
+async def _create(admin: AIOKafkaAdminClient, wanted: Sequence[WantedTopic]) -> list[str]:
     # The controller alone knows what exists, a broker's list may lag behind it: so "exists already" is no error.
     if not wanted:
         return []
@@ -226,7 +226,7 @@ async def _create(admin: AIOKafkaAdminClient, wanted: Sequence[Wanted]) -> list[
     return new
 
 
-async def _describe(admin: AIOKafkaAdminClient, wanted: Sequence[Wanted]) -> dict[str, Found]:
+async def _describe(admin: AIOKafkaAdminClient, wanted: Sequence[WantedTopic]) -> dict[str, Found]:
     partitions: dict[str, list[Any]] = {}
     for one in await admin.describe_topics([topic.name for topic in wanted]):
         if one["error_code"] == 0:

@@ -1,7 +1,7 @@
 """HTTP for services: a table of typed endpoints in, an aiohttp application out. Knows no domain and no keys."""
 
 from common.web.app import HEALTH, MAX_BODY_BYTES, create_app
-from common.web.bodies import Pace, read_body, read_form, stream_body
+from common.web.bodies import BodyPace, read_body, read_form, stream_body
 from common.web.endpoint import PRINCIPAL, Authenticate
 from common.web.health import Health, ReadyCheck
 from common.web.pages import Page, PageQuery, decode_cursor, encode_cursor
@@ -20,10 +20,10 @@ __all__ = [
     "Actor",
     "Audience",
     "Authenticate",
+    "BodyPace",
     "FieldError",
     "Form",
     "Health",
-    "Pace",
     "Page",
     "PageQuery",
     "Principal",

@@ -21,7 +21,7 @@ FORM = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class BodyPace:
     """How slowly a body may come that is passed on as it arrives.
 
     Attributes:
@@ -40,7 +40,7 @@ class Pace:
         return seconds > self.grace_s and size < (seconds - self.grace_s) * self.bytes_per_s
 
 
-PACE = Pace()
+PACE = BodyPace()
 
 
 async def read_body(request: web.Request, limit: int) -> bytes:
@@ -82,7 +82,7 @@ async def read_body(request: web.Request, limit: int) -> bytes:
     return b"".join(parts)
 
 
-async def stream_body(request: web.Request, limit: int, pace: Pace | None = None) -> AsyncIterator[bytes]:
+async def stream_body(request: web.Request, limit: int, pace: BodyPace | None = None) -> AsyncIterator[bytes]:
     """Yield the body as it arrives, without keeping it and without looking into it.
 
     Raises:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from common.web import Pace, Routes, create_app, read_body, read_form, serve, stream_body
+from common.web import BodyPace, Routes, create_app, read_body, read_form, serve, stream_body
 from common.web import bodies as module
 
 ROOT = Path(__file__).parents[5]
-QUICK = Pace(idle_s=0.3, grace_s=0.3, bytes_per_s=1000)
+QUICK = BodyPace(idle_s=0.3, grace_s=0.3, bytes_per_s=1000)
 
 
 @pytest.fixture

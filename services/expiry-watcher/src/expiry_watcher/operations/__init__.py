@@ -6,15 +6,15 @@ from expiry_watcher.operations.diagnose import Diagnosis, Question, diagnose
 from expiry_watcher.operations.housekeeping import tidy
 from expiry_watcher.operations.ladders import choose_ladder, read_ladder
 from expiry_watcher.operations.reading import TokenStory, count_tokens, list_tokens, read_story
-from expiry_watcher.operations.rebuild import Progress, rebuild
+from expiry_watcher.operations.rebuild import RebuildProgress, rebuild
 from expiry_watcher.operations.track import TrackResult, forget, track
 
 __all__ = [
     "AnnounceStatus",
     "Deps",
     "Diagnosis",
-    "Progress",
     "Question",
+    "RebuildProgress",
     "TokenStory",
     "TrackResult",
     "announce_due",

@@ -27,7 +27,7 @@ BATCH = 1000
 
 
 @dataclass(slots=True)
-class Progress:
+class RebuildProgress:
     """How far a rebuild is."""
 
     read: int = 0
@@ -44,7 +44,9 @@ class Progress:
         )
 
 
-async def rebuild(deps: Deps, kafka: KafkaSettings, now: datetime, report: Callable[[str, Progress], None]) -> Progress:
+async def rebuild(
+    deps: Deps, kafka: KafkaSettings, now: datetime, report: Callable[[str, RebuildProgress], None]
+) -> RebuildProgress:
     """Add what is missing and what is newer; may run beside a running service, which goes on following.
 
     A token that the topics do not hold stays as it is. Safe to repeat, and to stop at any moment.
@@ -59,7 +61,7 @@ async def rebuild(deps: Deps, kafka: KafkaSettings, now: datetime, report: Calla
         What was done.
 
     """
-    progress = Progress()
+    progress = RebuildProgress()
     async for batch in _batches(kafka, ANNOUNCEMENTS):
         await _put_back_marks(deps, batch, progress, now)
         report("marks", progress)
@@ -72,7 +74,7 @@ async def rebuild(deps: Deps, kafka: KafkaSettings, now: datetime, report: Calla
     return progress
 
 
-async def _put_back_marks(deps: Deps, batch: Sequence[Record], progress: Progress, now: datetime) -> None:
+async def _put_back_marks(deps: Deps, batch: Sequence[Record], progress: RebuildProgress, now: datetime) -> None:
     marks: dict[tuple[UUID, datetime], timedelta] = {}
     for event in _events(batch, progress):
         found = _mark(event)
@@ -84,7 +86,7 @@ async def _put_back_marks(deps: Deps, batch: Sequence[Record], progress: Progres
     progress.marks += len(marks)
 
 
-async def _apply_states(deps: Deps, batch: Sequence[Record], progress: Progress, now: datetime) -> None:
+async def _apply_states(deps: Deps, batch: Sequence[Record], progress: RebuildProgress, now: datetime) -> None:
     tombstones = [record.key for record in batch if record.value is None]
     result = await track(deps, _events([record for record in batch if record.value is not None], progress))
     progress.tokens += result.applied
@@ -93,7 +95,7 @@ async def _apply_states(deps: Deps, batch: Sequence[Record], progress: Progress,
         progress.read += len(tombstones)
 
 
-async def _add_history(deps: Deps, batch: Sequence[Record], progress: Progress) -> None:
+async def _add_history(deps: Deps, batch: Sequence[Record], progress: RebuildProgress) -> None:
     lines = [line for event in _events(batch, progress) if (line := line_of(event)) is not None]
     async with transaction(deps.pool) as db:
         present = await inventory.present_among(db, [line.token.token_id for line in lines])
@@ -102,7 +104,7 @@ async def _add_history(deps: Deps, batch: Sequence[Record], progress: Progress) 
     progress.lines += len(kept)
 
 
-def _events(batch: Sequence[Record], progress: Progress) -> list[Event[EventBody]]:
+def _events(batch: Sequence[Record], progress: RebuildProgress) -> list[Event[EventBody]]:
     found: list[Event[EventBody]] = []
     for record in batch:
         progress.read += 1
@@ -116,7 +118,7 @@ def _events(batch: Sequence[Record], progress: Progress) -> list[Event[EventBody
     return found
 
 
-def _ids(keys: Sequence[str], progress: Progress) -> list[UUID]:
+def _ids(keys: Sequence[str], progress: RebuildProgress) -> list[UUID]:
     found: list[UUID] = []
     for key in keys:
         try:

@@ -8,7 +8,7 @@ GIVE_UP_AFTER = timedelta(hours=24)
 """A warning that could not be delivered for a day is old; the app has it anyway."""
 
 
-class Audience(StrEnum):
+class ChannelReach(StrEnum):
     """Whom a channel reaches: each person by an address of their own, or the workspace as a whole."""
 
     PERSON = "person"
@@ -16,7 +16,7 @@ class Audience(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class ChannelLimits:
     """What a channel can do, and how often it may be asked.
 
     Attributes:

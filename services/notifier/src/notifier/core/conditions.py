@@ -23,7 +23,7 @@ from common.contracts import (
     TokenStatus,
     Verdict,
 )
-from notifier.core.tokens import Account, Reading, Token
+from notifier.core.tokens import Reading, Token, TokenAccount
 
 OLD_NEWS = timedelta(days=7)
 """A death longer ago than this is history: a notifier that starts anew must not mail about last year."""
@@ -71,7 +71,7 @@ class Fact:
     expires_at: datetime | None = None
     cause: RevocationCause | None = None
     detected_by: DetectedBy | None = None
-    accounts: tuple[Account, ...] = field(default=())
+    accounts: tuple[TokenAccount, ...] = field(default=())
     tokens_affected: int = 0
     verdict: Verdict | None = None
 

@@ -21,7 +21,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class WantedDelivery:
     """One notice that should reach one reader on one channel. `gathers`: it may share a message with others."""
 
     notice_id: UUID

@@ -7,7 +7,7 @@ from enum import StrEnum
 LONGEST_CHANNEL_WAIT_S = 300.0
 
 
-class Answer(StrEnum):
+class SendOutcome(StrEnum):
     """What the channel's other end said."""
 
     ACCEPTED = "accepted"
@@ -37,7 +37,7 @@ class Outcome:
 
     """
 
-    answer: Answer
+    answer: SendOutcome
     reference: str = ""
     retry_after_s: float | None = None
     new_address: str = ""
@@ -62,7 +62,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class NextState:
     """The delivery's next state."""
 
     state: State
@@ -77,9 +77,9 @@ def channel_waits_s(outcome: Outcome, wait_s: float) -> float:
     What asks for more than `LONGEST_CHANNEL_WAIT_S` is asked again then: critical notices of others wait behind it.
     """
     match outcome.answer:
-        case Answer.CHANNEL_DOWN:
+        case SendOutcome.CHANNEL_DOWN:
             return max(min(outcome.retry_after_s or 0.0, LONGEST_CHANNEL_WAIT_S), wait_s)
-        case Answer.TRY_LATER if not outcome.alone:
+        case SendOutcome.TRY_LATER if not outcome.alone:
             return min(outcome.retry_after_s or 0.0, LONGEST_CHANNEL_WAIT_S)
         case _:
             return 0.0
@@ -87,7 +87,7 @@ def channel_waits_s(outcome: Outcome, wait_s: float) -> float:
 
 def decide(  # noqa: PLR0911  a table: one answer per case
     outcome: Outcome, *, wait_s: float, give_up_at: datetime, now: datetime
-) -> Verdict:
+) -> NextState:
     """Return what follows from an attempt.
 
     Args:
@@ -98,21 +98,21 @@ def decide(  # noqa: PLR0911  a table: one answer per case
 
     """
     match outcome.answer:
-        case Answer.ACCEPTED:
-            return Verdict(State.SENT)
-        case Answer.ADDRESS_DEAD:
-            return Verdict(State.FAILED, reason="address_dead", address_dead=True)
-        case Answer.MESSAGE_REFUSED | Answer.NOT_EDITABLE:
-            return Verdict(State.FAILED, reason="refused")
-        case Answer.UNKNOWN:
-            return Verdict(State.UNKNOWN, reason="unknown_outcome")
-        case Answer.CHANNEL_DOWN:
+        case SendOutcome.ACCEPTED:
+            return NextState(State.SENT)
+        case SendOutcome.ADDRESS_DEAD:
+            return NextState(State.FAILED, reason="address_dead", address_dead=True)
+        case SendOutcome.MESSAGE_REFUSED | SendOutcome.NOT_EDITABLE:
+            return NextState(State.FAILED, reason="refused")
+        case SendOutcome.UNKNOWN:
+            return NextState(State.UNKNOWN, reason="unknown_outcome")
+        case SendOutcome.CHANNEL_DOWN:
             # Nothing is wrong with this message: no attempt is counted against it.
-            return Verdict(State.RETRY, now + timedelta(seconds=channel_waits_s(outcome, wait_s)), "channel_down")
-        case Answer.HELD_BACK:
-            return Verdict(State.RETRY, now + timedelta(seconds=outcome.retry_after_s or 0.0), "held_back")
-        case Answer.TRY_LATER:
+            return NextState(State.RETRY, now + timedelta(seconds=channel_waits_s(outcome, wait_s)), "channel_down")
+        case SendOutcome.HELD_BACK:
+            return NextState(State.RETRY, now + timedelta(seconds=outcome.retry_after_s or 0.0), "held_back")
+        case SendOutcome.TRY_LATER:
             if now > give_up_at:
-                return Verdict(State.FAILED, reason="gave_up")
+                return NextState(State.FAILED, reason="gave_up")
             wait = max(outcome.retry_after_s or 0.0, wait_s)
-            return Verdict(State.RETRY, now + timedelta(seconds=wait), "try_later")
+            return NextState(State.RETRY, now + timedelta(seconds=wait), "try_later")

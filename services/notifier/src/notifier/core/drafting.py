@@ -10,12 +10,12 @@ from common.contracts import NoticeChannel, NoticeCode, NoticeSentV1
 from notifier.core import conditions as rules
 from notifier.core import routing
 from notifier.core.conditions import Fact, Resolution
-from notifier.core.deliveries import NOTHING, Kind, Wanted
+from notifier.core.deliveries import NOTHING, Kind, WantedDelivery
 from notifier.core.notices import Condition, Notice
 from notifier.core.plans import Manner, Plan, Snapshot, Withdrawal
 from notifier.core.preferences import Preferences
 from notifier.core.routing import Person
-from notifier.core.tokens import Account
+from notifier.core.tokens import TokenAccount
 
 FOLLOWED_UP = frozenset({Resolution.RENEWED, Resolution.CLOSED})
 """Endings worth a message. A superseded notice has a successor that says more."""
@@ -40,7 +40,7 @@ class Draft:
             for condition_id, notices in snapshot.notices.items()
         }
         self._told: dict[UUID, Notice] = {}
-        self._deliveries: dict[UUID, list[Wanted]] = {}
+        self._deliveries: dict[UUID, list[WantedDelivery]] = {}
         self._announced: list[Fact] = []
 
     def plan(self, channel: NoticeChannel) -> Plan:
@@ -149,7 +149,7 @@ class Draft:
             unpaced=self.manner.unpaced,
         )
         self._deliveries.setdefault(condition.condition_id, []).extend(
-            Wanted(
+            WantedDelivery(
                 notice_id=notice.notice_id,
                 user_id=person.user_id,
                 workspace_id=person.workspace_id,
@@ -165,7 +165,7 @@ class Draft:
     def follow_up(self, condition_id: UUID) -> None:
         """One more message to whom a message had reached: a new one, or an edit of what stands in the chat."""
         self._deliveries.setdefault(condition_id, []).extend(
-            Wanted(
+            WantedDelivery(
                 notice_id=reached.notice_id,
                 user_id=reached.user_id,
                 workspace_id=reached.workspace_id,
@@ -235,7 +235,7 @@ class Draft:
             if condition.code is NoticeCode.RULES_PAUSED:
                 self.resolve(condition, resolution)
 
-    def set_accounts(self, condition: Condition, accounts: tuple[Account, ...]) -> None:
+    def set_accounts(self, condition: Condition, accounts: tuple[TokenAccount, ...]) -> None:
         self.keep(replace(condition, fact=replace(condition.fact, accounts=accounts), updated_at=self.now))
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from common.contracts import NoticeCode, TokenKind, Verdict
 from common.text import clean
 from notifier.core.conditions import Fact, Resolution, is_critical
-from notifier.core.rendering import Gap, NoticeView
+from notifier.core.rendering import NoticeView, ShownGap
 from notifier.core.routing import ADMIN_ROLES
 from notifier.core.tokens import Token
 
@@ -60,7 +60,7 @@ class Notice:
 
 
 def view(
-    notice: Notice, *, token: Token | None, role: str, rules_paused: int, gaps: Sequence[Gap], now: datetime
+    notice: Notice, *, token: Token | None, role: str, rules_paused: int, gaps: Sequence[ShownGap], now: datetime
 ) -> NoticeView:
     """Return the notice with the present facts that its words need."""
     condition, fact = notice.condition, notice.condition.fact

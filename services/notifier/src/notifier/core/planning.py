@@ -40,7 +40,7 @@ from notifier.core.plans import (
     SettledByPerson,
     Snapshot,
 )
-from notifier.core.tokens import Account, Reading, Token, fold
+from notifier.core.tokens import Reading, Token, TokenAccount, fold
 
 
 def plan(  # noqa: C901  a table: one branch for each occasion
@@ -170,7 +170,7 @@ def _take_gap(draft: Draft, body: DataGapClosedV1) -> None:
 
 
 def _take_access(draft: Draft, body: AccountAccessChangedV1) -> None:
-    account = Account.of(body.account)
+    account = TokenAccount.of(body.account)
     if body.access is AccountAccess.GRANTED:
         for condition in draft.open():
             if condition.code is NoticeCode.ACCOUNT_ACCESS_LOST:
@@ -268,7 +268,7 @@ def _release_held_by(draft: Draft, incident_id: UUID) -> None:
             draft.resolve(free, resolution)
 
 
-def _give_back(draft: Draft, condition: Condition, account: Account) -> None:
+def _give_back(draft: Draft, condition: Condition, account: TokenAccount) -> None:
     left = tuple(item for item in condition.fact.accounts if item.account_id != account.account_id)
     if left:
         draft.set_accounts(condition, left)

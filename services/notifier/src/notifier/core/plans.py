@@ -17,7 +17,7 @@ from common.contracts import (
     TokenEvent,
 )
 from notifier.core.conditions import Fact, Resolution
-from notifier.core.deliveries import Kind, Reached, Wanted
+from notifier.core.deliveries import Kind, Reached, WantedDelivery
 from notifier.core.notices import Condition, Notice
 from notifier.core.preferences import Preferences
 from notifier.core.routing import Pace, Person
@@ -95,7 +95,7 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Audience:
+class Readers:
     """The people who may be told, and what is known of each.
 
     Attributes:
@@ -142,7 +142,7 @@ class Snapshot:
     incident_id: UUID | None = None
     incident_version: int = 0
     makers: Mapping[UUID, frozenset[UUID]] = field(default_factory=dict)
-    audience: Audience = field(default_factory=Audience)
+    audience: Readers = field(default_factory=Readers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +193,7 @@ class Plan:
     conditions: tuple[Condition, ...] = ()
     withdrawn: tuple[Withdrawal, ...] = ()
     notices: tuple[Notice, ...] = ()
-    deliveries: tuple[Wanted, ...] = ()
+    deliveries: tuple[WantedDelivery, ...] = ()
     events: tuple[EventBody, ...] = ()
     results: tuple[str, ...] = ()
     announced: tuple[Fact, ...] = ()

@@ -44,7 +44,7 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
+class ShownGap:
     """Data of one account that was never synced."""
 
     account_name: str
@@ -67,7 +67,7 @@ class NoticeView:
     detected_by: DetectedBy | None = None
     account_names: tuple[str, ...] = ()
     rules_paused: int = 0
-    gaps: tuple[Gap, ...] = field(default=())
+    gaps: tuple[ShownGap, ...] = field(default=())
     tokens_affected: int = 0
     ours: bool = False
     raised_at: datetime

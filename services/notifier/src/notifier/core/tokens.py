@@ -41,7 +41,7 @@ OWN_WILL = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class TokenAccount:
     """One ad account under a grant."""
 
     account_id: UUID
@@ -49,7 +49,7 @@ class Account:
     name: str
 
     @classmethod
-    def of(cls, ref: AccountRef) -> "Account":
+    def of(cls, ref: AccountRef) -> "TokenAccount":
         """Return the account as an event names it. Its name is text from outside."""
         return cls(ref.account_id, ref.external_id, clean(ref.name))
 
@@ -74,7 +74,7 @@ class Token:
     expires_at: datetime | None = None
     cause: RevocationCause | None = None
     detected_by: DetectedBy | None = None
-    accounts: tuple[Account, ...] = field(default=())
+    accounts: tuple[TokenAccount, ...] = field(default=())
     outage: int = 0
 
     @property
@@ -176,7 +176,7 @@ def _derived_is_stale(held: Token, version: int, expires_at: datetime) -> bool:
 
 
 def _from_ref(held: Token | None, ref: TokenRef) -> Token:
-    accounts = tuple(Account.of(account) for account in ref.accounts)
+    accounts = tuple(TokenAccount.of(account) for account in ref.accounts)
     return Token(
         token_id=ref.token_id,
         kind=ref.kind,

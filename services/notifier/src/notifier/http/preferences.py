@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, Field, model_validator
 from common.contracts import NoticeChannel, NoticeCode
 from common.runtime.clock import Clock
 from common.web import Access, FieldError, Principal, Problem, Routes, invalid
-from notifier.core.channels import Audience
+from notifier.core.channels import ChannelReach
 from notifier.core.preferences import PUSH_CHANNELS, Preferences, QuietHours
 from notifier.core.routing import ADMIN_ROLES
 from notifier.http.reader import reader_of
@@ -175,7 +175,7 @@ def _refuse_channels_of_workspace(deps: Deps, body: Wishes) -> None:
             message="is a channel of the workspace: an admin changes it with scope=workspace",
         )
         for name, wishes in body.channels.items()
-        if wishes and (channel := deps.channels.get(name)) is not None and channel.audience is Audience.WORKSPACE
+        if wishes and (channel := deps.channels.get(name)) is not None and channel.audience is ChannelReach.WORKSPACE
     ]
     if errors:
         raise invalid(errors)

@@ -9,7 +9,7 @@ from uuid import UUID
 from common.contracts import NoticeChannel, NoticeCode
 from common.postgres import Db
 from common.runtime.retry import Backoff
-from notifier.core.channels import Audience, Limits
+from notifier.core.channels import ChannelLimits, ChannelReach
 from notifier.core.deliveries import Claimed
 from notifier.core.delivery import Outcome
 from notifier.core.notices import Notice
@@ -88,8 +88,8 @@ class Channel(Protocol[A_co, P]):
     """A way to people outside of the app. `A_co` is its kind of address, `P` its kind of parcel."""
 
     name: ClassVar[NoticeChannel]
-    audience: ClassVar[Audience]
-    limits: ClassVar[Limits]
+    audience: ClassVar[ChannelReach]
+    limits: ClassVar[ChannelLimits]
     retry: Backoff
     """Waits between the attempts at one message."""
 

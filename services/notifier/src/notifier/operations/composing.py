@@ -16,7 +16,7 @@ from common.contracts import NoticeChannel
 from common.postgres import Db
 from notifier import metrics
 from notifier.core import conditions as rules
-from notifier.core.channels import Audience
+from notifier.core.channels import ChannelReach
 from notifier.core.deliveries import NOTHING, Claimed, Kind, Line
 from notifier.core.notices import Notice, view
 from notifier.core.preferences import Preferences, zone_of
@@ -140,7 +140,7 @@ def _no_longer_theirs(line: Line, person: Person) -> str | None:
 
 async def _readers(db: Db, channel: AnyChannel, claimed: Sequence[Claimed]) -> dict[tuple[UUID, UUID], Person]:
     pairs = {(item.workspace_id, item.user_id) for item in claimed}
-    if channel.audience is Audience.WORKSPACE:
+    if channel.audience is ChannelReach.WORKSPACE:
         return {pair: workspace_itself(pair[0]) for pair in pairs}
     return await people.of_pairs(db, pairs)
 

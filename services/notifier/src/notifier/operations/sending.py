@@ -17,9 +17,9 @@ from common.runtime.errors import RetryableError
 from common.runtime.tasks import describe
 from common.telemetry.logs import get_logger
 from notifier import metrics
-from notifier.core.channels import Audience
+from notifier.core.channels import ChannelReach
 from notifier.core.deliveries import Claimed, Finished, Kind
-from notifier.core.delivery import Answer, Outcome, State, Verdict, channel_waits_s, decide
+from notifier.core.delivery import NextState, Outcome, SendOutcome, State, channel_waits_s, decide
 from notifier.core.plans import Delivered
 from notifier.operations import directory, telling
 from notifier.operations.channel import AnyChannel
@@ -34,7 +34,7 @@ NOTE_TRIES = 8
 NOTE_WAIT_S = 1.0
 PEOPLE_WAIT = timedelta(seconds=30)
 """Messages wait so long until session-svc is asked again who belongs to their workspaces."""
-_COUNTED = frozenset({Answer.TRY_LATER})
+_COUNTED = frozenset({SendOutcome.TRY_LATER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ async def send_due(deps: Deps, channel: AnyChannel, now: datetime, waits: Waits 
 
 def _workspaces(channel: AnyChannel, claimed: Sequence[Claimed]) -> frozenset[UUID]:
     """Return whose members these messages are about to reach. One-off messages were asked for this very person."""
-    if channel.audience is Audience.WORKSPACE:
+    if channel.audience is ChannelReach.WORKSPACE:
         return frozenset()
     return frozenset(item.workspace_id for item in claimed if item.kind is not Kind.DIRECT)
 
@@ -164,11 +164,11 @@ async def _present_all(
         async with slots:
             key = item.parcel.address if channel.limits.waits_alone else ""
             if wait_s := waits.left_s(key, moment()):
-                outcome = Outcome(Answer.HELD_BACK, retry_after_s=wait_s)
+                outcome = Outcome(SendOutcome.HELD_BACK, retry_after_s=wait_s)
             elif channel.limits.repeat_is_recognised or await _intend(deps, item.claimed):
                 outcome = await _present(channel, item)
             else:
-                outcome = Outcome(Answer.UNKNOWN, detail="lease_lost")
+                outcome = Outcome(SendOutcome.UNKNOWN, detail="lease_lost")
             waits.at_least(key, channel_waits_s(outcome, _backoff_s(channel, item.claimed)), moment())
         ends.append((item, outcome))
 
@@ -188,7 +188,7 @@ async def _present(channel: AnyChannel, item: Composed) -> Outcome:
     """Send it, or edit what it replaces; a message that can no longer be edited is followed by a new one."""
     if item.parcel.edits:
         outcome = await channel.edit(item.parcel)
-        if outcome.answer is not Answer.NOT_EDITABLE:
+        if outcome.answer is not SendOutcome.NOT_EDITABLE:
             return outcome
     return await channel.send(item.parcel)
 
@@ -232,7 +232,7 @@ async def _note(
             _log.error("refused_us", channel=channel.name.value, detail=outcome.detail)
         remember = channel.bury if verdict.address_dead else channel.learn
         await remember(db, item.claimed, item.parcel, outcome, now)
-        if outcome.answer is Answer.HELD_BACK:
+        if outcome.answer is SendOutcome.HELD_BACK:
             continue
         if verdict.state is State.SENT:
             metrics.DELAY.labels(channel.name.value).observe(max((now - item.claimed.due_at).total_seconds(), 0))
@@ -254,7 +254,7 @@ async def _close_lines(
     db: Db,
     deps: Deps,
     channel: AnyChannel,
-    ends: Sequence[tuple[Composed, Outcome, Verdict]],
+    ends: Sequence[tuple[Composed, Outcome, NextState]],
     now: datetime,
 ) -> None:
     sent = [item for item, _, verdict in ends if verdict.state is State.SENT]
@@ -271,7 +271,7 @@ def _keys(items: Sequence[Composed]) -> list[tuple[UUID, UUID, str]]:
     return [(item.claimed.delivery_id, line.notice.notice_id, line.stage) for item in items for line in item.lines]
 
 
-def _verdict(channel: AnyChannel, claimed: Claimed, outcome: Outcome, now: datetime) -> Verdict:
+def _verdict(channel: AnyChannel, claimed: Claimed, outcome: Outcome, now: datetime) -> NextState:
     return decide(
         outcome,
         wait_s=_backoff_s(channel, claimed),
@@ -284,7 +284,7 @@ def _backoff_s(channel: AnyChannel, claimed: Claimed) -> float:
     return channel.retry.delay(claimed.attempts + 1, str(claimed.delivery_id))
 
 
-def _finished(claimed: Claimed, outcome: Outcome, verdict: Verdict) -> Finished:
+def _finished(claimed: Claimed, outcome: Outcome, verdict: NextState) -> Finished:
     return Finished(
         delivery_id=claimed.delivery_id,
         epoch=claimed.epoch,

@@ -25,13 +25,13 @@ from notifier.core.drafting import FOLLOWED_UP, owner_alone
 from notifier.core.notices import Condition
 from notifier.core.planning import episodes, plan
 from notifier.core.plans import (
-    Audience,
     Delivered,
     FactFound,
     FactOver,
     Manner,
     Occasion,
     PeopleLearned,
+    Readers,
     SettledByPerson,
     Snapshot,
 )
@@ -142,7 +142,7 @@ async def _with_notices(db: Db, snapshot: Snapshot, found: Sequence[Condition]) 
     )
 
 
-async def _audience(db: Db, deps: Deps, snapshot: Snapshot, announced: Sequence[Fact], now: datetime) -> Audience:
+async def _audience(db: Db, deps: Deps, snapshot: Snapshot, announced: Sequence[Fact], now: datetime) -> Readers:
     """The people of all workspaces in question, their wishes, how they are reached, and what they were sent lately."""
     workspaces = {*snapshot.makers, *(fact.workspace_id for fact in announced if fact.workspace_id is not None)}
     everybody = await people.of_workspaces(db, workspaces)
@@ -150,7 +150,7 @@ async def _audience(db: Db, deps: Deps, snapshot: Snapshot, announced: Sequence[
     by_workspace: dict[UUID, list[Person]] = {}
     for person in everybody:
         by_workspace.setdefault(person.workspace_id, []).append(person)
-    audience = Audience(
+    audience = Readers(
         people={workspace: tuple(members) for workspace, members in by_workspace.items()},
         known=await people.known(db, workspaces),
     )

@@ -7,7 +7,7 @@ from uuid import UUID
 from common.contracts import NoticeCode
 from common.postgres import Db
 from notifier.core.notices import Notice
-from notifier.core.rendering import Gap
+from notifier.core.rendering import ShownGap
 from notifier.core.tokens import Token
 from notifier.store import tokens as store
 
@@ -18,8 +18,8 @@ class Surroundings:
 
     tokens: dict[UUID, Token]
     paused: dict[UUID, int]
-    gaps_of_tokens: dict[UUID, tuple[Gap, ...]]
-    gaps_of_conditions: dict[UUID, tuple[Gap, ...]]
+    gaps_of_tokens: dict[UUID, tuple[ShownGap, ...]]
+    gaps_of_conditions: dict[UUID, tuple[ShownGap, ...]]
 
     def token(self, notice: Notice) -> Token | None:
         token_id = notice.condition.fact.token_id
@@ -29,7 +29,7 @@ class Surroundings:
         token_id = notice.condition.fact.token_id
         return self.paused.get(token_id, 0) if token_id is not None else 0
 
-    def gaps(self, notice: Notice) -> tuple[Gap, ...]:
+    def gaps(self, notice: Notice) -> tuple[ShownGap, ...]:
         condition = notice.condition
         if condition.code is NoticeCode.DATA_GAP:
             return self.gaps_of_conditions.get(condition.condition_id, ())

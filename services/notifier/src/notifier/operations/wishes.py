@@ -7,7 +7,7 @@ from uuid import UUID
 
 from common.contracts import NoticeChannel, NoticeCode
 from common.postgres import Db, transaction
-from notifier.core.channels import Audience
+from notifier.core.channels import ChannelReach
 from notifier.core.preferences import PUSH_CHANNELS, Preferences, QuietHours
 from notifier.core.routing import Person, workspace_itself
 from notifier.operations.channel import AnyChannel
@@ -46,7 +46,7 @@ async def reachable(
 async def workspaces_reached(db: Db, deps: Deps, workspace_ids: Sequence[UUID]) -> list[Person]:
     """Return those of the workspaces that have a channel of their own, as readers."""
     readers = [workspace_itself(workspace_id) for workspace_id in workspace_ids]
-    channels = [channel for channel in deps.channels.values() if channel.audience is Audience.WORKSPACE]
+    channels = [channel for channel in deps.channels.values() if channel.audience is ChannelReach.WORKSPACE]
     ways = await reachable(db, readers, channels)
     return [person for person in readers if ways[person.user_id]]
 

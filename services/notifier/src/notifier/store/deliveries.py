@@ -8,7 +8,7 @@ from uuid import UUID
 from common.contracts import NoticeChannel
 from common.postgres import Db, Record
 from common.runtime.ids import new_id
-from notifier.core.deliveries import Claimed, Finished, Kind, Line, Reached, Wanted
+from notifier.core.deliveries import Claimed, Finished, Kind, Line, Reached, WantedDelivery
 from notifier.core.plans import Past, Withdrawal
 from notifier.store.notices import COLUMNS as NOTICE_COLUMNS
 from notifier.store.notices import notice_of
@@ -17,7 +17,7 @@ _CLAIMED = """d.delivery_id, d.epoch, d.user_id, d.workspace_id, d.channel, d.ki
 d.first_tried_at, d.due_at, d.template, d.sealed"""
 
 
-async def gather(db: Db, wanted: Sequence[Wanted], now: datetime) -> None:
+async def gather(db: Db, wanted: Sequence[WantedDelivery], now: datetime) -> None:
     """Put each wanted line into the person's open message of its channel, or open one.
 
     A line that is there already (same notice, channel, purpose and stage) stays as it is: that is how a repeated

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from common.contracts import NoticeChannel
 from common.postgres import Db
-from notifier.core.deliveries import Kind, Wanted
+from notifier.core.deliveries import Kind, WantedDelivery
 
 _FAILED = "l.state = 'failed' AND l.finished_at >= $2 AND ($1::uuid IS NULL OR l.notice_id = $1)"
 
@@ -16,7 +16,7 @@ async def notices(db: Db, notice_id: UUID | None, since: datetime) -> list[UUID]
     return [row["notice_id"] for row in rows]
 
 
-async def take(db: Db, notice_id: UUID | None, since: datetime, now: datetime) -> list[Wanted]:
+async def take(db: Db, notice_id: UUID | None, since: datetime, now: datetime) -> list[WantedDelivery]:
     """Take these lines out, as lines that are wanted again."""
     rows = await db.fetch(
         f"""DELETE FROM delivery_line l USING notice n, delivery d
@@ -26,7 +26,7 @@ async def take(db: Db, notice_id: UUID | None, since: datetime, now: datetime) -
         since,
     )
     return [
-        Wanted(
+        WantedDelivery(
             notice_id=row["notice_id"],
             user_id=row["user_id"],
             workspace_id=row["workspace_id"],

@@ -18,8 +18,8 @@ from common.contracts import (
 from common.postgres import Db, Record
 from common.text import clean
 from notifier.core.plans import PausedRule
-from notifier.core.rendering import Gap
-from notifier.core.tokens import Account, Token
+from notifier.core.rendering import ShownGap
+from notifier.core.tokens import Token, TokenAccount
 
 _COLUMNS = """token_id, kind, provider, workspace_id, owner_user_id, version, status, expires_at, cause, detected_by,
 accounts, outage"""
@@ -124,7 +124,7 @@ async def save_gap(db: Db, condition_id: UUID, gap: DataGapClosedV1) -> None:
     )
 
 
-async def gaps_of_tokens(db: Db, token_ids: Collection[UUID]) -> dict[UUID, tuple[Gap, ...]]:
+async def gaps_of_tokens(db: Db, token_ids: Collection[UUID]) -> dict[UUID, tuple[ShownGap, ...]]:
     """Return the gaps of each token, the latest first."""
     rows = await db.fetch(
         """SELECT c.token_id, g.account_name, g.from_at, g.to_at
@@ -135,7 +135,7 @@ async def gaps_of_tokens(db: Db, token_ids: Collection[UUID]) -> dict[UUID, tupl
     return _by_key(rows, "token_id")
 
 
-async def gaps_of_conditions(db: Db, condition_ids: Collection[UUID]) -> dict[UUID, tuple[Gap, ...]]:
+async def gaps_of_conditions(db: Db, condition_ids: Collection[UUID]) -> dict[UUID, tuple[ShownGap, ...]]:
     rows = await db.fetch(
         """SELECT condition_id, account_name, from_at, to_at FROM data_gap
             WHERE condition_id = ANY($1::uuid[]) ORDER BY account_name, from_at""",
@@ -166,19 +166,19 @@ def token_of(row: Record, prefix: str = "") -> Token:
     )
 
 
-def accounts_json(accounts: Collection[Account]) -> list[dict[str, str]]:
+def accounts_json(accounts: Collection[TokenAccount]) -> list[dict[str, str]]:
     return [
         {"account_id": str(account.account_id), "external_id": account.external_id, "name": account.name}
         for account in accounts
     ]
 
 
-def accounts_of(stored: list[dict[str, str]]) -> tuple[Account, ...]:
-    return tuple(Account(UUID(item["account_id"]), item["external_id"], item["name"]) for item in stored)
+def accounts_of(stored: list[dict[str, str]]) -> tuple[TokenAccount, ...]:
+    return tuple(TokenAccount(UUID(item["account_id"]), item["external_id"], item["name"]) for item in stored)
 
 
-def _by_key(rows: list[Record], key: str) -> dict[UUID, tuple[Gap, ...]]:
-    found: defaultdict[UUID, list[Gap]] = defaultdict(list)
+def _by_key(rows: list[Record], key: str) -> dict[UUID, tuple[ShownGap, ...]]:
+    found: defaultdict[UUID, list[ShownGap]] = defaultdict(list)
     for row in rows:
-        found[row[key]].append(Gap(row["account_name"], row["from_at"], row["to_at"]))
+        found[row[key]].append(ShownGap(row["account_name"], row["from_at"], row["to_at"]))
     return {owner: tuple(gaps) for owner, gaps in found.items()}

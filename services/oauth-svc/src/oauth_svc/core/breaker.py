@@ -23,7 +23,7 @@ _TROUBLE: dict[Verdict, IncidentVerdict] = {
 
 
 @dataclass(slots=True)
-class Evidence:
+class FleetEvidence:
     """Recent outcomes of one provider. `grants` voices failing alike, and nearly nothing else, convict it."""
 
     window: timedelta

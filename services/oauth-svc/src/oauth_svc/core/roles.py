@@ -17,7 +17,7 @@ class AdminOnlyError(RefusalError):
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class WorkspaceCaller:
     """The signed-in person, as verified."""
 
     user_id: UUID

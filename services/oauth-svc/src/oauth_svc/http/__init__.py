@@ -7,10 +7,12 @@ from common.web import Authenticate, Routes
 from oauth_svc.http import accounts, connect, connections, services, webhooks
 from oauth_svc.operations.deps import Deps
 from oauth_svc.operations.engine.refreshing import Engine
-from oauth_svc.operations.serving.access import Access
+from oauth_svc.operations.serving.access import AccessTokens
 
 
-def routes(deps: Deps, engine: Engine, access: Access, shield: Shield, authenticate: Authenticate) -> Sequence[Routes]:
+def routes(
+    deps: Deps, engine: Engine, access: AccessTokens, shield: Shield, authenticate: Authenticate
+) -> Sequence[Routes]:
     """Return every endpoint of the service."""
     return (
         connect.routes(deps, shield, authenticate),

@@ -13,7 +13,7 @@ from common.web import Access, Authenticate, Problem, Routes, read_form
 from oauth_svc.core import errors
 from oauth_svc.core.flow import Profile
 from oauth_svc.core.grant import local_return
-from oauth_svc.core.roles import AdminOnlyError, Caller, must_manage
+from oauth_svc.core.roles import AdminOnlyError, WorkspaceCaller, must_manage
 from oauth_svc.http import pages
 from oauth_svc.http.refusals import caller_of, status_of
 from oauth_svc.operations.consent.begin import begin as begin_consent
@@ -24,7 +24,7 @@ from oauth_svc.operations.deps import Deps
 
 _log = get_logger(__name__)
 
-Handler = Callable[[web.Request, Caller], Awaitable[web.StreamResponse]]
+Handler = Callable[[web.Request, WorkspaceCaller], Awaitable[web.StreamResponse]]
 Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 MAX_FORM_BYTES = 16_384
@@ -55,7 +55,7 @@ def routes(deps: Deps, shield: Shield, authenticate: Authenticate) -> Routes:
     """Return the browser's endpoints. They authenticate by themselves, so that refusals are pages too."""
     r = Routes("connect")
 
-    async def begin(request: web.Request, caller: Caller) -> web.StreamResponse:
+    async def begin(request: web.Request, caller: WorkspaceCaller) -> web.StreamResponse:
         provider_id = request.match_info["provider"]
         query = _flat(request.query.items())
         connection_id = _uuid(query.get("connection_id"))
@@ -72,7 +72,7 @@ def routes(deps: Deps, shield: Shield, authenticate: Authenticate) -> Routes:
         )
         return _redirect(url)
 
-    async def callback(request: web.Request, caller: Caller) -> web.StreamResponse:
+    async def callback(request: web.Request, caller: WorkspaceCaller) -> web.StreamResponse:
         provider_id = request.match_info["provider"]
         query = _flat(request.query.items())
         if request.method == "POST":
@@ -80,7 +80,7 @@ def routes(deps: Deps, shield: Shield, authenticate: Authenticate) -> Routes:
         connected = await finish(deps, shield, caller, provider_id, query)
         return _redirect(_end(provider_id, connected))
 
-    async def entered(request: web.Request, caller: Caller) -> web.StreamResponse:
+    async def entered(request: web.Request, caller: WorkspaceCaller) -> web.StreamResponse:
         provider_id = request.match_info["provider"]
         profile = deps.providers[provider_id].profile
         if profile.by_consent:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from common.web import Principal, Problem
 from oauth_svc.core import errors
-from oauth_svc.core.roles import AdminOnlyError, Caller
+from oauth_svc.core.roles import AdminOnlyError, WorkspaceCaller
 
 _STATUS: dict[type[errors.RefusalError], int] = {
     errors.UnknownProviderError: 404,
@@ -41,11 +41,11 @@ def as_problems() -> Iterator[None]:
         raise Problem(status_of(refusal), refusal.code, detail=str(refusal), fix=refusal.fix) from refusal
 
 
-def caller_of(principal: Principal) -> Caller:
+def caller_of(principal: Principal) -> WorkspaceCaller:
     """Return the person as the operations know them. A token without a workspace can do nothing here."""
     if principal.workspace_id is None or principal.session_id is None:
         raise Problem(403, "no_workspace", detail="This session is not in a workspace.", fix="Choose a workspace.")
-    return Caller(
+    return WorkspaceCaller(
         user_id=principal.user_id,
         workspace_id=principal.workspace_id,
         session_id=str(principal.session_id),

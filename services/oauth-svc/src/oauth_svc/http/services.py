@@ -6,8 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from common.contracts import Verdict
-from common.web import Access as WebAccess
-from common.web import Problem, Routes
+from common.web import Access, Problem, Routes
 from oauth_svc.core.connection import ended_words
 from oauth_svc.core.errors import UnknownAccountError
 from oauth_svc.core.grant import Secrets
@@ -15,10 +14,10 @@ from oauth_svc.http.accounts import AccountPath
 from oauth_svc.http.refusals import as_problems
 from oauth_svc.operations.deps import Deps
 from oauth_svc.operations.serving import probe, reading
-from oauth_svc.operations.serving.access import Access, TokenDeadError, TokenUnavailableError
+from oauth_svc.operations.serving.access import AccessTokens, TokenDeadError, TokenUnavailableError
 from oauth_svc.providers.wire import Answer
 
-TOKENS_READ = WebAccess.service("tokens:read")
+TOKENS_READ = Access.service("tokens:read")
 MAX_MIN_TTL_S = 3600
 
 
@@ -74,7 +73,7 @@ _ADVICE = {
 }
 
 
-def routes(deps: Deps, access: Access) -> Routes:
+def routes(deps: Deps, access: AccessTokens) -> Routes:
     """Return the endpoints of this file."""
     r = Routes("services")
 

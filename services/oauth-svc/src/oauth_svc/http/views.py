@@ -20,7 +20,7 @@ from oauth_svc.core.connection import Account, Connection, ended_words
 from oauth_svc.core.flow import Profile
 from oauth_svc.operations.deps import Deps
 from oauth_svc.store.gaps import Gap
-from oauth_svc.store.listings import Progress
+from oauth_svc.store.listings import ListingProgress
 
 
 class AccountSummary(BaseModel):
@@ -158,7 +158,7 @@ class Gaps(BaseModel):
     total_seconds: float
 
 
-def connection_view(deps: Deps, connection: Connection, progress: Progress | None = None) -> ConnectionView:
+def connection_view(deps: Deps, connection: Connection, progress: ListingProgress | None = None) -> ConnectionView:
     profile = deps.providers[connection.provider].profile
     needs_person = not connection.status.alive or connection.status is TokenStatus.EXPIRING
     missing = missing_view(connection, profile)
@@ -201,7 +201,7 @@ _WHY_NOT_LISTED = {
 }
 
 
-def _not_listed(connection: Connection, profile: Profile, progress: Progress | None) -> str | None:
+def _not_listed(connection: Connection, profile: Profile, progress: ListingProgress | None) -> str | None:
     """Return what to say of a living grant whose accounts were never listed; None for every other."""
     if not connection.status.alive or connection.accounts or progress is None or progress.failure is None:
         return None
@@ -212,7 +212,7 @@ def _not_listed(connection: Connection, profile: Profile, progress: Progress | N
     )
 
 
-def listing_view(progress: Progress | None) -> ListingView:
+def listing_view(progress: ListingProgress | None) -> ListingView:
     """Say how far the list of accounts is."""
     if progress is None:
         return ListingView(state="complete")

@@ -11,7 +11,7 @@ from oauth_svc.core.connection import Connection
 from oauth_svc.core.errors import UnknownConnectionError
 from oauth_svc.core.flow import RevokeScope
 from oauth_svc.core.lifecycle import Revoked
-from oauth_svc.core.roles import Caller, must_manage
+from oauth_svc.core.roles import WorkspaceCaller, must_manage
 from oauth_svc.operations import tokens
 from oauth_svc.operations.deps import Deps
 from oauth_svc.operations.status import SweepStatus
@@ -22,7 +22,7 @@ _log = get_logger(__name__)
 REVOKE_BATCH = 20
 
 
-async def disconnect(deps: Deps, caller: Caller, connection_id: UUID) -> Connection:
+async def disconnect(deps: Deps, caller: WorkspaceCaller, connection_id: UUID) -> Connection:
     """End it here at once; the platform is told by the sweep, so its outage does not keep anybody connected."""
     now = deps.clock.now()
     async with transaction(deps.pool) as db:

@@ -24,19 +24,19 @@ BATCH = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Purged:
+class PurgeResult:
     """What a run did, or would do."""
 
     grants: int
     groups: tuple[DeadGrants, ...] = ()
 
 
-async def plan(deps: Deps, dead_before: datetime) -> Purged:
+async def plan(deps: Deps, dead_before: datetime) -> PurgeResult:
     """Return what a run would forget. Changes nothing."""
     with translate_errors():
         async with deps.pool.acquire() as db:
             groups = tuple(await store.connections.count_dead(db, dead_before))
-    return Purged(sum(group.grants for group in groups), groups)
+    return PurgeResult(sum(group.grants for group in groups), groups)
 
 
 async def sweep(deps: Deps) -> SweepStatus:
@@ -51,12 +51,12 @@ async def sweep(deps: Deps) -> SweepStatus:
     return SweepStatus(done + kept, more=BATCH in (done, kept))
 
 
-async def run(deps: Deps, dead_before: datetime) -> Purged:
+async def run(deps: Deps, dead_before: datetime) -> PurgeResult:
     """Every batch there is."""
     done = 0
     while (batch := await _batch(deps, dead_before)) > 0:
         done += batch
-    return Purged(done)
+    return PurgeResult(done)
 
 
 async def one(deps: Deps, connection_id: UUID, *, dry_run: bool) -> Connection:

@@ -22,7 +22,7 @@ from oauth_svc.operations.engine.refreshing import Engine
 from oauth_svc.operations.serving import probe
 from oauth_svc.operations.status import SweepStatus
 from oauth_svc.providers.base import PlatformError, Provider
-from oauth_svc.store.doubts import Standing
+from oauth_svc.store.doubts import DoubtStanding
 
 _log = get_logger(__name__)
 
@@ -45,7 +45,7 @@ async def sweep(deps: Deps, engine: Engine) -> SweepStatus:
     return SweepStatus(len(found))
 
 
-async def _settle(deps: Deps, engine: Engine, standing: Standing, now: datetime) -> None:
+async def _settle(deps: Deps, engine: Engine, standing: DoubtStanding, now: datetime) -> None:
     stands_for = now - (standing.since or now)
     match weigh(standing.doubts, standing.same, standing.lives, stands_for, deps.limits.confirm_after):
         case Finding.FORCED:
@@ -57,7 +57,7 @@ async def _settle(deps: Deps, engine: Engine, standing: Standing, now: datetime)
             await _ask_again(deps, engine, standing.provider, now)
 
 
-async def _enforce(deps: Deps, engine: Engine, standing: Standing, now: datetime) -> None:
+async def _enforce(deps: Deps, engine: Engine, standing: DoubtStanding, now: datetime) -> None:
     """The platform means it: the doubted grants end, and every other one is asked about through the bucket."""
     provider, since = standing.provider, standing.since or now
     async with transaction(deps.pool, timeout_s=60) as db:
@@ -75,7 +75,7 @@ async def _enforce(deps: Deps, engine: Engine, standing: Standing, now: datetime
     _log.error("forced_reconsent", provider=provider, ended=ended, recaused=len(before))
 
 
-async def _believe_each(deps: Deps, engine: Engine, standing: Standing, now: datetime) -> None:
+async def _believe_each(deps: Deps, engine: Engine, standing: DoubtStanding, now: datetime) -> None:
     """Too few for an event of the platform: each is asked about again, and that word counts for it alone."""
     if now - standing.newest < ORPHANED:
         return

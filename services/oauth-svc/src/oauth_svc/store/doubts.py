@@ -22,7 +22,7 @@ class Doubt:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class DoubtStanding:
     """The doubts of one provider together, beside its breaker.
 
     `same`: grants that are refused since the incident opened, because they were asked again or for the first time.
@@ -56,7 +56,7 @@ async def put(db: Db, doubts: Sequence[Doubt], now: datetime) -> None:
     )
 
 
-async def standing(db: Db) -> list[Standing]:
+async def standing(db: Db) -> list[DoubtStanding]:
     rows = await db.fetch(
         """SELECT d.provider, count(*) AS doubts,
              count(*) FILTER (WHERE word = 'same' OR word IS NULL AND d.since > h.since) AS same,
@@ -65,7 +65,7 @@ async def standing(db: Db) -> list[Standing]:
            FROM doubt d LEFT JOIN provider_health h USING (provider) GROUP BY d.provider ORDER BY d.provider"""
     )
     return [
-        Standing(
+        DoubtStanding(
             r["provider"],
             r["doubts"],
             r["same"],

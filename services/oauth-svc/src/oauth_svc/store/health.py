@@ -9,7 +9,7 @@ from common.postgres import Db
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class ProviderHealth:
     """A provider as every replica sees it. `granted` is what this caller may call now."""
 
     granted: int
@@ -23,7 +23,9 @@ class Health:
     reconsent_at: datetime | None = None
 
 
-async def take(db: Db, provider: str, *, wanted: int, rate: float, burst: float, canary_every: timedelta) -> Health:
+async def take(
+    db: Db, provider: str, *, wanted: int, rate: float, burst: float, canary_every: timedelta
+) -> ProviderHealth:
     """Take up to `wanted` calls out of the bucket; with the breaker open, one canary per `canary_every`.
 
     The bucket fills with the database's clock, so replicas share one rate.
@@ -60,7 +62,7 @@ async def take(db: Db, provider: str, *, wanted: int, rate: float, burst: float,
         canary_every,
     )
     wait_s = max(blocked_s, (1 - row["tokens"] + granted) / rate if granted == 0 else 0.0)
-    return Health(
+    return ProviderHealth(
         granted,
         is_open,
         INCIDENT_VERDICTS.get(row["reason"]),
@@ -109,7 +111,7 @@ async def open_incident(
     return version
 
 
-async def close_incident(db: Db, provider: str) -> Health | None:
+async def close_incident(db: Db, provider: str) -> ProviderHealth | None:
     """Close the breaker; what it was, or None when it was closed already."""
     row = await db.fetchrow(
         """UPDATE provider_health SET state = 'closed', incident_version = incident_version + 1, next_canary_at = NULL
@@ -119,7 +121,7 @@ async def close_incident(db: Db, provider: str) -> Health | None:
     )
     if row is None:
         return None
-    return Health(
+    return ProviderHealth(
         0,
         False,
         INCIDENT_VERDICTS.get(row["reason"]),
@@ -146,7 +148,7 @@ async def affected_workspaces(db: Db, provider: str, limit: int = 10_000) -> lis
     return [row["workspace_id"] for row in rows]
 
 
-async def current(db: Db, provider: str) -> Health | None:
+async def current(db: Db, provider: str) -> ProviderHealth | None:
     row = await db.fetchrow(
         """SELECT state, reason, incident_id, incident_version, since, affected, reconsent_at
            FROM provider_health WHERE provider = $1""",
@@ -154,7 +156,7 @@ async def current(db: Db, provider: str) -> Health | None:
     )
     if row is None:
         return None
-    return Health(
+    return ProviderHealth(
         0,
         row["state"] == "open",
         INCIDENT_VERDICTS.get(row["reason"]),

@@ -33,7 +33,7 @@ async def doubt(db: Db, connection_id: UUID, at: datetime | None) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class ListingProgress:
     """What is to be said of a connection's list of accounts.
 
     Attributes:
@@ -88,11 +88,11 @@ async def end(db: Db, connection_id: UUID, failure: str | None) -> None:
     )
 
 
-async def of(db: Db, connection_ids: Sequence[UUID]) -> dict[UUID, Progress]:
+async def of(db: Db, connection_ids: Sequence[UUID]) -> dict[UUID, ListingProgress]:
     """Return what is to be said of these connections' lists; those of which nothing is are left out."""
     rows = await db.fetch(
         """SELECT connection_id, began_at, listed, failure FROM account_listing
            WHERE connection_id = ANY($1::uuid[]) AND (began_at IS NOT NULL OR failure IS NOT NULL)""",
         list(connection_ids),
     )
-    return {row["connection_id"]: Progress(row["began_at"], row["listed"], row["failure"]) for row in rows}
+    return {row["connection_id"]: ListingProgress(row["began_at"], row["listed"], row["failure"]) for row in rows}

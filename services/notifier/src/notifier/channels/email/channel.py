@@ -30,11 +30,11 @@ from common.text import clean
 from notifier.channels.email import store
 from notifier.channels.email.letters import Letters
 from notifier.channels.email.parcel import MailParcel
-from notifier.channels.email.replies import Stage, read
+from notifier.channels.email.replies import SmtpStage, read
 from notifier.channels.throttle import Throttle
-from notifier.core.channels import Audience, Limits
+from notifier.core.channels import ChannelLimits, ChannelReach
 from notifier.core.deliveries import Claimed
-from notifier.core.delivery import Answer, Outcome
+from notifier.core.delivery import Outcome, SendOutcome
 from notifier.core.routing import Person
 from notifier.operations.channel import Message
 
@@ -69,8 +69,8 @@ class MailChannel:
     """Hands mails to one SMTP server."""
 
     name: ClassVar = NoticeChannel.EMAIL
-    audience: ClassVar = Audience.PERSON
-    limits: ClassVar = Limits(repeat_is_recognised=True)
+    audience: ClassVar = ChannelReach.PERSON
+    limits: ClassVar = ChannelLimits(repeat_is_recognised=True)
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class MailChannel:
 
     async def edit(self, parcel: MailParcel) -> Outcome:  # noqa: ARG002  a mail is not changed
         """Return a mail cannot be changed."""
-        return Outcome(Answer.NOT_EDITABLE)
+        return Outcome(SendOutcome.NOT_EDITABLE)
 
     async def learn(self, *_: object) -> None:
         """Nothing is to be learned from a server that is busy."""
@@ -129,16 +129,16 @@ class MailChannel:
         try:
             address, message_id, content = self._message(parcel)
         except AddressError:
-            return Outcome(Answer.ADDRESS_DEAD, detail="malformed_address")
+            return Outcome(SendOutcome.ADDRESS_DEAD, detail="malformed_address")
         await self._throttle.wait()
         try:
             async with asyncio.timeout(TIMEOUT_S * 2), self._connection() as smtp:
                 refusal = await self._hand_in(smtp, address, content)
         except aiosmtplib.SMTPResponseException as error:  # at the greeting, or at the sign-in
-            return read(error.code, error.message, Stage.SIGN_IN)
+            return read(error.code, error.message, SmtpStage.SIGN_IN)
         except (aiosmtplib.SMTPException, TimeoutError, OSError) as error:
-            return Outcome(Answer.CHANNEL_DOWN, detail=type(error).__name__)
-        return refusal or Outcome(Answer.ACCEPTED, reference=message_id)
+            return Outcome(SendOutcome.CHANNEL_DOWN, detail=type(error).__name__)
+        return refusal or Outcome(SendOutcome.ACCEPTED, reference=message_id)
 
     async def close(self) -> None:
         """Say goodbye on the kept connections."""
@@ -154,8 +154,8 @@ class MailChannel:
         Command by command, because `sendmail` parses each address four times, which is a third of what a mail costs.
         """
         for verb, path, stage in (
-            ("MAIL", f"FROM:<{self._sender_address}>", Stage.SENDER),
-            ("RCPT", f"TO:<{address}>", Stage.RECIPIENT),
+            ("MAIL", f"FROM:<{self._sender_address}>", SmtpStage.SENDER),
+            ("RCPT", f"TO:<{address}>", SmtpStage.RECIPIENT),
         ):
             answer = await smtp.execute_command(verb.encode(), path.encode("ascii"))
             if answer.code not in _DONE:
@@ -165,7 +165,7 @@ class MailChannel:
             await smtp.data(content)
         except aiosmtplib.SMTPDataError as error:
             await _reset(smtp)
-            return read(error.code, error.message, Stage.CONTENT)
+            return read(error.code, error.message, SmtpStage.CONTENT)
         return None
 
     @asynccontextmanager

@@ -3,7 +3,7 @@
 import re
 from enum import StrEnum
 
-from notifier.core.delivery import Answer, Outcome
+from notifier.core.delivery import Outcome, SendOutcome
 
 _PERMANENT = 500
 _SHUTTING_DOWN = 421
@@ -14,7 +14,7 @@ _OF_THE_SENDER = frozenset({"7", "8"})
 """5.1.7 and 5.1.8 speak of the sender's address (RFC 3463, section 3.2)."""
 
 
-class Stage(StrEnum):
+class SmtpStage(StrEnum):
     """What the server replied to."""
 
     SIGN_IN = "sign_in"
@@ -24,7 +24,7 @@ class Stage(StrEnum):
     CONTENT = "content"
 
 
-def read(code: int, text: str, stage: Stage) -> Outcome:
+def read(code: int, text: str, stage: SmtpStage) -> Outcome:
     """Return what follows from a refusal.
 
     Only an enhanced code 5.1.x about the recipient says that an address is bad. 550 alone, and 5.7.x, may as well mean
@@ -44,13 +44,13 @@ def read(code: int, text: str, stage: Stage) -> Outcome:
     detail = f"smtp_{code}" + (f"_{enhanced[0].strip()}" if enhanced else "")
     subject, number = (enhanced["subject"], enhanced["detail"]) if enhanced else ("", "")
     if code == _SHUTTING_DOWN:
-        return Outcome(Answer.CHANNEL_DOWN, detail=detail)
-    if code in _SIGN_IN or (code >= _PERMANENT and stage in (Stage.SIGN_IN, Stage.SENDER)):
-        return Outcome(Answer.CHANNEL_DOWN, detail=detail, about_us=True)
+        return Outcome(SendOutcome.CHANNEL_DOWN, detail=detail)
+    if code in _SIGN_IN or (code >= _PERMANENT and stage in (SmtpStage.SIGN_IN, SmtpStage.SENDER)):
+        return Outcome(SendOutcome.CHANNEL_DOWN, detail=detail, about_us=True)
     if code < _PERMANENT:
-        return Outcome(Answer.TRY_LATER, detail=detail)
+        return Outcome(SendOutcome.TRY_LATER, detail=detail)
     if subject == _POLICY or (subject == _ADDRESSING and number in _OF_THE_SENDER):
-        return Outcome(Answer.TRY_LATER, detail=detail, about_us=True)
-    if subject == _ADDRESSING and stage is Stage.RECIPIENT:
-        return Outcome(Answer.ADDRESS_DEAD, detail=detail)
-    return Outcome(Answer.MESSAGE_REFUSED, detail=detail)
+        return Outcome(SendOutcome.TRY_LATER, detail=detail, about_us=True)
+    if subject == _ADDRESSING and stage is SmtpStage.RECIPIENT:
+        return Outcome(SendOutcome.ADDRESS_DEAD, detail=detail)
+    return Outcome(SendOutcome.MESSAGE_REFUSED, detail=detail)

@@ -12,13 +12,13 @@ from common.postgres import Db
 from common.runtime.errors import RetryableError
 from notifier.channels.endpoints import managing, store
 from notifier.channels.endpoints.model import Endpoint, EndpointParcel
-from notifier.core.channels import Audience
+from notifier.core.channels import ChannelReach
 from notifier.core.deliveries import Claimed
-from notifier.core.delivery import Answer, Outcome
+from notifier.core.delivery import Outcome, SendOutcome
 from notifier.core.routing import Person
 from notifier.operations.deps import Deps
 
-_FAILED = frozenset({Answer.TRY_LATER, Answer.UNKNOWN, Answer.CHANNEL_DOWN})
+_FAILED = frozenset({SendOutcome.TRY_LATER, SendOutcome.UNKNOWN, SendOutcome.CHANNEL_DOWN})
 
 
 class EndpointChannel(ABC):
@@ -30,7 +30,7 @@ class EndpointChannel(ABC):
     """
 
     name: ClassVar[NoticeChannel]
-    audience: ClassVar = Audience.WORKSPACE
+    audience: ClassVar = ChannelReach.WORKSPACE
     disable_after: ClassVar[timedelta | None] = None
 
     def __init__(self, deps: Deps, vault: KeyEncryption) -> None:
@@ -57,7 +57,7 @@ class EndpointChannel(ABC):
         now: datetime,
     ) -> None:
         """Remember whether the endpoint takes messages; one that takes none for days is disabled."""
-        if outcome.answer is Answer.ACCEPTED:
+        if outcome.answer is SendOutcome.ACCEPTED:
             if parcel.endpoint.failing_since is not None:
                 await store.works(db, parcel.endpoint)
         elif outcome.answer in _FAILED:

@@ -18,7 +18,7 @@ from common.web import Access, Principal, Problem, Routes
 from notifier.channels.endpoints import managing
 from notifier.channels.endpoints.channel import EndpointChannel
 from notifier.channels.endpoints.model import Endpoint, EndpointState
-from notifier.core.delivery import Answer, Outcome
+from notifier.core.delivery import Outcome, SendOutcome
 from notifier.core.routing import ADMIN_ROLES
 from notifier.http.reader import reader_of
 from notifier.operations.deps import Deps
@@ -157,7 +157,7 @@ async def _test(deps: Deps, managed: Managed, workspace_id: UUID, now: datetime)
         wait = {"Retry-After": str(int(managing.TEST_PAUSE.total_seconds()))}
         raise Problem(429, "too_many_tests", "It was tested a moment ago", fix="Wait.", headers=wait) from None
     outcome = await managed.channel.test(endpoint, now)
-    if outcome.answer is Answer.ACCEPTED:
+    if outcome.answer is SendOutcome.ACCEPTED:
         await managing.passed_test(deps, endpoint, now)
         return TestResult(delivered=True, reason=None, explanation=None)
     return TestResult(delivered=False, reason=_code(outcome), explanation=managed.explain(_code(outcome)))

@@ -14,8 +14,8 @@ from notifier.channels.endpoints.model import Endpoint, EndpointParcel
 from notifier.channels.slack import rules
 from notifier.channels.slack.api import SlackApi, SlackNoAnswerError, SlackRefusedError
 from notifier.channels.throttle import Turns
-from notifier.core.channels import Limits
-from notifier.core.delivery import Answer, Outcome
+from notifier.core.channels import ChannelLimits
+from notifier.core.delivery import Outcome, SendOutcome
 from notifier.core.rendering import Texts
 from notifier.operations.channel import Message
 from notifier.operations.deps import Deps
@@ -36,7 +36,7 @@ class SlackChannel(EndpointChannel):
     """Messages to the Slack channel that each workspace chose."""
 
     name: ClassVar = NoticeChannel.SLACK
-    limits: ClassVar = Limits(edits=True, waits_alone=True)
+    limits: ClassVar = ChannelLimits(edits=True, waits_alone=True)
 
     def __init__(
         self, deps: Deps, vault: KeyEncryption, api: SlackApi, *, clock: Clock, retry: Backoff | None = None
@@ -86,19 +86,19 @@ class SlackChannel(EndpointChannel):
     async def _present(self, endpoint: Endpoint, content: dict[str, Any]) -> Outcome:
         secrets = await self._secrets(endpoint)
         if secrets is None:
-            return Outcome(Answer.TRY_LATER, detail="unsealable")
+            return Outcome(SendOutcome.TRY_LATER, detail="unsealable")
         editing = "ts" in content
         if editing and "bot_token" not in secrets:
-            return Outcome(Answer.NOT_EDITABLE, detail="incoming_webhook")
+            return Outcome(SendOutcome.NOT_EDITABLE, detail="incoming_webhook")
         wait_s = self._turns.wait_s(str(endpoint.endpoint_id))
         if wait_s:
-            return Outcome(Answer.HELD_BACK, retry_after_s=wait_s)
+            return Outcome(SendOutcome.HELD_BACK, retry_after_s=wait_s)
         try:
-            return Outcome(Answer.ACCEPTED, reference=await self._call(endpoint, secrets, content))
+            return Outcome(SendOutcome.ACCEPTED, reference=await self._call(endpoint, secrets, content))
         except SlackRefusedError as error:
             return rules.read(error.status, error.error, error.retry_after_s, editing=editing)
         except SlackNoAnswerError as error:
-            return Outcome(Answer.UNKNOWN if error.may_be_done else Answer.TRY_LATER, detail=error.kind)
+            return Outcome(SendOutcome.UNKNOWN if error.may_be_done else SendOutcome.TRY_LATER, detail=error.kind)
 
     async def _call(self, endpoint: Endpoint, secrets: dict[str, Any], content: dict[str, Any]) -> str:
         """Present the content; the reference by which it can be edited, which a webhook's messages have not."""

@@ -11,7 +11,7 @@ from notifier.channels.endpoints.http import ADMINS, PATH, ChannelView, Managed,
 from notifier.channels.slack import rules
 from notifier.channels.slack.api import SlackNoAnswerError, SlackRefusedError
 from notifier.channels.slack.channel import SlackChannel
-from notifier.core.delivery import Answer
+from notifier.core.delivery import SendOutcome
 from notifier.core.rendering import Texts
 from notifier.http.reader import reader_of
 from notifier.operations.deps import Deps
@@ -74,7 +74,7 @@ async def _by_bot(channel: SlackChannel, texts: Texts, body: SlackSetup) -> dict
     try:
         team_id, team = await channel.identify(token)
     except SlackRefusedError as error:
-        if rules.read(error.status, error.error, error.retry_after_s, editing=False).answer is Answer.ADDRESS_DEAD:
+        if rules.read(error.status, error.error, error.retry_after_s, editing=False).answer is SendOutcome.ADDRESS_DEAD:
             raise _wrong("bot_token", f"is refused by Slack ({error.error}): {explain(texts, error.error)}") from None
         raise _away() from None
     except SlackNoAnswerError:

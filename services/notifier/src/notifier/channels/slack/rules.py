@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from notifier.core.delivery import Answer, Outcome
+from notifier.core.delivery import Outcome, SendOutcome
 from notifier.core.rendering import Severity, Words
 
 LONGEST_HEADER = 150
@@ -146,13 +146,13 @@ def read(status: int, error: str, retry_after_s: float | None, *, editing: bool)
     """
     detail = error or f"http_{status}"
     if status == _TOO_MANY or error in _LATER:
-        return Outcome(Answer.TRY_LATER, retry_after_s=retry_after_s, detail=error or "ratelimited")
+        return Outcome(SendOutcome.TRY_LATER, retry_after_s=retry_after_s, detail=error or "ratelimited")
     if editing and error in _NOT_EDITABLE:
-        return Outcome(Answer.NOT_EDITABLE, detail=detail)
+        return Outcome(SendOutcome.NOT_EDITABLE, detail=detail)
     if error in DEAD or status == _GONE:
-        return Outcome(Answer.ADDRESS_DEAD, detail=error or "no_service")
+        return Outcome(SendOutcome.ADDRESS_DEAD, detail=error or "no_service")
     if error in _MAY_BE_DONE:
-        return Outcome(Answer.UNKNOWN, detail=detail)
+        return Outcome(SendOutcome.UNKNOWN, detail=detail)
     if status >= _SERVER_ERROR:
-        return Outcome(Answer.TRY_LATER, retry_after_s=retry_after_s, detail=detail)
-    return Outcome(Answer.MESSAGE_REFUSED, detail=detail)
+        return Outcome(SendOutcome.TRY_LATER, retry_after_s=retry_after_s, detail=detail)
+    return Outcome(SendOutcome.MESSAGE_REFUSED, detail=detail)

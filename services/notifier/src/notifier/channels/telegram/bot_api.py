@@ -36,7 +36,7 @@ class RefusedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class NoAnswerError(Exception):
+class BotApiAwayError(Exception):
     """There is no usable answer.
 
     Attributes:
@@ -83,7 +83,7 @@ class BotApi:
         except ValidationError:
             if status >= _SERVER_ERROR:  # a page of something that stands before the API
                 raise RefusedError(status, "") from None
-            raise NoAnswerError("no_json", may_be_done=True) from None
+            raise BotApiAwayError("no_json", may_be_done=True) from None
         if answer.ok and status == _OK:
             return answer.result
         parameters = answer.parameters
@@ -96,11 +96,11 @@ class BotApi:
             async with self._http.post(url, json=given, timeout=timeout, allow_redirects=False) as answer:
                 return answer.status, await _read(answer)
         except aiohttp.ClientConnectorError:
-            raise NoAnswerError("not_connected", may_be_done=False) from None
+            raise BotApiAwayError("not_connected", may_be_done=False) from None
         except aiohttp.ConnectionTimeoutError:
-            raise NoAnswerError("not_connected_in_time", may_be_done=False) from None
+            raise BotApiAwayError("not_connected_in_time", may_be_done=False) from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise NoAnswerError(type(error).__name__, may_be_done=True) from None
+            raise BotApiAwayError(type(error).__name__, may_be_done=True) from None
 
 
 async def _read(answer: aiohttp.ClientResponse) -> bytes:
@@ -108,5 +108,5 @@ async def _read(answer: aiohttp.ClientResponse) -> bytes:
     async for part in answer.content.iter_any():
         raw += part
         if len(raw) > _MOST_ANSWER_BYTES:
-            raise NoAnswerError("answer_too_large", may_be_done=True)
+            raise BotApiAwayError("answer_too_large", may_be_done=True)
     return bytes(raw)

@@ -17,12 +17,12 @@ from common.runtime.retry import Backoff
 from common.telemetry.logs import get_logger
 from notifier.channels.telegram import ending, store
 from notifier.channels.telegram import updates as telegram_updates
-from notifier.channels.telegram.bot_api import TIMEOUT_S, BotApi, NoAnswerError, RefusedError
+from notifier.channels.telegram.bot_api import TIMEOUT_S, BotApi, BotApiAwayError, RefusedError
 from notifier.channels.telegram.rules import BusyChats, Button, Incoming
 from notifier.channels.throttle import Throttle
-from notifier.core.channels import Audience, Limits
+from notifier.core.channels import ChannelLimits, ChannelReach
 from notifier.core.deliveries import Claimed
-from notifier.core.delivery import Answer, Outcome
+from notifier.core.delivery import Outcome, SendOutcome
 from notifier.core.rendering import Texts
 from notifier.core.routing import Person
 from notifier.operations.channel import Message, Parcel
@@ -39,7 +39,7 @@ _OUR_TOKEN = frozenset({401, 404})
 """For a malformed token sources disagree on the status: both mean that ours is not taken."""
 
 
-class BusyError(RetryableError):
+class MethodBusyError(RetryableError):
     """Telegram refuses a method for now. `retry_after_s`: how long it wants to be left alone, when it says so."""
 
     def __init__(self, message: str, retry_after_s: float | None) -> None:
@@ -58,8 +58,8 @@ class TelegramChannel:
     """One bot. `http` belongs to the caller."""
 
     name: ClassVar = NoticeChannel.TELEGRAM
-    audience: ClassVar = Audience.PERSON
-    limits: ClassVar = Limits(edits=True)
+    audience: ClassVar = ChannelReach.PERSON
+    limits: ClassVar = ChannelLimits(edits=True)
 
     def __init__(
         self,
@@ -144,9 +144,11 @@ class TelegramChannel:
             sent = await self._api.call(method, given)
         except RefusedError as error:
             return self._read(error, parcel)
-        except NoAnswerError as error:
-            return Outcome(Answer.UNKNOWN if error.may_be_done else Answer.CHANNEL_DOWN, detail=error.kind)
-        return Outcome(Answer.ACCEPTED, reference=str(sent.get("message_id", "")) if isinstance(sent, dict) else "")
+        except BotApiAwayError as error:
+            return Outcome(SendOutcome.UNKNOWN if error.may_be_done else SendOutcome.CHANNEL_DOWN, detail=error.kind)
+        return Outcome(
+            SendOutcome.ACCEPTED, reference=str(sent.get("message_id", "")) if isinstance(sent, dict) else ""
+        )
 
     async def say(self, chat_id: int, text: str, buttons: Sequence[Button] = ()) -> None:
         """Answer somebody in a chat. An answer that cannot be given is only noted: they will ask again."""
@@ -203,8 +205,8 @@ class TelegramChannel:
         except RefusedError as error:
             if error.status in _OUR_TOKEN:
                 raise PermanentError("Telegram does not take the token of WEVION_TELEGRAM_BOT_TOKEN") from None
-            raise BusyError(f"Telegram: {method}: refused with {error.status}", error.retry_after_s) from None
-        except NoAnswerError as error:
+            raise MethodBusyError(f"Telegram: {method}: refused with {error.status}", error.retry_after_s) from None
+        except BotApiAwayError as error:
             raise RetryableError(f"Telegram: {method}: {error.kind}") from None
 
     async def _quietly(self, method: str, given: dict[str, Any]) -> None:
@@ -220,24 +222,24 @@ class TelegramChannel:
             case 429:
                 asked_s = error.retry_after_s
                 alone = self._busy.alone(parcel.address, asked_s or 0.0, monotonic())
-                return Outcome(Answer.TRY_LATER, retry_after_s=asked_s, detail=detail, alone=alone)
+                return Outcome(SendOutcome.TRY_LATER, retry_after_s=asked_s, detail=detail, alone=alone)
             case 403:
-                return Outcome(Answer.ADDRESS_DEAD, detail=detail)
+                return Outcome(SendOutcome.ADDRESS_DEAD, detail=detail)
             case 421:  # the bot is served elsewhere for a while; nothing is wrong with this message
-                return Outcome(Answer.CHANNEL_DOWN, detail=detail)
+                return Outcome(SendOutcome.CHANNEL_DOWN, detail=detail)
             case status if status in _OUR_TOKEN:
                 _log.error("bot_token_refused", status=status)
-                return Outcome(Answer.CHANNEL_DOWN, detail=detail)
+                return Outcome(SendOutcome.CHANNEL_DOWN, detail=detail)
             case status if status >= _SERVER_ERROR:
-                return Outcome(Answer.TRY_LATER, detail=detail)
+                return Outcome(SendOutcome.TRY_LATER, detail=detail)
         if error.moved_to is not None:
-            return Outcome(Answer.TRY_LATER, retry_after_s=0, new_address=str(error.moved_to), detail=detail)
+            return Outcome(SendOutcome.TRY_LATER, retry_after_s=0, new_address=str(error.moved_to), detail=detail)
         if _UNCHANGED in said:
-            return Outcome(Answer.ACCEPTED, reference=parcel.edits)
+            return Outcome(SendOutcome.ACCEPTED, reference=parcel.edits)
         if any(words in said for words in _NOT_EDITABLE):
-            return Outcome(Answer.NOT_EDITABLE, detail=detail)
+            return Outcome(SendOutcome.NOT_EDITABLE, detail=detail)
         dead = any(words in said for words in _GONE)
-        return Outcome(Answer.ADDRESS_DEAD if dead else Answer.MESSAGE_REFUSED, detail=detail)
+        return Outcome(SendOutcome.ADDRESS_DEAD if dead else SendOutcome.MESSAGE_REFUSED, detail=detail)
 
 
 def _message(chat_id: int, text: str, buttons: Sequence[Button]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from notifier.channels.telegram import ending, rules, store
 from notifier.channels.telegram import linking as operations
 from notifier.channels.telegram.channel import TelegramChannel
 from notifier.channels.telegram.linking import Opened, Said
-from notifier.channels.telegram.rules import Answer, Button, Incoming
+from notifier.channels.telegram.rules import Button, Incoming, LinkOutcome
 from notifier.operations.deps import Deps
 
 
@@ -66,7 +66,7 @@ async def _message(db: Db, text: str, opened: Opened, now: datetime) -> _Reply |
         return None  # in a group only a link that was opened there is our business
     if rules.command(text) == "unlink":
         return _Reply(opened.chat_id, await operations.leave(db, opened.chat_id, now))
-    return _Reply(opened.chat_id, Said(Answer.WELCOME if code is not None else Answer.HELP))
+    return _Reply(opened.chat_id, Said(LinkOutcome.WELCOME if code is not None else LinkOutcome.HELP))
 
 
 async def _answer(deps: Deps, bot: TelegramChannel, reply: _Reply) -> None:

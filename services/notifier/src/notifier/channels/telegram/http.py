@@ -14,7 +14,7 @@ from common.web import Access, Principal, Problem, Routes
 from notifier.channels.telegram import chatting
 from notifier.channels.telegram import linking as operations
 from notifier.channels.telegram.channel import TelegramChannel
-from notifier.channels.telegram.linking import Standing
+from notifier.channels.telegram.linking import LinkStanding
 from notifier.core.errors import NoTelegramLink, TooManyTelegramLinks
 from notifier.http.reader import reader_of
 from notifier.operations.deps import Deps
@@ -33,7 +33,7 @@ class LinkOffer(BaseModel):
 class LinkStatus(BaseModel):
     """Whether and where Telegram messages reach the caller."""
 
-    state: Standing
+    state: LinkStanding
     chat_name: str | None
     linked_at: datetime | None
     expires_at: datetime | None

@@ -14,7 +14,7 @@ from common.postgres import Db, transaction
 from common.runtime.ids import new_id, random_token
 from notifier import metrics
 from notifier.channels.telegram import ending, facts, rules, sessions, store
-from notifier.channels.telegram.rules import Answer, Code, CodeState, Link, LinkState
+from notifier.channels.telegram.rules import Code, CodeState, Link, LinkOutcome, LinkState
 from notifier.core.conditions import Resolution
 from notifier.core.errors import NoTelegramLink, TooManyTelegramLinks
 from notifier.core.plans import SettledByPerson
@@ -28,7 +28,7 @@ KEEP_UPDATES = timedelta(days=3)
 EXPIRE_BATCH = 200
 
 
-class Standing(StrEnum):
+class LinkStanding(StrEnum):
     """What a person's settings page shows."""
 
     NONE = "none"
@@ -38,10 +38,10 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class LinkStatus:
     """Whether and where Telegram messages reach a person."""
 
-    state: Standing
+    state: LinkStanding
     chat_name: str | None = None
     linked_at: datetime | None = None
     expires_at: datetime | None = None
@@ -61,7 +61,7 @@ class Opened:
 class Said:
     """What the chat is answered. `token_id`: the code that the buttons of a question are about."""
 
-    answer: Answer
+    answer: LinkOutcome
     token_id: UUID | None = None
     account: str = ""
     name: str = ""
@@ -98,19 +98,21 @@ async def create_link(deps: Deps, reader: Reader, now: datetime) -> tuple[str, d
     return secret, made.expires_at
 
 
-async def status(deps: Deps, reader: Reader, now: datetime) -> Status:
+async def status(deps: Deps, reader: Reader, now: datetime) -> LinkStatus:
     """Return the person's living link, else a code that waits (shown to that person), else a link that broke."""
     async with transaction(deps.pool) as db:
         link = await store.link_of(db, reader.user_id)
         code = await store.waiting_code(db, reader.user_id)
         sealed = await store.sealed_code(db, code.token_id) if code is not None else None
     if link is not None and link.state is LinkState.LINKED:
-        return Status(Standing.LINKED, link.chat_name, link.linked_at)
+        return LinkStatus(LinkStanding.LINKED, link.chat_name, link.linked_at)
     if code is not None and now < code.expires_at:
-        return Status(Standing.WAITING, expires_at=code.expires_at, code=await _open(deps, code.token_id, sealed))
+        return LinkStatus(
+            LinkStanding.WAITING, expires_at=code.expires_at, code=await _open(deps, code.token_id, sealed)
+        )
     if link is not None and link.state is LinkState.BROKEN:
-        return Status(Standing.BROKEN, link.chat_name, link.linked_at)
-    return Status(Standing.NONE)
+        return LinkStatus(LinkStanding.BROKEN, link.chat_name, link.linked_at)
+    return LinkStatus(LinkStanding.NONE)
 
 
 async def unlink(deps: Deps, reader: Reader, now: datetime) -> None:
@@ -144,9 +146,9 @@ async def open_code(db: Db, secret: str, opened: Opened, now: datetime) -> Said:
         # Everybody in the group has read the code now: nobody is to use it.
         if code is not None and code.state is CodeState.WAITING:
             await sessions.cancel(db, code, now)
-        return Said(Answer.GROUP)
+        return Said(LinkOutcome.GROUP)
     answer = rules.judge(code, chat_id=opened.chat_id, linked_to=await _linked_to(db, opened), now=now)
-    if code is None or answer is not Answer.CONFIRM:
+    if code is None or answer is not LinkOutcome.CONFIRM:
         return Said(answer)
     await store.bind_code(db, code.token_id, opened.chat_id)
     person = (await people.of_pairs(db, [(code.workspace_id, code.user_id)])).get((code.workspace_id, code.user_id))
@@ -162,14 +164,14 @@ async def press(db: Db, deps: Deps, pressed: tuple[str, UUID], opened: Opened, n
         await store.lock_person(db, code.user_id)
         code = await store.code(db, token_id)
     answer = rules.judge(code, chat_id=opened.chat_id, linked_to=await _linked_to(db, opened), now=now)
-    if code is None or answer is not Answer.CONFIRM or code.chat_id != opened.chat_id:
-        return Said(Answer.FOREIGN if answer is Answer.CONFIRM else answer)
+    if code is None or answer is not LinkOutcome.CONFIRM or code.chat_id != opened.chat_id:
+        return Said(LinkOutcome.FOREIGN if answer is LinkOutcome.CONFIRM else answer)
     if verb != "link":
         await store.set_code(db, code.token_id, CodeState.CANCELLED, code.version + 1)
         await _emit(db, facts.revoked(code, RevocationCause.UNLINKED, DetectedBy.USER, now), now)
-        return Said(Answer.REFUSED)
+        return Said(LinkOutcome.REFUSED)
     await _link(db, deps, code, opened, now)
-    return Said(Answer.LINKED)
+    return Said(LinkOutcome.LINKED)
 
 
 async def leave(db: Db, chat_id: int, now: datetime) -> Said:
@@ -177,7 +179,7 @@ async def leave(db: Db, chat_id: int, now: datetime) -> Said:
     links = await store.links_of_chat(db, chat_id)
     for link in links:
         await ending.end(db, link, LinkState.UNLINKED, RevocationCause.UNLINKED, DetectedBy.USER, now)
-    return Said(Answer.UNLINKED if links else Answer.NOT_LINKED)
+    return Said(LinkOutcome.UNLINKED if links else LinkOutcome.NOT_LINKED)
 
 
 async def expire(deps: Deps, now: datetime) -> int:

@@ -108,7 +108,7 @@ class BusyChats:
         return not others
 
 
-class Answer(StrEnum):
+class LinkOutcome(StrEnum):
     """What somebody who opens a link, or presses a button under our question, is told."""
 
     CONFIRM = "confirm"
@@ -151,31 +151,31 @@ def pressed(data: str) -> tuple[str, UUID] | None:
     return None if found is None else (found["verb"], UUID(hex=found["token"]))
 
 
-def judge(code: Code | None, *, chat_id: int, linked_to: UUID | None, now: datetime) -> Answer:
+def judge(code: Code | None, *, chat_id: int, linked_to: UUID | None, now: datetime) -> LinkOutcome:
     """Return what a chat that shows this code is told. `linked_to`: the person whom the chat belongs to already.
 
     A waiting code belongs to the first chat that opens it: in a second one it is somebody else's.
     """
     if code is None:
-        return Answer.UNKNOWN
+        return LinkOutcome.UNKNOWN
     if code.state is not CodeState.WAITING:
         return _of_a_spent(code, chat_id=chat_id, linked_to=linked_to)
     if now >= code.expires_at:
-        return Answer.EXPIRED
+        return LinkOutcome.EXPIRED
     if code.chat_id is not None and code.chat_id != chat_id:
-        return Answer.FOREIGN
+        return LinkOutcome.FOREIGN
     if linked_to is not None and linked_to != code.user_id:
-        return Answer.TAKEN
-    return Answer.CONFIRM
+        return LinkOutcome.TAKEN
+    return LinkOutcome.CONFIRM
 
 
-def _of_a_spent(code: Code, *, chat_id: int, linked_to: UUID | None) -> Answer:
+def _of_a_spent(code: Code, *, chat_id: int, linked_to: UUID | None) -> LinkOutcome:
     match code.state:
         case CodeState.USED if code.chat_id == chat_id and linked_to == code.user_id:
-            return Answer.ALREADY  # Telegram clients send /start again when a link is opened twice
+            return LinkOutcome.ALREADY  # Telegram clients send /start again when a link is opened twice
         case CodeState.EXPIRED:
-            return Answer.EXPIRED
+            return LinkOutcome.EXPIRED
         case CodeState.SUPERSEDED:
-            return Answer.SUPERSEDED
+            return LinkOutcome.SUPERSEDED
         case _:
-            return Answer.USED
+            return LinkOutcome.USED

@@ -9,7 +9,7 @@ from common.runtime.ids import new_id
 from common.runtime.periodic import Periodic
 from common.telemetry.logs import get_logger
 from notifier.channels.telegram import chatting, linking, store
-from notifier.channels.telegram.channel import BusyError, TelegramChannel
+from notifier.channels.telegram.channel import MethodBusyError, TelegramChannel
 from notifier.operations.deps import Deps
 
 _log = get_logger(__name__)
@@ -46,7 +46,7 @@ class Poller:
             while True:
                 try:
                     mine = await self.run_once()
-                except BusyError as busy:
+                except MethodBusyError as busy:
                     if busy.retry_after_s is None:
                         raise
                     _log.warning("telegram_wants_to_be_left_alone", seconds=busy.retry_after_s)

@@ -19,8 +19,8 @@ from common.web.outbound import BlockedAddressError, blocked, guarded_connector
 from notifier.channels.endpoints.channel import EndpointChannel
 from notifier.channels.endpoints.model import Endpoint, EndpointParcel
 from notifier.channels.webhook import rules
-from notifier.core.channels import Limits
-from notifier.core.delivery import Answer, Outcome
+from notifier.core.channels import ChannelLimits
+from notifier.core.delivery import Outcome, SendOutcome
 from notifier.operations.channel import Message
 from notifier.operations.deps import Deps
 
@@ -49,7 +49,7 @@ class WebhookChannel(EndpointChannel):
 
     name: ClassVar = NoticeChannel.WEBHOOK
     disable_after: ClassVar = rules.GIVE_UP_AFTER
-    limits: ClassVar = Limits(
+    limits: ClassVar = ChannelLimits(
         gathers=False, paced=False, repeat_is_recognised=True, waits_alone=True, give_up_after=rules.GIVE_UP_AFTER
     )
 
@@ -87,7 +87,7 @@ class WebhookChannel(EndpointChannel):
 
     async def edit(self, parcel: WebhookParcel) -> Outcome:  # noqa: ARG002  see `Channel.edit`
         """Return what was posted cannot be changed."""
-        return Outcome(Answer.NOT_EDITABLE)
+        return Outcome(SendOutcome.NOT_EDITABLE)
 
     async def test(self, endpoint: Endpoint, now: datetime) -> Outcome:
         """Post a document of the type `webhook.test`."""
@@ -109,16 +109,16 @@ class WebhookChannel(EndpointChannel):
     async def _post(self, endpoint: Endpoint, message_id: str, body: bytes) -> Outcome:
         secrets = await self._secrets(endpoint)
         if secrets is None:
-            return Outcome(Answer.TRY_LATER, detail="unsealable")
+            return Outcome(SendOutcome.TRY_LATER, detail="unsealable")
         now = self._clock.now()
         headers = rules.headers(rules.living_secrets(secrets, now), message_id, now, body)
         try:
             return await self._answer(str(endpoint.config["url"]), body, headers)
         except aiohttp.ClientConnectorError as error:
             private = isinstance(error.os_error, BlockedAddressError)
-            return Outcome(Answer.TRY_LATER, detail="private_address" if private else "not_connected")
+            return Outcome(SendOutcome.TRY_LATER, detail="private_address" if private else "not_connected")
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return Outcome(Answer.TRY_LATER, detail=_KINDS.get(type(error), type(error).__name__))
+            return Outcome(SendOutcome.TRY_LATER, detail=_KINDS.get(type(error), type(error).__name__))
 
     async def _answer(self, url: str, body: bytes, headers: dict[str, str]) -> Outcome:
         if blocked(URL(url), self.allowed) is not None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from notifier.core.delivery import Answer, Outcome
+from notifier.core.delivery import Outcome, SendOutcome
 from notifier.core.notices import Notice
 from notifier.core.rendering import NoticeView, Words
 
@@ -119,8 +119,8 @@ def read(status: int, retry_after_s: float | None) -> Outcome:
     """Return what a receiver's answer means: 2xx is success, 410 means "never again", anything else "later"."""
     detail = f"http_{status}"
     if _SUCCESS <= status < _REDIRECT:
-        return Outcome(Answer.ACCEPTED)
+        return Outcome(SendOutcome.ACCEPTED)
     if status == _GONE:
-        return Outcome(Answer.ADDRESS_DEAD, detail="gone")
+        return Outcome(SendOutcome.ADDRESS_DEAD, detail="gone")
     wait_s = None if retry_after_s is None else min(retry_after_s, LONGEST_WAIT_S)
-    return Outcome(Answer.TRY_LATER, retry_after_s=wait_s, detail=detail)
+    return Outcome(SendOutcome.TRY_LATER, retry_after_s=wait_s, detail=detail)

@@ -9,7 +9,7 @@ from common.postgres import transaction
 from common.runtime import ids
 from oauth_svc import store
 from oauth_svc.core.grant import local_return
-from oauth_svc.core.roles import Caller, must_manage
+from oauth_svc.core.roles import WorkspaceCaller, must_manage
 from oauth_svc.operations.consent.completing import must_exist
 from oauth_svc.operations.deps import Deps
 from oauth_svc.providers.base import Consent
@@ -17,7 +17,7 @@ from oauth_svc.store.states import ConsentState
 
 
 async def begin(
-    deps: Deps, caller: Caller, provider_id: str, *, connection_id: UUID | None, return_to: str | None
+    deps: Deps, caller: WorkspaceCaller, provider_id: str, *, connection_id: UUID | None, return_to: str | None
 ) -> str:
     """Store a consent's state, and return the platform's consent URL.
 

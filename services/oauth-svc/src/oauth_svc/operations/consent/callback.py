@@ -19,7 +19,7 @@ from common.telemetry.logs import get_logger
 from common.text import clean
 from oauth_svc import metrics, store
 from oauth_svc.core import errors
-from oauth_svc.core.roles import Caller
+from oauth_svc.core.roles import WorkspaceCaller
 from oauth_svc.operations.consent.begin import state_digest, verifier_aad
 from oauth_svc.operations.consent.completing import Consented, ConsentResult, complete, refusal_of
 from oauth_svc.operations.deps import Deps
@@ -35,7 +35,7 @@ _POLL_S = 0.1
 
 
 async def finish(
-    deps: Deps, shield: Shield, caller: Caller, provider_id: str, query: Mapping[str, str]
+    deps: Deps, shield: Shield, caller: WorkspaceCaller, provider_id: str, query: Mapping[str, str]
 ) -> ConsentResult:
     """Finish a consent. A repeat of the same callback gets the same result.
 
@@ -68,7 +68,7 @@ async def forget_old_states(deps: Deps) -> None:
     await store.states.forget_old(deps.pool, deps.clock.now() - timedelta(days=2))
 
 
-async def _own_state(deps: Deps, caller: Caller, provider_id: str, state: str) -> ConsentState:
+async def _own_state(deps: Deps, caller: WorkspaceCaller, provider_id: str, state: str) -> ConsentState:
     found = await store.states.get(deps.pool, state_digest(state)) if state else None
     mine = found is not None and (found.provider, found.workspace_id, found.user_id, found.session_id) == (
         provider_id,

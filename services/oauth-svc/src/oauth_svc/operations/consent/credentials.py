@@ -9,7 +9,7 @@ from oauth_svc import metrics, store
 from oauth_svc.core import errors
 from oauth_svc.core.flow import Profile
 from oauth_svc.core.grant import local_return
-from oauth_svc.core.roles import Caller, must_manage
+from oauth_svc.core.roles import WorkspaceCaller, must_manage
 from oauth_svc.operations.consent.completing import Consented, ConsentResult, complete, must_exist, refusal_of
 from oauth_svc.operations.deps import Deps
 from oauth_svc.providers.base import PlatformError, Provider
@@ -18,7 +18,7 @@ from oauth_svc.providers.base import PlatformError, Provider
 async def enter_credentials(
     deps: Deps,
     shield: Shield,
-    caller: Caller,
+    caller: WorkspaceCaller,
     provider_id: str,
     credentials: Mapping[str, str],
     *,

@@ -11,11 +11,11 @@ from common.postgres import transaction
 from common.runtime import ids
 from common.telemetry.logs import get_logger
 from oauth_svc import metrics, store
-from oauth_svc.core.breaker import Evidence
+from oauth_svc.core.breaker import FleetEvidence
 from oauth_svc.core.connection import Connection
 from oauth_svc.core.reconsent import SUSPICIOUS, belongs, is_surprise
 from oauth_svc.operations.deps import SOURCE, Deps
-from oauth_svc.store.health import Health
+from oauth_svc.store.health import ProviderHealth
 
 _log = get_logger(__name__)
 
@@ -29,12 +29,12 @@ class Breakers:
 
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
-        self._calls: dict[str, Evidence] = {}
-        self._consents: dict[str, Evidence] = {}
-        self._seen: dict[str, Health] = {}
+        self._calls: dict[str, FleetEvidence] = {}
+        self._consents: dict[str, FleetEvidence] = {}
+        self._seen: dict[str, ProviderHealth] = {}
         self._succeeded: set[str] = set()
 
-    def saw(self, provider: str, health: Health) -> None:
+    def saw(self, provider: str, health: ProviderHealth) -> None:
         """The shared row, as a claim read it."""
         self._seen[provider] = health
         metrics.INCIDENT_OPEN.labels(provider).set(1 if health.open else 0)
@@ -87,11 +87,11 @@ class Breakers:
                 await self.close(provider, now)
             self._succeeded.discard(provider)
 
-    def _evidence(self, kind: dict[str, Evidence], provider: str) -> Evidence:
+    def _evidence(self, kind: dict[str, FleetEvidence], provider: str) -> FleetEvidence:
         found = kind.get(provider)
         if found is None:
             limits = self._deps.limits
-            found = kind[provider] = Evidence(limits.evidence_window, limits.evidence_grants)
+            found = kind[provider] = FleetEvidence(limits.evidence_window, limits.evidence_grants)
         return found
 
     def _trouble(self, provider: str, now: datetime) -> IncidentVerdict | None:
@@ -173,7 +173,7 @@ class Breakers:
         )
         return True
 
-    def _forget(self, provider: str, health: Health | None) -> None:
+    def _forget(self, provider: str, health: ProviderHealth | None) -> None:
         """The evidence has done its work; what follows is judged anew."""
         for kind in (self._calls, self._consents):
             self._evidence(kind, provider).clear()

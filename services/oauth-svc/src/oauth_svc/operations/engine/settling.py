@@ -21,7 +21,7 @@ from oauth_svc.operations.engine.breaker import Breakers
 from oauth_svc.operations.reporting import report
 from oauth_svc.store.credentials import SealedCredential
 from oauth_svc.store.doubts import Doubt
-from oauth_svc.store.schedule import Claim, Held, Plan
+from oauth_svc.store.schedule import Claim, Held, NextRefresh
 
 LONGEST_BLOCK_S = 900.0
 """A provider's stated wait is obeyed for the whole fleet up to this; beyond it, each grant waits by itself."""
@@ -171,7 +171,7 @@ class _Writing:
 
     def __init__(self) -> None:
         self.credentials: list[SealedCredential] = []
-        self.plans: list[Plan] = []
+        self.plans: list[NextRefresh] = []
         self.attempts: list[tuple[UUID, int, str, str]] = []
         self.changes: dict[UUID, Change] = {}
         self.doubts: list[Doubt] = []
@@ -197,7 +197,7 @@ class _Writing:
         answer = result.outcome.answer if isinstance(result.outcome, Answered) else None
         unknown = 0 if answer is not None else result.unknown_count
         self.plans.append(
-            Plan(
+            NextRefresh(
                 connection_id=connection.connection_id,
                 epoch=fence.epoch,
                 refresh_at=settlement.refresh_at,

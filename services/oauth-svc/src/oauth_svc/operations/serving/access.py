@@ -50,7 +50,7 @@ class AccessToken:
     stale_refresh: bool
 
 
-class Access:
+class AccessTokens:
     """Reads in batches: concurrent requests share one statement."""
 
     def __init__(self, deps: Deps, engine: Engine) -> None:

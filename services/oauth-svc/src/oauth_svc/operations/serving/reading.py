@@ -10,7 +10,7 @@ from oauth_svc.core.connection import Account, Connection
 from oauth_svc.core.errors import UnknownAccountError, UnknownConnectionError
 from oauth_svc.operations.deps import Deps
 from oauth_svc.store.gaps import Gap
-from oauth_svc.store.listings import Progress
+from oauth_svc.store.listings import ListingProgress
 
 
 async def connections(
@@ -40,7 +40,7 @@ async def connection(deps: Deps, workspace_id: UUID, connection_id: UUID) -> Con
     return found
 
 
-async def listings(deps: Deps, connections: Sequence[Connection]) -> dict[UUID, Progress]:
+async def listings(deps: Deps, connections: Sequence[Connection]) -> dict[UUID, ListingProgress]:
     """Return what is to be said of these connections' lists of accounts; those of which nothing is are left out."""
     with translate_errors():
         async with deps.pool.acquire() as db:

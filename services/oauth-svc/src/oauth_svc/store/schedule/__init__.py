@@ -16,7 +16,7 @@ from oauth_svc.store.schedule.probes import (
 from oauth_svc.store.schedule.settle import (
     Held,
     NewPlan,
-    Plan,
+    NextRefresh,
     after_unknown,
     count_unknown,
     hold,
@@ -33,8 +33,8 @@ __all__ = [
     "Claim",
     "Held",
     "NewPlan",
+    "NextRefresh",
     "OpenAttempt",
-    "Plan",
     "after_unknown",
     "claim_due",
     "claim_one",

@@ -47,7 +47,7 @@ async def hold(db: Db, connection_ids: Sequence[UUID]) -> dict[UUID, Held]:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class NextRefresh:
     """What a settlement writes to the schedule; the lease ends with it."""
 
     connection_id: UUID
@@ -58,7 +58,7 @@ class Plan:
     unknown_count: int
 
 
-async def settle(db: Db, plans: Sequence[Plan]) -> None:
+async def settle(db: Db, plans: Sequence[NextRefresh]) -> None:
     """Write the next times and give the leases back, fenced by the epoch. Attempts are settled first.
 
     A connection that is to be left alone, but whose lost answer was found in the meantime (`attempts.keep_late`), is
