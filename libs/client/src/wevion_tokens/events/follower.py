@@ -63,12 +63,13 @@ class Follower(Generic[Tx]):
             EFFECTS.labels(group, effect)
 
     def on(
-        self, body: type[B]
+        self, *bodies: type[B]
     ) -> Callable[[Callable[[Event[B], Tx], Awaitable[None]]], Callable[[Event[B], Tx], Awaitable[None]]]:
-        """Let the decorated function handle events of this type; several do it in one transaction, in their order."""
+        """Let the decorated function handle events of these types; several do it in one transaction, in their order."""
 
         def register(handler: Callable[[Event[B], Tx], Awaitable[None]]) -> Callable[[Event[B], Tx], Awaitable[None]]:
-            self._handlers[body].append(handler)
+            for body in bodies:
+                self._handlers[body].append(handler)
             return handler
 
         return register
