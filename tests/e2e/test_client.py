@@ -90,7 +90,7 @@ async def grant(stack: ChildStack, owner: Browser) -> AsyncIterator[Grant]:
 @pytest.fixture
 async def client(profile: TokensProfile) -> AsyncIterator[TokensClient]:
     async with TokensClient(profile) as made:
-        await eventually(made._cache.in_step, 30, what="the client follows changes")
+        await eventually(made.follows_changes, 30, what="the client follows changes")
         yield made
 
 

@@ -19,6 +19,7 @@ from bench import (
     p10_outbox,
     p11_incident,
     p12_idle,
+    p15_client,
     r7_rotation,
 )
 from bench.results import Result, table, write
@@ -39,6 +40,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "P10": p10_outbox.run,
     "P11": p11_incident.run,
     "P12": p12_idle.run,
+    "P15": p15_client.run,
     "R7": r7_rotation.run,
 }
 RESULTS = Path("bench/results.json")

@@ -1,6 +1,7 @@
 """P4: the access token of an account for services, no refresh needed, against bare lookup + decrypt."""
 
 import asyncio
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -72,21 +73,40 @@ async def run(stack: Stack, *, quick: bool) -> list[Result]:
 
 
 async def _start_ours(stack: Stack) -> tuple[int, list[bytes]]:
-    people = await identity.start(stack, PREFIX)
-    token = await people.service_token(CLIENT, people.create_client(stack, CLIENT, "tokens:read"))
-    keyring, providers, lines = (stack.folder / name for name in ("p4-keyring.json", "p4-providers.toml", "p4.jsonl"))
+    served = await serve_grants(stack, PREFIX)
+    token = await served.people.service_token(CLIENT, served.secret)
+    return served.port, _requests(served.port, served.accounts, {"Authorization": f"Bearer {token}"})
+
+
+async def serve_grants(stack: Stack, prefix: str) -> "Served":
+    """session-svc and oauth-svc on topics of their own, with accounts whose tokens need no refresh."""
+    people = await identity.start(stack, prefix)
+    secret = people.create_client(stack, CLIENT, "tokens:read")
+    names = ("keyring-oauth.json", "providers.toml", "grants.jsonl")
+    keyring, providers, lines = (stack.folder / f"{prefix}{name}" for name in names)
     Keyring.generate().write(keyring)
     providers.write_text(PROVIDERS)
     write_grants(lines, ACCOUNTS, ends=datetime.now(UTC) + timedelta(days=30))
     dsn = await stack.database("oauth_svc")
     settings = people.verification() | {"keyring_file": str(keyring), "providers_file": str(providers)}
-    environment = stack.environment(**settings, database_url=dsn, kafka_topic_prefix=PREFIX)
+    environment = stack.environment(**settings, database_url=dsn, kafka_topic_prefix=prefix)
     await asyncio.to_thread(stack.verb, ["oauth-svc", "import", "--file", str(lines)], environment)
-    service = await stack.service("oauth-svc", "oauth_svc", PREFIX, **settings, database_url=dsn)
+    service = await stack.service("oauth-svc", "oauth_svc", prefix, **settings, database_url=dsn)
     connection = await asyncpg.connect(dsn)
     accounts: list[UUID] = [row["account_id"] for row in await connection.fetch("SELECT account_id FROM account")]
     await connection.close()
-    return service.port, _requests(service.port, accounts, {"Authorization": f"Bearer {token}"})
+    return Served(people, secret, service.port, dsn, accounts)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What `serve_grants` started."""
+
+    people: identity.Identity
+    secret: str
+    port: int
+    dsn: str
+    accounts: list[UUID]
 
 
 async def _start_bare(stack: Stack) -> tuple[int, list[bytes]]:

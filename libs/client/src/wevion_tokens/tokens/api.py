@@ -1,7 +1,10 @@
 """oauth-svc as its callers see it: two calls, and its refusals as types."""
 
+import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any
 
 import aiohttp
@@ -62,11 +65,11 @@ class TokensApi:
 
         """
         path = f"/api/v1/accounts/{account_id}/access-token"
-        status, headers, body = await self._call("GET", path, params={"min_ttl": str(min_ttl_s)})
+        status, headers, body = await self._call("GET", f"{path}?min_ttl={min_ttl_s}")
         if status != _OK:
-            raise _refusal(status, headers, body, account_id)
+            raise _refusal(status, headers, _document(body), account_id)
         try:
-            found = AccountToken.model_validate(body)
+            found = AccountToken.model_validate_json(body)
         except ValidationError as error:
             raise UnavailableError(f"oauth-svc's answer is not understood ({error.error_count()} faults)") from None
         return found, _left_s(found, headers)
@@ -81,9 +84,9 @@ class TokensApi:
         }
         status, answered, body = await self._call("POST", f"/api/v1/accounts/{account_id}/failures", json=report)
         if status >= _CONFLICT or status in {_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND}:
-            raise _refusal(status, answered, body, account_id)
+            raise _refusal(status, answered, _document(body), account_id)
         try:
-            return Judgement.model_validate(body)
+            return Judgement.model_validate_json(body)
         except ValidationError:
             raise UnavailableError("oauth-svc's judgement is not understood") from None
 
@@ -91,10 +94,10 @@ class TokensApi:
         """Return the body of another service's answer, such as the inventory's. Raises TokensError."""
         status, headers, body = await self._call("GET", url, **arguments)
         if status != _OK:
-            raise _refusal(status, headers, body, "")
-        return body
+            raise _refusal(status, headers, _document(body), "")
+        return _document(body)
 
-    async def _call(self, method: str, path: str, **arguments: Any) -> tuple[int, "aiohttp.typedefs.LooseHeaders", Any]:
+    async def _call(self, method: str, path: str, **arguments: Any) -> tuple[int, Mapping[str, str], bytes]:
         url = path if "://" in path else self._url + path
         for last in (False, True):
             try:
@@ -103,7 +106,7 @@ class TokensApi:
                 async with self._http.request(
                     method, url, headers=sent, timeout=TIMEOUT, allow_redirects=False, **arguments
                 ) as answer:
-                    body = await _read(answer)
+                    body = await answer.read()
                     if answer.status == _UNAUTHORIZED and not last:
                         self._own.drop()
                         continue
@@ -117,27 +120,32 @@ class TokensApi:
         raise AssertionError("unreachable")
 
 
-async def _read(answer: aiohttp.ClientResponse) -> Any:
-    if "json" not in answer.headers.get("Content-Type", ""):
-        return None
+def _document(body: bytes) -> Any:
+    """Return the JSON of an answer; None if it is none."""
     try:
-        return await answer.json(content_type=None)
+        return json.loads(body)
     except ValueError:
         return None
 
 
-def _left_s(token: AccountToken, headers: Any) -> float | None:
+def _left_s(token: AccountToken, headers: Mapping[str, str]) -> float | None:
     """Return the token's life by the clock of who wrote its end: ours may be wrong by more than its last minute."""
     if token.expires_at is None:
         return None
+    return (token.expires_at - (_date(headers.get("Date", "")) or _clock.now())).total_seconds()
+
+
+@lru_cache(maxsize=4)
+def _date(text: str) -> datetime | None:
+    """Return the moment of a Date header (RFC 9110, section 6.6.1); one text stands for a whole second of answers."""
     try:
-        now = parsedate_to_datetime(headers["Date"])
-    except (KeyError, TypeError, ValueError):
-        now = _clock.now()
-    return (token.expires_at - (now if now.tzinfo else now.replace(tzinfo=UTC))).total_seconds()
+        found = parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def _refusal(status: int, headers: Any, body: Any, account_id: str) -> TokensError:
+def _refusal(status: int, headers: Mapping[str, str], body: Any, account_id: str) -> TokensError:
     problem = body if isinstance(body, dict) else {}
     said = ProblemWords(
         **{name: str(problem.get(name) or "") for name in ("code", "detail", "fix", "fix_url", "trace_id")}

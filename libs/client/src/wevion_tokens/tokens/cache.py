@@ -87,6 +87,8 @@ class TokenCache:
 
     def is_outdated(self, token: AccountToken, begun: int) -> bool:
         """Return whether something happened to the connection or the account after this flight had begun."""
+        if not self._changed:
+            return False
         about = (str(token.connection_id), str(token.account_id))
         return any(self._changed.get(each, 0) > begun for each in about)
 

@@ -30,7 +30,8 @@ from wevion_tokens.tokens.metrics import FETCHES, REFUSALS
 
 T = TypeVar("T")
 
-MIN_TTL = timedelta(seconds=60)
+MIN_TTL_S = 60.0
+MIN_TTL = timedelta(seconds=MIN_TTL_S)
 MARGIN_S = 30.0
 UNFOLLOWED_S = 10.0
 """How long a token is used again while nobody tells of revocations: without Kafka, or while it is away."""
@@ -39,7 +40,6 @@ _TRIES = Backoff(base_s=0.1, cap_s=1)
 _TRY_FOR_S = 3.0
 _PROBED_AFTER_S = 5.0
 _LONGEST_TTL_S = 3600
-_AGAIN = 3  # flights that a caller joins or makes before it takes what there is
 _OUTCOMES: tuple[tuple[type[TokensError], str], ...] = (
     (EndedError, "ended"),
     (NotYetError, "not_yet"),
@@ -79,7 +79,7 @@ class TokensClient:
         self._follow = bool(profile.kafka_bootstrap_servers) if follow is None else follow
         self._cache = TokenCache(margin_s, UNFOLLOWED_S)
         self._shield = Shield()
-        self._flights: SingleFlight[str, AccountToken] = SingleFlight(self._shield)
+        self._flights: SingleFlight[str, tuple[AccountToken, int]] = SingleFlight(self._shield)
         self._exits = AsyncExitStack()
         self._api: TokensApi | None = None
 
@@ -115,7 +115,7 @@ class TokensClient:
 
         A `PlatformRefusedError` that leaves the block is reported: what leaves it then says what the refusal means.
         """
-        return Lease(self, account_id, min_ttl.total_seconds())
+        return Lease(self, account_id, MIN_TTL_S if min_ttl is MIN_TTL else min_ttl.total_seconds())
 
     async def call(
         self, account_id: UUID | str, send: Callable[[AccountToken], Awaitable[T]], *, min_ttl: timedelta = MIN_TTL
@@ -150,17 +150,19 @@ class TokensClient:
 
     async def token(self, account_id: UUID | str, *, min_ttl: timedelta = MIN_TTL) -> AccountToken:
         """Return a token that stays valid for `min_ttl`. Raises TokensError."""
-        wanted = min_ttl.total_seconds()
-        found = self.cached(account_id, wanted)
+        found = self.cached(account_id, min_ttl.total_seconds())
         if found is not None:
             return found
         key = str(account_id)
-        for _ in range(_AGAIN):
-            found = await self._flights.run(key, lambda: self._fetch(key, wanted))
-            if found.stale_refresh or self.cached(account_id, wanted) is found:
-                break
-        assert found is not None  # noqa: S101  the loop ran
-        return found
+        wanted = min(int(max(min_ttl.total_seconds(), self._cache.margin_s + 1)) + 1, _LONGEST_TTL_S)
+        while True:
+            found, asked = await self._flights.run(key, lambda: self._fetch(key, wanted))
+            if asked >= wanted:  # else it was the flight of somebody who needs it for less
+                return found
+
+    def follows_changes(self) -> bool:
+        """Return whether every change of a connection is told at once; until then tokens are kept for seconds only."""
+        return self._cache.in_step()
 
     def cached(self, account_id: UUID | str, min_ttl_s: float) -> AccountToken | None:
         """Return a token from the cache alone. May be called from any thread."""
@@ -193,9 +195,9 @@ class TokensClient:
             raise NotYetError(judgement.advice, _PROBED_AFTER_S) from refused
         return fresh
 
-    async def _fetch(self, account_id: str, min_ttl_s: float) -> AccountToken:
+    async def _fetch(self, account_id: str, wanted: int) -> tuple[AccountToken, int]:
+        """Return a fresh token, and for how many seconds it was asked for."""
         api = self._api_now()
-        wanted = min(int(max(min_ttl_s, self._cache.margin_s + 1)) + 1, _LONGEST_TTL_S)
         begun = self._cache.begin()
         try:
             for last in (False, True):
@@ -221,7 +223,7 @@ class TokensClient:
         finally:
             self._cache.end()
         FETCHES.labels("served").inc()
-        return token
+        return token, wanted
 
     def _api_now(self) -> TokensApi:
         if self._api is None:
@@ -241,7 +243,7 @@ class Lease:
         self._token: AccountToken | None = None
 
     async def __aenter__(self) -> AccountToken:
-        token = self._client.cached(self._account_id, self._min_ttl_s)
+        token = self._client._cache.find(self._account_id, self._min_ttl_s, monotonic())  # noqa: SLF001  the hot path
         if token is None:
             token = await self._client.token(self._account_id, min_ttl=timedelta(seconds=self._min_ttl_s))
         self._token = token
