@@ -48,6 +48,16 @@ async def test_an_error_leads_to_the_very_token_and_the_page_that_fixes_it(stack
         assert fine["nothing_wrong"]
         assert fine["otherwise"]
 
+        checked = await ask(
+            body=ERRORS.get(alive["provider"], PLAIN),
+            provider=alive["provider"],
+            account_id=alive["accounts"][0]["account_id"],
+            check=True,
+        )
+        assert fine["check"]["asked"] is False
+        assert (checked["check"]["asked"], checked["check"]["verified"]) == (True, True)
+        assert "was asked just now" in checked["words"]
+
         chat = await ask(path="/chat", status=401)
         assert (chat["kind"], chat["token"]["status"]) == ("session", "active")
         notices = (await browser.get("/api/v1/notices", limit="100"))["items"]

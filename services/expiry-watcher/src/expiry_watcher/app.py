@@ -8,6 +8,7 @@ from common.runtime.clock import SystemClock
 from common.runtime.periodic import Periodic
 from common.service import Service
 from expiry_watcher.clients.notifier import NoticesClient
+from expiry_watcher.clients.oauth_svc import ChecksClient
 from expiry_watcher.consumers import GROUP, TOPICS, followed
 from expiry_watcher.http import diagnose_routes, ladder_routes, token_routes
 from expiry_watcher.operations import Deps, RebuildProgress, rebuild
@@ -62,10 +63,11 @@ async def run(settings: WatcherSettings) -> None:
         service.periodic(measuring(deps, service.clock))
         service.periodic(tidying(deps, service.clock))
         notices = NoticesClient(service.http(), settings.notifier_url)
+        checks = ChecksClient(service.http(), settings.oauth_url)
         # The fixed paths first: `ladder` is not a token's id.
         routes = [
             ladder_routes(deps, service.clock),
-            diagnose_routes(deps, service.clock, notices),
+            diagnose_routes(deps, service.clock, notices, checks),
             token_routes(deps, service.clock),
         ]
         await service.serve(routes, verifier)

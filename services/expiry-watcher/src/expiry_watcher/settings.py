@@ -31,6 +31,11 @@ class WatcherSettings(ServiceSettings):
         description="longest sleep between sweeps; larger saves look-ups, smaller sees other replicas' work sooner",
     )
 
+    oauth_url: str = Field(
+        default="http://127.0.0.1:8082",
+        pattern=r"^https?://[^/]+$",
+        description="oauth-svc, which asks a platform whether the token that a diagnosis found works now",
+    )
     notifier_url: str = Field(
         default="http://127.0.0.1:8085",
         pattern=r"^https?://[^/]+$",

@@ -11,6 +11,7 @@ from common.runtime.clock import SystemClock
 from common.testing.api import Api, served
 from common.testing.stack import DatabaseFactory
 from expiry_watcher.clients.notifier import NoticesClient
+from expiry_watcher.clients.oauth_svc import ChecksClient
 from expiry_watcher.core.ladder import Ladder
 from expiry_watcher.http import diagnose_routes, ladder_routes, token_routes
 from expiry_watcher.operations import Deps
@@ -37,12 +38,18 @@ async def notices_url() -> str:
 
 
 @pytest.fixture
-async def api(deps: Deps, notices_url: str) -> AsyncIterator[Api]:
+async def oauth_url() -> str:
+    """Where oauth-svc would be; nobody answers there."""
+    return "http://127.0.0.1:9"
+
+
+@pytest.fixture
+async def api(deps: Deps, notices_url: str, oauth_url: str) -> AsyncIterator[Api]:
     clock = SystemClock()
     async with aiohttp.ClientSession() as http:
         routes = [
             ladder_routes(deps, clock),
-            diagnose_routes(deps, clock, NoticesClient(http, notices_url)),
+            diagnose_routes(deps, clock, NoticesClient(http, notices_url), ChecksClient(http, oauth_url)),
             token_routes(deps, clock),
         ]
         async with served(routes, title="expiry-watcher") as api:

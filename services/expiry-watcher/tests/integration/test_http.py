@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from aiohttp import web
@@ -333,6 +333,79 @@ class TestNotices:
         assert found["token"]["token_id"] == str(self.token.token_id)
         assert found["fix_url"] == "http://gateway.test/settings/integrations"
         assert self.asked == [f"Bearer {person}"]
+
+
+class TestChecks:
+    """A token that is believed alive is checked at its platform, if that is wished, as the person who asks."""
+
+    QUESTION: ClassVar = {"http_status": 200, "http_body": {"code": 40105, "message": "revoked", "request_id": "1"}}
+
+    @pytest.fixture
+    async def oauth_url(self, story: Stories) -> Any:
+        self.token = story(provider="tiktok")
+        self.asked: list[tuple[str, str]] = []
+        self.answer: dict[str, Any] = {}
+        self.status = 200
+
+        async def check(request: web.Request) -> web.Response:
+            self.asked.append((request.match_info["id"], request.headers["Authorization"]))
+            return web.json_response(self.answer, status=self.status)
+
+        app = web.Application()
+        app.router.add_post("/api/v1/connections/{id}/check", check)
+        async with serve(app) as server:
+            yield server.url
+
+    async def diagnosed(self, api: Any, deps: Deps, **more: Any) -> dict[str, Any]:
+        await track(deps, [self.token.issued(None)])
+        self.person = api.person(self.token.members["workspace_id"])
+        reply = await api.call("POST", "/api/v1/tokens/diagnose", self.person, self.QUESTION | more)
+        assert reply.status == 200
+        found: dict[str, Any] = reply.body
+        return found
+
+    def says(self, status: str, *, verified: bool = False, cause: str | None = None) -> None:
+        connection = {"status": status, "cause": cause, "provider": "tiktok"}
+        self.answer = {"connection": connection, "verified": verified, "explanation": "TikTok says so."}
+
+    async def test_it_is_offered_and_not_done_unasked(self, api: Any, deps: Deps) -> None:
+        found = await self.diagnosed(api, deps)
+        assert found["check"] == {
+            "token_id": str(self.token.token_id),
+            "url": f"http://gateway.test/api/v1/connections/{self.token.token_id}/check",
+            "asked": False,
+            "verified": None,
+        }
+        assert self.asked == []
+
+    async def test_one_that_works_is_confirmed(self, api: Any, deps: Deps) -> None:
+        self.says("active", verified=True)
+        found = await self.diagnosed(api, deps, check=True)
+        assert (found["check"]["asked"], found["check"]["verified"]) == (True, True)
+        assert (found["words"], found["nothing_wrong"]) == ("TikTok says so.", True)
+        assert self.asked == [(str(self.token.token_id), f"Bearer {self.person}")]
+
+    async def test_one_that_turns_out_dead_is_the_problem(self, api: Any, deps: Deps) -> None:
+        self.says("revoked", cause="user_revoked")
+        found = await self.diagnosed(api, deps, check=True)
+        assert (found["words"], found["nothing_wrong"]) == ("TikTok says so.", False)
+        assert (found["problem"], found["cause"], found["otherwise"]) == ("reauthorize", "user_revoked", [])
+        assert found["fix_url"] == f"http://gateway.test/connect/tiktok?connection_id={self.token.token_id}"
+
+    @pytest.mark.parametrize(("status", "answer"), [(503, {}), (404, {}), (200, {}), (200, {"verified": "?"})])
+    async def test_without_an_answer_the_diagnosis_stays(
+        self, api: Any, deps: Deps, status: int, answer: dict[str, Any]
+    ) -> None:
+        self.status, self.answer = status, answer
+        found = await self.diagnosed(api, deps, check=True)
+        assert (found["check"]["asked"], found["check"]["verified"]) == (False, None)
+        assert found["words"].startswith("Nothing is wrong with your tokens now")
+
+    async def test_a_dead_one_is_not_checked(self, api: Any, deps: Deps) -> None:
+        await track(deps, [self.token.issued(None), self.token.revoked()])
+        person = api.person(self.token.members["workspace_id"])
+        found = (await api.call("POST", "/api/v1/tokens/diagnose", person, self.QUESTION | {"check": True})).body
+        assert (found["check"], found["token"]["status"], self.asked) == (None, "revoked", [])
 
 
 BAD_QUESTIONS: tuple[Any, ...] = (

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from common.telemetry import metrics
 
 if TYPE_CHECKING:
-    from tests.conftest import Stage
+    from tests.conftest import Person, Reply, Stage
 
 
 def failed(provider: str, call: str, class_: str) -> float:
@@ -84,3 +84,26 @@ async def test_what_a_service_reports_is_counted_and_shown(stage: Stage) -> None
     assert failed("meta", "report", "our_bug") == before + 1
     assert [line["call"] for line in lines if line["event"] == "call_failed"] == ["report"]
     assert (await stage.connection(person))["last_failure"].endswith(" at report")
+
+
+async def test_a_connection_is_checked_when_a_person_asks(stage: Stage) -> None:
+    person, stranger = stage.person(), stage.person()
+    await stage.connect(person, "tiktok")
+    connection_id = (await stage.connection(person))["connection_id"]
+
+    async def check(who: Person = person) -> Reply:
+        return await stage.ask("POST", f"/api/v1/connections/{connection_id}/check", who.headers)
+
+    fine = await check()
+    assert (fine.status, fine.json["verified"], fine.json["reason"]) == (200, True, None)
+    assert fine.json["explanation"].endswith("was asked just now, and the connection works.")
+    await stage.sim("POST", "faults", {"provider": "tiktok", "endpoint": "*", "kind": "status", "status": 503})
+    away = await check()
+    assert (away.json["verified"], away.json["connection"]["status"]) == (False, "active")
+    assert "could not be asked" in away.json["explanation"]
+    await stage.sim("DELETE", "faults")
+    await stage.sim("POST", "grants/tiktok/avery/revoke", {"cause": "user_revoked", "webhook": "none"})
+    dead = await check()
+    assert (dead.json["verified"], dead.json["connection"]["status"]) == (False, "revoked")
+    assert dead.json["reason"].startswith("reauthorize:")
+    assert (await check(stranger)).status == 404

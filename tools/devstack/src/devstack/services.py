@@ -140,6 +140,8 @@ def process(
         settings["PROVIDERS_FILE"] = str(providers_file)
     if service in {"session-svc", "expiry-watcher"}:
         settings["NOTIFIER_URL"] = addresses.url("notifier")
+    if service == "expiry-watcher":
+        settings["OAUTH_URL"] = addresses.url("oauth-svc")
     if service == "gateway":
         settings |= {
             "OPERATORS_PORT": str(operators_port),

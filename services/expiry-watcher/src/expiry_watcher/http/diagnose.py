@@ -1,5 +1,6 @@
 """The endpoint of "which token is it?"."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,8 @@ from common.platforms import title_of
 from common.runtime.clock import Clock
 from common.web import Access, Principal, Routes
 from expiry_watcher.clients.notifier import NoticesClient
+from expiry_watcher.clients.oauth_svc import ChecksClient
+from expiry_watcher.core.diagnosis.answer import after_check, can_be_checked
 from expiry_watcher.core.fixes import fix_for
 from expiry_watcher.http.callers import scope_of
 from expiry_watcher.http.views import TokenView, token_view
@@ -57,9 +60,13 @@ class QuestionBody(BaseModel):
     token_id: UUID | None = Field(default=None, description="the token, if it is known")
     workspace_id: UUID | None = Field(default=None, description="services and support admins: which workspace")
 
+    check: bool = Field(
+        default=False, description="ask the platform now whether the token that is found works, if it is believed alive"
+    )
+
     @model_validator(mode="after")
     def _something(self) -> "QuestionBody":
-        given = self.model_dump(exclude={"workspace_id"}, exclude_none=True)
+        given = self.model_dump(exclude={"workspace_id", "check"}, exclude_none=True)
         if not any(value.strip() if isinstance(value, str) else value not in ({}, []) for value in given.values()):
             raise ValueError("give at least one of notice_id, text, status, body, path, area, provider, account_id")
         return self
@@ -79,6 +86,15 @@ class CandidateView(BaseModel):
     fix_url: str | None
 
 
+class CheckView(BaseModel):
+    """How the token that was found can be checked at the platform now, and what came of it if that was asked for."""
+
+    token_id: UUID
+    url: str = Field(description="POST to this checks it; so does the same question with `check`")
+    asked: bool = Field(description="the platform was asked just now")
+    verified: bool | None = Field(description="whether it confirmed the token; null if it was not asked")
+
+
 class DiagnosisView(BaseModel):
     """The answer: the kind of token, how sure that is, what happened to that very token, and what to do."""
 
@@ -96,19 +112,28 @@ class DiagnosisView(BaseModel):
     token: TokenView | None = Field(description="the very token and its present state, where it could be told")
     fix: str | None
     fix_url: str | None
+    check: CheckView | None = Field(default=None, description="where the token that was found is believed alive")
     candidates: list[CandidateView] = Field(description="every kind that something speaks for, the likeliest first")
 
 
-def diagnose_routes(deps: Deps, clock: Clock, notices: NoticesClient) -> Routes:
-    """Return the endpoint of diagnoses."""
+def diagnose_routes(deps: Deps, clock: Clock, notices: NoticesClient, checks: ChecksClient) -> Routes:
+    """Return the endpoint of diagnoses.
+
+    Args:
+        deps: what the operations work with.
+        clock: tells the present moment.
+        notices: reads the notice that is asked about.
+        checks: has the token that was found checked at its platform.
+
+    """
     r = Routes("diagnose")
 
     @r.post("/api/v1/tokens/diagnose", access=Access.user_or_service(SCOPE), summary="Which token is it?")
     async def diagnose_(body: QuestionBody, principal: Principal, request: web.Request) -> DiagnosisView:
-        now = clock.now()
+        now, authorization = clock.now(), request.headers["Authorization"]
         notice = None
         if body.notice_id is not None:
-            notice = await notices.read(body.notice_id, request.headers["Authorization"])
+            notice = await notices.read(body.notice_id, authorization)
         question = Question(
             text=body.text,
             body=body.body,
@@ -122,6 +147,9 @@ def diagnose_routes(deps: Deps, clock: Clock, notices: NoticesClient) -> Routes:
             notice=notice,
         )
         found = await diagnose(deps, scope_of(principal, body.workspace_id, "body"), question, now)
+        check = None
+        if found.answers and principal.kind == "user":
+            found, check = await _checked(found, body.check, checks, authorization, deps.public_url)
         candidates = [
             CandidateView(
                 kind=answer.candidate.kind,
@@ -153,10 +181,28 @@ def diagnose_routes(deps: Deps, clock: Clock, notices: NoticesClient) -> Routes:
             token=first.token,
             fix=first.fix,
             fix_url=first.fix_url,
+            check=check,
             candidates=candidates,
         )
 
     return r
+
+
+async def _checked(
+    found: Diagnosis, wanted: bool, checks: ChecksClient, authorization: str, public_url: str
+) -> tuple[Diagnosis, CheckView | None]:
+    """Offer to check the token that was found, or check it; the diagnosis then says what the platform said."""
+    best = found.answers[0]
+    token = best.token
+    if token is None or not can_be_checked(token):
+        return found, None
+    url = f"{public_url}/api/v1/connections/{token.token_id}/check"
+    checked = await checks.check(token.token_id, authorization) if wanted else None
+    if checked is None:
+        return found, CheckView(token_id=token.token_id, url=url, asked=False, verified=None)
+    best = replace(best, conclusion=after_check(best.conclusion, token, checked, public_url))
+    view = CheckView(token_id=token.token_id, url=url, asked=True, verified=checked.verified)
+    return replace(found, answers=(best, *found.answers[1:])), view
 
 
 def _provider(answer: Suspect) -> str | None:

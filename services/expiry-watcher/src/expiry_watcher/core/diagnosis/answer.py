@@ -1,7 +1,7 @@
 """From ranked kinds and the tokens that there are to an answer: which token, its state, what to do."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol, TypeVar
 from uuid import UUID
@@ -50,6 +50,31 @@ class Conclusion:
     fix: Fix
     nothing_wrong: bool
     otherwise: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a platform said when it was asked about the token: whether it confirmed it, and the state since then."""
+
+    verified: bool
+    status: TokenStatus
+    cause: RevocationCause | None
+    words: str
+
+
+def can_be_checked(token: Known | None) -> bool:
+    """Return whether a platform can be asked about this token: one that is believed alive."""
+    return token is not None and token.kind in CONNECTIONS and token.status not in DEAD
+
+
+def after_check(conclusion: Conclusion, token: Known, checked: Checked, public_url: str) -> Conclusion:
+    """Return the conclusion with what the platform said just now."""
+    if checked.status not in DEAD:
+        return replace(conclusion, words=checked.words)
+    fix = fix_for(
+        token.kind, token.provider, public_url, status=checked.status, cause=checked.cause, token_id=token.token_id
+    )
+    return Conclusion(_MENDING[token.kind], checked.cause, checked.words, fix, nothing_wrong=False, otherwise=())
 
 
 def state_weights(tokens: Sequence[Known], provider: str | None) -> dict[TokenKind, float]:

@@ -28,8 +28,10 @@ const CERTAINTY = {
   low: ["warn", "A guess"],
 };
 
-/** The last answer. @type {any} */
+/** The last answer, and the question that it answers. @type {any} */
 let found = null;
+/** @type {Record<string, any>} */
+let asked = {};
 
 function show() {
   return [
@@ -96,7 +98,7 @@ function answer(one) {
           one.otherwise.length > 0 && h("div", null, h("p", null, "If that is not it:"), list(one.otherwise)),
           one.evidence.length > 0 && h("details", { "data-key": "evidence" }, h("summary", null, "Why this answer"), list(one.evidence)),
         ),
-        h("div.item-action", null, !one.nothing_wrong && button(one)),
+        h("div.item-action", null, !one.nothing_wrong && button(one), one.check && !one.check.asked && checkButton()),
       ),
     ),
     others.length > 0 && h("p.quiet", { "data-key": "others" }, "It could also be ", others.map(name).join(", or "), "."),
@@ -121,6 +123,8 @@ function button(one) {
   return url && fixButton({ url, label: one.kind === "session" ? "Sign in again" : "Fix it" });
 }
 
+const checkButton = () => h("button.button", { type: "button", "data-action": "check" }, "Check it now");
+
 /** @type {import("../app.js").Page} */
 export default {
   path: PATH,
@@ -131,8 +135,11 @@ export default {
   actions: {
     async diagnose(_, element) {
       const given = new FormData(/** @type {HTMLFormElement} */ (element));
-      const question = Object.fromEntries([...given].filter(([, value]) => String(value).trim() !== ""));
-      found = await post("/api/v1/tokens/diagnose", question);
+      asked = Object.fromEntries([...given].filter(([, value]) => String(value).trim() !== ""));
+      found = await post("/api/v1/tokens/diagnose", asked);
+    },
+    async check() {
+      found = await post("/api/v1/tokens/diagnose", { ...asked, check: true });
     },
   },
 };
