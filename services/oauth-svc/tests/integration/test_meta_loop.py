@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlsplit
 
 from common.testing import eventually
 from oauth_svc.operations import disconnect
+from oauth_svc.providers.registry import ProvidersFile, build_providers
 
 if TYPE_CHECKING:
     from tests.conftest import Stage
@@ -154,3 +156,64 @@ async def test_disconnect_revokes_at_the_platform(stage: Stage) -> None:
     grants = await stage.sim("GET", "grants?provider=meta&alive=1")
     assert grants["grants"] == [] if isinstance(grants, dict) else grants == []
     assert await stage.pool.fetchval("SELECT count(*) FROM credential") == 0
+
+
+async def test_access_to_data_that_ends_is_renewed_by_the_consent(stage: Stage) -> None:
+    """A mere login does not renew it: the dialog has to be opened with `auth_type=reauthorize`."""
+    await stage.sim("PUT", "lifetimes/meta", {"data_access_s": 10 * 86_400})
+    person = stage.person()
+    await stage.connect(person)
+    before = await stage.connection(person)
+    assert before["status"] == "expiring"
+    await stage.sim("POST", "clock", {"advance_s": 11 * 86_400})
+    stage.clock.advance(timedelta(days=11))
+    await stage.pass_time()
+    dead = await stage.connection(person)
+    assert (dead["status"], dead["cause"]) == ("expired", None)
+    url = await stage.consent_url(person, connection_id=dead["connection_id"])
+    assert dict(parse_qsl(urlsplit(url).query))["auth_type"] == "reauthorize"
+    back = await stage.agree(url, ("user", "avery"))
+    assert (await stage.ask("GET", "/connect/meta/callback", person.headers, params=back)).status == 302
+    again = await stage.connection(person)
+    assert again["status"] == "expiring"
+    assert again["expires_at"] > before["expires_at"]
+    assert "auth_type" not in await stage.consent_url(stage.person())
+
+
+async def test_login_for_business_gives_a_system_users_token_without_an_end(stage: Stage) -> None:
+    permissions = ["ads_management", "ads_read", "business_management"]
+    configurations = {"77": {"permissions": permissions, "token": "system_user"}}
+    (app,) = [a for a in (await stage.sim("GET", "apps"))["apps"] if a["provider"] == "meta"]
+    await stage.sim("PUT", f"apps/meta/{app['client_id']}", {"options": {"configurations": configurations}})
+    file = {
+        "via": stage.simulator.url,
+        "allow_private_hosts": [urlsplit(stage.simulator.url).netloc],
+        "providers": {
+            "meta": {"client_id": app["client_id"], "client_secret": app["client_secret"], "config_id": "77"},
+        },
+    }
+    providers = build_providers(ProvidersFile.model_validate(file))
+    stage.deps.providers = providers
+    try:
+        person = stage.person()
+        asked = dict(parse_qsl(urlsplit(await stage.consent_url(person)).query))
+        assert (asked["config_id"], "scope" in asked) == ("77", False)
+        assert (await stage.connect(person)).status == 302
+        connection = await stage.connection(person)
+        assert (connection["status"], connection["expires_at"], connection["missing"]) == ("active", None, [])
+        assert len(connection["accounts"]) == 3
+        assert await stage.pool.fetchval("SELECT refresh_at FROM schedule") is None, "there is nothing to swap"
+        await stage.sim("POST", "clock", {"advance_s": 100 * 86_400})
+        stage.clock.advance(timedelta(days=100))
+        await stage.pass_time()
+        await stage.probe_all()
+        later = await stage.connection(person)
+        assert (later["status"], later["expires_at"]) == ("active", None), "nobody has to be active in the app"
+        account = later["accounts"][0]["account_id"]
+        token = await stage.ask("GET", f"/api/v1/accounts/{account}/access-token", stage.service())
+        assert (token.status, token.json["expires_at"]) == (200, None)
+        await stage.sim("POST", "grants/meta/avery/revoke", {"cause": "user_revoked", "webhook": "none"})
+        await stage.probe_all()
+        assert (await stage.connection(person))["status"] == "revoked"
+    finally:
+        await providers.close()

@@ -515,16 +515,26 @@ async def test_a_deletion_request_ends_the_grant_and_forgets_its_credential(stag
 
     await eventually(answered)
     assert (await stage.connection(person))["status"] == "revoked"
+    (sent,) = (await stage.sim("GET", "webhooks?provider=meta&kind=data_deletion"))["deliveries"]
+    told = (await stage.ask("POST", "/webhooks/meta", data=sent["body"])).json
+    code, page = told["confirmation_code"], told["url"].removeprefix(stage.deps.public_url)
+    assert page == f"/webhooks/meta/deletions/{code}"
+    shown = await stage.ask("GET", page)
+    assert (shown.status, "Your data is being deleted" in shown.text) == (200, True)
+    assert "avery" not in shown.text.lower()
     stage.clock.advance(stage.deps.limits.signal_grace + timedelta(minutes=1))
     await purge.sweep(stage.deps)
     assert await stage.pool.fetchval("SELECT count(*) FROM credential") == 0
+    assert "Your data was deleted" in (await stage.ask("GET", page)).text
     stage.clock.advance(-stage.deps.limits.signal_grace)
-    (sent,) = (await stage.sim("GET", "webhooks?provider=meta&kind=data_deletion"))["deliveries"]
     again = await stage.ask("POST", "/webhooks/meta", data=sent["body"])
-    assert (again.status, len(again.json["confirmation_code"])) == (200, 20)
-    assert again.json["url"].endswith("/connections")
+    assert (again.status, again.json["confirmation_code"]) == (200, code), "a repeat has the same code"
     assert (await connect(stage, PLATFORMS[0], person)).status == 302, "and a new consent brings it back"
     assert (await stage.connection(person))["status"] == "active"
+    assert "Your data was deleted" in (await stage.ask("GET", page)).text, "the new consent is another matter"
+    for unknown in ("a" * 24, "A1", "..%2f"):
+        assert (await stage.ask("GET", f"/webhooks/meta/deletions/{unknown}")).status in {400, 404}
+    assert (await stage.ask("GET", f"/webhooks/nobody/deletions/{code}")).status == 404
 
 
 async def test_a_refused_access_token_proves_nothing_while_the_token_url_is_away(stage: Stage) -> None:

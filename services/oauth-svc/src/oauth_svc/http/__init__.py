@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from common.runtime.shield import Shield
 from common.web import Authenticate, Routes
-from oauth_svc.http import accounts, checks, connect, connections, services, webhooks
+from oauth_svc.http import accounts, checks, connect, connections, deletions, services, webhooks
 from oauth_svc.operations.deps import Deps
 from oauth_svc.operations.engine.refreshing import Engine
 from oauth_svc.operations.serving.access import AccessTokens
@@ -21,4 +21,5 @@ def routes(
         accounts.routes(deps, engine),
         services.routes(deps, access),
         webhooks.routes(deps),
+        deletions.routes(deps),
     )

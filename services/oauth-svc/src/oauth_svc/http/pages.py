@@ -32,6 +32,23 @@ def message(status: int, title: str, text: str, *, fix: str = "", link: str = "/
     return _page(status, title, body)
 
 
+def notice(status: int, title: str, text: str, *, hint: str = "") -> web.Response:
+    """Return a plain page for somebody who is not a user of Wevion, without a way on.
+
+    Args:
+        status: of HTTP.
+        title: the heading.
+        text: one paragraph.
+        hint: another one, in small letters.
+
+    Returns:
+        The page.
+
+    """
+    body = f"<p>{escape(text)}</p>" + (f'<p class="hint">{escape(hint)}</p>' if hint else "")
+    return _page(status, title, body)
+
+
 def confirmation(status: int, title: str, text: str, *, action: str, label: str, link: str) -> web.Response:
     """Return a question with two ways on."""
     body = (

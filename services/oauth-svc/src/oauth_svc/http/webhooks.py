@@ -1,7 +1,5 @@
 """`POST /webhooks/{provider}`: signed by the platform, verified on the raw bytes, answered fast."""
 
-import hashlib
-
 from aiohttp import web
 from pydantic import BaseModel, Field
 
@@ -28,8 +26,8 @@ class Taken(BaseModel):
     """
 
     received: bool = True
-    url: str
-    confirmation_code: str
+    url: str | None = None
+    confirmation_code: str | None = None
 
 
 class EventRefused(BaseModel):
@@ -54,7 +52,7 @@ def routes(deps: Deps) -> Routes:
         """A repeat is answered like the first and changes nothing."""
         headers = {name.lower(): value for name, value in request.headers.items()}
         try:
-            await webhooks.receive(deps, path.provider, body, headers)
+            received = await webhooks.receive(deps, path.provider, body, headers)
         except WebhookRefusedError as refused:
             if refused.err is not None:  # a security event token: RFC 8935 section 2.4
                 said = EventRefused(err=refused.err, description=str(refused))
@@ -64,7 +62,9 @@ def routes(deps: Deps) -> Routes:
             raise Problem(404, unknown.code, detail=str(unknown)) from unknown
         if request.content_type == SECURITY_EVENT:
             return Reply(status=202)  # RFC 8935 section 2.2: nothing else is said
-        code = hashlib.sha256(body).hexdigest()[:20]
-        return Taken(url=f"{deps.public_url}/connections", confirmation_code=code)
+        if received.deletion is None:
+            return Taken()
+        url = f"{deps.public_url}/webhooks/{path.provider}/deletions/{received.deletion}"
+        return Taken(url=url, confirmation_code=received.deletion)
 
     return r

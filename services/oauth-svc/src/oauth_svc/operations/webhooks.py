@@ -1,7 +1,8 @@
 """Platforms' own signals: verified on the raw bytes, taken once, and applied to every connection that they cover."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from common.contracts import DetectedBy
@@ -24,8 +25,16 @@ SECOND_LOOK = timedelta(minutes=1)
 """A grant that a signal ended is asked about after this: the credential is kept, and a signal can be mistaken."""
 
 
-async def receive(deps: Deps, provider_id: str, raw: bytes, headers: Mapping[str, str]) -> int:
-    """Take a webhook; how many connections it ended. Raises `WebhookRefusedError`, having changed nothing."""
+@dataclass(frozen=True, slots=True)
+class WebhookEffect:
+    """What a webhook did: how many connections it ended, and the code under which a deletion can be looked up."""
+
+    ended: int
+    deletion: str | None
+
+
+async def receive(deps: Deps, provider_id: str, raw: bytes, headers: Mapping[str, str]) -> WebhookEffect:
+    """Take a webhook. Raises `WebhookRefusedError`, having changed nothing."""
     provider = deps.providers[provider_id]
     try:
         signals = await provider.read_webhook(raw, headers, deps.clock.now())
@@ -37,7 +46,7 @@ async def receive(deps: Deps, provider_id: str, raw: bytes, headers: Mapping[str
     ended = 0
     for signal in signals:
         ended += await _apply(deps, provider_id, signal)
-    return ended
+    return WebhookEffect(ended, next((signal.deletion for signal in signals if signal.deletion), None))
 
 
 async def _apply(deps: Deps, provider_id: str, signal: Signal) -> int:
@@ -51,6 +60,8 @@ async def _apply(deps: Deps, provider_id: str, signal: Signal) -> int:
         if signal.verifies is not None:
             await store.risc.verified(db, provider_id, signal.verifies, now)
         covered = await _covered(db, providers, signal)
+        if signal.deletion is not None:
+            await store.deletions.add(db, signal.deletion, provider_id, signal.subject, now)
         locked = await store.connections.lock(db, covered)
         cause = signal.cause
         meant: dict[UUID, Change] = {
@@ -65,6 +76,24 @@ async def _apply(deps: Deps, provider_id: str, signal: Signal) -> int:
     metrics.WEBHOOKS.labels(provider_id, "taken").inc()
     _log.info("webhook_taken", provider=provider_id, cause=cause.value if cause else None, connections=len(meant))
     return len(meant)
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """What became of a request to delete a person's data. `erased_by` is None where nothing is left to erase."""
+
+    received_at: datetime
+    known: bool
+    erased_by: datetime | None
+
+
+async def deletion(deps: Deps, provider_id: str, code: str) -> Deletion | None:
+    """Return what became of a request; None for a code that was never given."""
+    row = await store.deletions.get(deps.pool, provider_id, code)
+    if row is None:
+        return None
+    erased_by = row.received_at + deps.limits.signal_grace if row.kept else None
+    return Deletion(row.received_at, row.connections > 0, erased_by)
 
 
 def proves(signal: Signal, provider_id: str, connection: Connection) -> bool:

@@ -53,7 +53,8 @@ class WebhookRefusedError(Exception):
 class Consent:
     """What a consent screen is opened with. `challenge` is the PKCE one, where the platform has it.
 
-    `adding`: the grant lives, and only what it lacks is asked for; the person said no to it before.
+    `adding`: the grant lives, and only what it lacks is asked for; the person said no to it before. `renewing`: its
+    time is over, or nearly.
     """
 
     state: str
@@ -61,6 +62,7 @@ class Consent:
     scopes: tuple[str, ...]
     challenge: str | None = None
     adding: bool = False
+    renewing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,8 @@ class Signal:
     way while the person consented again does not end the new grant. Without a `cause` it only asks for a look: the
     connections that it covers are probed. It names a user (`subject`) or one token (`digest`, see `match_digest` and
     `token_hash`). `own` is false when it was sent about another client of ours at the same platform. `verifies` is the
-    state of a self-test that we asked for: such a signal is about no grant at all.
+    state of a self-test that we asked for: such a signal is about no grant at all. `deletion` is the code under which a
+    person may look up what became of their data, where the platform lets them ask for its deletion.
     """
 
     message_id: str
@@ -105,6 +108,7 @@ class Signal:
     digest: bytes | None = None
     own: bool = True
     verifies: str | None = None
+    deletion: str | None = None
 
 
 class Provider(Protocol):

@@ -28,6 +28,7 @@ def _meta(profile: Profile, urls: Mapping[str, str], client: Mapping[str, str], 
     app = meta.MetaApp(
         client_id=client.get("client_id", ""),
         client_secret=client.get("client_secret", ""),
+        config_id=client.get("config_id", ""),
         authorize_url=urls["authorize_url"],
         api_url=urls["api_url"],
     )

@@ -62,6 +62,8 @@ class MetaApp:
 
     client_id: str
     client_secret: str = field(repr=False)
+    config_id: str = ""
+    """Facebook Login for Business: the configuration that says what is asked for, and for whom the token is."""
     authorize_url: str = f"https://www.facebook.com/{META.api_version}/dialog/oauth"
     api_url: str = f"https://graph.facebook.com/{META.api_version}"
 
@@ -82,17 +84,20 @@ class MetaProvider(Calling):
             "client_id": self._app.client_id,
             "redirect_uri": consent.redirect_uri,
             "state": consent.state,
-            "scope": ",".join(consent.scopes),
             "response_type": "code",
         }
+        query |= {"config_id": self._app.config_id} if self._app.config_id else {"scope": ",".join(consent.scopes)}
         if consent.adding:
             query["auth_type"] = "rerequest"  # without it the dialog does not show what was declined before
+        elif consent.renewing:
+            query["auth_type"] = "reauthorize"  # access to data has ended, or ends soon: a mere login does not renew it
         return f"{self._app.authorize_url}?{urlencode(query)}"
 
     async def exchange(self, callback: Callback, now: datetime) -> TokenAnswer:
         """Code for the short-lived token, and that for the long-lived one at once.
 
-        When the second step fails, the short-lived token is kept: the refresher swaps it within its hours.
+        When the second step fails, the short-lived token is kept: the refresher swaps it within its hours. A system
+        user's token of Login for Business that has no end is not swapped.
         """
         short = self._tokens(
             await self._ask(
@@ -108,6 +113,8 @@ class MetaProvider(Calling):
             now,
             Call.EXCHANGE,
         )
+        if self._app.config_id and short.expires_at is None:
+            return short
         try:
             return await self._swap(short.access_token, now)
         except PlatformError:
@@ -117,7 +124,10 @@ class MetaProvider(Calling):
         return await self._swap(secrets.access_token, now)
 
     async def inspect(self, secrets: Secrets, now: datetime) -> Inspection:  # noqa: ARG002
-        """`debug_token`, asked with the app's own token. Both clocks; `0` means never, not 1970."""
+        """`debug_token`, asked with the app's own token. Both clocks; `0` means never, not 1970.
+
+        A system user is no person who could be away: only the token's own clock counts.
+        """
         answer = await self._ask(
             "/debug_token",
             {"input_token": secrets.access_token, "access_token": self._app_token},
@@ -134,10 +144,11 @@ class MetaProvider(Calling):
         if str(data.get("app_id")) != self._app.client_id:
             raise PlatformError(our_bug("foreign_app_id"))
         token_end = _epoch(data.get("expires_at"))
+        person_end = None if data.get("type") == "SYSTEM_USER" else _epoch(data.get("data_access_expires_at"))
         return Inspection(
             subject=text(data.get("user_id")),
             subject_name="",
-            expires_at=earliest(token_end, _epoch(data.get("data_access_expires_at"))),
+            expires_at=earliest(token_end, person_end),
             access_expires_at=token_end,
             scopes=scope_set(data.get("scopes")),
         )
@@ -173,7 +184,10 @@ class MetaProvider(Calling):
             raise PlatformError(failure)
 
     async def read_webhook(self, raw: bytes, headers: Mapping[str, str], now: datetime) -> tuple[Signal, ...]:  # noqa: ARG002
-        """Return the deauthorisation callback's `signed_request`: HMAC-SHA256 over the encoded payload."""
+        """Return the deauthorisation callback's `signed_request`: HMAC-SHA256 over the encoded payload.
+
+        The data deletion callback sends the same; a repeat has the same code, which nobody else can tell.
+        """
         payload, signature = _signed_request(raw)
         expected = hmac.new(self._app.client_secret.encode(), payload, hashlib.sha256).digest()
         if not hmac.compare_digest(expected, signature):
@@ -190,7 +204,8 @@ class MetaProvider(Calling):
         if not subject:
             raise WebhookRefusedError("no user")
         digest = hashlib.sha256(payload).hexdigest()
-        return (Signal(message_id=digest, subject=subject, cause=_C.USER_REVOKED, at=issued),)
+        code = base64.b32encode(hmac.digest(self._app.client_secret.encode(), payload, "sha256")[:15]).decode().lower()
+        return (Signal(message_id=digest, subject=subject, cause=_C.USER_REVOKED, at=issued, deletion=code),)
 
     async def _swap(self, token: str, now: datetime) -> TokenAnswer:
         answer = await self._ask(

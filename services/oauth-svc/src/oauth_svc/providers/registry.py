@@ -51,6 +51,7 @@ class ProviderSettings(BaseModel):
     webhook_audiences: tuple[str, ...] = ()
     developer_token: SecretStr | None = None
     service_account_file: Path | None = None
+    config_id: str | None = Field(default=None, pattern=r"^\d{1,40}$")
     api_version: str | None = Field(default=None, pattern=r"^v\d+(\.\d+)?$")
     authorize_url: _Url | None = None
     token_url: _Url | None = None
@@ -228,6 +229,7 @@ def _client(settings: ProviderSettings, siblings: tuple[str, ...]) -> dict[str, 
     found = {
         "client_id": settings.client_id or "",
         "client_secret": settings.secret(),
+        "config_id": settings.config_id or "",
         "webhook_audiences": " ".join((*settings.webhook_audiences, *siblings)),
         "webhook_secret": settings.webhook_secret.get_secret_value() if settings.webhook_secret else "",
         "developer_token": settings.developer_token.get_secret_value() if settings.developer_token else "",

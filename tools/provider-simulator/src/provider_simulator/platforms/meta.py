@@ -95,7 +95,11 @@ class Meta(MetaGraph):
                 "error_reason": "user_denied",
             }
             return consent.redirect(redirect_uri, [*denied.items(), state], "_=_")
-        grant = self.consented(app, decision, asked, call.now)
+        grant = self.consented(app, decision, asked, call.now, renews=query.get("auth_type") == "reauthorize")
+        configuration = app.options.get("configurations", {}).get(query.get("config_id"), {})
+        if configuration.get("token") == "system_user":
+            grant.extra["system_user"] = f"1{decision.person.subject('meta')}"
+            grant.extra["lasting"] = bool(configuration.get("lasting", True))
         code = self.world.grants.issue(
             grant,
             "code",
@@ -128,8 +132,13 @@ class Meta(MetaGraph):
         living = self.world.grants.alive("meta", client_id=app.client_id, person=person)
         return list(living[0].extra.get("declined", ())) if living else []
 
-    def consented(self, app: App, decision: consent.Decision, asked: list[consent.Scope], now: float) -> Grant:
-        """One grant per person and app: a second login changes the living one."""
+    def consented(
+        self, app: App, decision: consent.Decision, asked: list[consent.Scope], now: float, *, renews: bool
+    ) -> Grant:
+        """One grant per person and app: a second login changes the living one.
+
+        Access to data that has ended is given again by `auth_type=reauthorize` alone.
+        """
         person = decision.person
         scopes = decision.scopes if decision.scopes is not None else [s.id for s in asked]
         living = self.world.grants.alive("meta", client_id=app.client_id, person=person.key)
@@ -149,7 +158,8 @@ class Meta(MetaGraph):
         known = dict.fromkeys([*grant.extra.get("declined", ()), *refused])
         grant.extra["declined"] = [s for s in known if s not in grant.scopes]
         grant.accounts = decision.accounts
-        grant.last_active_at = now
+        if renews or now < self.data_access_ends(grant):
+            grant.last_active_at = now
         self.world.grants.changed(grant)
         return grant
 

@@ -94,7 +94,10 @@ class MetaTokens(Platform):
             raise refuse(100, "Invalid code_verifier parameter.")
         code.spent_at = call.now
         call.record("code", "issued", presented=value, token=code)
-        return self.token_answer(call, code.grant, "short_s")
+        if code.grant.extra.get("lasting"):
+            token = self.issue(code.grant, "system_user_s", call.now, None)
+            return answer({"access_token": token.value, "token_type": "bearer"})
+        return self.token_answer(call, code.grant, "system_user_s" if "system_user" in code.grant.extra else "short_s")
 
     def exchange_token(self, call: Call, app: App, given: dict[str, str]) -> web.Response:
         value = given.get("fb_exchange_token")

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
+from common.contracts import TokenStatus
 from common.postgres import transaction
 from common.runtime import ids
 from oauth_svc import store
@@ -42,10 +43,11 @@ async def begin(
     now = deps.clock.now()
     state, verifier = ids.random_token(), ids.random_token(48) if profile.pkce else None
     digest = state_digest(state)
-    scopes = profile.scopes
+    scopes, renewing = profile.scopes, False
     async with transaction(deps.pool) as db:
         if connection_id is not None:
             known = await must_exist(db, caller.workspace_id, provider_id, connection_id)
+            renewing = known.status in (TokenStatus.EXPIRING, TokenStatus.EXPIRED)
             if known.status.alive:
                 scopes = profile.scopes_to_ask(known.scopes_missing)
         await deps.vault.ready(db, now, workspaces=[caller.workspace_id])
@@ -75,6 +77,7 @@ async def begin(
             scopes=scopes,
             challenge=create_s256_code_challenge(verifier) if verifier else None,
             adding=scopes != profile.scopes,
+            renewing=renewing,
         )
     )
 
