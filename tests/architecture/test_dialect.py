@@ -54,3 +54,15 @@ def test_no_duration_is_measured_with_the_event_loops_clock() -> None:
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("get_running_loop().time", "loop.time"))
     ]
     assert not wrong
+
+
+def test_a_connection_is_taken_in_one_way() -> None:
+    """By `common.postgres`, which waits no longer than a request can, and says that the database is away or busy."""
+    wrong = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path, tree in TREES.items()
+        if "services" in path.relative_to(ROOT).parts
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("pool.acquire", "_pool.acquire"))
+    ]
+    assert not wrong

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from common.contracts import DetectedBy, RevocationCause
 from common.crypto import UnsealableError
-from common.postgres import transaction
+from common.postgres import connection, transaction
 from common.telemetry.logs import get_logger
 from oauth_svc import store
 from oauth_svc.core.connection import Connection
@@ -44,7 +44,7 @@ async def disconnect(deps: Deps, caller: WorkspaceCaller, connection_id: UUID) -
 
 async def sweep_remote(deps: Deps) -> SweepStatus:
     """Tell the platforms what was disconnected, then forget the credentials."""
-    async with deps.pool.acquire() as db:
+    async with connection(deps.pool) as db:
         due = await store.connections.due_remote_revokes(db, REVOKE_BATCH)
     for connection_id, _ in due:
         await _revoke_remotely(deps, connection_id)

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from common.postgres import transaction
+from common.postgres import connection, transaction
 from oauth_svc import store
 from oauth_svc.core.lifecycle import WARNING_WINDOW, TimePassed
 from oauth_svc.operations import tokens
@@ -17,7 +17,7 @@ ATTEMPTS_PER_RUN = 20_000
 async def sweep(deps: Deps) -> SweepStatus:
     """Move what reached its window or its end. A second run finds nothing."""
     now = deps.clock.now()
-    async with deps.pool.acquire() as db:
+    async with connection(deps.pool) as db:
         due = await store.connections.due_by_time(db, now, now + WARNING_WINDOW, BATCH)
     if not due:
         return SweepStatus(0)
@@ -30,5 +30,5 @@ async def sweep(deps: Deps) -> SweepStatus:
 
 async def forget_attempts(deps: Deps) -> None:
     """Settled attempts are kept for a week, for people who look into a failure."""
-    async with deps.pool.acquire() as db:
+    async with connection(deps.pool) as db:
         await store.attempts.forget(db, deps.clock.now() - ATTEMPTS_KEPT, ATTEMPTS_PER_RUN)

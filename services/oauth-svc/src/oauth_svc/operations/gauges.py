@@ -1,5 +1,6 @@
 """What the database says of all connections. Every replica says the same: take the `max` of the gauges, not the sum."""
 
+from common.postgres import connection
 from oauth_svc import metrics, store
 from oauth_svc.operations.deps import Deps
 
@@ -7,7 +8,7 @@ from oauth_svc.operations.deps import Deps
 async def count(deps: Deps) -> None:
     """Look again."""
     now = deps.clock.now()
-    async with deps.pool.acquire() as db:
+    async with connection(deps.pool) as db:
         by_status = await store.connections.count_by_status(db)
         in_trouble = await store.connections.count_in_trouble(db, now)
         due = await store.schedule.count_due(db, now)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from common.postgres import transaction
+from common.postgres import connection, transaction
 from oauth_svc import metrics, store
 from oauth_svc.operations.deps import Deps
 from oauth_svc.store.keys import KeyUse
@@ -31,7 +31,7 @@ class Reencrypted:
 
 
 async def status(deps: Deps) -> list[KeyUse]:
-    async with deps.pool.acquire() as db:
+    async with connection(deps.pool) as db:
         return await store.keys.usage(db)
 
 
@@ -40,7 +40,7 @@ async def rotate(deps: Deps, workspace_id: UUID | None, progress: Callable[[int]
     done = 0
     after: UUID | None = None
     while True:
-        async with deps.pool.acquire() as db:
+        async with connection(deps.pool) as db:
             batch = [workspace_id] if workspace_id else await store.keys.workspaces(db, after, BATCH)
         for workspace in batch:
             row, _ = await deps.vault.make_key(workspace)
@@ -59,7 +59,7 @@ async def reencrypt(deps: Deps, progress: Callable[[int, int], None]) -> Reencry
     rewrapped = await _rewrap(deps)
     resealed = 0
     while True:
-        async with deps.pool.acquire() as db:
+        async with connection(deps.pool) as db:
             batch = await store.keys.to_reencrypt(db, BATCH)
             left = await store.keys.left_to_reencrypt(db)
         if not batch:
@@ -83,13 +83,13 @@ async def _rewrap(deps: Deps) -> int:
     current = await deps.vault.current_kek()
     done = 0
     while True:
-        async with deps.pool.acquire() as db:
+        async with connection(deps.pool) as db:
             batch = await store.keys.under_other_kek(db, current, BATCH)
         if not batch:
             return done
         for old in batch:
             new = await deps.vault.rewrapped(old)
-            async with deps.pool.acquire() as db:
+            async with connection(deps.pool) as db:
                 await store.keys.rewrap(db, old, new)
         done += len(batch)
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from common import outbox
 from common.contracts import TokenStateV1
-from common.postgres import transaction, translate_errors
+from common.postgres import connection, transaction
 from common.telemetry.logs import get_logger
 from oauth_svc import metrics, store
 from oauth_svc.core.connection import Connection
@@ -33,9 +33,8 @@ class PurgeResult:
 
 async def plan(deps: Deps, dead_before: datetime) -> PurgeResult:
     """Return what a run would forget. Changes nothing."""
-    with translate_errors():
-        async with deps.pool.acquire() as db:
-            groups = tuple(await store.connections.count_dead(db, dead_before))
+    async with connection(deps.pool) as db:
+        groups = tuple(await store.connections.count_dead(db, dead_before))
     return PurgeResult(sum(group.grants for group in groups), groups)
 
 
@@ -89,12 +88,12 @@ async def _batch(deps: Deps, dead_before: datetime) -> int:
 
 
 async def _forget(db: store.Db, grants: list[Connection], now: datetime) -> None:
-    for connection in grants:
-        await store.credentials.forget(db, connection.connection_id)
+    for grant in grants:
+        await store.credentials.forget(db, grant.connection_id)
         await outbox.enqueue_tombstone(
-            db, topic=TokenStateV1.TOPIC, key=str(connection.connection_id), version=connection.version
+            db, topic=TokenStateV1.TOPIC, key=str(grant.connection_id), version=grant.version
         )
-        metrics.PURGED.labels(connection.provider).inc()
-    await store.connections.mark_purged(db, [connection.connection_id for connection in grants], now)
+        metrics.PURGED.labels(grant.provider).inc()
+    await store.connections.mark_purged(db, [grant.connection_id for grant in grants], now)
     if grants:
         _log.info("grants_purged", count=len(grants))

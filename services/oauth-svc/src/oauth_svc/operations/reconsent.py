@@ -8,7 +8,7 @@ from uuid import UUID
 from common.contracts import DetectedBy, RevocationCause, Verdict
 from common.crypto import UnsealableError
 from common.platforms.errors import reauthorize
-from common.postgres import transaction
+from common.postgres import connection, transaction
 from common.telemetry.logs import get_logger
 from oauth_svc import store
 from oauth_svc.core import refresh as rules
@@ -33,7 +33,7 @@ ORPHANED = timedelta(seconds=30)
 async def sweep(deps: Deps, engine: Engine) -> SweepStatus:
     """Look at each provider that has doubted grants. Those of an outage wait until it is over."""
     now = deps.clock.now()
-    async with deps.pool.acquire() as db:
+    async with connection(deps.pool) as db:
         found = await store.doubts.standing(db)
     for standing in found:
         if standing.provider not in deps.providers:
@@ -139,7 +139,7 @@ async def _ask_again(deps: Deps, engine: Engine, provider: str, now: datetime) -
     if word is Word.LIVES:
         await engine.refresh_now(connection_id, taken=True)
     elif word is Word.SAME:
-        async with deps.pool.acquire() as db:
+        async with connection(deps.pool) as db:
             await store.doubts.say(db, [connection_id], word.value)
 
 

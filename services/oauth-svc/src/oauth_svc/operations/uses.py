@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from common.postgres import Pool, translate_errors
+from common.postgres import Pool, connection
 from oauth_svc import store
 
 
@@ -26,7 +26,6 @@ class Uses:
         """Write what was noted; how many accounts."""
         noted, self._noted = self._noted, {}
         if noted:
-            with translate_errors():
-                async with pool.acquire() as db:
-                    await store.gaps.note_served(db, noted)
+            async with connection(pool) as db:
+                await store.gaps.note_served(db, noted)
         return len(noted)

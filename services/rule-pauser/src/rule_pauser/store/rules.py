@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from common.contracts import TokenKind
-from common.postgres import Db, Pool, Record, translate_errors
+from common.postgres import Db, Pool, Record, connection, translate_errors
 from rule_pauser.core.listed import HistoryEntry, Listed, RuleScope
 from rule_pauser.core.pausing import Mode, PauseReason, Reconciled, Rule, RuleOutcome, Why
 
@@ -275,36 +275,34 @@ async def page(
     limit: int,
 ) -> list[Listed]:
     """Return rules of a workspace in the order of their ids."""
-    with translate_errors():
-        async with pool.acquire() as db:
-            rows = await db.fetch(
-                f"""SELECT {_RULE} FROM automation_rule r
-                     WHERE r.workspace_id = $1 AND r.deleted_at IS NULL
-                       AND ($2::uuid IS NULL OR EXISTS (SELECT 1 FROM rule_account ra
-                                                         WHERE ra.rule_id = r.rule_id AND ra.account_id = $2))
-                       AND ($3::boolean IS NULL OR (r.auto_paused_at IS NOT NULL) = $3)
-                       AND ($4::uuid IS NULL OR r.rule_id > $4)
-                     ORDER BY r.rule_id LIMIT $5""",
-                workspace_id,
-                account_id,
-                auto_paused,
-                after,
-                limit,
-            )
-            return await _listed(db, rows)
+    async with connection(pool) as db:
+        rows = await db.fetch(
+            f"""SELECT {_RULE} FROM automation_rule r
+                 WHERE r.workspace_id = $1 AND r.deleted_at IS NULL
+                   AND ($2::uuid IS NULL OR EXISTS (SELECT 1 FROM rule_account ra
+                                                     WHERE ra.rule_id = r.rule_id AND ra.account_id = $2))
+                   AND ($3::boolean IS NULL OR (r.auto_paused_at IS NOT NULL) = $3)
+                   AND ($4::uuid IS NULL OR r.rule_id > $4)
+                 ORDER BY r.rule_id LIMIT $5""",
+            workspace_id,
+            account_id,
+            auto_paused,
+            after,
+            limit,
+        )
+        return await _listed(db, rows)
 
 
 async def one(pool: Pool, workspace_id: UUID | None, rule_id: UUID) -> Listed | None:
     """Return one rule of a workspace (None: of any)."""
-    with translate_errors():
-        async with pool.acquire() as db:
-            rows = await db.fetch(
-                f"""SELECT {_RULE} FROM automation_rule r
-                     WHERE r.rule_id = $1 AND ($2::uuid IS NULL OR r.workspace_id = $2) AND r.deleted_at IS NULL""",
-                rule_id,
-                workspace_id,
-            )
-            found = await _listed(db, rows)
+    async with connection(pool) as db:
+        rows = await db.fetch(
+            f"""SELECT {_RULE} FROM automation_rule r
+                 WHERE r.rule_id = $1 AND ($2::uuid IS NULL OR r.workspace_id = $2) AND r.deleted_at IS NULL""",
+            rule_id,
+            workspace_id,
+        )
+        found = await _listed(db, rows)
     return found[0] if found else None
 
 

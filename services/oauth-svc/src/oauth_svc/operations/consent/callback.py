@@ -13,6 +13,7 @@ from uuid import UUID
 from common.contracts import IssuedHow, Verdict
 from common.crypto import data_key_id
 from common.platforms.rfc6749 import callback_verdict
+from common.postgres import connection
 from common.runtime.clock import monotonic
 from common.runtime.shield import Shield
 from common.telemetry.logs import get_logger
@@ -162,7 +163,7 @@ async def _exchange(deps: Deps, provider: Provider, state: ConsentState, query: 
         raise errors.ExchangeFailedError("the platform sent no code")
     verifier = None
     if state.sealed_verifier is not None:
-        async with deps.pool.acquire() as db:
+        async with connection(deps.pool) as db:
             await deps.vault.ready(db, deps.clock.now(), key_ids=[data_key_id(state.sealed_verifier)])
         verifier = deps.vault.open(state.sealed_verifier, verifier_aad(state.digest)).decode()
     callback = Callback(query=query, redirect_uri=deps.redirect_uri(state.provider), verifier=verifier)

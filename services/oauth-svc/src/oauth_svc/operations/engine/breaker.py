@@ -7,7 +7,7 @@ from uuid import UUID
 from common import outbox
 from common.contracts import INCIDENT_REASONS, IncidentState, IncidentVerdict, PlatformIncidentV1, Verdict
 from common.platforms.errors import Failure
-from common.postgres import transaction
+from common.postgres import connection, transaction
 from common.runtime import ids
 from common.telemetry.logs import get_logger
 from oauth_svc import metrics, store
@@ -182,7 +182,7 @@ class Breakers:
 
     async def look(self, provider: str) -> None:
         """Read the shared row again, after an incident was settled elsewhere."""
-        async with self._deps.pool.acquire() as db:
+        async with connection(self._deps.pool) as db:
             health = await store.health.current(db, provider)
         self._forget(provider, health)
 

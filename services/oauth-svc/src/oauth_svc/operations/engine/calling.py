@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
-from common.postgres import transaction, translate_errors
+from common.postgres import connection, transaction
 from common.runtime.batching import Batcher
 from common.runtime.clock import monotonic
 from oauth_svc import store
@@ -92,7 +92,6 @@ class Calls:
         return answer
 
     async def _write_attempts(self, items: Sequence[tuple[UUID, int, int, timedelta]]) -> list[bool]:
-        with translate_errors():
-            async with self._deps.pool.acquire() as db:
-                begun = await store.attempts.begin(db, items)
+        async with connection(self._deps.pool) as db:
+            begun = await store.attempts.begin(db, items)
         return [item[0] in begun for item in items]

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from uuid import UUID
 
-from common.postgres import transaction, translate_errors
+from common.postgres import connection, transaction
 from common.runtime.batching import Batcher
 from common.runtime.errors import RetryableError
 from common.runtime.retry import Backoff
@@ -87,7 +87,6 @@ class Keeping:
         self._poke()
 
     async def _write_pending(self, items: Sequence[Kept]) -> list[bool]:
-        with translate_errors():
-            async with self._deps.pool.acquire() as db:
-                kept = await store.attempts.keep(db, items)
+        async with connection(self._deps.pool) as db:
+            kept = await store.attempts.keep(db, items)
         return [item[0] in kept for item in items]

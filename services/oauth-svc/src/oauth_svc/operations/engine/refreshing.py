@@ -18,7 +18,7 @@ from functools import partial
 from uuid import UUID
 
 from common.platforms.errors import Failure
-from common.postgres import transaction
+from common.postgres import connection, transaction
 from common.runtime.batching import Batcher
 from common.runtime.errors import RetryableError
 from common.runtime.shield import Shield
@@ -78,7 +78,7 @@ class Engine:
             status += await self._sweep_one(provider_id, now)
         asked = [name for name in free if name not in self._backlog]
         if asked:
-            async with self._deps.pool.acquire() as db:
+            async with connection(self._deps.pool) as db:
                 due = await store.schedule.providers_due(db, asked, now)
             for provider_id in due:
                 status += await self._sweep_one(provider_id, now)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from common.contracts import AccountAccess, TokenKind, TokenStatus
 from common.crypto import UnsealableError
-from common.postgres import translate_errors
+from common.postgres import connection
 from common.runtime.batching import Batcher
 from oauth_svc import metrics, store
 from oauth_svc.core.connection import ended_as, ended_words
@@ -131,12 +131,11 @@ class AccessTokens:
         return self._deps.providers[row.provider].profile.title
 
     async def _read(self, account_ids: Sequence[UUID]) -> list[AccessRow | None]:
-        with translate_errors():
-            async with self._deps.pool.acquire() as db:
-                found = await store.access.rows(db, account_ids)
-                await self._deps.vault.ready(
-                    db, self._deps.clock.now(), key_ids={r.sealed.key_id for r in found.values() if r.sealed}
-                )
+        async with connection(self._deps.pool) as db:
+            found = await store.access.rows(db, account_ids)
+            await self._deps.vault.ready(
+                db, self._deps.clock.now(), key_ids={r.sealed.key_id for r in found.values() if r.sealed}
+            )
         return [found.get(account_id) for account_id in account_ids]
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from uuid import UUID
 
+from common.postgres import connection
 from common.runtime.errors import RetryableError
 from common.runtime.tasks import cancel
 from common.telemetry.logs import get_logger
@@ -63,11 +64,11 @@ class _Progress:
         while True:
             await asyncio.sleep(SAY_EVERY_S)
             try:
-                async with self._deps.pool.acquire() as db:
+                async with connection(self._deps.pool) as db:
                     await store.listings.progress(db, self._connection_id, self._count, self._deps.clock.now())
             except RetryableError:
                 _log.info("listing_progress_not_written")
 
     async def end(self, failure: str | None) -> None:
-        async with self._deps.pool.acquire() as db:
+        async with connection(self._deps.pool) as db:
             await store.listings.end(db, self._connection_id, failure)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from common import postgres
 from common.contracts import AccountAccess, DetectedBy, Verdict
 from common.crypto import UnsealableError
 from common.platforms.errors import Failure, retry_later
@@ -58,7 +59,7 @@ async def sweep(deps: Deps, engine: Engine) -> SweepStatus:
     """Probe what is due, one batch for each provider."""
     now = deps.clock.now()
     names = [p.profile.provider for p in deps.providers]
-    async with deps.pool.acquire() as db:
+    async with postgres.connection(deps.pool) as db:
         due = await store.schedule.providers_to_probe(db, names, now)
     probed = 0
     more = False
@@ -197,7 +198,7 @@ async def _trouble(
     breakers = engine.breakers
     report_call("probe", connection.provider, connection.connection_id, failure)
     breakers.note_consent(connection, failure, now)
-    async with deps.pool.acquire() as db:
+    async with postgres.connection(deps.pool) as db:
         lost = await store.schedule.after_unknown(db, [connection.connection_id])
     change = rules.ended(
         failure,
@@ -322,7 +323,7 @@ async def report(deps: Deps, account: Account, connection: Connection, failure: 
                 await _show(db, connection.connection_id, trouble, now)
         return False
     deps.uses.refused([account.account_id])
-    async with deps.pool.acquire() as db:
+    async with postgres.connection(deps.pool) as db:
         await store.gaps.note_refused(db, account.account_id, now)
         await store.schedule.probe_now(db, [connection.connection_id], now)
     deps.committed()

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from common import postgres
 from common.contracts import TokenKind
-from common.postgres import translate_errors
 from oauth_svc import store
 from oauth_svc.core.connection import Account, Connection
 from oauth_svc.core.errors import UnknownAccountError, UnknownConnectionError
@@ -22,19 +22,17 @@ async def connections(
     after: UUID | None,
     limit: int,
 ) -> list[Connection]:
-    with translate_errors():
-        async with deps.pool.acquire() as db:
-            found = await store.connections.listing(
-                db, workspace_id, kind=kind.value if kind else None, provider=provider, after=after, limit=limit
-            )
+    async with postgres.connection(deps.pool) as db:
+        found = await store.connections.listing(
+            db, workspace_id, kind=kind.value if kind else None, provider=provider, after=after, limit=limit
+        )
     return [connection for connection in found if connection.provider in deps.providers]
 
 
 async def connection(deps: Deps, workspace_id: UUID, connection_id: UUID) -> Connection:
     """Raises `UnknownConnectionError`, also for one of another workspace."""
-    with translate_errors():
-        async with deps.pool.acquire() as db:
-            found = await store.connections.get(db, workspace_id, connection_id)
+    async with postgres.connection(deps.pool) as db:
+        found = await store.connections.get(db, workspace_id, connection_id)
     if found is None or found.provider not in deps.providers:
         raise UnknownConnectionError
     return found
@@ -42,27 +40,24 @@ async def connection(deps: Deps, workspace_id: UUID, connection_id: UUID) -> Con
 
 async def listings(deps: Deps, connections: Sequence[Connection]) -> dict[UUID, ListingProgress]:
     """Return what is to be said of these connections' lists of accounts; those of which nothing is are left out."""
-    with translate_errors():
-        async with deps.pool.acquire() as db:
-            return await store.listings.of(db, [connection.connection_id for connection in connections])
+    async with postgres.connection(deps.pool) as db:
+        return await store.listings.of(db, [connection.connection_id for connection in connections])
 
 
 async def accounts(
     deps: Deps, workspace_id: UUID, *, connection_id: UUID | None, after: UUID | None, limit: int
 ) -> list[tuple[Account, Connection]]:
-    with translate_errors():
-        async with deps.pool.acquire() as db:
-            found = await store.connections.accounts_page(
-                db, workspace_id, connection_id=connection_id, after=after, limit=limit
-            )
+    async with postgres.connection(deps.pool) as db:
+        found = await store.connections.accounts_page(
+            db, workspace_id, connection_id=connection_id, after=after, limit=limit
+        )
     return [entry for entry in found if entry[1].provider in deps.providers]
 
 
 async def account(deps: Deps, workspace_id: UUID | None, account_id: UUID) -> tuple[Account, Connection]:
     """Raises `UnknownAccountError`, also for one of another workspace. None: any workspace, for services."""
-    with translate_errors():
-        async with deps.pool.acquire() as db:
-            found = await store.connections.account(db, workspace_id, account_id)
+    async with postgres.connection(deps.pool) as db:
+        found = await store.connections.account(db, workspace_id, account_id)
     if found is None or found[1].provider not in deps.providers:
         raise UnknownAccountError
     return found
@@ -71,15 +66,13 @@ async def account(deps: Deps, workspace_id: UUID | None, account_id: UUID) -> tu
 async def gaps(
     deps: Deps, workspace_id: UUID, *, account_id: UUID | None, after: UUID | None, limit: int
 ) -> tuple[list[Gap], tuple[int, int, float]]:
-    with translate_errors():
-        async with deps.pool.acquire() as db:
-            found = await store.gaps.listing(db, workspace_id, account_id=account_id, after=after, limit=limit)
-            totals = await store.gaps.totals(db, workspace_id, deps.clock.now())
+    async with postgres.connection(deps.pool) as db:
+        found = await store.gaps.listing(db, workspace_id, account_id=account_id, after=after, limit=limit)
+        totals = await store.gaps.totals(db, workspace_id, deps.clock.now())
     return found, totals
 
 
 async def open_incidents(deps: Deps) -> set[str]:
     """Providers with an open incident."""
-    with translate_errors():
-        async with deps.pool.acquire() as db:
-            return await store.health.open_providers(db)
+    async with postgres.connection(deps.pool) as db:
+        return await store.health.open_providers(db)
