@@ -5,9 +5,11 @@ what it must mean; README.md beside them has the words. A row that a platform re
 of `common.platforms`. Files that `CONTRACT_ANSWERS` names (`make contract ANSWERS=more.jsonl`) are run as well.
 """
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 
 from common.contracts import RevocationCause, Verdict
 from common.platforms import PLATFORMS, clause, sentence, title_of
-from common.platforms.errors import Failure
+from common.platforms.errors import Call, Failure
 from expiry_watcher.core.diagnosis.judge import no_token, observe, rank
 from expiry_watcher.core.diagnosis.signals import read
 from oauth_svc.providers.base import PlatformError
@@ -141,6 +143,29 @@ async def test_no_429_and_no_5xx_ever_ends_a_grant(name: str, status: int, body:
     answer = Answer(status, {}, body)
     for found in (await _refused(name, answer), PROVIDERS[name].judge(answer)):
         assert found is None or found.verdict is not Verdict.REAUTHORIZE
+
+
+UNKNOWN: tuple[Any, ...] = (
+    {"error": "code_of_tomorrow"},
+    {"error": {"code": "code_of_tomorrow", "message": "?", "type": "?"}},
+    {"error": {"code": 99_999, "message": "?", "type": "OAuthException", "fbtrace_id": "A"}},
+    {"code": 49_999, "message": "?"},
+    {"error_code": "E9", "request_status": "ERROR"},
+    {"message": "Forbidden"},
+    {},
+)
+
+
+@pytest.mark.parametrize("call", list(Call))
+@pytest.mark.parametrize("name", sorted(PROVIDERS))
+def test_a_code_that_nobody_knows_is_asked_about_again_and_ends_nothing(name: str, call: Call) -> None:
+    if name == "outbrain" and call.for_tokens:
+        return  # its login says 401 for wrong credentials, whatever the body
+    for status in (400, 401, 402, 403, 404, 405, 410, 422):
+        for body in UNKNOWN:
+            found = PROVIDERS[name].judge(Answer(status, {}, json.dumps(body).encode()), call)
+            assert found is not None
+            assert not found.verdict.only_a_person_helps or found.refresh_first, (status, body, found)
 
 
 @given(st.sampled_from(sorted(PROVIDERS)), st.integers(200, 599), st.binary(max_size=80))

@@ -17,6 +17,8 @@ ANSWERS: list[dict[str, Any]] = [
     {"kind": "status", "status": 500, **JSON},
     {"kind": "status", "status": 400, **JSON},
     {"kind": "status", "status": 403, "body": "", "content_type": "text/plain"},
+    {"kind": "status", "status": 403, "body": '{"message": "Forbidden"}', "content_type": "application/json"},
+    {"kind": "status", "status": 400, "body": "{}", "content_type": "application/json"},
     {"kind": "html"},
 ]
 ROTATING = ["rfc6749", "snapchat"]

@@ -90,7 +90,7 @@ def _api(reply: Reply) -> Failure | None:
         return our_bug("platform_only" if "connect platforms" in text else "no_key", "Wevion's set-up as a platform")
     if reply.status == 403 and "does not have access to account" in text:
         return CODES["account_invalid"]
-    if reply.status == 401:
+    if reply.status == 401 and error and error.get("code") is None:  # another code, or none of Stripe's: unknown
         return reauthorize("http_401", None, "the connection's key is not accepted")
     if reply.status == 403 and "permission" in text:
         return lost_access("http_403", "the connection lacks a permission")

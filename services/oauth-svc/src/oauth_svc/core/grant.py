@@ -96,16 +96,20 @@ def read_token_answer(body: Mapping[str, Any], now: datetime, *, scope_separator
     )
 
 
-def leaves_open(status: int, has_object: bool, body: bytes) -> bool:
+ERROR_NAMES = frozenset({"error", "errors", "error_code", "errorCode", "errorMessage", "code"})
+"""Where platforms name an error; a firewall in front of one says `message` at most."""
+
+
+def leaves_open(status: int, answer: Mapping[str, Any] | None, body: bytes) -> bool:
     """Return whether an answer to a token request does not tell if the platform has acted on it.
 
     A 5xx and the statuses of requests that were broken off (RFC 9110: 408, 409, 425) may come after the act. So may a
     page of a proxy, whatever its status. A 429 refuses before the act, and a refusal of the token endpoint itself is a
-    JSON object (RFC 6749 section 5.2), or a bare 401 for wrong credentials.
+    JSON object that names an error (RFC 6749 section 5.2), or a bare 401 for wrong credentials.
 
     Args:
         status: The HTTP status.
-        has_object: Whether the body is a JSON object.
+        answer: The body as a JSON object; None if it is none.
         body: The body as it came.
 
     Returns:
@@ -114,7 +118,7 @@ def leaves_open(status: int, has_object: bool, body: bytes) -> bool:
     """
     if status >= 500 or status in {408, 409, 425}:  # noqa: PLR2004 - HTTP's own border
         return True
-    if status < 400 or status == 429 or has_object:  # noqa: PLR2004
+    if status < 400 or status == 429 or (answer is not None and not ERROR_NAMES.isdisjoint(answer)):  # noqa: PLR2004
         return False
     return status != 401 or body.lstrip().startswith(b"<")  # noqa: PLR2004
 

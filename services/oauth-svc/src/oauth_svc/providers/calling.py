@@ -75,7 +75,7 @@ class Calling:
             answer = await self._wire.send(request)
         except NoAnswerError as error:
             raise settle_no_answer(error, repeatable=repeatable) from error
-        if not repeatable and leaves_open(answer.status, json_object(answer) is not None, answer.body):
+        if not repeatable and leaves_open(answer.status, json_object(answer), answer.body):
             raise PlatformError(unknown_outcome(f"http_{answer.status}"))
         return answer
 
