@@ -12,6 +12,7 @@ MINUTES ?= 3
 SAMPLE ?=
 SEED ?=
 ANSWERS ?=
+PROVIDERS ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -22,8 +23,8 @@ ARGS ?=
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
 
-run: setup ## the whole local stack with a demo workspace, until Ctrl-C; REPLICAS=oauth-svc=3 for more of one, ONLY=oauth-svc,session-svc for few
-	@$(BIN)/devstack up $(if $(REPLICAS),--replicas $(REPLICAS)) $(if $(ONLY),--only $(ONLY)) $(ARGS)
+run: setup ## the whole local stack with a demo workspace, until Ctrl-C; REPLICAS=oauth-svc=3 for more of one, ONLY=oauth-svc,session-svc for few, PROVIDERS=my.toml for real apps
+	@$(BIN)/devstack up $(if $(REPLICAS),--replicas $(REPLICAS)) $(if $(ONLY),--only $(ONLY)) $(if $(PROVIDERS),--providers $(PROVIDERS)) $(ARGS)
 
 demo: setup ## the whole story as a timeline, against the running stack or one of its own; fails if a step is not observed
 	@$(BIN)/devstack demo $(ARGS)

@@ -87,6 +87,9 @@ async def offline(settings: OauthSettings) -> AsyncIterator[Deps]:
 def open_providers(settings: OauthSettings) -> Providers:
     """Return the providers of the file. Raises `PermanentError` with the place and the rule."""
     try:
-        return build_providers(read_providers_file(settings.providers_file), in_flight=settings.in_flight * 2)
+        return build_providers(
+            read_providers_file(settings.providers_file, settings.providers_override_file),
+            in_flight=settings.in_flight * 2,
+        )
     except (ProvidersFileError, OSError) as error:
         raise PermanentError(f"WEVION_PROVIDERS_FILE: {error}") from error

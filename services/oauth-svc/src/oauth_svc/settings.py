@@ -17,6 +17,9 @@ class OauthSettings(ServiceSettings, KeyOptions):
     providers_file: Path | None = Field(
         default=None, description="TOML: base URLs and clients of the providers, and providers of your own"
     )
+    providers_override_file: Path | None = Field(
+        default=None, description="TOML of the same form, laid over the first key by key: a developer's own test apps"
+    )
     poll_s: float = Field(
         default=0.5, gt=0, le=60, description="seconds between looks at the schedule; smaller reacts faster"
     )

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from oauth_svc.operations import disconnect
+from oauth_svc.providers.base import Consent
 from oauth_svc.providers.registry import ProvidersFile, ProvidersFileError, build_providers, read_providers_file
 
 if TYPE_CHECKING:
@@ -30,6 +31,39 @@ accounts_url = "{base}/api/accounts"
 scopes = ["ads.read", "accounts.read"]
 rotation = "single_use"
 """
+
+
+OVER = """
+allow_private_hosts = ["127.0.0.1:9"]
+[providers.meta]
+client_id = "mine"
+client_secret = "my secret"
+via = "direct"
+[providers.one]
+client_id = "c"
+authorize_url = "https://one.example/authorize"
+token_url = "https://one.example/token"
+"""
+
+
+def test_a_second_file_is_laid_over_the_first(tmp_path: Path) -> None:
+    (first := tmp_path / "first.toml").write_text(
+        'via = "http://127.0.0.1:8"\nallow_private_hosts = ["127.0.0.1:8"]\n[providers.meta]\nclient_id = "sim"\n'
+        'client_secret = "s"\nrequests_per_s = 7\n[providers.taboola]\n'
+    )
+    (over := tmp_path / "over.toml").write_text(OVER)
+    file = read_providers_file(first, over)
+    meta = file.providers["meta"]
+    assert (meta.client_id, meta.secret(), meta.requests_per_s) == ("mine", "my secret", 7)
+    assert file.allow_private_hosts == {"127.0.0.1:8", "127.0.0.1:9"}
+    consent = Consent(state="s", redirect_uri="http://127.0.0.1:8080/connect/meta/callback", scopes=())
+    providers = build_providers(file)
+    assert providers["meta"].consent_url(consent).startswith("https://www.facebook.com/")
+    assert providers["one"].consent_url(consent).startswith("https://one.example/")
+    assert [provider.profile.provider for provider in providers] == ["meta", "taboola", "one"]
+    over.write_text('[providers.meta]\nvia = "nowhere"')
+    with pytest.raises(ProvidersFileError, match=r"over\.toml: providers\.meta\.via"):
+        read_providers_file(first, over)
 
 
 async def test_a_provider_by_settings_alone(stage: Stage, tmp_path: Path) -> None:

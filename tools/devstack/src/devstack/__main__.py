@@ -9,6 +9,7 @@ from pathlib import Path
 from common.testing.processes import ChildFailedError
 from devstack import chores, demo, infra, logbook, services, suite, up
 from devstack.layout import Layout, StackBusyError
+from devstack.platforms import overridden
 from devstack.terminal import only_ours, say
 
 
@@ -38,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     up_.add_argument("--replicas", default="", help="more of some: oauth-svc=3,notifier=2")
     up_.add_argument("--without", default="", help="leave services out, to run them yourself: notifier,rule-pauser")
     up_.add_argument("--only", default="", help="no services but these, for a small machine: oauth-svc,session-svc")
+    up_.add_argument("--providers", type=Path, help="a providers file laid over the stack's, such as real test apps")
     up_.set_defaults(work=_up)
     demo_ = verbs.add_parser("demo", help="the whole story as a timeline; fails if a step is not observed")
     demo_.set_defaults(work=_demo)
@@ -83,9 +85,10 @@ def _infra(args: argparse.Namespace) -> int:
 
 
 def _up(args: argparse.Namespace) -> int:
-    return asyncio.run(
-        up.run(_layout(args), services.replicas(args.replicas), services.left_out(args.without, args.only))
-    )
+    overridden(args.providers)  # one that cannot be read is refused before anything starts
+    overrides = args.providers.resolve() if args.providers else None
+    replicas, without = services.replicas(args.replicas), services.left_out(args.without, args.only)
+    return asyncio.run(up.run(_layout(args), replicas, without, overrides))
 
 
 def _demo(args: argparse.Namespace) -> int:

@@ -1,7 +1,9 @@
 """The simulated platforms, as the stack sets them up and as the demo gives orders to them."""
 
 import json
+import tomllib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -67,6 +69,19 @@ class Platforms:
             response.raise_for_status()
             messages: list[dict[str, Any]] = (await response.json())["messages"]
             return messages
+
+
+def overridden(file: Path | None) -> frozenset[str]:
+    """Providers that a file of somebody's own speaks of: the simulator's people cannot connect those.
+
+    Raises `ValueError` with the reason if it cannot be read.
+    """
+    if file is None:
+        return frozenset()
+    try:
+        return frozenset(tomllib.loads(file.read_text(encoding="utf-8")).get("providers", {}))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ValueError(f"{file}: {error}") from error
 
 
 def providers_toml(

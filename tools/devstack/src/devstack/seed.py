@@ -76,13 +76,23 @@ class Seeded:
         return ", ".join(f"{count} {state}" for state, count in self.states.items())
 
 
-async def ensure(owner: Browser, platforms: Platforms, vault: Vault, kept: Path) -> Seeded:
+async def ensure(
+    owner: Browser, platforms: Platforms, vault: Vault, kept: Path, *, without: frozenset[str] = frozenset()
+) -> Seeded:
     """Makes what this folder does not remember yet; brings back what a platform forgot when it was restarted.
 
-    `owner` is signed in. A connection that cannot be made is told in `failed` and tried again at the next start.
+    A connection that cannot be made is told in `failed` and tried again at the next start.
+
+    Args:
+        owner: is signed in.
+        platforms: the simulator.
+        vault: where what was made is remembered.
+        kept: the file there.
+        without: providers that are not the simulator's now.
+
     """
     done = _remembered(kept)
-    fresh = [each for each in CONNECTIONS if _key(each) not in done]
+    fresh = [each for each in CONNECTIONS if _key(each) not in done and each.provider not in without]
     by_platform: dict[str, list[Wanted]] = defaultdict(list)
     for wanted in fresh:
         by_platform[wanted.provider].append(wanted)

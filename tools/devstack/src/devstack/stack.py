@@ -50,6 +50,9 @@ class Stack:
 
     def process(self, service: str, name: str | None = None) -> services.Process:
         """How the service (or the replica called `name`) is started."""
+        further = dict(self.tuning.settings.get(service, {}))
+        if service == "oauth-svc" and self.tuning.overrides is not None:
+            further["PROVIDERS_OVERRIDE_FILE"] = str(self.tuning.overrides)
         return services.process(
             service,
             self.addresses,
@@ -57,7 +60,7 @@ class Stack:
             port=self.addresses.ports[name or service],
             providers_file=self.layout.providers_file,
             operators_port=self.addresses.ports[services.operators(name or service)] if service == "gateway" else None,
-            further=self.tuning.settings.get(service),
+            further=further,
         )
 
     def told(self) -> dict[str, Any]:

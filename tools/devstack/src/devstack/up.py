@@ -4,23 +4,36 @@ import asyncio
 import signal
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 
 from devstack import profiles, seed, services
 from devstack import stack as stacks
 from devstack.browser import Browser
 from devstack.layout import Layout
+from devstack.platforms import overridden
 from devstack.terminal import paint, say, table
+from devstack.tuning import Tuning
 from devstack.witness import persist
 
 
-async def run(layout: Layout, replicas: Mapping[str, int], without: frozenset[str]) -> int:
-    """Returns when it was told to stop and everything has stopped."""
+async def run(
+    layout: Layout, replicas: Mapping[str, int], without: frozenset[str], overrides: Path | None = None
+) -> int:
+    """Returns when it was told to stop and everything has stopped.
+
+    Args:
+        layout: where the stack keeps its data.
+        replicas: how many of which service.
+        without: services that are left out.
+        overrides: a providers file of one's own, laid over the stack's.
+
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
     say(f"Wevion token services, local stack (data in {layout.root}; make clean forgets it)")
-    starting = asyncio.create_task(_until_cancelled(layout, replicas, without))
+    starting = asyncio.create_task(_until_cancelled(layout, replicas, without, Tuning(overrides=overrides)))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
     if not starting.done():
@@ -34,8 +47,10 @@ async def run(layout: Layout, replicas: Mapping[str, int], without: frozenset[st
     return 0
 
 
-async def _until_cancelled(layout: Layout, replicas: Mapping[str, int], without: frozenset[str]) -> None:
-    async with stacks.running(layout, replicas=replicas, without=without) as stack:
+async def _until_cancelled(
+    layout: Layout, replicas: Mapping[str, int], without: frozenset[str], tuning: Tuning
+) -> None:
+    async with stacks.running(layout, replicas=replicas, without=without, tuning=tuning) as stack:
         seeded = await _seed(stack)
         say(f"\nready after {stack.steps.elapsed_s:.1f} s\n")
         _introduce(stack, seeded)
@@ -51,7 +66,8 @@ async def _seed(stack: stacks.Stack) -> seed.Seeded | None:
     with stack.steps.step("demo workspace") as detail:
         async with Browser(stack.addresses.public_url) as browser:
             await persist(partial(browser.sign_in, owner["email"], owner["password"]), "the owner's sign-in")
-            seeded = await seed.ensure(browser, stack.platforms, stack.vault, stack.layout.seed_file)
+            own = overridden(stack.tuning.overrides)
+            seeded = await seed.ensure(browser, stack.platforms, stack.vault, stack.layout.seed_file, without=own)
         detail.text = seeded.summary
     for failure in seeded.failed:
         say(f"  ! {failure}")

@@ -71,6 +71,8 @@ class ProviderSettings(BaseModel):
     timeout_s: float | None = Field(default=None, gt=0, le=60)
     probe_every_s: float | None = Field(default=None, ge=0.1)
     needs_accounts: bool | None = None
+    via: Annotated[str, Field(pattern=r"^direct$")] | _Url | None = None
+    """In place of the file's `via` for this provider; `direct` reaches the platform itself."""
 
     def secret(self) -> str:
         """Return the client secret, from the table or from its file."""
@@ -95,21 +97,41 @@ class ProvidersFile(BaseModel):
     providers: Mapping[_Id, ProviderSettings] = Field(default_factory=dict)
 
 
-def read_providers_file(path: Path | None) -> ProvidersFile:
+def read_providers_file(path: Path | None, override: Path | None = None) -> ProvidersFile:
     """Return the file, or an empty one when none is set.
+
+    Args:
+        path: the file.
+        override: another one of the same form. What it says stands in place of what the first says: key by key within
+            a provider's table, and `allow_private_hosts` of both together.
 
     Raises:
         ProvidersFileError: unreadable, not TOML, or against the rules; says where.
 
     """
-    if path is None:
-        return ProvidersFile()
+    whole = _toml(path)
+    if override is not None:
+        _valid(override, over := _toml(override))
+        hosts = [*whole.get("allow_private_hosts", ()), *over.get("allow_private_hosts", ())]
+        tables = dict(whole.get("providers", {}))
+        for name, table in over.get("providers", {}).items():
+            tables[name] = {**tables.get(name, {}), **table}
+        whole = {**whole, **over, "allow_private_hosts": hosts, "providers": tables}
+    return _valid(override or path, whole)
+
+
+def _toml(path: Path | None) -> dict[str, Any]:
     try:
-        return ProvidersFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return {} if path is None else tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ProvidersFileError(f"{path}: {error.strerror}") from error
     except tomllib.TOMLDecodeError as error:
         raise ProvidersFileError(f"{path}: {error}") from error
+
+
+def _valid(path: Path | None, document: dict[str, Any]) -> ProvidersFile:
+    try:
+        return ProvidersFile.model_validate(document)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -197,7 +219,7 @@ def _streams(
             account = ServiceAccount.read(settings.service_account_file)
         except ValueError as error:
             raise ProvidersFileError(f"{place}: {error}") from error
-        found[name] = RiscStream(account, wires[name], _by_way_of(file.via, google_risc.API_URL))
+        found[name] = RiscStream(account, wires[name], _by_way_of(settings.via or file.via, google_risc.API_URL))
     return found
 
 
@@ -243,14 +265,14 @@ def _urls(builder: Builder, settings: ProviderSettings, file: ProvidersFile) -> 
     version = settings.api_version or builder.api_version
     for name, real in builder.urls.items():
         given: str | None = getattr(settings, name, None)
-        via = (file.browser_via or file.via) if name == "authorize_url" else file.via
+        via = settings.via or ((file.browser_via or file.via) if name == "authorize_url" else file.via)
         real_now = real.replace("{version}", version)
         urls[name] = given or _by_way_of(via, real_now)
     return urls
 
 
 def _by_way_of(via: str | None, url: str) -> str:
-    return f"{via.rstrip('/')}/{url.partition('://')[2]}" if via else url
+    return f"{via.rstrip('/')}/{url.partition('://')[2]}" if via and via != "direct" else url
 
 
 def _adjusted(profile: Profile, settings: ProviderSettings, file: ProvidersFile) -> Profile:
