@@ -12,6 +12,7 @@ MINUTES ?= 3
 SAMPLE ?=
 SEED ?=
 ANSWERS ?=
+PROVIDER ?=
 PROVIDERS ?=
 ARGS ?=
 
@@ -46,6 +47,9 @@ test-unit: setup ## unit and contract tests; no servers
 
 contract: setup ## real answers of platforms through the product; ANSWERS=more.jsonl runs a file of further ones as well
 	@CONTRACT_ANSWERS=$(abspath $(ANSWERS)) $(BIN)/python -m pytest -q tests/contract
+
+record: setup ## record a platform's real answers with a test app of yours: make record PROVIDER=meta PROVIDERS=my.toml
+	@$(BIN)/python -m tests.contract.recording $(PROVIDER) --providers $(PROVIDERS) $(ARGS)
 
 test-integration: setup ## tests on real Kafka and PostgreSQL
 	@$(BIN)/devstack test --tier integration $(if $(S),--service $(S)) $(if $(T),--path $(T))
