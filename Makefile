@@ -82,7 +82,7 @@ $(addprefix types/,$(MEMBERS)): types/%: setup
 	@cd $* && $(ROOT)/$(BIN)/mypy --config-file $(ROOT)/pyproject.toml --no-error-summary src $(if $(wildcard $*/tests),tests)
 
 types-repository: setup
-	@$(BIN)/mypy --no-error-summary $(wildcard tests)
+	@$(BIN)/mypy --no-error-summary $(wildcard tests) examples
 
 arch: setup ## the import contracts of pyproject.toml
 	@$(BIN)/lint-imports --no-cache > .venv/arch.txt || { cat .venv/arch.txt; exit 1; }

@@ -61,6 +61,11 @@ class Layout:
         """What `wevion_tokens` reads: the stack as a backend service sees it."""
         return self.root / "profiles.toml"
 
+    @property
+    def backend_file(self) -> Path:
+        """The same as variables, for a shell or a process manager."""
+        return self.root / "backend.env"
+
     def environment_file(self, service: str) -> Path:
         """The settings that a service of the running stack has, for its other commands."""
         return self.secrets / f"environment-{service}.json"

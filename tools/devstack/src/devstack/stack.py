@@ -18,7 +18,7 @@ from devstack import databases, identities, ports, services
 from devstack.identities import Identities
 from devstack.layout import Layout
 from devstack.platforms import Platforms, providers_toml
-from devstack.profiles import profiles_toml
+from devstack.profiles import PLAYGROUND, backend_env, profiles_toml
 from devstack.services import DATABASES, SERVICES, Addresses
 from devstack.supervisor import Part, Supervisor, each
 from devstack.terminal import Say, Steps, say
@@ -88,8 +88,9 @@ class Stack:
         for file, text in (
             (self.layout.demo_file, json.dumps(self.told(), indent=2) + "\n"),
             (self.layout.profiles_file, profiles_toml(self.addresses, self.vault)),
+            (self.layout.backend_file, backend_env(self.addresses, self.vault)),
         ):
-            fresh = file.with_suffix(".new")
+            fresh = file.with_name(f"{file.name}.new")
             fresh.touch(mode=0o600)
             fresh.write_text(text)
             fresh.replace(file)
@@ -121,7 +122,7 @@ async def running(
         for name, default, port in chosen.moved:
             out(f"  ! port {default} is taken, so {name} listens on {port}")
         vault = Vault(layout.secrets)
-        passwords = {name: vault.secret(f"database-{name}") for name in DATABASES.values()}
+        passwords = {name: vault.secret(f"database-{name}") for name in (*DATABASES.values(), PLAYGROUND)}
         tuning = tuning or Tuning()
         async with aiohttp.ClientSession() as http, AsyncExitStack() as proxies:
             supervisor = Supervisor(say=out, http=http)
@@ -153,6 +154,7 @@ async def running(
                 )
                 layout.demo_file.unlink(missing_ok=True)
                 layout.profiles_file.unlink(missing_ok=True)
+                layout.backend_file.unlink(missing_ok=True)
 
 
 async def _start(stack: Stack, passwords: Mapping[str, str], without: frozenset[str]) -> None:

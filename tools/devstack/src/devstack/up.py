@@ -82,7 +82,8 @@ def _introduce_backend(stack: stacks.Stack) -> None:
     say(f"\n  a backend  is the service client {services.DEMO_CLIENT} ({scopes}):")
     say(f'               profile = TokensProfile.from_file(Path("{stack.layout.profiles_file}"), "{profiles.NAME}")')
     say("               async with TokensClient(profile) as client, client.access_token(ACCOUNT_ID) as token:")
-    say("                   await http.get(platform_url, headers=token.headers)   # from wevion_tokens\n")
+    say("                   await http.get(platform_url, headers=token.headers)   # from wevion_tokens")
+    say(f"             as variables, with a database to play in: set -a; . {stack.layout.backend_file}; set +a\n")
 
 
 def _introduce(stack: stacks.Stack, seeded: seed.Seeded | None) -> None:
