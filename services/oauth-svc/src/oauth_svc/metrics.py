@@ -22,6 +22,11 @@ ENDED = counter("wevion_oauth_grants_ended_total", "Grants that ended, by cause.
 PURGED = counter("wevion_oauth_grants_purged_total", "Dead grants whose credentials were forgotten.", ("provider",))
 CONNECTS = counter("wevion_oauth_connects_total", "Finished consents by outcome code.", ("provider", "outcome"))
 WEBHOOKS = counter("wevion_oauth_webhooks_total", "Webhooks by what became of them.", ("provider", "outcome"))
+IN_TESTING = counter(
+    "wevion_oauth_app_in_testing_total",
+    "Grants that live as long as those of an app that is not published: as the platform stated it, or as they ended.",
+    ("provider", "seen"),
+)
 CALLS_FAILED = counter(
     "wevion_oauth_calls_failed_total",
     "Failed calls that are no refresh, by what was asked (probe, list, report) and the class of the answer.",
@@ -87,5 +92,6 @@ def begin(providers: Iterable[str]) -> None:
     from_zero(WEBHOOKS, {"provider": ids, "outcome": ("refused", "repeated", "taken")})
     from_zero(INCIDENTS, {"provider": ids, "reason": list(INCIDENT_VERDICTS)})
     from_zero(CALLS_FAILED, {"provider": ids, "call": ("probe", "list", "report"), "class": REFRESH_CLASSES[1:]})
+    from_zero(IN_TESTING, {"provider": ids, "seen": ("stated", "ended")})
     for one in (UNRECOGNISED, PURGED):
         from_zero(one, {"provider": ids})

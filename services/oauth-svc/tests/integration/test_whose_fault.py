@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from common.testing import eventually
+from oauth_svc import metrics
 
 if TYPE_CHECKING:
     from tests.conftest import Person, Reply, Stage
@@ -104,3 +105,33 @@ async def test_a_refused_client_of_ours_pages_operators_and_asks_nothing_of_user
         return {c["status"] for p in people for c in await stage.connections(p)} == {"active"}
 
     await eventually(healed)
+
+
+def in_testing(provider: str, seen: str) -> float:
+    return float(metrics.IN_TESTING.labels(provider, seen)._value.get())
+
+
+async def test_an_app_in_testing_pages_us_and_warns_nobody(stage: Stage) -> None:
+    await stage.sim("PUT", "modes/google-ads", {"testing": True})
+    before = in_testing("google-ads", "stated"), in_testing("google-ads", "ended")
+    person = stage.person()
+    assert (await stage.connect(person, "google-ads")).status == 302
+    connection = await stage.connection(person)
+    assert (connection["status"], connection["expires_at"]) == ("active", None), "no consent of theirs helps"
+    assert in_testing("google-ads", "stated") == before[0] + 1
+    await stage.pool.execute("UPDATE connection SET authorized_at = authorized_at - interval '7 days'")
+    await stage.sim("POST", "clock", {"advance_s": 7 * 86_400 + 60})
+    await stage.make_due("google-ads")
+    await stage.refresh_due()
+    assert (await stage.connection(person))["status"] == "revoked"
+    assert in_testing("google-ads", "ended") == before[1] + 1
+
+
+async def test_a_consent_for_a_limited_time_is_the_persons_own(stage: Stage) -> None:
+    await stage.sim("PUT", "modes/google-ads", {"time_limited": True})
+    await stage.sim("PUT", "lifetimes/google-ads", {"refresh_s": 30 * 86_400})
+    before = in_testing("google-ads", "stated")
+    person = stage.person()
+    assert (await stage.connect(person, "google-ads")).status == 302
+    assert (await stage.connection(person))["expires_at"] is not None
+    assert in_testing("google-ads", "stated") == before

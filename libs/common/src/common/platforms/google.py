@@ -6,6 +6,7 @@ design/errors (`ErrorInfo`), and recorded answers in the golden file.
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 from common.contracts import RevocationCause
@@ -28,6 +29,8 @@ from common.platforms.rfc6749 import expired_access
 
 _C = RevocationCause
 FAMILY = "google"
+TESTING_LIFE = timedelta(days=7)
+"""A refresh token's life while the consent screen is in status Testing (protocols/oauth2#expiration)."""
 
 OAUTH: dict[str, Failure] = {
     "admin_policy_enforced": reauthorize(

@@ -114,6 +114,7 @@ GOOGLE_ADS = Platform(
     shape=shape,
     quoted=quoted,
     family=google.FAMILY,
+    testing_life=google.TESTING_LIFE,
     reasons=google.WHY,
     api_version="v25",
     sunsets={"v25": date(2027, 8, 1)},

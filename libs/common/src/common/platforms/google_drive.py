@@ -46,5 +46,6 @@ GOOGLE_DRIVE = Platform(
     shape=shape,
     quoted=quoted,
     family=google.FAMILY,
+    testing_life=google.TESTING_LIFE,
     reasons=google.WHY,
 )

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 
 from common.contracts import TokenKind
@@ -53,6 +53,7 @@ class Platform:
         reasons: why it may have ended the access without saying so, as its documents list it.
         api_version: the version that is called by default; empty where it has none.
         input_codes: codes that are about the input of one call: ours to mend, and nothing about any token.
+        testing_life: how long a grant lives while our own app is not published there; None where nobody says.
         sunsets: the last day on which each version is served, from its documents.
 
     """
@@ -68,5 +69,6 @@ class Platform:
     family: str = ""
     reasons: tuple[PossibleCause, ...] = ()
     api_version: str = ""
+    testing_life: timedelta | None = None
     sunsets: Mapping[str, date] = field(default_factory=dict)
     input_codes: frozenset[str] = frozenset()

@@ -9,12 +9,14 @@ from uuid import UUID
 
 from common import outbox
 from common.contracts import AccountAccess, DataGapClosedV1, EventBody, RevocationCause, TokenStatus
+from common.platforms import PLATFORMS
 from common.postgres import Db
 from common.runtime import ids
 from oauth_svc import metrics, store
 from oauth_svc.core.accounts import Comparison, pages
 from oauth_svc.core.connection import Connection, ended_as
 from oauth_svc.core.gaps import of_grant
+from oauth_svc.core.grant import died_in_testing
 from oauth_svc.core.lifecycle import AccountsChanged, Applied, Change, Confirmed, Refreshed, apply
 from oauth_svc.core.reconsent import Word
 from oauth_svc.operations.deps import SOURCE
@@ -135,6 +137,10 @@ async def _end(db: Db, ended: Sequence[Connection]) -> None:
     gaps: list[tuple[UUID, UUID, UUID, UUID, datetime, str | None]] = []
     for connection in ended:
         metrics.ENDED.labels(connection.provider, ended_as(connection.status, connection.cause)).inc()
+        life = PLATFORMS[connection.provider].testing_life if connection.provider in PLATFORMS else None
+        lived = connection.since - connection.authorized_at
+        if life is not None and connection.cause is None and died_in_testing(lived, life):
+            metrics.IN_TESTING.labels(connection.provider, "ended").inc()
         gaps.extend(
             (
                 ids.new_id(),

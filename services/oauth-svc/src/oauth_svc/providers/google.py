@@ -17,7 +17,7 @@ from common.contracts import RevocationCause
 from common.platforms import google
 from common.platforms.errors import Call, read_reply, retry_later
 from oauth_svc.core.flow import Profile
-from oauth_svc.core.grant import Secrets, TokenAnswer, after, scope_set, seconds
+from oauth_svc.core.grant import Secrets, TokenAnswer, after, of_testing, scope_set, seconds
 from oauth_svc.providers.base import Inspection, PlatformError, Signal, WebhookRefusedError, json_object, match_digest
 from oauth_svc.providers.calling import text
 from oauth_svc.providers.rfc6749 import Client, Rfc6749Provider
@@ -93,7 +93,7 @@ class GoogleProvider(Rfc6749Provider):
     def read_tokens(self, answer: Answer, now: datetime, call: Call = Call.REFRESH) -> TokenAnswer:
         found = super().read_tokens(answer, now, call)
         subject = _subject(found.id_token) if found.id_token else None
-        return replace(found, subject=subject, scopes=_short(found.scopes))
+        return of_testing(replace(found, subject=subject, scopes=_short(found.scopes)), google.TESTING_LIFE)
 
     async def read_webhook(self, raw: bytes, headers: Mapping[str, str], now: datetime) -> tuple[Signal, ...]:  # noqa: ARG002
         """Return a security event token (RFC 8417). `exp` is not looked at; a repeat is known by its `jti`."""

@@ -220,7 +220,9 @@ class GoogleTokens(Platform):
             body["expires_in"] = str(int(lifetime_s)) if expires_in == "string" else int(lifetime_s)
         if refresh is not None:
             body["refresh_token"] = refresh.value
-            if refresh.expires_at is not None and self.mode("time_limited", provider):
+            if refresh.expires_at is not None and (
+                self.mode("time_limited", provider) or self.mode("testing", provider)
+            ):
                 body["refresh_token_expires_in"] = int(refresh.expires_at - call.now)
         body |= {"scope": " ".join(self.named(granted, provider)), "token_type": "Bearer"}
         if "openid" in granted:

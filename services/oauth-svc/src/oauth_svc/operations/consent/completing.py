@@ -10,6 +10,7 @@ from common.contracts import AccountAccess, IssuedHow
 from common.platforms.errors import Failure
 from common.postgres import transaction
 from common.runtime import ids
+from common.telemetry.logs import get_logger
 from oauth_svc import metrics, store
 from oauth_svc.core import errors
 from oauth_svc.core.accounts import LOOK_AGAIN_AFTER, Comparison, compare
@@ -37,6 +38,9 @@ class ConsentResult:
     how: IssuedHow
     lost: tuple[str, ...] = ()
     missing_scopes: tuple[str, ...] = ()
+
+
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,9 @@ async def complete(
 
     """
     profile = provider.profile
+    if answer.in_testing:
+        metrics.IN_TESTING.labels(profile.provider, "stated").inc()
+        _log.error("app_in_testing", provider=profile.provider)
     secrets = Secrets(answer.access_token, answer.refresh_token, credentials)
     inspection = await _inspect(provider, secrets, answer, deps.clock.now())
     granted = answer.scopes if answer.scopes is not None else inspection.scopes
