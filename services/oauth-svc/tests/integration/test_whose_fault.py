@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -135,3 +136,43 @@ async def test_a_consent_for_a_limited_time_is_the_persons_own(stage: Stage) -> 
     assert (await stage.connect(person, "google-ads")).status == 302
     assert (await stage.connection(person))["expires_at"] is not None
     assert in_testing("google-ads", "stated") == before
+
+
+SAID = {
+    "consent_denied": (400, "You did not give consent"),
+    "platform_unavailable": (503, "Start again in a few minutes"),
+    "our_fault": (502, "Wevion's operators are told".replace("'", "&#x27;")),
+}
+
+
+@pytest.mark.parametrize(
+    ("error", "more", "outcome"),
+    [
+        ("access_denied", {}, "consent_denied"),
+        ("access_denied", {"error_reason": "user_denied"}, "consent_denied"),
+        ("user_cancelled_login", {}, "consent_denied"),
+        ("server_error", {}, "platform_unavailable"),
+        ("temporarily_unavailable", {}, "platform_unavailable"),
+        ("invalid_request", {}, "our_fault"),
+        ("unauthorized_client", {}, "our_fault"),
+        ("unsupported_response_type", {}, "our_fault"),
+        ("invalid_scope", {}, "our_fault"),
+        ("<script>alert(1)</script>", {}, "our_fault"),
+    ],
+)
+async def test_an_error_in_the_callback_says_whose_it_is(
+    stage: Stage, error: str, more: dict[str, str], outcome: str
+) -> None:
+    """Only `access_denied` is a person's no (RFC 6749 section 4.1.2.1)."""
+    person = stage.person()
+    state = dict(parse_qsl(urlsplit(await stage.consent_url(person)).query))["state"]
+    status, words = SAID[outcome]
+    before = float(metrics.CONNECTS.labels("meta", outcome)._value.get())
+    query = {"error": error, "error_description": "said by the platform", "state": state, **more}
+    page = await stage.ask("GET", "/connect/meta/callback", person.headers, params=query)
+    assert (page.status, words in page.text) == (status, True), page.text[-700:]
+    assert "<script>" not in page.text
+    assert float(metrics.CONNECTS.labels("meta", outcome)._value.get()) == before + 1
+    again = await stage.ask("GET", "/connect/meta/callback", person.headers, params=query)
+    assert again.status == status, "a reload says the same"
+    assert await stage.connections(person) == []
