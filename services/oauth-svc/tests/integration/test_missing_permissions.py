@@ -7,6 +7,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from oauth_svc.providers.registry import ProvidersFile, build_providers
+
 if TYPE_CHECKING:
     from tests.conftest import Person, Stage
 
@@ -168,3 +170,33 @@ async def test_a_dead_grant_is_asked_for_everything(stage: Stage) -> None:
     assert "auth_type" not in asked(url)
     await clicked(stage, person, "meta", url)
     assert (await stage.connection(person))["missing"] == []
+
+
+async def test_tiktoks_permissions_are_numbers_that_the_settings_name(stage: Stage) -> None:
+    """The advertiser may untick permissions; which number is which, the developer's app page says."""
+    (app,) = [a for a in (await stage.sim("GET", "apps"))["apps"] if a["provider"] == "tiktok"]
+    file = {
+        "via": stage.simulator.url,
+        "allow_private_hosts": [urlsplit(stage.simulator.url).netloc],
+        "providers": {
+            "tiktok": {
+                "client_id": app["client_id"],
+                "client_secret": app["client_secret"],
+                "features": {"4": "Publishing and automation rules", "5": "Reports"},
+            }
+        },
+    }
+    providers = build_providers(ProvidersFile.model_validate(file))
+    stage.deps.providers = providers
+    try:
+        person = stage.person()
+        reply = await stage.connect(person, "tiktok", "avery", (("scopes_shown", "1"), ("scopes", "5")))
+        assert "missing_scopes=1" in reply.location
+        connection = await stage.connection(person)
+        assert connection["missing"] == [{"scope": "4", "effect": "Publishing and automation rules"}]
+        assert connection["summary"].endswith("but this does not work: Publishing and automation rules.")
+        whole = await clicked(stage, person, "tiktok", await link(stage, person, "tiktok"))
+        assert "missing_scopes" not in whole
+        assert (await stage.connection(person))["missing"] == []
+    finally:
+        await providers.close()

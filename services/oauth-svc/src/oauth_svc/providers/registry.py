@@ -63,6 +63,8 @@ class ProviderSettings(BaseModel):
     certs_url: _Url | None = None
     family: str | None = Field(default=None, max_length=60)
     scopes: tuple[str, ...] | None = None
+    features: Mapping[str, str] | None = None
+    """What stops working without which permission, in words; a permission that is named here is missed if it lacks."""
     client_auth: Literal["basic", "post"] = "basic"
     pkce: bool | None = None
     rotation: Literal["single_use", "reusable", "unknown"] = "unknown"
@@ -280,6 +282,7 @@ def _adjusted(profile: Profile, settings: ProviderSettings, file: ProvidersFile)
         "title": settings.title,
         "kind": TokenKind(settings.kind) if settings.kind else None,
         "scopes": settings.scopes,
+        "features": None if settings.features is None else dict(settings.features),
         "pkce": settings.pkce,
         "requests_per_s": settings.requests_per_s,
         "burst": settings.burst,
@@ -308,7 +311,7 @@ def _profile_of(name: str, settings: ProviderSettings) -> Profile:
         on_unknown=on_unknown,
         revoke_scope=RevokeScope.TOKEN if settings.revocation_url else RevokeScope.NONE,
         scopes=scopes,
-        features={scope: scope for scope in scopes},
+        features=dict(settings.features or {scope: scope for scope in scopes}),
         pkce=True,
         needs_accounts=bool(settings.accounts_url),
         requests_per_s=50,
