@@ -13,8 +13,6 @@ LONGEST = 400
 STILL_LONGER: frozenset[str] = frozenset(
     {
         "services/gateway/src/gateway/console/static/session.js",
-        "services/oauth-svc/src/oauth_svc/core/lifecycle.py",
-        "tools/testbed/src/testbed/world.py",
     }
 )
 

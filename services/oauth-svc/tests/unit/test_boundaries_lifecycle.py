@@ -25,10 +25,8 @@ from common.contracts import (
     Verdict,
 )
 from oauth_svc.core.accounts import compare
-from oauth_svc.core.connection import Account, Connection, Listing, PlatformAccount
-from oauth_svc.core.lifecycle import (
+from oauth_svc.core.changes import (
     AccountsChanged,
-    Applied,
     Authorized,
     Confirmed,
     RanOut,
@@ -36,9 +34,9 @@ from oauth_svc.core.lifecycle import (
     RefreshFailed,
     Revoked,
     TimePassed,
-    apply,
-    in_window,
 )
+from oauth_svc.core.connection import Account, Connection, Listing, PlatformAccount
+from oauth_svc.core.lifecycle import Applied, apply, in_window
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 BEFORE = NOW - timedelta(days=1)

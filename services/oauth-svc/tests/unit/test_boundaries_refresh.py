@@ -22,6 +22,7 @@ from common.platforms.errors import (
 )
 from oauth_svc.core import refresh as rules
 from oauth_svc.core.breaker import FleetEvidence
+from oauth_svc.core.changes import RanOut, Refreshed, RefreshFailed, Revoked
 from oauth_svc.core.errors import LoginBudgetError, RefusalError, StateUsedError, UnsafeReturnError
 from oauth_svc.core.flow import Budget, Flow, FormField, OnUnknown, Profile
 from oauth_svc.core.grant import (
@@ -33,7 +34,6 @@ from oauth_svc.core.grant import (
     scope_set,
     seconds,
 )
-from oauth_svc.core.lifecycle import RanOut, Refreshed, RefreshFailed, Revoked
 from oauth_svc.core.refresh import AttemptState, Facts
 from oauth_svc.core.roles import AdminOnlyError, WorkspaceCaller, must_manage
 from oauth_svc.core.schedule import refresh_at, retry_at

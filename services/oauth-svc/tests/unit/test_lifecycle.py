@@ -19,9 +19,7 @@ from common.contracts import (
     TokenStatus,
     Verdict,
 )
-from oauth_svc.core.connection import Connection
-from oauth_svc.core.lifecycle import (
-    WARNING_WINDOW,
+from oauth_svc.core.changes import (
     AccountsChanged,
     Authorized,
     Change,
@@ -33,8 +31,9 @@ from oauth_svc.core.lifecycle import (
     RefreshFailed,
     Revoked,
     TimePassed,
-    apply,
 )
+from oauth_svc.core.connection import Connection
+from oauth_svc.core.lifecycle import WARNING_WINDOW, apply
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 FAR = NOW + timedelta(days=60)

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from common.contracts import RevocationCause, TokenKind, Verdict
 from common.platforms.errors import Failure, our_bug, rate_limited, reauthorize, retry_later, unknown_outcome
 from oauth_svc.core import refresh as rules
+from oauth_svc.core.changes import Doubted, RanOut, Refreshed, RefreshFailed, Revoked
 from oauth_svc.core.flow import Flow, OnUnknown, Profile
 from oauth_svc.core.grant import Secrets, TokenAnswer
-from oauth_svc.core.lifecycle import Doubted, RanOut, Refreshed, RefreshFailed, Revoked
 from oauth_svc.core.refresh import AttemptState, Facts
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -37,7 +37,7 @@ def expiry(deps: Deps, clock: Clock) -> Periodic:
 
 
 def forgetting(deps: Deps, clock: Clock) -> Periodic:
-    """Return sessions that ended long ago."""
+    """Return the work that forgets sessions that ended long ago."""
 
     async def forget() -> upkeep.UpkeepStatus:
         return await upkeep.purge_ended(deps, clock.now())

@@ -70,5 +70,13 @@ def _signed(event: Event[EventBody], sign: Sign) -> Event[EventBody]:
 
 
 async def enqueue_tombstone(db: Db, *, topic: str, key: str, version: int) -> None:
-    """Remove `key` from a compacted topic."""
+    """Remove `key` from a compacted topic.
+
+    Args:
+        db: the connection or the transaction to use.
+        topic: the compacted topic.
+        key: the key that is forgotten.
+        version: the last version of what is forgotten.
+
+    """
     await db.execute(_INSERT, [shard_of(key)], [topic], [key], [new_id()], [version], [None], [{}])

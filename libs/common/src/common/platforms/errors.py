@@ -71,7 +71,15 @@ class Failure:
 def retry_later(
     code: str, words: str = "", *, retry_after_s: float | None = None, unrecognised: bool = False
 ) -> Failure:
-    """The platform has trouble of its own; the same call may succeed later."""
+    """The platform has trouble of its own; the same call may succeed later.
+
+    Args:
+        code: the platform's code, or ours for an answer without one.
+        words: what it means, without a subject.
+        retry_after_s: the seconds that the platform asks to wait; None if it names none.
+        unrecognised: no table knows this answer.
+
+    """
     return Failure(Verdict.RETRY_LATER, code, words, retry_after_s=retry_after_s, unrecognised=unrecognised)
 
 
@@ -88,7 +96,16 @@ def reauthorize(
     refresh_first: bool = False,
     ran_out: bool = False,
 ) -> Failure:
-    """Return only a person can help. `cause` is None unless the platform states it."""
+    """Return the failure that only a person can mend. `cause` is None unless the platform states it.
+
+    Args:
+        code: the platform's code.
+        cause: why it ended; None for none.
+        words: what it means, without a subject.
+        refresh_first: a forced refresh is tried before anybody is told: only the access token may be meant.
+        ran_out: the grant ended by age.
+
+    """
     return Failure(Verdict.REAUTHORIZE, code, words, cause=cause, refresh_first=refresh_first, ran_out=ran_out)
 
 
@@ -157,7 +174,15 @@ _ELEMENT = re.compile(r"<(error|error_description|message|code)>([^<]{0,500})</\
 def read_reply(
     status: int | None, body: bytes | str, headers: Mapping[str, str] | None = None, call: Call = Call.API
 ) -> Reply:
-    """Decode a body once for all tables: JSON, or the flat elements of an XML error (Taboola answers so)."""
+    """Decode a body once for all tables: JSON, or the flat elements of an XML error (Taboola answers so).
+
+    Args:
+        status: the HTTP status.
+        body: the body as it came.
+        headers: the headers, with names in lower case; None for none.
+        call: what was asked.
+
+    """
     text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
     document: Any = None
     if text.lstrip().startswith("<"):

@@ -162,7 +162,7 @@ def _of_range(code: int) -> Failure | None:
 
 
 def _ended(name: str, subcode: int | None, text: str) -> Failure:
-    """Return a token that is not accepted (190, 102): the subcode says why, else the message, else nobody does."""
+    """Return why a token is not accepted (190, 102): the subcode says it, else the message, else nothing does."""
     if OUR_APP.search(text):
         return our_bug(name, "Wevion's app is refused")
     known = SUBCODES.get(subcode or 0)

@@ -27,7 +27,16 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  no .env files: one source fewer to wonder about
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  replaced below, its folder comes from a variable
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Files in the secrets folder are named like the variables, in lower case: `wevion_database_url`."""
+        """Files in the secrets folder are named like the variables, in lower case: `wevion_database_url`.
+
+        Args:
+            settings_cls: the settings that are read.
+            init_settings: arguments of the constructor.
+            env_settings: environment variables.
+            dotenv_settings: a `.env` file.
+            file_secret_settings: files of the secrets folder.
+
+        """
         folder = os.environ.get(SECRETS_DIR_VARIABLE)  # noqa: TID251  this is the one settings reader
         sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
         if folder and Path(folder).is_dir():

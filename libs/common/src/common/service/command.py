@@ -49,6 +49,15 @@ def command(
     `package` is where the migrations are; a service that keeps nothing has none, and no verb for them.
 
     0: done. 1: failed, with one line that says why. 2: a wrong setting or argument.
+
+    Args:
+        name: the command's name.
+        settings: the class of its settings.
+        run: runs the service.
+        package: where the migrations are; None for a service without a database.
+        verbs: the service's own verbs by name.
+        argv: the arguments; None for those of the process.
+
     """
     parser = argparse.ArgumentParser(prog=name)
     subparsers = parser.add_subparsers(dest="verb", required=True)

@@ -78,7 +78,16 @@ class Api:
         json: Any = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Return one request; without a token, a stranger's."""
+        """Return one request; without a token, a stranger's.
+
+        Args:
+            method: the HTTP method.
+            path: path and query.
+            token: the caller's JWT; None for a stranger.
+            json: the body, as JSON.
+            headers: further headers; None for none.
+
+        """
         sent = dict(headers or {}) | ({"Authorization": f"Bearer {token}"} if token else {})
         async with self.http.request(method, self.url + path, headers=sent, json=json) as answer:
             return Answer(answer.status, None if answer.status == NO_CONTENT else await answer.json(content_type=None))

@@ -125,7 +125,7 @@ class _Schemas:
 
 
 def _without_null(rule: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a parameter that may be absent is not one that may be null."""
+    """Return the schema without `null`: a parameter may be absent, but it cannot be null."""
     found = dict(rule)
     choices = [choice for choice in found.get("anyOf", []) if choice != {"type": "null"}]
     if len(choices) == 1:

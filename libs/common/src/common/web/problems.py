@@ -34,7 +34,15 @@ def invalid(errors: Sequence[FieldError], *, code: str = "invalid_request") -> P
 
 
 def invalid_field(field: str, rule: str, message: str, *, place: Place = "body") -> Problem:
-    """Return one field breaks a rule that only the operation could check."""
+    """Return one field breaks a rule that only the operation could check.
+
+    Args:
+        field: the field's name.
+        rule: the rule's name, such as `too_long`.
+        message: what is wrong, for people.
+        place: where the field was given: body, query or path.
+
+    """
     return invalid([FieldError(field=field, rule=rule, message=message, place=place)])
 
 

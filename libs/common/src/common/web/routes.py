@@ -119,7 +119,20 @@ class Routes:
         quiet: bool = False,
         oauth_errors: bool = False,
     ) -> Callable[[F], F]:
-        """Register an endpoint. Raises TypeError at once if the handler's signature cannot be served."""
+        """Register an endpoint. Raises TypeError at once if the handler's signature cannot be served.
+
+        Args:
+            method: the HTTP method.
+            path: the path, with `{names}`.
+            access: who may call it.
+            summary: one line for the OpenAPI document.
+            status: the status of its success.
+            problems: the refusals that it may answer with.
+            max_body_bytes: the longest body; None for the service's default.
+            quiet: whether its requests stay out of the access log.
+            oauth_errors: whether it refuses as RFC 6749 section 5.2 wants it.
+
+        """
 
         def register(handler: F) -> F:
             self._routes.append(

@@ -24,7 +24,17 @@ def fix_for(  # noqa: PLR0911  one return per case reads as a table
     cause: RevocationCause | None = None,
     token_id: UUID | None = None,
 ) -> Fix:
-    """Return the fix for a token of this kind in this state; `status` None when the very token was not found."""
+    """Return the fix for a token of this kind in this state; `status` None when the very token was not found.
+
+    Args:
+        kind: the token's kind.
+        provider: the provider's id, such as `google-ads`; None for all.
+        public_url: the origin that people's browsers use.
+        status: the token's state; None when the very token was not found.
+        cause: why it ended, if it did and that is known.
+        token_id: the token; None for any of its kind.
+
+    """
     if kind is TokenKind.SESSION:
         if cause is RevocationCause.IMPERSONATION_ENDED:
             return Fix("Acting as this user has ended: sign in again as the original admin.", f"{public_url}/sign-in")

@@ -98,6 +98,13 @@ def full_expiry(kind: TokenKind, status: TokenStatus, since: datetime, expires_a
 
     A token that its owner already calls expired has reached its full expiry at the latest when it was called so,
     whatever date it carries: the owner's clock may be a little ahead of ours, or the provider set no date.
+
+    Args:
+        kind: the token's kind.
+        status: the token's state.
+        since: since when it is in that state, in UTC.
+        expires_at: when it ends, in UTC; None for none.
+
     """
     if kind not in WATCHED_KINDS or status is TokenStatus.REVOKED:
         return None

@@ -88,7 +88,15 @@ class Step:
 
 
 def step(expires_at: datetime, mark: timedelta | None, ladder: Ladder, now: datetime) -> Step:
-    """Decide what is due at `now` for one expiry date whose most urgent stage so far is `mark`."""
+    """Decide what is due at `now` for one expiry date whose most urgent stage so far is `mark`.
+
+    Args:
+        expires_at: the full expiry, in UTC.
+        mark: the most urgent stage that was announced; None before the first.
+        ladder: the stages of warning.
+        now: the present time, in UTC.
+
+    """
     if expires_at <= now:
         return Step(say=None if mark == EXPIRED_LEAD else Expire(), mark=EXPIRED_LEAD, next_due=None)
     remaining = expires_at - now

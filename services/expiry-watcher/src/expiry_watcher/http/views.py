@@ -76,7 +76,15 @@ def token_view(token: TrackedToken, now: datetime, public_url: str) -> TokenView
 
 
 def token_detail(token: TrackedToken, told: list[HistoryEvent], now: datetime, public_url: str) -> TokenDetail:
-    """Return a token with its history."""
+    """Return a token with its history.
+
+    Args:
+        token: the token.
+        told: its history.
+        now: the present time, in UTC.
+        public_url: the origin that people's browsers use.
+
+    """
     lines = [
         HistoryView(
             at=line.last_at,

@@ -62,7 +62,15 @@ class Diagnosis:
 
 
 async def diagnose(deps: Deps, scope: TokenScope, question: Question, now: datetime) -> Diagnosis:
-    """Answer a question from what the caller may see."""
+    """Answer a question from what the caller may see.
+
+    Args:
+        deps: what the operations of the service work with.
+        scope: which tokens the caller may see.
+        question: what was pasted, and where it appeared.
+        now: the present time, in UTC.
+
+    """
     signals = _signals(question)
     evidence = observe(signals)
     first = rank(evidence)
@@ -131,5 +139,5 @@ def _named(question: Question, signals: Signals) -> set[UUID]:
 
 
 def _named_weights(tokens: list[TrackedToken], named: frozenset[UUID]) -> dict[TokenKind, float]:
-    """Return a token that was named by its id settles the question of the kind."""
+    """Return weights by the tokens that were named: an id settles the question of the kind."""
     return {token.kind: 8.0 for token in tokens if token.token_id in named}

@@ -19,6 +19,14 @@ async def choose_ladder(deps: Deps, workspace_id: UUID, ladder: Ladder | None, c
     """Use these stages from now on (None: the default); returns how many deadlines are planned anew.
 
     What was announced stays announced: a new stage speaks only where it is more urgent than what was said.
+
+    Args:
+        deps: what the operations of the service work with.
+        workspace_id: the workspace.
+        ladder: the stages; None for the default.
+        chosen_by: the person who chose them.
+        now: the present time, in UTC.
+
     """
     async with transaction(deps.pool) as db:
         count = await deadlines.put_ladder(db, workspace_id, ladder, chosen_by, now)

@@ -150,6 +150,14 @@ async def put_ladder(db: Db, workspace_id: UUID, ladder: Ladder | None, set_by: 
 
     Every deadline of the workspace becomes due: the sweep looks at each, says what is due and not yet said, and
     plans its next step by the new ladder.
+
+    Args:
+        db: the connection or the transaction to use.
+        workspace_id: the workspace.
+        ladder: the stages; None for the default.
+        set_by: the person who chose it.
+        now: the present time, in UTC.
+
     """
     if ladder is None:
         await db.execute("DELETE FROM workspace_ladder WHERE workspace_id = $1", workspace_id)

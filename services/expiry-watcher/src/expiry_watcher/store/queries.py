@@ -28,7 +28,17 @@ _REACHES = """(accounts @> {0}
 async def page(
     pool: Pool, scope: TokenScope, filters: TokenFilters, *, now: datetime, after: UUID | None, limit: int
 ) -> list[TrackedToken]:
-    """Return tokens in the order of their ids (which is the order they came into being), at most `limit`."""
+    """Return tokens in the order of their ids (which is the order they came into being), at most `limit`.
+
+    Args:
+        pool: the service's database.
+        scope: which tokens the caller may see.
+        filters: what the list is narrowed to.
+        now: the present time, in UTC.
+        after: where the page begins: behind this one; None for the first page.
+        limit: how many are returned at most.
+
+    """
     with translate_errors():
         rows = await pool.fetch(
             f"""SELECT {_COLUMNS}, {_PRESENT} AS present FROM token
@@ -57,7 +67,15 @@ async def page(
 
 
 async def one(pool: Pool, scope: TokenScope, token_id: UUID, *, now: datetime) -> TrackedToken | None:
-    """Return one token, if the caller may see it."""
+    """Return one token, if the caller may see it.
+
+    Args:
+        pool: the service's database.
+        scope: which tokens the caller may see.
+        token_id: the token.
+        now: the present time, in UTC.
+
+    """
     with translate_errors():
         row = await pool.fetchrow(
             f"SELECT {_COLUMNS}, {_PRESENT} AS present FROM token WHERE {_VISIBLE} AND token_id = $4",
@@ -83,6 +101,16 @@ async def suspects(
 
     With an account only the tokens that give access to it; with a provider only that provider's. Of ended sessions
     and links only the named ones: everybody has dozens.
+
+    Args:
+        pool: the service's database.
+        scope: which tokens the caller may see.
+        ids: ids that were named.
+        account_id: the account; None for all.
+        provider: the provider; None for all.
+        now: the present time, in UTC.
+        limit: how many are returned at most.
+
     """
     with translate_errors():
         rows = await pool.fetch(

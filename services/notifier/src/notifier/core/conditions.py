@@ -90,7 +90,15 @@ class Told:
 
 
 def tell(token: Token, body: TokenEvent, reading: Reading, now: datetime) -> Told:
-    """Return the fact that `body` establishes about `token` (the copy after folding it), if any."""
+    """Return the fact that `body` establishes about `token` (the copy after folding it), if any.
+
+    Args:
+        token: the copy of the token, after the event was folded in.
+        body: the event.
+        reading: what the token was before.
+        now: the present time, in UTC.
+
+    """
     if reading is Reading.STALE:
         return Told(None, "stale")
     match body:

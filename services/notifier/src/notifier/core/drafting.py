@@ -191,6 +191,15 @@ class Draft:
             self._notices[notice.condition.condition_id][notice.user_id] = self._told[notice.notice_id] = newer
 
     def withdraw(self, condition_id: UUID, kind: Kind, reason: str = "", keep_stage: str | None = None) -> None:
+        """Close the notices of a condition that are open.
+
+        Args:
+            condition_id: the condition.
+            kind: the kind of the notices.
+            reason: why they are closed.
+            keep_stage: the stage whose notices stay; None for none.
+
+        """
         self._withdrawn.append(Withdrawal(condition_id, kind, reason, keep_stage))
         self._deliveries.pop(condition_id, None)
 

@@ -62,7 +62,17 @@ class Notice:
 def view(
     notice: Notice, *, token: Token | None, role: str, rules_paused: int, gaps: Sequence[ShownGap], now: datetime
 ) -> NoticeView:
-    """Return the notice with the present facts that its words need."""
+    """Return the notice with the present facts that its words need.
+
+    Args:
+        notice: the notice.
+        token: the copy of the token that it is about; None if there is none.
+        role: the reader's role.
+        rules_paused: how many rules are paused for the token.
+        gaps: the data gaps of the token's accounts.
+        now: the present time, in UTC.
+
+    """
     condition, fact = notice.condition, notice.condition.fact
     accounts = fact.accounts or (token.accounts if token is not None else ())
     return NoticeView(

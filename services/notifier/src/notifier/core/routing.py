@@ -104,7 +104,20 @@ def plan(
     now: datetime,
     unpaced: Collection[NoticeChannel] = (),
 ) -> tuple[Planned, ...]:
-    """Return the channels that push this notice to this person, each with its moment; `unpaced` ones at once."""
+    """Return the channels that push this notice to this person, each with its moment; `unpaced` ones at once.
+
+    Args:
+        code: the kind of the notice.
+        critical: it goes out at any hour.
+        person: the reader.
+        preferences: what the reader and the workspace wish.
+        reachable: the channels that have an address of the reader.
+        history: what the reader was sent lately, by channel.
+        pace: how often one person is disturbed.
+        now: the present time, in UTC.
+        unpaced: channels without that limit.
+
+    """
     planned = []
     zone = zone_of(preferences.time_zone or person.time_zone)
     for channel in PUSH_CHANNELS:

@@ -110,11 +110,29 @@ class Channel(Protocol[A_co, P]):
         ...
 
     async def learn(self, db: Db, claimed: Claimed, parcel: P, outcome: Outcome, now: datetime) -> None:
-        """Remember what an outcome says about an address that is not dead: that it moved, or fails for long."""
+        """Remember what an outcome says about an address that is not dead: that it moved, or fails for long.
+
+        Args:
+            db: the transaction that settles the deliveries.
+            claimed: the deliveries, with their leases.
+            parcel: the message that was sent.
+            outcome: what the channel's other end answered.
+            now: the present time, in UTC.
+
+        """
         ...
 
     async def bury(self, db: Db, claimed: Claimed, parcel: P, outcome: Outcome, now: datetime) -> None:
-        """Remember that the address is dead: nothing more is sent there until it changes."""
+        """Remember that the address is dead: nothing more is sent there until it changes.
+
+        Args:
+            db: the transaction that settles the deliveries.
+            claimed: the deliveries, with their leases.
+            parcel: the message that was sent.
+            outcome: what the channel's other end answered.
+            now: the present time, in UTC.
+
+        """
         ...
 
     async def close(self) -> None:

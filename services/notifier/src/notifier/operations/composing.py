@@ -27,7 +27,7 @@ from notifier.operations import messages, wishes
 from notifier.operations.channel import AnyChannel, Message, Said
 from notifier.operations.deps import Deps
 from notifier.operations.surroundings import Surroundings, surroundings_of
-from notifier.store import deliveries, people
+from notifier.store import deliveries, delivery_lines, people
 
 _Same = tuple[UUID, str, bool]
 """Who has these alike reads the same words: the condition, the time zone, whether they may fix integrations."""
@@ -51,7 +51,16 @@ class Batch:
 
 
 async def compose(db: Db, deps: Deps, channel: AnyChannel, claimed: Sequence[Claimed], now: datetime) -> Batch:
-    """Judge every line against the present, drop what is no longer worth saying, and write the rest."""
+    """Judge every line against the present, drop what is no longer worth saying, and write the rest.
+
+    Args:
+        db: the connection or the transaction to use.
+        deps: what composing needs.
+        channel: the channel.
+        claimed: the deliveries, with their leases.
+        now: the present time, in UTC.
+
+    """
     batch = Batch()
     alerts = [item for item in claimed if item.kind is not Kind.DIRECT]
     written = await _notices(db, deps, channel, alerts, batch=batch, now=now)
@@ -71,10 +80,10 @@ async def _notices(
     known = await _readers(db, channel, claimed)
     preferences = await wishes.of(db, list(known.values()))
     addresses = await channel.addresses(db, list(known.values()))
-    lines = await deliveries.lines(db, [item.delivery_id for item in claimed])
+    lines = await delivery_lines.of(db, [item.delivery_id for item in claimed])
     edited = [item.edits for item in claimed if item.edits != NOTHING]
     references = await deliveries.references(db, edited)
-    whole = await deliveries.sent_lines(db, [key for key, reference in references.items() if reference])
+    whole = await delivery_lines.sent(db, [key for key, reference in references.items() if reference])
     around = await surroundings_of(db, [line.notice for line in (*lines, *whole)])
     by_delivery: defaultdict[UUID, list[Line]] = defaultdict(list)
     for line in (*lines, *whole):
@@ -108,7 +117,7 @@ async def _notices(
         said = by_delivery[item.edits] if reference else kept
         zone = zone_of(wanted.time_zone or person.time_zone)
         written.append((writer.message(item, said, person, zone, address=address, reference=reference), tuple(kept)))
-    await deliveries.drop_lines(db, drops, now)
+    await delivery_lines.drop(db, drops, now)
     return written
 
 

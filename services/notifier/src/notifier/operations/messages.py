@@ -98,7 +98,17 @@ async def open_direct(
     empty: list[tuple[Claimed, str]],
     now: datetime,
 ) -> list[Message]:
-    """Return the claimed one-off messages, opened; those that cannot or should not go are added to `empty`."""
+    """Return the claimed one-off messages, opened; those that cannot or should not go are added to `empty`.
+
+    Args:
+        db: the connection or the transaction to use.
+        deps: what opening needs.
+        channel: the channel.
+        claimed: the deliveries, with their leases.
+        empty: takes those that do not go, with the reason.
+        now: the present time, in UTC.
+
+    """
     ready = []
     for item in claimed:
         direct = await _open(deps, item)

@@ -42,7 +42,17 @@ class Reader:
 async def page(
     deps: Deps, reader: Reader, *, before: UUID | None, state: str | None, limit: int, now: datetime
 ) -> tuple[list[Shown], int]:
-    """Return the reader's notices, the newest first, and how many open ones are unread."""
+    """Return the reader's notices, the newest first, and how many open ones are unread.
+
+    Args:
+        deps: what the operations of the service work with.
+        reader: who reads: a person in a workspace.
+        before: where the page begins: with what is older than this one; None for the newest page.
+        state: `open`, `over`, or None for both.
+        limit: how many are returned at most.
+        now: the present time, in UTC.
+
+    """
     async with transaction(deps.pool) as db:
         found = await notices.page(
             db,
@@ -59,6 +69,12 @@ async def page(
 async def one(deps: Deps, reader: Reader, notice_id: UUID, now: datetime) -> Shown:
     """Return one notice of the reader.
 
+    Args:
+        deps: what the operations of the service work with.
+        reader: who reads: a person in a workspace.
+        notice_id: the notice.
+        now: the present time, in UTC.
+
     Raises:
         UnknownNotice: the reader has no such notice.
 
@@ -72,6 +88,12 @@ async def one(deps: Deps, reader: Reader, notice_id: UUID, now: datetime) -> Sho
 
 async def mark_read(deps: Deps, reader: Reader, notice_id: UUID, now: datetime) -> None:
     """The reader has seen it.
+
+    Args:
+        deps: what the operations of the service work with.
+        reader: who reads: a person in a workspace.
+        notice_id: the notice.
+        now: the present time, in UTC.
 
     Raises:
         UnknownNotice: the reader has no such notice.

@@ -25,7 +25,7 @@ from notifier.operations import directory, telling
 from notifier.operations.channel import AnyChannel
 from notifier.operations.composing import Batch, Composed, compose
 from notifier.operations.deps import Deps
-from notifier.store import deliveries, failed, notices
+from notifier.store import deliveries, delivery_lines, failed, notices
 
 _log = get_logger(__name__)
 
@@ -258,10 +258,10 @@ async def _close_lines(
     now: datetime,
 ) -> None:
     sent = [item for item, _, verdict in ends if verdict.state is State.SENT]
-    await deliveries.finish_lines(db, _keys(sent), state="sent", reason="", now=now)
+    await delivery_lines.finish(db, _keys(sent), state="sent", reason="", now=now)
     for item, _, verdict in ends:
         if verdict.state in (State.FAILED, State.UNKNOWN):
-            await deliveries.finish_lines(db, _keys([item]), state="failed", reason=verdict.reason, now=now)
+            await delivery_lines.finish(db, _keys([item]), state="failed", reason=verdict.reason, now=now)
     told = {line.notice.notice_id for item in sent for line in item.lines if line.purpose is Kind.ALERT}
     if told:
         await telling.take(db, deps, Delivered(channel.name, tuple(told)), now)
@@ -317,6 +317,12 @@ async def resend(deps: Deps, *, notice_id: UUID | None, since: datetime, now: da
     """Deliver again what failed or may not have arrived: of one notice, or of all whose end is after `since`.
 
     Each is judged anew right before it leaves, so nothing is said that is no longer true.
+
+    Args:
+        deps: what the operations of the service work with.
+        notice_id: the notice; None for all.
+        since: only what ended after this time, in UTC.
+        now: the present time, in UTC.
 
     Returns:
         How many lines wait to be delivered now.

@@ -61,7 +61,16 @@ async def read(deps: Deps, workspace_id: UUID, user_id: UUID) -> tuple[Preferenc
 
 
 async def write(deps: Deps, workspace_id: UUID, user_id: UUID | None, wanted: Preferences, now: datetime) -> None:
-    """Replace the wishes of a person, or (None) of the workspace."""
+    """Replace the wishes of a person, or (None) of the workspace.
+
+    Args:
+        deps: what the operations of the service work with.
+        workspace_id: the workspace.
+        user_id: the person; None for the workspace's own wishes.
+        wanted: the wishes.
+        now: the present time, in UTC.
+
+    """
     async with transaction(deps.pool) as db:
         await people.save_wishes(db, workspace_id, user_id or people.WORKSPACE_ITSELF, document(wanted), now)
 

@@ -8,10 +8,8 @@ from uuid import UUID
 from common.contracts import NoticeChannel
 from common.postgres import Db, Record
 from common.runtime.ids import new_id
-from notifier.core.deliveries import Claimed, Finished, Kind, Line, Reached, WantedDelivery
+from notifier.core.deliveries import Claimed, Finished, Kind, Reached, WantedDelivery
 from notifier.core.plans import Past, Withdrawal
-from notifier.store.notices import COLUMNS as NOTICE_COLUMNS
-from notifier.store.notices import notice_of
 
 _CLAIMED = """d.delivery_id, d.epoch, d.user_id, d.workspace_id, d.channel, d.kind, d.edits, d.attempts,
 d.first_tried_at, d.due_at, d.template, d.sealed"""
@@ -73,6 +71,18 @@ async def add_direct(
     sealed: bytes,
     now: datetime,
 ) -> None:
+    """Store a message to one person that is no notice, sealed.
+
+    Args:
+        db: the connection or the transaction to use.
+        delivery_id: the delivery.
+        user_id: the person.
+        workspace_id: the workspace.
+        template: the name of its text.
+        sealed: what the text is filled with, encrypted.
+        now: the present time, in UTC.
+
+    """
     await db.execute(
         """INSERT INTO delivery (delivery_id, user_id, workspace_id, channel, kind, due_at, template, sealed,
                                  created_at)
@@ -87,7 +97,16 @@ async def add_direct(
 
 
 async def claim(db: Db, channel: NoticeChannel, now: datetime, *, lease: timedelta, limit: int) -> list[Claimed]:
-    """Take what is due, and what a process that died had taken (but not yet presented)."""
+    """Take what is due, and what a process that died had taken (but not yet presented).
+
+    Args:
+        db: the connection or the transaction to use.
+        channel: the channel.
+        now: the present time, in UTC.
+        lease: how long nobody else takes them.
+        limit: how many are returned at most.
+
+    """
     rows = await db.fetch(
         f"""WITH due AS MATERIALIZED (
               SELECT delivery_id FROM delivery
@@ -132,7 +151,15 @@ async def give_up_presented(db: Db, channel: NoticeChannel, now: datetime) -> in
 
 
 async def mark_calling(db: Db, delivery_id: UUID, epoch: int, lease: timedelta) -> bool:
-    """Return the intent to present a message whose repeat could not be recognised. False: the lease is lost."""
+    """Return the intent to present a message whose repeat could not be recognised. False: the lease is lost.
+
+    Args:
+        db: the connection or the transaction to use.
+        delivery_id: the delivery.
+        epoch: the epoch of the lease: a claim that was taken over has a later one.
+        lease: how long nobody else takes them.
+
+    """
     status = await db.execute(
         """UPDATE delivery SET state = 'calling', lease_until = now() + $3::interval
             WHERE delivery_id = $1 AND epoch = $2 AND state = 'sending'""",
@@ -143,51 +170,11 @@ async def mark_calling(db: Db, delivery_id: UUID, epoch: int, lease: timedelta) 
     return status == "UPDATE 1"
 
 
-async def lines(db: Db, delivery_ids: Collection[UUID]) -> list[Line]:
-    """Return the lines that still wait, in the order of their notices."""
-    rows = await db.fetch(
-        f"""SELECT l.delivery_id, l.purpose, l.stage AS line_stage, {NOTICE_COLUMNS}
-              FROM delivery_line l JOIN notice n USING (notice_id) JOIN condition c USING (condition_id)
-             WHERE l.delivery_id = ANY($1::uuid[]) AND l.state = 'waiting' ORDER BY n.notice_id""",
-        list(delivery_ids),
-    )
-    return [_line(row) for row in rows]
-
-
-async def sent_lines(db: Db, delivery_ids: Collection[UUID]) -> list[Line]:
-    """Return the lines of messages that are out: an edit says all of them again, as they are now."""
-    rows = await db.fetch(
-        f"""SELECT l.delivery_id, l.purpose, l.stage AS line_stage, {NOTICE_COLUMNS}
-              FROM delivery_line l JOIN notice n USING (notice_id) JOIN condition c USING (condition_id)
-             WHERE l.delivery_id = ANY($1::uuid[]) AND l.state = 'sent' ORDER BY n.notice_id""",
-        list(delivery_ids),
-    )
-    return [_line(row) for row in rows]
-
-
 async def references(db: Db, delivery_ids: Collection[UUID]) -> dict[UUID, str]:
     rows = await db.fetch(
         "SELECT delivery_id, reference FROM delivery WHERE delivery_id = ANY($1::uuid[])", list(delivery_ids)
     )
     return {row["delivery_id"]: row["reference"] for row in rows}
-
-
-async def drop_lines(db: Db, drops: Sequence[tuple[UUID, UUID, Kind, str]], now: datetime) -> None:
-    """Drop (delivery, notice, purpose, reason) lines."""
-    if not drops:
-        return
-    await db.execute(
-        """UPDATE delivery_line l SET state = 'dropped', reason = d.reason, finished_at = $5
-             FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[])
-               AS d (delivery_id, notice_id, purpose, reason)
-            WHERE l.delivery_id = d.delivery_id AND l.notice_id = d.notice_id AND l.purpose = d.purpose
-              AND l.state = 'waiting'""",
-        [drop[0] for drop in drops],
-        [drop[1] for drop in drops],
-        [drop[2].value for drop in drops],
-        [drop[3] for drop in drops],
-        now,
-    )
 
 
 async def withdraw(db: Db, withdrawn: Sequence[Withdrawal], now: datetime) -> None:
@@ -246,28 +233,6 @@ async def finish(db: Db, ends: Sequence[Finished], now: datetime) -> frozenset[U
     return frozenset(row["delivery_id"] for row in rows)
 
 
-async def finish_lines(
-    db: Db,
-    keys: Sequence[tuple[UUID, UUID, str]],
-    *,
-    state: str,
-    reason: str,
-    now: datetime,
-) -> None:
-    """Close (delivery, notice, stage) lines: those that were really in the message, dropped meanwhile or not."""
-    await db.execute(
-        """UPDATE delivery_line l SET state = $4, reason = $5, finished_at = $6
-             FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS k (delivery_id, notice_id, stage)
-            WHERE l.delivery_id = k.delivery_id AND l.notice_id = k.notice_id AND l.stage = k.stage""",
-        [key[0] for key in keys],
-        [key[1] for key in keys],
-        [key[2] for key in keys],
-        state,
-        reason,
-        now,
-    )
-
-
 async def unanswered(db: Db, condition_ids: Collection[UUID]) -> dict[UUID, tuple[Reached, ...]]:
     """Return whom a message about each condition reached, where none follows it up yet; the last one per channel."""
     rows = await db.fetch(
@@ -299,7 +264,15 @@ async def unanswered(db: Db, condition_ids: Collection[UUID]) -> dict[UUID, tupl
 async def past(
     db: Db, user_ids: Collection[UUID], subject_ids: Collection[UUID], since: datetime
 ) -> dict[tuple[UUID, NoticeChannel], Past]:
-    """Return what these people were sent since then, by channel, and when last about which fact of these subjects."""
+    """Return what these people were sent since then, by channel, and when last about which fact of these subjects.
+
+    Args:
+        db: the connection or the transaction to use.
+        user_ids: the people.
+        subject_ids: the tokens and incidents that are spoken of.
+        since: how far back is looked, in UTC.
+
+    """
     rows = await db.fetch(
         """SELECT d.user_id, d.channel, count(DISTINCT d.delivery_id) AS sent,
                   array_agg(c.subject_id) FILTER (WHERE c.subject_id = ANY($3::uuid[])) AS subjects,
@@ -360,13 +333,4 @@ def _claimed(row: Record) -> Claimed:
         due_at=row["due_at"],
         template=row["template"],
         sealed=row["sealed"],
-    )
-
-
-def _line(row: Record) -> Line:
-    return Line(
-        delivery_id=row["delivery_id"],
-        purpose=Kind(row["purpose"]),
-        stage=row["line_stage"],
-        notice=notice_of(row),
     )

@@ -17,7 +17,15 @@ async def notices(db: Db, notice_id: UUID | None, since: datetime) -> list[UUID]
 
 
 async def take(db: Db, notice_id: UUID | None, since: datetime, now: datetime) -> list[WantedDelivery]:
-    """Take these lines out, as lines that are wanted again."""
+    """Take these lines out, as lines that are wanted again.
+
+    Args:
+        db: the connection or the transaction to use.
+        notice_id: the notice; None for all.
+        since: only what ended after this time, in UTC.
+        now: the present time, in UTC.
+
+    """
     rows = await db.fetch(
         f"""DELETE FROM delivery_line l USING notice n, delivery d
              WHERE {_FAILED} AND n.notice_id = l.notice_id AND d.delivery_id = l.delivery_id

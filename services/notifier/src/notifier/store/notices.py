@@ -60,7 +60,17 @@ async def page(
     state: str | None,
     limit: int,
 ) -> list[Notice]:
-    """Return a person's notices in a workspace, newest first. Notices of platform incidents belong to all."""
+    """Return a person's notices in a workspace, newest first. Notices of platform incidents belong to all.
+
+    Args:
+        db: the connection or the transaction to use.
+        user_id: the person.
+        workspace_id: the workspace.
+        before: where the page begins: with what is older than this one; None for the newest page.
+        state: `open`, `over`, or None for both.
+        limit: how many are returned at most.
+
+    """
     rows = await db.fetch(
         f"""SELECT {COLUMNS} FROM notice n JOIN condition c USING (condition_id)
              WHERE n.user_id = $1 AND (n.workspace_id = $2 OR c.workspace_id IS NULL)
@@ -77,6 +87,15 @@ async def page(
 
 
 async def get(db: Db, notice_id: UUID, *, user_id: UUID, workspace_id: UUID) -> Notice | None:
+    """Return one notice of a person; None if there is no such notice for them.
+
+    Args:
+        db: the connection or the transaction to use.
+        notice_id: the notice.
+        user_id: the person.
+        workspace_id: the workspace.
+
+    """
     row = await db.fetchrow(
         f"""SELECT {COLUMNS} FROM notice n JOIN condition c USING (condition_id)
              WHERE n.notice_id = $1 AND n.user_id = $2 AND (n.workspace_id = $3 OR c.workspace_id IS NULL)
@@ -116,7 +135,16 @@ async def unread(db: Db, *, user_id: UUID, workspace_id: UUID) -> int:
 
 
 async def mark_read(db: Db, notice_id: UUID, *, user_id: UUID, workspace_id: UUID, now: datetime) -> bool:
-    """False when this person has no such notice."""
+    """False when this person has no such notice.
+
+    Args:
+        db: the connection or the transaction to use.
+        notice_id: the notice.
+        user_id: the person.
+        workspace_id: the workspace.
+        now: the present time, in UTC.
+
+    """
     status = await db.execute(
         """UPDATE notice n SET read_at = coalesce(n.read_at, $4) FROM condition c
             WHERE n.notice_id = $1 AND n.user_id = $2 AND c.condition_id = n.condition_id

@@ -37,7 +37,15 @@ async def hurry(db: Db, workspace_ids: Collection[UUID], now: datetime) -> None:
 
 
 async def claim_due(db: Db, now: datetime, *, lease: timedelta, limit: int) -> list[tuple[UUID, int]]:
-    """Workspaces whose people should be fetched now, with their failures in a row."""
+    """Workspaces whose people should be fetched now, with their failures in a row.
+
+    Args:
+        db: the connection or the transaction to use.
+        now: the present time, in UTC.
+        lease: how long nobody else takes them.
+        limit: how many are taken at most.
+
+    """
     rows = await db.fetch(
         """WITH due AS MATERIALIZED (
              SELECT workspace_id FROM workspace WHERE next_try_at <= $1
@@ -52,7 +60,16 @@ async def claim_due(db: Db, now: datetime, *, lease: timedelta, limit: int) -> l
 
 
 async def replace(db: Db, workspace_id: UUID, people: Sequence[Person], *, now: datetime, next_at: datetime) -> None:
-    """Take over a fresh list."""
+    """Take over a fresh list.
+
+    Args:
+        db: the connection or the transaction to use.
+        workspace_id: the workspace.
+        people: the people of the workspace.
+        now: the present time, in UTC.
+        next_at: when the list is fetched again, in UTC.
+
+    """
     await db.execute(
         "DELETE FROM person WHERE workspace_id = $1 AND user_id <> ALL($2::uuid[])",
         workspace_id,
@@ -151,6 +168,16 @@ async def wishes(db: Db, pairs: Collection[tuple[UUID, UUID]]) -> dict[tuple[UUI
 
 
 async def save_wishes(db: Db, workspace_id: UUID, user_id: UUID, document: dict[str, Any], now: datetime) -> None:
+    """Store the wishes of a person, or (None) of the workspace.
+
+    Args:
+        db: the connection or the transaction to use.
+        workspace_id: the workspace.
+        user_id: the person; None for the workspace.
+        document: the wishes, as JSON.
+        now: the present time, in UTC.
+
+    """
     await db.execute(
         """INSERT INTO preference (workspace_id, user_id, wishes, updated_at) VALUES ($1, $2, $3, $4)
            ON CONFLICT (workspace_id, user_id) DO UPDATE SET wishes = $3, updated_at = $4""",
@@ -173,6 +200,15 @@ async def turn_off(
     """Add to a person's own wishes that a channel brings nothing of these codes; False when they said so already.
 
     Their other wishes stay.
+
+    Args:
+        db: the connection or the transaction to use.
+        workspace_id: the workspace.
+        user_id: the person.
+        channel: the channel.
+        codes: the kinds of notices.
+        now: the present time, in UTC.
+
     """
     status = await db.execute(
         """INSERT INTO preference AS held (workspace_id, user_id, wishes, updated_at)

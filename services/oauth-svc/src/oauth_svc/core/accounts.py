@@ -121,6 +121,16 @@ def compare(
 
     `first` is the listing that comes with a first consent: its accounts are no news of their own, since the
     `token.issued` that goes with them names them.
+
+    Args:
+        known: the accounts as they are stored.
+        seen: the platform's list.
+        now: the present time, in UTC.
+        new_id: makes ids.
+        last_good_at: when the accounts were last used well, in UTC.
+        cause: why an account is no longer listed.
+        first: the listing comes with a first consent.
+
     """
     listed = {entry.external_id: entry for entry in seen.accounts}
     accounts: list[Account] = []

@@ -87,7 +87,20 @@ class Connection:
         accounts: tuple[Account, ...] = (),
         now: datetime,
     ) -> "Connection":
-        """Before its first consent is applied to it, in the transaction that makes it (hence version 0)."""
+        """Before its first consent is applied to it, in the transaction that makes it (hence version 0).
+
+        Args:
+            connection_id: the connection.
+            workspace_id: the workspace.
+            provider: the provider's id, such as `google-ads`.
+            kind: the kind of its token.
+            subject: the platform's id of the person who gave consent.
+            subject_name: the platform's name of that person.
+            owner_user_id: who connected it.
+            accounts: its accounts.
+            now: the present time, in UTC.
+
+        """
         return cls(
             connection_id=connection_id,
             workspace_id=workspace_id,

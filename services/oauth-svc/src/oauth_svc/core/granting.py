@@ -4,9 +4,9 @@ from datetime import datetime
 from uuid import UUID
 
 from common.contracts import IssuedHow
+from oauth_svc.core.changes import Authorized
 from oauth_svc.core.flow import Flow, Profile
 from oauth_svc.core.grant import earliest, missing_scopes
-from oauth_svc.core.lifecycle import Authorized
 
 
 def authorization(

@@ -6,13 +6,11 @@ goes through `apply`, and the store writes what it returns in one transaction wi
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from common.contracts import (
     DetectedBy,
     EventBody,
     IssuedHow,
-    RefreshFailure,
     RevocationCause,
     TokenIssuedV1,
     TokenRef,
@@ -25,6 +23,21 @@ from common.contracts import (
     Verdict,
     transition,
 )
+from oauth_svc.core.changes import (
+    AccountsChanged,
+    AskingFailed,
+    Authorized,
+    Change,
+    Confirmed,
+    Doubted,
+    RanOut,
+    Recaused,
+    Refreshed,
+    RefreshFailed,
+    Revived,
+    Revoked,
+    TimePassed,
+)
 from oauth_svc.core.connection import DOUBT, FROM, Connection
 from oauth_svc.core.grant import same_end
 
@@ -33,123 +46,6 @@ WARNING_WINDOW = timedelta(days=14)
 
 DEGRADED_AFTER = 3
 """Failures in a row before a grant counts as degraded: one wobble moves nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refreshed:
-    """A refresh succeeded and its answer is stored."""
-
-    access_expires_at: datetime | None
-    expires_at: datetime | None
-    rotated: bool
-    scopes_missing: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RefreshFailed:
-    """A refresh failed for now. `shorten_to` is set when only what is left of the access token remains."""
-
-    class_: RefreshFailure
-    code: str
-    attempt: int
-    retry_at: datetime | None
-    incident_id: UUID | None = None
-    shorten_to: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AskingFailed:
-    """A call that is no refresh failed: nothing is known about the grant, and the trouble is shown.
-
-    `call` says which (`probe`, `list`, or `report` for what a service was answered).
-    """
-
-    call: str
-    verdict: Verdict
-    code: str
-
-
-@dataclass(frozen=True, slots=True)
-class Revoked:
-    """The grant ended before its time; `cause` is None where the platform does not say why."""
-
-    cause: RevocationCause | None
-    detected_by: DetectedBy
-    code: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RanOut:
-    """The platform says that the token is over by age; there is no culprit."""
-
-
-@dataclass(frozen=True, slots=True)
-class Doubted:
-    """The platform refused the grant while many others are refused too: not believed until that is understood."""
-
-    code: str
-
-
-@dataclass(frozen=True, slots=True)
-class Recaused:
-    """A grant that ended turned out to be part of something larger than one person's doing."""
-
-    cause: RevocationCause
-
-
-@dataclass(frozen=True, slots=True)
-class TimePassed:
-    """The sweep found a connection whose window or end was reached."""
-
-
-@dataclass(frozen=True, slots=True)
-class Confirmed:
-    """A probe found the grant alive; figures that it learned replace ours. None leaves a figure as it is."""
-
-    expires_at: datetime | None = None
-    access_expires_at: datetime | None = None
-    scopes_missing: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Authorized:
-    """A person gave consent, for the first time or again."""
-
-    how: IssuedHow
-    owner_user_id: UUID
-    subject_name: str
-    access_expires_at: datetime | None
-    expires_at: datetime | None
-    scopes_missing: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Revived:
-    """A platform's signal had ended it, and the platform itself says that it lives. None leaves a figure as it is."""
-
-    expires_at: datetime | None = None
-    access_expires_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AccountsChanged:
-    """The accounts under the grant are not what they were; the row already holds the new ones."""
-
-
-Change = (
-    Refreshed
-    | RefreshFailed
-    | AskingFailed
-    | Revoked
-    | RanOut
-    | Doubted
-    | Recaused
-    | TimePassed
-    | Confirmed
-    | Authorized
-    | Revived
-    | AccountsChanged
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,7 +232,7 @@ def _failed(connection: Connection, change: RefreshFailed, now: datetime) -> App
 
 
 def _asking_failed(connection: Connection, change: AskingFailed) -> Connection:
-    """Return what a refresh or a doubt has said is not written over: it decides what is done next."""
+    """Return the connection with the failure, unless a refresh or a doubt has written one that matters more."""
     if connection.last_failure is not None and not connection.asking_fails:
         return connection
     return replace(connection, last_failure=f"{change.verdict.value}:{change.code}{FROM}{change.call}")

@@ -37,7 +37,16 @@ class Finding(StrEnum):
 
 
 def weigh(doubts: int, same: int, lives: int, stands_for: timedelta, confirm_after: timedelta) -> Finding:
-    """Forced only when time has passed, enough were asked again, and those that live are few."""
+    """Forced only when time has passed, enough were asked again, and those that live are few.
+
+    Args:
+        doubts: how many grants are doubted.
+        same: how many of them were refused with the same code.
+        lives: how many of those that were asked again live.
+        stands_for: how long the doubt has stood.
+        confirm_after: how long it has to stand.
+
+    """
     if lives > same:
         return Finding.ERROR
     if stands_for < confirm_after or same < min(VOICES, doubts):

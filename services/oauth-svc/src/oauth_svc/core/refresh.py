@@ -10,9 +10,9 @@ from uuid import UUID
 
 from common.contracts import DetectedBy, RevocationCause, Verdict
 from common.platforms.errors import Failure, unknown_outcome
+from oauth_svc.core.changes import Change, Doubted, RanOut, Refreshed, RefreshFailed, Revoked
 from oauth_svc.core.flow import Flow, OnUnknown, Profile
 from oauth_svc.core.grant import Secrets, TokenAnswer, earliest, missing_scopes, same_end
-from oauth_svc.core.lifecycle import Change, Doubted, RanOut, Refreshed, RefreshFailed, Revoked
 from oauth_svc.core.reconsent import LAPSE, enforced
 from oauth_svc.core.schedule import OUR_BUG_PAUSE, refresh_at, retry_at
 
@@ -90,11 +90,19 @@ def renewed(
     rotated: bool,
     scopes_missing: tuple[str, ...] | None = None,
 ) -> Settlement:
-    """Return a token answer arrived.
+    """Return what to write when a token answer has arrived.
 
     For a swapped token the access token *is* the grant, so its end is the full expiry, together with whatever
     second clock was stored with the answer (`grant_expires_at`). An end that a swap did not move stays exactly what it
     was: rounded anew each time, it would be a new end to everybody who warns of it.
+
+    Args:
+        profile: what is known of the provider.
+        facts: what the row says, read under its lock.
+        answer: the token answer.
+        rotated: it brought another refresh token.
+        scopes_missing: permissions that are missing; None where the answer does not say.
+
     """
     if answer.expires_at is None and profile.flow is not Flow.SWAP:
         answer = replace(answer, expires_at=_life_goes_on(facts, answer.issued_at))
@@ -139,7 +147,7 @@ def _unmoved(facts: Facts, answer: TokenAnswer) -> bool:
 
 
 def _later_swap(facts: Facts, answer: TokenAnswer, at: datetime) -> datetime | None:
-    """Return a swap that moved nothing is tried again ever more rarely, and not at all close to the end."""
+    """Return when a swap that moved nothing is tried again: ever more rarely, and never (None) close to the end."""
     if answer.expires_at is None:
         return None
     floor = (answer.expires_at - facts.authorized_at) * SWAP_FLOOR
@@ -147,7 +155,15 @@ def _later_swap(facts: Facts, answer: TokenAnswer, at: datetime) -> datetime | N
 
 
 def failed(profile: Profile, facts: Facts, failure: Failure, now: datetime) -> Settlement:
-    """Return the platform refused, did not answer, or answered nonsense."""
+    """Return what to write when the platform has refused, not answered, or answered nonsense.
+
+    Args:
+        profile: what is known of the provider.
+        facts: what the row says, read under its lock.
+        failure: what the platform answered.
+        now: the present time, in UTC.
+
+    """
     outcome = f"{failure.verdict.value}:{failure.code}"
     attempt = facts.attempt + 1
     if facts.generation_now != facts.generation_sent and failure.verdict is Verdict.REAUTHORIZE:

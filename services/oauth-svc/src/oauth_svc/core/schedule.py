@@ -43,7 +43,15 @@ def backoff(connection_id: UUID, attempt: int) -> timedelta:
 
 
 def retry_at(connection_id: UUID, attempt: int, now: datetime, *, retry_after_s: float | None = None) -> datetime:
-    """Return our back-off, or the platform's own figure when that is later (bounded by a day against nonsense)."""
+    """Return our back-off, or the platform's own figure when that is later (bounded by a day against nonsense).
+
+    Args:
+        connection_id: the connection.
+        attempt: how many tries have failed.
+        now: the present time, in UTC.
+        retry_after_s: the seconds that the platform asks to wait; None if it names none.
+
+    """
     wait = backoff(connection_id, attempt)
     if retry_after_s is not None and retry_after_s > 0:
         stated = timedelta(seconds=min(retry_after_s, 86_400.0))

@@ -13,7 +13,16 @@ from oauth_svc.operations.serving.access import AccessTokens
 def routes(
     deps: Deps, engine: Engine, access: AccessTokens, shield: Shield, authenticate: Authenticate
 ) -> Sequence[Routes]:
-    """Return every endpoint of the service."""
+    """Return every endpoint of the service.
+
+    Args:
+        deps: what the operations of the service work with.
+        engine: what calls the platforms.
+        access: serves access tokens.
+        shield: lets work go on when its request is cancelled.
+        authenticate: tells who calls.
+
+    """
     return (
         connect.routes(deps, shield, authenticate),
         connections.routes(deps, engine),

@@ -26,7 +26,16 @@ HEADERS = {
 
 
 def message(status: int, title: str, text: str, *, fix: str = "", link: str = "/connections") -> web.Response:
-    """Return a plain page with one way on."""
+    """Return a plain page with one way on.
+
+    Args:
+        status: the HTTP status.
+        title: the heading.
+        text: the text below the heading.
+        fix: what the person can do.
+        link: where the way on leads.
+
+    """
     body = f"<p>{escape(text)}</p>" + (f'<p class="fix">{escape(fix)}</p>' if fix else "")
     body += f'<p><a class="button" href="{escape(link, quote=True)}">Back to Wevion</a></p>'
     return _page(status, title, body)
@@ -50,7 +59,17 @@ def notice(status: int, title: str, text: str, *, hint: str = "") -> web.Respons
 
 
 def confirmation(status: int, title: str, text: str, *, action: str, label: str, link: str) -> web.Response:
-    """Return a question with two ways on."""
+    """Return a question with two ways on.
+
+    Args:
+        status: the HTTP status.
+        title: the heading.
+        text: the text below the heading.
+        action: where the form is sent.
+        label: the words on the button.
+        link: where the way on leads.
+
+    """
     body = (
         f'<p>{escape(text)}</p><p><a class="button" href="{escape(action, quote=True)}">{escape(label)}</a> '
         f'<a href="{escape(link, quote=True)}">Back to Wevion</a></p>'
@@ -67,7 +86,17 @@ def credential_form(
     error: str = "",
     status: int = 200,
 ) -> web.Response:
-    """Return the credentials that a platform without a consent screen documents."""
+    """Return the credentials that a platform without a consent screen documents.
+
+    Args:
+        title: the heading.
+        fields: the fields that the platform documents.
+        action: where the form is sent.
+        hidden: values that go with the form.
+        error: why the last try was refused; empty for none.
+        status: the HTTP status.
+
+    """
     inputs = "".join(
         f'<label>{escape(field.label)}<input name="{escape(field.name)}" required maxlength="256" autocomplete="off" '
         f'type="{"password" if field.secret else "text"}"></label>'

@@ -7,10 +7,10 @@ from common.crypto import UnsealableError
 from common.postgres import connection, transaction
 from common.telemetry.logs import get_logger
 from oauth_svc import store
+from oauth_svc.core.changes import Revoked
 from oauth_svc.core.connection import Connection
 from oauth_svc.core.errors import UnknownConnectionError
 from oauth_svc.core.flow import RevokeScope
-from oauth_svc.core.lifecycle import Revoked
 from oauth_svc.core.roles import WorkspaceCaller, must_manage
 from oauth_svc.operations import tokens
 from oauth_svc.operations.deps import Deps

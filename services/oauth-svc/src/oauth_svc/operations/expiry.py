@@ -4,7 +4,8 @@ from datetime import timedelta
 
 from common.postgres import connection, transaction
 from oauth_svc import store
-from oauth_svc.core.lifecycle import WARNING_WINDOW, TimePassed
+from oauth_svc.core.changes import TimePassed
+from oauth_svc.core.lifecycle import WARNING_WINDOW
 from oauth_svc.operations import tokens
 from oauth_svc.operations.deps import Deps
 from oauth_svc.operations.status import SweepStatus

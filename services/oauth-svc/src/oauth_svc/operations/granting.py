@@ -11,11 +11,11 @@ from uuid import UUID
 from common.contracts import IssuedHow
 from oauth_svc import store
 from oauth_svc.core.accounts import Comparison
+from oauth_svc.core.changes import Authorized
 from oauth_svc.core.connection import Connection
 from oauth_svc.core.flow import Profile
 from oauth_svc.core.grant import Secrets
 from oauth_svc.core.granting import authorization
-from oauth_svc.core.lifecycle import Authorized
 from oauth_svc.core.refresh import can_renew
 from oauth_svc.core.schedule import refresh_at, unit_hash
 from oauth_svc.operations import tokens
@@ -55,10 +55,17 @@ async def store_grants(db: store.Db, deps: Deps, grants: Sequence[NewGrant], now
 
     Whoever refreshes one of them at this moment is fenced out, and what was asked about the grant before is
     superseded.
+
+    Args:
+        db: the connection or the transaction to use.
+        deps: what the operations of the service work with.
+        grants: the grants, as they were answered or imported.
+        now: the present time, in UTC.
+
     """
     by_id = {grant.connection.connection_id: grant for grant in grants}
     # The accounts' rows come first: closing a gap reads the account's name.
-    await store.connections.save_accounts(db, [(g.connection, g.accounts.to_write) for g in grants])
+    await store.accounts.save(db, [(g.connection, g.accounts.to_write) for g in grants])
     locked = {key: replace(g.connection, accounts=g.accounts.accounts) for key, g in by_id.items()}
     changes = {key: _change(deps, grant) for key, grant in by_id.items()}
     after = await tokens.change(db, locked, changes, now)

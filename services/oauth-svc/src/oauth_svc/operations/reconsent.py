@@ -12,9 +12,9 @@ from common.postgres import connection, transaction
 from common.telemetry.logs import get_logger
 from oauth_svc import store
 from oauth_svc.core import refresh as rules
+from oauth_svc.core.changes import Change, Recaused
 from oauth_svc.core.flow import Flow, OnUnknown
 from oauth_svc.core.grant import Secrets
-from oauth_svc.core.lifecycle import Change, Recaused
 from oauth_svc.core.reconsent import Finding, Word, weigh
 from oauth_svc.operations import tokens
 from oauth_svc.operations.deps import Deps

@@ -14,10 +14,11 @@ from common.postgres import Db
 from common.runtime import ids
 from oauth_svc import metrics, store
 from oauth_svc.core.accounts import Comparison, pages
+from oauth_svc.core.changes import AccountsChanged, Change, Confirmed, Refreshed
 from oauth_svc.core.connection import Connection, ended_as
 from oauth_svc.core.gaps import of_grant
 from oauth_svc.core.grant import died_in_testing
-from oauth_svc.core.lifecycle import AccountsChanged, Applied, Change, Confirmed, Refreshed, apply
+from oauth_svc.core.lifecycle import Applied, apply
 from oauth_svc.core.reconsent import Word
 from oauth_svc.operations.deps import SOURCE
 
@@ -29,6 +30,13 @@ async def change(
 
     Those that end are taken off the schedule and their accounts' gaps are opened; those that come back have their
     gaps closed.
+
+    Args:
+        db: the connection or the transaction to use.
+        locked: the connections, locked, by id.
+        changes: what happens to each, by id.
+        now: the present time, in UTC.
+
     """
     results: dict[UUID, Connection] = dict(locked)
     saved: list[Connection] = []
@@ -63,8 +71,16 @@ async def change(
 
 
 async def change_accounts(db: Db, connection: Connection, comparison: Comparison, now: datetime) -> Connection:
-    """Write what a listing changed; tell it, at a new version, if any account's access changed."""
-    await store.connections.save_accounts(db, [(connection, comparison.to_write)])
+    """Write what a listing changed; tell it, at a new version, if any account's access changed.
+
+    Args:
+        db: the connection or the transaction to use.
+        connection: the connection.
+        comparison: what a listing has changed.
+        now: the present time, in UTC.
+
+    """
+    await store.accounts.save(db, [(connection, comparison.to_write)])
     fresh = connection.with_accounts(comparison.accounts)
     if not comparison.told:
         return fresh
@@ -77,13 +93,29 @@ async def change_accounts(db: Db, connection: Connection, comparison: Comparison
 
 
 async def tell_list(db: Db, connection: Connection, before: Connection, now: datetime) -> None:
-    """Send the pages of a list of accounts that is too long for one event."""
+    """Send the pages of a list of accounts that is too long for one event.
+
+    Args:
+        db: the connection or the transaction to use.
+        connection: the connection.
+        before: the connection as it was before the listing.
+        now: the present time, in UTC.
+
+    """
     reached = sum(account.access is AccountAccess.GRANTED for account in before.accounts)
     await outbox.enqueue(db, pages(connection, reached), source=SOURCE, now=now)
 
 
 async def tell_accounts(db: Db, connection: Connection, comparison: Comparison, now: datetime) -> None:
-    """`account.access_changed` for each account whose access changed, and its gap opened or closed."""
+    """`account.access_changed` for each account whose access changed, and its gap opened or closed.
+
+    Args:
+        db: the connection or the transaction to use.
+        connection: the connection.
+        comparison: what a listing has changed.
+        now: the present time, in UTC.
+
+    """
     lost = [a for a in comparison.told if a.access is AccountAccess.LOST]
     regained = [a.account_id for a in comparison.told if a.access is AccountAccess.GRANTED]
     await store.gaps.open_gaps(

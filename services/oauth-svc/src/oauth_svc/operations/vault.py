@@ -46,6 +46,13 @@ class Vault:
         """Load the active keys of these workspaces (made where there is none) and these very keys.
 
         A key that cannot be unwrapped here is left out: it concerns what it seals, not whatever is loaded with it.
+
+        Args:
+            db: the connection or the transaction to use.
+            now: the present time, in UTC.
+            workspaces: workspaces whose active key is needed.
+            key_ids: keys that are needed whatever their age.
+
         """
         stale = {workspace for workspace in workspaces if not self._is_fresh(workspace, now)}
         if stale:
@@ -86,6 +93,17 @@ class Vault:
         generation: int,
         issued_at: datetime,
     ) -> SealedCredential:
+        """Return the credential encrypted, bound to its row, version and generation.
+
+        Args:
+            connection_id: the connection.
+            workspace_id: the workspace.
+            secrets: the tokens.
+            version: the version of the row.
+            generation: how often the credential was replaced.
+            issued_at: when the platform issued it, in UTC.
+
+        """
         plaintext = _COMPACT.encode(
             {"a": secrets.access_token, "r": secrets.refresh_token, "c": dict(secrets.credentials)}
         ).encode()
@@ -111,6 +129,15 @@ class Vault:
     def seal_answer(
         self, connection_id: UUID, workspace_id: UUID, epoch: int, answer: TokenAnswer
     ) -> tuple[UUID, bytes]:
+        """Return a token answer encrypted, bound to the attempt that brought it.
+
+        Args:
+            connection_id: the connection.
+            workspace_id: the workspace.
+            epoch: the epoch of the attempt's lease.
+            answer: the token answer.
+
+        """
         plaintext = _COMPACT.encode(
             {
                 "a": answer.access_token,
@@ -124,6 +151,15 @@ class Vault:
         return self.seal(workspace_id, plaintext, answer_aad(connection_id, workspace_id, epoch))
 
     def open_answer(self, connection_id: UUID, workspace_id: UUID, epoch: int, blob: bytes) -> TokenAnswer:
+        """Return a token answer that `seal_answer` has encrypted.
+
+        Args:
+            connection_id: the connection.
+            workspace_id: the workspace.
+            epoch: the epoch of the attempt's lease.
+            blob: the encrypted answer.
+
+        """
         found = json.loads(self.open(blob, answer_aad(connection_id, workspace_id, epoch)))
         return TokenAnswer(
             access_token=found["a"],

@@ -10,8 +10,8 @@ from common.postgres import transaction
 from common.runtime.errors import RetryableError
 from common.telemetry.logs import get_logger
 from oauth_svc import metrics, store
+from oauth_svc.core.changes import Change, Revoked
 from oauth_svc.core.connection import Connection
-from oauth_svc.core.lifecycle import Change, Revoked
 from oauth_svc.operations import tokens
 from oauth_svc.operations.deps import Deps
 from oauth_svc.providers.base import PlatformError, Signal, WebhookRefusedError
@@ -34,7 +34,15 @@ class WebhookEffect:
 
 
 async def receive(deps: Deps, provider_id: str, raw: bytes, headers: Mapping[str, str]) -> WebhookEffect:
-    """Take a webhook. Raises `WebhookRefusedError`, having changed nothing."""
+    """Take a webhook. Raises `WebhookRefusedError`, having changed nothing.
+
+    Args:
+        deps: what the operations of the service work with.
+        provider_id: the provider's id, such as `google-ads`.
+        raw: the body, byte by byte as it came.
+        headers: the request's headers.
+
+    """
     provider = deps.providers[provider_id]
     try:
         signals = await provider.read_webhook(raw, headers, deps.clock.now())

@@ -161,7 +161,7 @@ class Provider(Protocol):
 
 
 def settle_no_answer(error: NoAnswerError, *, repeatable: bool) -> PlatformError:
-    """Return a call that was never answered: harmless if it never left or may be repeated, else unknown."""
+    """Return what a call that was never answered means: a delay if it never left or may be repeated, else unknown."""
     if repeatable or not error.sent:
         return PlatformError(retry_later(error.code), sent=error.sent)
     return PlatformError(unknown_outcome(error.code))

@@ -124,7 +124,7 @@ class Rfc6749Provider(Calling):
         return body.get("active") is True
 
     def read_tokens(self, answer: Answer, now: datetime, call: Call = Call.REFRESH) -> TokenAnswer:
-        """Return a token endpoint's answer -> tokens, or the failure it stands for."""
+        """Return the tokens of a token endpoint's answer. Raises PlatformError with the failure that it stands for."""
         body = json_object(answer)
         if answer.status >= 400 or (body is not None and "error" in body):  # noqa: PLR2004
             raise PlatformError(self.token_failure(answer, call))
@@ -136,7 +136,7 @@ class Rfc6749Provider(Calling):
             raise PlatformError(self._unreadable()) from error
 
     def token_failure(self, answer: Answer, call: Call = Call.REFRESH) -> Failure:
-        """Return the body decides before the status; a status that no row knows is retried, never death."""
+        """Return what a refusal means: the body decides before the status, and an unknown status is retried."""
         return self.judge(answer, call) or self._unreadable()
 
     async def read_api(

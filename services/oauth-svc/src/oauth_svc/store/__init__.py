@@ -3,6 +3,7 @@
 from common.postgres import Db
 from oauth_svc.store import (
     access,
+    accounts,
     attempts,
     connections,
     credentials,
@@ -21,6 +22,7 @@ from oauth_svc.store import (
 __all__ = [
     "Db",
     "access",
+    "accounts",
     "attempts",
     "connections",
     "credentials",

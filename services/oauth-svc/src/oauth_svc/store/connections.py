@@ -7,8 +7,8 @@ from uuid import UUID
 
 from common.contracts import TokenStatus
 from common.postgres import Db
-from oauth_svc.core.connection import Account, Connection
-from oauth_svc.store.rows import ACCOUNT_COLUMNS, COLUMNS, account_of, accounts_of, connection_of
+from oauth_svc.core.connection import Connection
+from oauth_svc.store.rows import COLUMNS, accounts_of, connection_of
 
 
 async def lock(db: Db, connection_ids: Sequence[UUID]) -> dict[UUID, Connection]:
@@ -115,6 +115,15 @@ async def mark_authorized(db: Db, grants: Sequence[tuple[UUID, Sequence[str], Se
 
 
 async def find_id(db: Db, workspace_id: UUID, provider: str, subject: str) -> UUID | None:
+    """Return the id of a platform user's connection in a workspace; None if there is none.
+
+    Args:
+        db: the connection or the transaction to use.
+        workspace_id: the workspace.
+        provider: the provider's id, such as `google-ads`.
+        subject: the platform's id of the person who gave consent.
+
+    """
     found: UUID | None = await db.fetchval(
         "SELECT connection_id FROM connection WHERE workspace_id = $1 AND provider = $2 AND subject = $3",
         workspace_id,
@@ -159,6 +168,17 @@ async def read(db: Db, connection_id: UUID) -> Connection | None:
 async def listing(
     db: Db, workspace_id: UUID, *, kind: str | None, provider: str | None, after: UUID | None, limit: int
 ) -> list[Connection]:
+    """Return a page of the workspace's connections, in the order of their ids.
+
+    Args:
+        db: the connection or the transaction to use.
+        workspace_id: the workspace.
+        kind: the kind of token; None for all.
+        provider: the provider; None for all.
+        after: where the page begins: behind this one; None for the first page.
+        limit: how many are returned at most.
+
+    """
     rows = await db.fetch(
         f"""SELECT {COLUMNS} FROM connection c WHERE c.workspace_id = $1
               AND ($2::text IS NULL OR c.kind = $2) AND ($3::text IS NULL OR c.provider = $3)
@@ -188,7 +208,15 @@ async def next_by_time(db: Db, window_end: datetime) -> tuple[datetime | None, d
 
 
 async def due_by_time(db: Db, now: datetime, window_end: datetime, limit: int) -> list[UUID]:
-    """Connections whose end was reached, or whose warning window was. Costs what is due."""
+    """Connections whose end was reached, or whose warning window was. Costs what is due.
+
+    Args:
+        db: the connection or the transaction to use.
+        now: the present time, in UTC.
+        window_end: the end of the warning window, in UTC.
+        limit: how many are returned at most.
+
+    """
     rows = await db.fetch(
         """(SELECT connection_id FROM connection WHERE status IN ('active', 'expiring', 'degraded')
               AND expires_at IS NOT NULL AND expires_at <= $1 ORDER BY expires_at LIMIT $3)
@@ -264,7 +292,15 @@ async def awaits_remote_revoke(db: Db, connection_id: UUID) -> bool:
 
 
 async def has_sibling(db: Db, providers: Sequence[str], subject: str, other_than: UUID) -> bool:
-    """Return whether another living connection would be ended by revoking this platform user's grant."""
+    """Return whether another living connection would be ended by revoking this platform user's grant.
+
+    Args:
+        db: the connection or the transaction to use.
+        providers: the providers that share one grant.
+        subject: the platform's id of the person who gave consent.
+        other_than: the connection that is revoked.
+
+    """
     found = await db.fetchval(
         """SELECT EXISTS (SELECT 1 FROM connection WHERE provider = ANY($1) AND subject = $2
              AND connection_id <> $3 AND status IN ('active', 'expiring', 'degraded'))""",
@@ -299,73 +335,3 @@ async def count_in_trouble(db: Db, now: datetime) -> list[tuple[str, str, str, i
         now,
     )
     return [(row["provider"], row["class"], row["age"], row["n"]) for row in rows]
-
-
-async def save_accounts(db: Db, changed: Sequence[tuple[Connection, Sequence[Account]]]) -> None:
-    """Insert or update accounts of connections that this transaction has locked."""
-    flat = [(account, connection) for connection, accounts in changed for account in accounts]
-    if not flat:
-        return
-    await db.execute(
-        """INSERT INTO account (account_id, connection_id, workspace_id, external_id, name, access, since, cause,
-             verified_at, details, asked)
-           SELECT n.account_id, n.connection_id, n.workspace_id, n.external_id, n.name, n.access, n.since, n.cause,
-             n.verified_at, n.details, n.asked
-           FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::timestamptz[],
-                       $8::text[], $9::timestamptz[], $10::jsonb[], $11::boolean[])
-             AS n(account_id, connection_id, workspace_id, external_id, name, access, since, cause, verified_at,
-                  details, asked)
-           ON CONFLICT (connection_id, external_id) DO UPDATE SET name = excluded.name, access = excluded.access,
-             since = excluded.since, cause = excluded.cause, verified_at = excluded.verified_at,
-             details = excluded.details, asked = excluded.asked""",
-        [account.account_id for account, _ in flat],
-        [connection.connection_id for _, connection in flat],
-        [connection.workspace_id for _, connection in flat],
-        [account.external_id for account, _ in flat],
-        [account.name for account, _ in flat],
-        [account.access.value for account, _ in flat],
-        [account.since for account, _ in flat],
-        [account.cause and account.cause.value for account, _ in flat],
-        [account.verified_at for account, _ in flat],
-        [dict(account.details) for account, _ in flat],
-        [account.asked for account, _ in flat],
-    )
-
-
-async def account(db: Db, workspace_id: UUID | None, account_id: UUID) -> tuple[Account, Connection] | None:
-    """Return one account with its connection; `workspace_id` None is for service clients, which serve all."""
-    row = await db.fetchrow(
-        f"""SELECT {ACCOUNT_COLUMNS} FROM account WHERE account_id = $1
-              AND ($2::uuid IS NULL OR workspace_id = $2)""",
-        account_id,
-        workspace_id,
-    )
-    if row is None:
-        return None
-    parent = await db.fetchrow(f"SELECT {COLUMNS} FROM connection c WHERE c.connection_id = $1", row["connection_id"])
-    if parent is None:
-        return None
-    siblings = await accounts_of(db, [row["connection_id"]])
-    return account_of(row), connection_of(parent, siblings.get(row["connection_id"], ()))
-
-
-async def accounts_page(
-    db: Db, workspace_id: UUID, *, connection_id: UUID | None, after: UUID | None, limit: int
-) -> list[tuple[Account, Connection]]:
-    rows = await db.fetch(
-        f"""SELECT {ACCOUNT_COLUMNS} FROM account WHERE workspace_id = $1
-              AND ($2::uuid IS NULL OR account_id > $2) AND ($4::uuid IS NULL OR connection_id = $4)
-            ORDER BY account_id LIMIT $3""",
-        workspace_id,
-        after,
-        limit,
-        connection_id,
-    )
-    parents = {
-        row["connection_id"]: connection_of(row)
-        for row in await db.fetch(
-            f"SELECT {COLUMNS} FROM connection c WHERE c.connection_id = ANY($1)",
-            list({row["connection_id"] for row in rows}),
-        )
-    }
-    return [(account_of(row), parents[row["connection_id"]]) for row in rows if row["connection_id"] in parents]

@@ -80,7 +80,15 @@ async def standing(db: Db) -> list[DoubtStanding]:
 
 
 async def next_to_ask(db: Db, provider: str, now: datetime, every: timedelta) -> UUID | None:
-    """Return the doubt that was not asked about for the longest time, marked as asked so that replicas take turns."""
+    """Return the doubt that was not asked about for the longest time, marked as asked so that replicas take turns.
+
+    Args:
+        db: the connection or the transaction to use.
+        provider: the provider's id, such as `google-ads`.
+        now: the present time, in UTC.
+        every: the shortest time between two questions.
+
+    """
     found: UUID | None = await db.fetchval(
         """UPDATE doubt SET asked_at = $2::timestamptz WHERE connection_id = (
              SELECT connection_id FROM doubt

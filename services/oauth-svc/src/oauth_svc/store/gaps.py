@@ -66,7 +66,16 @@ async def close_gaps(db: Db, account_ids: Sequence[UUID], now: datetime) -> list
 
 
 async def listing(db: Db, workspace_id: UUID, *, account_id: UUID | None, after: UUID | None, limit: int) -> list[Gap]:
-    """Newest first."""
+    """Newest first.
+
+    Args:
+        db: the connection or the transaction to use.
+        workspace_id: the workspace.
+        account_id: the account; None for all.
+        after: where the page begins: behind this one; None for the first page.
+        limit: how many are returned at most.
+
+    """
     rows = await db.fetch(
         """SELECT g.gap_id, g.account_id, a.name, g.connection_id, c.provider, g.from_at, g.to_at, g.cause
            FROM data_gap g JOIN account a USING (account_id) JOIN connection c ON c.connection_id = g.connection_id

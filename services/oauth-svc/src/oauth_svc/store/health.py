@@ -29,6 +29,15 @@ async def take(
     """Take up to `wanted` calls out of the bucket; with the breaker open, one canary per `canary_every`.
 
     The bucket fills with the database's clock, so replicas share one rate.
+
+    Args:
+        db: the connection or the transaction to use.
+        provider: the provider's id, such as `google-ads`.
+        wanted: how many calls are asked for.
+        rate: calls a second.
+        burst: calls that may come at once.
+        canary_every: the time between two trial calls while the breaker is open.
+
     """
     row = await db.fetchrow(
         """INSERT INTO provider_health AS h (provider, tokens) VALUES ($1, $3)
@@ -94,7 +103,17 @@ async def block(db: Db, provider: str, seconds: float) -> None:
 async def open_incident(
     db: Db, provider: str, *, incident_id: UUID, reason: IncidentVerdict, affected: int, now: datetime
 ) -> int | None:
-    """Return open the breaker; the incident's version, or None when another replica opened it already."""
+    """Return open the breaker; the incident's version, or None when another replica opened it already.
+
+    Args:
+        db: the connection or the transaction to use.
+        provider: the provider's id, such as `google-ads`.
+        incident_id: the incident.
+        reason: the platform's trouble.
+        affected: how many connections it touches.
+        now: the present time, in UTC.
+
+    """
     await db.execute(
         "INSERT INTO provider_health (provider, tokens) VALUES ($1, 0) ON CONFLICT (provider) DO NOTHING", provider
     )

@@ -59,7 +59,15 @@ async def begin(db: Db, connection_id: UUID, now: datetime) -> None:
 
 
 async def progress(db: Db, connection_id: UUID, listed: int, now: datetime) -> None:
-    """Note how many accounts a listing has found so far."""
+    """Note how many accounts a listing has found so far.
+
+    Args:
+        db: the connection or the transaction to use.
+        connection_id: the connection.
+        listed: how many accounts were found so far.
+        now: the present time, in UTC.
+
+    """
     await db.execute(
         """INSERT INTO account_listing (connection_id, began_at, listed) VALUES ($1, $3, $2)
            ON CONFLICT (connection_id) DO UPDATE

@@ -9,6 +9,14 @@ async def take(db: Db, provider: str, subject: str, *, calls: int, per: timedelt
     """Take one of a platform user's logins; None when it is granted, else when the next one is free.
 
     The platform counts per user, so workspaces share the budget. Counted before the call: failed logins count too.
+
+    Args:
+        db: the connection or the transaction to use.
+        provider: the provider's id, such as `google-ads`.
+        subject: the platform's id of the person who gave consent.
+        calls: how many logins the platform allows in that time.
+        per: the time that the platform counts over.
+
     """
     await db.execute("SELECT pg_advisory_xact_lock(hashtextextended($1 || '|' || $2, 0))", provider, subject)
     rows = await db.fetch(

@@ -93,7 +93,15 @@ async def forget_old(db: Db | Pool, before: datetime) -> None:
 
 
 async def take_webhook(db: Db, provider: str, message_id: str, now: datetime) -> bool:
-    """True the first time, in the transaction of the effect."""
+    """True the first time, in the transaction of the effect.
+
+    Args:
+        db: the connection or the transaction to use.
+        provider: the provider's id, such as `google-ads`.
+        message_id: the platform's id of the message.
+        now: the present time, in UTC.
+
+    """
     taken = await db.fetchval(
         """INSERT INTO webhook_seen (provider, message_id, seen_at) VALUES ($1, $2, $3)
            ON CONFLICT DO NOTHING RETURNING true""",

@@ -119,7 +119,15 @@ class Reconciled:
 
 
 def reconcile(rule: Rule, blocked: tuple[PauseReason, ...], mode: Mode, now: datetime) -> Reconciled:
-    """Bring a rule in line with the accounts that do not work at `now`."""
+    """Bring a rule in line with the accounts that do not work at `now`.
+
+    Args:
+        rule: the rule.
+        blocked: why each account that does not work blocks it.
+        mode: whether rules are paused, left alone, or only said to be paused.
+        now: the present time, in UTC.
+
+    """
     reasons = () if mode is Mode.OFF else tuple(sorted(blocked, key=lambda reason: (reason.since, reason.account_id)))
     after = replace(rule, reasons=reasons)
     if reasons and mode is Mode.ON:

@@ -5,7 +5,15 @@ from common.platforms import clause, title_of
 
 
 def reason_words(why: str, provider: str, account_name: str, cause: str | None) -> str:
-    """Why a rule cannot run on an account, as a sentence."""
+    """Why a rule cannot run on an account, as a sentence.
+
+    Args:
+        why: the reason's kind.
+        provider: the provider's id, such as `google-ads`.
+        account_name: the account's name.
+        cause: why its grant ended; None if that is not known.
+
+    """
     name, known = title_of(provider), _cause(cause)
     because = "" if known is None else f": {clause(known, name)}"
     if why == "token_expired":

@@ -27,6 +27,12 @@ class RuleDefinition:
 async def put_rule(deps: Deps, wanted: RuleDefinition, actor: str, now: datetime) -> bool:
     """Store a definition; True if the rule is new. A rule on an account that does not work is paused at once.
 
+    Args:
+        deps: what the operations of the service work with.
+        wanted: the definition.
+        actor: who does it.
+        now: the present time, in UTC.
+
     Raises:
         RuleForbiddenError: another workspace has a rule with this id.
         RevisionConflictError: a newer definition is stored, or another one with this revision.
@@ -72,6 +78,13 @@ async def put_rule(deps: Deps, wanted: RuleDefinition, actor: str, now: datetime
 
 async def delete_rule(deps: Deps, rule_id: UUID, workspace_id: UUID | None, actor: str, now: datetime) -> None:
     """Delete a rule; deleting it again changes nothing.
+
+    Args:
+        deps: what the operations of the service work with.
+        rule_id: the rule.
+        workspace_id: the workspace; None for all.
+        actor: who does it.
+        now: the present time, in UTC.
 
     Raises:
         RuleUnknownError: there is no such rule in the workspace (None: in any).

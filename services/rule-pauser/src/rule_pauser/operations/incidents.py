@@ -13,6 +13,12 @@ from rule_pauser.store import incidents, reconciliations
 async def hear_incident(db: Db, body: PlatformIncidentV1, at: datetime, now: datetime) -> bool:
     """Store what an event says of an incident. The end of an incident reconciles the rules that it paused.
 
+    Args:
+        db: the connection or the transaction to use.
+        body: the event.
+        at: when it happened, in UTC.
+        now: the present time, in UTC.
+
     Returns:
         Whether the event was news.
 

@@ -23,6 +23,13 @@ class Blocked:
 async def pause_rule(deps: Deps, rule_id: UUID, workspace_id: UUID | None, actor: RuleActor, now: datetime) -> None:
     """Pause a rule for a person; only a person resumes it. Pausing it again changes nothing.
 
+    Args:
+        deps: what the operations of the service work with.
+        rule_id: the rule.
+        workspace_id: the workspace; None for all.
+        actor: who does it.
+        now: the present time, in UTC.
+
     Raises:
         RuleUnknownError: there is no such rule in the workspace (None: in any).
 
@@ -43,6 +50,13 @@ async def resume_rule(
 
     While an account that it needs does not work, nothing changes and the reason is returned: a resumed rule would only
     fail, or be paused again a second later.
+
+    Args:
+        deps: what the operations of the service work with.
+        rule_id: the rule.
+        workspace_id: the workspace; None for all.
+        actor: who does it.
+        now: the present time, in UTC.
 
     Raises:
         RuleUnknownError: there is no such rule in the workspace (None: in any).

@@ -60,7 +60,15 @@ async def reconcile_some(deps: Deps, now: datetime) -> ReconcileStatus:
 
 
 async def reconcile_rules(db: Db, found: Sequence[Rule], now: datetime, actor: str | None = None) -> list[Reconciled]:
-    """Reconcile locked rules in the caller's transaction: decide, store, enqueue their events."""
+    """Reconcile locked rules in the caller's transaction: decide, store, enqueue their events.
+
+    Args:
+        db: the connection or the transaction to use.
+        found: the rules, locked.
+        now: the present time, in UTC.
+        actor: who does it; None for none.
+
+    """
     if not found:
         return []
     blocked = await rules.blocked(db, [rule.rule_id for rule in found])

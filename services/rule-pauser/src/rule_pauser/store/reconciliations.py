@@ -15,7 +15,17 @@ _COLUMNS = """settlement_id, workspace_id, token_id, account_id, why, fact_at, s
 async def open_(
     db: Db, reconciliation_id: UUID, scope: RuleScope, *, why: str, fact_at: datetime, now: datetime
 ) -> None:
-    """Ask for the rules of a scope to be reconciled, in the transaction that changed what they depend on."""
+    """Ask for the rules of a scope to be reconciled, in the transaction that changed what they depend on.
+
+    Args:
+        db: the connection or the transaction to use.
+        reconciliation_id: the operation under which the rules are reconciled.
+        scope: which rules.
+        why: what made it necessary.
+        fact_at: when the cause of it happened, in UTC.
+        now: the present time, in UTC.
+
+    """
     await db.execute(
         """INSERT INTO settlement (settlement_id, workspace_id, token_id, account_id, why, fact_at, started_at)
            VALUES ($1, $2, $3, $4, $5, $6, $7)""",
@@ -30,7 +40,16 @@ async def open_(
 
 
 async def open_for_provider(db: Db, provider: str, *, why: str, fact_at: datetime, now: datetime) -> None:
-    """Ask for the rules on a platform's accounts to be reconciled: an operation for each workspace that has any."""
+    """Ask for the rules on a platform's accounts to be reconciled: an operation for each workspace that has any.
+
+    Args:
+        db: the connection or the transaction to use.
+        provider: the provider's id, such as `google-ads`.
+        why: what made it necessary.
+        fact_at: when the cause of it happened, in UTC.
+        now: the present time, in UTC.
+
+    """
     rows = await db.fetch(
         """SELECT DISTINCT r.workspace_id FROM account a
              JOIN rule_account ra USING (account_id)
@@ -70,7 +89,18 @@ async def advance(
     resumed: int,
     finished_at: datetime | None,
 ) -> None:
-    """Note a batch that was done."""
+    """Note a batch that was done.
+
+    Args:
+        db: the connection or the transaction to use.
+        reconciliation_id: the operation under which the rules are reconciled.
+        after_rule: the last rule of the batch; None when there was none.
+        seen: how many rules the batch had.
+        paused: how many of them were paused.
+        resumed: how many of them were resumed.
+        finished_at: when the whole was done; None while there is more.
+
+    """
     await db.execute(
         """UPDATE settlement SET after_rule = coalesce($2, after_rule), seen = seen + $3, paused = paused + $4,
                                  resumed = resumed + $5, finished_at = $6
@@ -103,7 +133,16 @@ async def mode_of(pool: Pool, workspace_id: UUID) -> Mode:
 
 
 async def put_mode(db: Db, workspace_id: UUID, mode: Mode, set_by: UUID, now: datetime) -> None:
-    """Store what a workspace wants."""
+    """Store what a workspace wants.
+
+    Args:
+        db: the connection or the transaction to use.
+        workspace_id: the workspace.
+        mode: whether rules are paused, left alone, or only said to be paused.
+        set_by: the person who chose it.
+        now: the present time, in UTC.
+
+    """
     await db.execute(
         """INSERT INTO workspace_mode (workspace_id, mode, set_at, set_by) VALUES ($1, $2, $3, $4)
            ON CONFLICT (workspace_id) DO UPDATE SET mode = excluded.mode, set_at = excluded.set_at,

@@ -45,7 +45,15 @@ _OF_ACCOUNT = "r.rule_id IN (SELECT ra.rule_id FROM rule_account ra WHERE ra.acc
 
 
 async def lock_scope(db: Db, scope: RuleScope, after: UUID | None, limit: int) -> list[Rule]:
-    """Return the next rules of a scope in the order of their ids, locked, with the reasons that hold them."""
+    """Return the next rules of a scope in the order of their ids, locked, with the reasons that hold them.
+
+    Args:
+        db: the connection or the transaction to use.
+        scope: which rules.
+        after: the last rule of the batch before; None for the first.
+        limit: how many are returned at most.
+
+    """
     if scope.account_id is not None:
         which, whose = _OF_ACCOUNT, scope.account_id
     elif scope.token_id is not None:
@@ -90,7 +98,15 @@ async def modes(db: Db, workspace_ids: Sequence[UUID]) -> dict[UUID, Mode]:
 
 
 async def save(db: Db, reconciled: Sequence[Reconciled], now: datetime, actor: str | None = None) -> None:
-    """Store rules that reconciling changed, their reasons, and a line of history for each that has words."""
+    """Store rules that reconciling changed, their reasons, and a line of history for each that has words.
+
+    Args:
+        db: the connection or the transaction to use.
+        reconciled: the rules, with what was decided.
+        now: the present time, in UTC.
+        actor: who does it; None for none.
+
+    """
     changed = [item for item in reconciled if item.outcome is not RuleOutcome.NONE]
     if not changed:
         return
@@ -139,7 +155,17 @@ async def save(db: Db, reconciled: Sequence[Reconciled], now: datetime, actor: s
 
 
 async def record(db: Db, rule: Rule, what: str, words: str, *, actor: str | None, now: datetime) -> None:
-    """Add a line to a rule's history."""
+    """Add a line to a rule's history.
+
+    Args:
+        db: the connection or the transaction to use.
+        rule: the rule.
+        what: what happened.
+        words: the same for people.
+        actor: who does it; None for none.
+        now: the present time, in UTC.
+
+    """
     await db.execute(
         "INSERT INTO rule_history (rule_id, version, at, what, words, actor) VALUES ($1, $2, $3, $4, $5, $6)",
         rule.rule_id,
@@ -152,7 +178,15 @@ async def record(db: Db, rule: Rule, what: str, words: str, *, actor: str | None
 
 
 async def put(db: Db, rule: Rule, account_ids: Sequence[UUID], now: datetime) -> None:
-    """Create a rule or store its new definition; its row, if there is one, is locked by `lock`."""
+    """Create a rule or store its new definition; its row, if there is one, is locked by `lock`.
+
+    Args:
+        db: the connection or the transaction to use.
+        rule: the rule.
+        account_ids: the accounts that it works on.
+        now: the present time, in UTC.
+
+    """
     await db.execute(
         """INSERT INTO automation_rule (rule_id, workspace_id, name, enabled, revision, version, person_paused_at,
                                         person_paused_by, auto_paused_at, auto_paused_revision,
@@ -274,7 +308,17 @@ async def page(
     after: UUID | None,
     limit: int,
 ) -> list[Listed]:
-    """Return rules of a workspace in the order of their ids."""
+    """Return rules of a workspace in the order of their ids.
+
+    Args:
+        pool: the service's database.
+        workspace_id: the workspace.
+        account_id: the account; None for all.
+        auto_paused: only rules that are paused by us, or only those that are not; None for all.
+        after: where the page begins: behind this one; None for the first page.
+        limit: how many are returned at most.
+
+    """
     async with connection(pool) as db:
         rows = await db.fetch(
             f"""SELECT {_RULE} FROM automation_rule r

@@ -38,6 +38,15 @@ def session_claims(
     """Return the claims of a session's JWT, which lives exactly `life`, but never longer than an impersonation.
 
     `act` (RFC 8693, section 4.1) is put in last, so that nothing can take it out again.
+
+    Args:
+        session: the session.
+        issuer: the `iss` claim.
+        audience: the `aud` claim.
+        jti: the id of the JWT.
+        now: the present time, in UTC.
+        life: how long the JWT lives.
+
     """
     issued_at = int(now.timestamp())
     expires_at = issued_at + int(life.total_seconds())
@@ -63,7 +72,18 @@ def session_claims(
 def service_claims(
     client_id: str, scopes: tuple[str, ...], *, issuer: str, audience: str, jti: UUID, now: datetime, life: timedelta
 ) -> dict[str, Any]:
-    """Return the claims of a service's JWT."""
+    """Return the claims of a service's JWT.
+
+    Args:
+        client_id: the service client.
+        scopes: the scopes.
+        issuer: the `iss` claim.
+        audience: the `aud` claim.
+        jti: the id of the JWT.
+        now: the present time, in UTC.
+        life: how long the JWT lives.
+
+    """
     issued_at = int(now.timestamp())
     return {
         "iss": issuer,

@@ -71,6 +71,13 @@ def plan(keys: Sequence[KeyTimes], now: datetime, schedule: Schedule, *, rotate:
 
     The very first key signs at once: no JWKS without it can be in anybody's cache that matters. While a next key
     waits, no other is made, so asking twice rotates once.
+
+    Args:
+        keys: the signing keys there are.
+        now: the present time, in UTC.
+        schedule: when keys are made and sign.
+        rotate: a new key is asked for ahead of the schedule.
+
     """
     latest = next((key for key in keys if key.signs_until is None), None)
     if latest is None:

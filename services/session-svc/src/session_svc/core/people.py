@@ -38,7 +38,17 @@ class User:
     def new(
         cls, user_id: UUID, *, email: str, name: str, time_zone: str, locale: str, support_admin: bool = False
     ) -> "User":
-        """Somebody who was never here."""
+        """Somebody who was never here.
+
+        Args:
+            user_id: the id that they get.
+            email: the address.
+            name: the name that people see.
+            time_zone: an IANA name, such as `Europe/Berlin`.
+            locale: a BCP 47 tag, such as `en`.
+            support_admin: they are of Wevion's support.
+
+        """
         return cls(user_id, email, name, support_admin, epoch=0, time_zone=time_zone, locale=locale, disabled_at=None)
 
     @property

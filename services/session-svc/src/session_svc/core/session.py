@@ -133,7 +133,21 @@ def opened(
     lifetimes: Lifetimes,
     actor_user_id: UUID | None = None,
 ) -> Change:
-    """Return a person signed in, or (with an actor) a support admin began to act as them."""
+    """Return a person signed in, or (with an actor) a support admin began to act as them.
+
+    Args:
+        session_id: the session.
+        user_id: the person.
+        workspace_id: the workspace.
+        role: the role in the workspace.
+        epoch: the user's epoch.
+        device: the browser, as it names itself.
+        address: the network address.
+        now: the present time, in UTC.
+        lifetimes: how long sessions live.
+        actor_user_id: the support admin who acts; None for the person.
+
+    """
     life = lifetimes.session if actor_user_id is None else lifetimes.impersonation
     session = Session(
         session_id=session_id,
@@ -161,7 +175,15 @@ def extended(session: Session, now: datetime, lifetimes: Lifetimes) -> Change:
 
 
 def switched(session: Session, workspace_id: UUID, role: Role, now: datetime) -> Change:
-    """Return its user goes on in another of their workspaces."""
+    """Return the session in another of its user's workspaces.
+
+    Args:
+        session: the session.
+        workspace_id: the workspace.
+        role: the role in the workspace.
+        now: the present time, in UTC.
+
+    """
     return _renewed(replace(session, workspace_id=workspace_id, role=role, switched_at=now), rotated=False)
 
 
@@ -173,7 +195,16 @@ def rekeyed(session: Session, epoch: int) -> Change:
 def ended(
     session: Session, cause: EndCause, detected_by: DetectedBy, now: datetime, *, epoch: int | None = None
 ) -> Change:
-    """It is over before its time. `epoch`: the user's new one, when all of their sessions end together."""
+    """It is over before its time. `epoch`: the user's new one, when all of their sessions end together.
+
+    Args:
+        session: the session.
+        cause: why it ended.
+        detected_by: how it came to be known.
+        now: the present time, in UTC.
+        epoch: the user's new epoch; None when only this session ends.
+
+    """
     over = replace(session, version=session.version + 1, status=SessionStatus.REVOKED, ended_at=now, end_cause=cause)
     on_the_wire = _ON_THE_WIRE[cause]
     revoked = TokenRevokedV1(token=_ref(over), cause=on_the_wire, detected_by=detected_by, user_epoch=epoch)

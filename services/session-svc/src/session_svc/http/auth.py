@@ -27,8 +27,8 @@ from session_svc.http.models import (
     token_json,
 )
 from session_svc.http.refusals import RefusingRoutes
+from session_svc.operations import own_sessions, tokens
 from session_svc.operations import sign_in as operations
-from session_svc.operations import tokens
 from session_svc.operations.deps import Deps
 
 _JSON = {"Content-Type": "application/json"}
@@ -113,7 +113,7 @@ def routes(deps: Deps, edge: Edge, clock: Clock) -> Routes:
     @r.get("/api/v1/auth/sessions", access=Access.user(), summary="Where the user is signed in")
     async def sessions(principal: Principal) -> OwnSessionsView:
         """Live sessions, newest use first, and when support acted as the user in the last 90 days."""
-        own = await operations.own_sessions(deps, principal.user_id, clock.now())
+        own = await own_sessions.listing(deps, principal.user_id, clock.now())
         return OwnSessionsView(
             items=[
                 OwnSession(
@@ -140,14 +140,14 @@ def routes(deps: Deps, edge: Edge, clock: Clock) -> Routes:
     )
     async def end_session(path: SessionPath, principal: Principal, request: web.Request) -> None:
         """On this or another device; also one in which support acts as the user."""
-        await operations.end_own_session(deps, edge.caller(principal, request), path.id, clock.now())
+        await own_sessions.end(deps, edge.caller(principal, request), path.id, clock.now())
 
     @r.delete(
         "/api/v1/auth/sessions", access=Access.user(refuse_act=True), summary="End all other sessions of the user"
     )
     async def end_others(principal: Principal, request: web.Request) -> Ended:
         """The present one stays."""
-        count = await operations.end_other_sessions(deps, edge.caller(principal, request), clock.now())
+        count = await own_sessions.end_others(deps, edge.caller(principal, request), clock.now())
         return Ended(sessions_ended=count)
 
     @r.post(
@@ -159,7 +159,7 @@ def routes(deps: Deps, edge: Edge, clock: Clock) -> Routes:
     async def switch(body: SwitchWorkspace, principal: Principal, request: web.Request) -> SignedInView:
         """Return the session and its cookie stay; the JWT in the answer, and later ones, are for that workspace."""
         now = clock.now()
-        moved = await operations.switch_workspace(deps, edge.caller(principal, request), body.workspace_id, now)
+        moved = await own_sessions.switch_workspace(deps, edge.caller(principal, request), body.workspace_id, now)
         view = SessionView.of(moved, await operations.who(deps, moved))
         return SignedInView(session=view, token=TokenView.of(await tokens.mint_for(deps, moved, now)))
 

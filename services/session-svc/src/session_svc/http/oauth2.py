@@ -71,7 +71,7 @@ def routes(deps: Deps, clock: Clock) -> Routes:
         oauth_errors=True,
     )
     async def token(body: Form[TokenRequest], request: web.Request) -> AccessToken:
-        """Return the client authenticates by HTTP Basic or in the body, never both."""
+        """Return a token for a client that authenticates by HTTP Basic or in the body, never by both."""
         client_id, secret = credentials(request, body)
         if body.grant_type != "client_credentials":
             raise Problem(400, "unsupported_grant_type", detail="the grant type must be client_credentials")

@@ -5,7 +5,7 @@ from uuid import UUID
 from common.web import Access, Page, PageQuery, Principal, Routes, decode_cursor, encode_cursor
 from session_svc.http.models import PersonView
 from session_svc.http.refusals import RefusingRoutes
-from session_svc.operations import sign_in as operations
+from session_svc.operations import sign_in
 from session_svc.operations.deps import Deps
 
 
@@ -18,7 +18,7 @@ def routes(deps: Deps) -> Routes:
         """Return names and roles, for every member: who connected what, and whom to ask. No addresses."""
         listing = f"people:{principal.workspace_id}"
         after = decode_cursor(listing, query.cursor, [UUID])
-        found = await operations.colleagues(
+        found = await sign_in.colleagues(
             deps, principal.workspace_id, after=after[0] if after else None, limit=query.limit + 1
         )
         shown = found[: query.limit]

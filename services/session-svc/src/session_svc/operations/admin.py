@@ -27,6 +27,12 @@ from session_svc.store import people as stored
 async def force_out_session(deps: Deps, caller: Caller, session_id: UUID, now: datetime) -> None:
     """End one session.
 
+    Args:
+        deps: what the operations of the service work with.
+        caller: who calls.
+        session_id: the session.
+        now: the present time, in UTC.
+
     Raises:
         NotFoundError: there is no live session of that id within the caller's reach.
         NotAllowedError: its user ranks above the caller.
@@ -60,6 +66,12 @@ async def force_out_user(deps: Deps, caller: Caller, user_id: UUID, now: datetim
     A workspace's admins end those that work, or within the last hour worked, in their workspace: a membership gives no
     power over what a person does elsewhere. Support admins end all of them, and the JWTs of all of them.
 
+    Args:
+        deps: what the operations of the service work with.
+        caller: who calls.
+        user_id: the person.
+        now: the present time, in UTC.
+
     Raises:
         NotFoundError: there is no such user within the caller's reach.
         NotAllowedError: the user ranks above the caller.
@@ -89,6 +101,12 @@ class ForcedOut:
 
 async def force_out_workspace(deps: Deps, caller: Caller, workspace_id: UUID, now: datetime) -> ForcedOut:
     """End every session in a workspace, the caller's own too, but none of a person who ranks above the caller.
+
+    Args:
+        deps: what the operations of the service work with.
+        caller: who calls.
+        workspace_id: the workspace.
+        now: the present time, in UTC.
 
     Raises:
         NotFoundError: there is no such workspace within the caller's reach.
@@ -129,6 +147,12 @@ async def force_out_workspace(deps: Deps, caller: Caller, workspace_id: UUID, no
 async def disable_user(deps: Deps, caller: Caller, user_id: UUID, now: datetime) -> None:
     """Let nobody sign in as this user any more, and end every session and open link of theirs. Support admins only.
 
+    Args:
+        deps: what the operations of the service work with.
+        caller: who calls.
+        user_id: the person.
+        now: the present time, in UTC.
+
     Raises:
         NotFoundError: there is no such user.
 
@@ -144,6 +168,12 @@ async def disable_user(deps: Deps, caller: Caller, user_id: UUID, now: datetime)
 async def enable_user(deps: Deps, caller: Caller, user_id: UUID, now: datetime) -> None:
     """Let the user sign in again.
 
+    Args:
+        deps: what the operations of the service work with.
+        caller: who calls.
+        user_id: the person.
+        now: the present time, in UTC.
+
     Raises:
         NotFoundError: there is no such user.
 
@@ -156,6 +186,13 @@ async def enable_user(deps: Deps, caller: Caller, user_id: UUID, now: datetime) 
 
 async def change_role(deps: Deps, caller: Caller, user_id: UUID, role: Role | None, now: datetime) -> None:
     """Give a member of the caller's workspace another role; None removes them. Their sessions there end.
+
+    Args:
+        deps: what the operations of the service work with.
+        caller: who calls.
+        user_id: the person.
+        role: the new role; None removes them.
+        now: the present time, in UTC.
 
     Raises:
         NotFoundError: they are no member of it.
@@ -193,6 +230,12 @@ async def change_role(deps: Deps, caller: Caller, user_id: UUID, role: Role | No
 async def leave(deps: Deps, caller: Caller, workspace_id: UUID, now: datetime) -> None:
     """End the caller's own membership of a workspace, and their sessions there. Nobody is kept in one.
 
+    Args:
+        deps: what the operations of the service work with.
+        caller: who calls.
+        workspace_id: the workspace.
+        now: the present time, in UTC.
+
     Raises:
         NotFoundError: they are no member of it.
         NotAllowedError: they are its last owner.
@@ -227,7 +270,17 @@ async def members(
     after: tuple[UUID, UUID] | None,
     limit: int,
 ) -> tuple[Member, ...]:
-    """People with their place in a workspace (None: in all)."""
+    """People with their place in a workspace (None: in all).
+
+    Args:
+        deps: what the operations of the service work with.
+        workspace_id: the workspace; None for all.
+        user_id: only this person; None for all.
+        search: a part of the name or the address; None for all.
+        after: where the page begins: behind this one; None for the first page.
+        limit: how many are returned at most.
+
+    """
     with translate_errors():
         return await stored.members(
             deps.pool, workspace_id=workspace_id, user_id=user_id, search=search, after=after, limit=limit
@@ -237,7 +290,17 @@ async def members(
 async def live_sessions(
     deps: Deps, caller: Caller, *, user_id: UUID | None, before: UUID | None, limit: int, now: datetime
 ) -> tuple[Session, ...]:
-    """Return the sessions that the caller could end: of their workspace, and for support admins of all."""
+    """Return the sessions that the caller could end: of their workspace, and for support admins of all.
+
+    Args:
+        deps: what the operations of the service work with.
+        caller: who calls.
+        user_id: only this person's; None for all.
+        before: where the page begins: with what is older than this one; None for the newest page.
+        limit: how many are returned at most.
+        now: the present time, in UTC.
+
+    """
     workspace_id = None if caller.support else caller.workspace_id
     with translate_errors():
         return await sessions.live_page(
@@ -254,7 +317,16 @@ class Trail:
 
 
 async def audit_trail(deps: Deps, caller: Caller, *, before: UUID | None, limit: int, now: datetime) -> Trail:
-    """Return the audit trail of the caller's workspace (of all, for support admins), and record the reading."""
+    """Return the audit trail of the caller's workspace (of all, for support admins), and record the reading.
+
+    Args:
+        deps: what the operations of the service work with.
+        caller: who calls.
+        before: where the page begins: with what is older than this one; None for the newest page.
+        limit: how many are returned at most.
+        now: the present time, in UTC.
+
+    """
     workspace_id = None if caller.support else caller.workspace_id
     async with transaction(deps.pool) as db:
         entries = await audit.page(db, workspace_id=workspace_id, before=before, limit=limit)

@@ -100,7 +100,19 @@ async def record_act(
     reason: str | None = None,
     details: dict[str, str] | None = None,
 ) -> None:
-    """One line of the audit trail about what `caller` does. Both names are in it when somebody acts as another."""
+    """One line of the audit trail about what `caller` does. Both names are in it when somebody acts as another.
+
+    Args:
+        db: the transaction of the act.
+        caller: who calls.
+        action: what was done.
+        now: the present time, in UTC.
+        workspace_id: the workspace that it touches; None for none.
+        target: kind and id of what it was done to.
+        reason: why, as the caller gave it.
+        details: further facts.
+
+    """
     entry = AuditedAct(
         audit_id=new_id(),
         at=now,

@@ -40,6 +40,16 @@ async def impersonate(
 ) -> Impersonating:
     """Return a support admin acts as a user from now on, for at most an hour. Their own session ends with it.
 
+    Args:
+        deps: what the operations of the service work with.
+        caller: who calls.
+        user_id: the person as whom they act.
+        workspace_id: the workspace; None for all.
+        reason: why, for the audit trail and the customer.
+        ticket: the support ticket.
+        device: the browser, as it names itself.
+        now: the present time, in UTC.
+
     Raises:
         NotFoundError: there is no such user, or they belong to no (such) workspace.
         NotAllowedError: the caller is no support admin or acts as somebody already, or the user is one.

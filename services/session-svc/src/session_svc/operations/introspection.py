@@ -40,6 +40,13 @@ async def revoke(deps: Deps, token: str, client_id: str, now: datetime) -> bool:
 
     A token that is not ours, or whose session is over, is fine: what the caller wants is already so (RFC 7009,
     section 2.2).
+
+    Args:
+        deps: what the operations of the service work with.
+        token: the JWT.
+        client_id: the client that asks; None for the person whose token it is.
+        now: the present time, in UTC.
+
     """
     claims = _verified(deps, token, now)
     if claims is None:

@@ -107,6 +107,12 @@ async def _mail_allowed_at(deps: Deps, email_key: str, now: datetime) -> datetim
 async def withdraw(deps: Deps, caller: Caller, invitation_id: UUID, now: datetime) -> None:
     """Take an open invitation of the caller's workspace back.
 
+    Args:
+        deps: what the operations of the service work with.
+        caller: who calls.
+        invitation_id: the invitation.
+        now: the present time, in UTC.
+
     Raises:
         NotFoundError: there is none of that id in the workspace.
         NotAllowedError: its role ranks above the caller.
@@ -124,7 +130,16 @@ async def withdraw(deps: Deps, caller: Caller, invitation_id: UUID, now: datetim
 async def of_workspace(
     deps: Deps, caller: Caller, *, after: UUID | None, limit: int, now: datetime
 ) -> tuple[Invitation, ...]:
-    """Return a page of the open invitations of the caller's workspace."""
+    """Return a page of the open invitations of the caller's workspace.
+
+    Args:
+        deps: what the operations of the service work with.
+        caller: who calls.
+        after: where the page begins: behind this one; None for the first page.
+        limit: how many are returned at most.
+        now: the present time, in UTC.
+
+    """
     with translate_errors():
         return await stored.open_in_workspace(deps.pool, caller.workspace_id, now, after=after, limit=limit)
 
@@ -140,6 +155,13 @@ async def of_person(deps: Deps, user_id: UUID, now: datetime) -> tuple[Invitatio
 
 async def answer(deps: Deps, caller: Caller, invitation_id: UUID, *, accept: bool, now: datetime) -> UUID:
     """Accept or decline an invitation to the address of the signed-in caller; returns the workspace's id.
+
+    Args:
+        deps: what the operations of the service work with.
+        caller: who calls.
+        invitation_id: the invitation.
+        accept: True accepts, False declines.
+        now: the present time, in UTC.
 
     Raises:
         NotFoundError: there is no such invitation to the caller.
@@ -171,6 +193,12 @@ async def look_up(deps: Deps, *, secret: str, place: Place, now: datetime) -> tu
     """Return the invitation behind a mailed link, and whether its address has an account.
 
     Whoever holds the secret reads the address's mail, so they may know.
+
+    Args:
+        deps: what the operations of the service work with.
+        secret: what the mailed link held.
+        place: from where it is asked: address and device.
+        now: the present time, in UTC.
 
     Raises:
         InvitationRefusedError: the link is unknown, or the invitation was answered, withdrawn, or is too old.
@@ -278,6 +306,12 @@ async def _person_of(
 
 async def decline_by_link(deps: Deps, *, secret: str, place: Place, now: datetime) -> None:
     """Decline the invitation behind a mailed link. No account is needed for it.
+
+    Args:
+        deps: what the operations of the service work with.
+        secret: what the mailed link held.
+        place: from where it is asked: address and device.
+        now: the present time, in UTC.
 
     Raises:
         InvitationRefusedError: the link is unknown, or the invitation was answered, withdrawn, or is too old.

@@ -24,6 +24,13 @@ async def change_password(deps: Deps, caller: Caller, *, current: str, new: str,
 
     Returns the new cookie.
 
+    Args:
+        deps: what the operations of the service work with.
+        caller: who calls.
+        current: the present password.
+        new: the new one.
+        now: the present time, in UTC.
+
     Raises:
         WrongCredentialsError: the present password is another one.
         InvalidError: the new one breaks a rule.
@@ -60,6 +67,12 @@ async def change_password(deps: Deps, caller: Caller, *, current: str, new: str,
 
 async def request_reset(deps: Deps, *, email: str, place: Place, now: datetime) -> None:
     """Have a link mailed, if somebody has this address. The caller never learns whether.
+
+    Args:
+        deps: what the operations of the service work with.
+        email: the address, as it was typed.
+        place: from where it is asked: address and device.
+        now: the present time, in UTC.
 
     Raises:
         TooManyAttemptsError: this network address asks too often, for this account or for any.
@@ -98,6 +111,13 @@ async def confirm_reset(deps: Deps, *, secret: str, new: str, place: Place, now:
     """Set a new password by a mailed link; returns the cookie of the device. Every session of the user ends.
 
     The link works once. Its browser is known from now on, and every other one is forgotten.
+
+    Args:
+        deps: what the operations of the service work with.
+        secret: what the mailed link held.
+        new: the new password.
+        place: from where it is asked: address and device.
+        now: the present time, in UTC.
 
     Raises:
         LinkRefusedError: the link was used, is too old, or was never sent.

@@ -30,7 +30,15 @@ class Made:
 
 
 async def create_workspace(pool: Pool, *, name: str, workspace_id: UUID | None, now: datetime) -> tuple[UUID, bool]:
-    """Create a workspace of this name (or id) if there is none; return its id and whether it is new."""
+    """Create a workspace of this name (or id) if there is none; return its id and whether it is new.
+
+    Args:
+        pool: the service's database.
+        name: the name that people see.
+        workspace_id: its id; None for a new one.
+        now: the present time, in UTC.
+
+    """
     async with transaction(pool) as db:
         return await _workspace(db, name=name, workspace_id=workspace_id, now=now)
 
@@ -52,6 +60,19 @@ async def create_user(
     """Return a user with a place in a workspace. Somebody who is there already keeps their password and gets the place.
 
     Support admins without a workspace get the one of support.
+
+    Args:
+        pool: the service's database.
+        hasher: hashes the password.
+        email: the address.
+        name: the name that people see.
+        password: the password; None for one that a link sets.
+        workspace_id: the workspace; None for support.
+        role: the role in the workspace.
+        time_zone: an IANA name, such as `Europe/Berlin`.
+        locale: a BCP 47 tag, such as `en`.
+        support_admin: they are of Wevion's support.
+        now: the present time, in UTC.
 
     Raises:
         InvalidError: the password breaks a rule.
@@ -82,6 +103,14 @@ async def create_client(
 
     A given secret becomes its newest one; the one before stays good, older ones end. A client that has a secret keeps
     it when none is given.
+
+    Args:
+        pool: the service's database.
+        client_id: the service client.
+        name: the name that people see.
+        scopes: the scopes.
+        secret: a secret to add; None has one made if there is none.
+        now: the present time, in UTC.
 
     Raises:
         InvalidError: an unknown scope, or a secret that is too short.

@@ -13,11 +13,10 @@ from session_svc.core import people
 from session_svc.core import session as life
 from session_svc.core.audit import Action, AuditedAct
 from session_svc.core.errors import NotAllowedError, NotFoundError, RefusalError, WrongCredentialsError
-from session_svc.core.impersonation import Impersonation
 from session_svc.core.limits import Limit
 from session_svc.core.passwords import normalise
 from session_svc.core.people import Member, Membership, User
-from session_svc.core.session import Change, EndCause, Session, SessionStatus
+from session_svc.core.session import EndCause, Session, SessionStatus
 from session_svc.operations import limiting, links, state
 from session_svc.operations.deps import Caller, Deps, record_act
 from session_svc.operations.tokens import hash_secret
@@ -61,6 +60,16 @@ async def sign_in(
     """Make a session from an address and a password.
 
     An unknown address, a wrong password and a person without a password are one refusal, after the same work.
+
+    Args:
+        deps: what the operations of the service work with.
+        email: the address.
+        password: the password.
+        workspace_id: where to begin; None for where they worked last.
+        previous_cookie: the browser's session cookie: that session ends.
+        device_cookie: shows that the browser has signed in before.
+        place: from where it is asked: address and device.
+        now: the present time, in UTC.
 
     Raises:
         WrongCredentialsError: they do not belong together.
@@ -189,7 +198,7 @@ async def _supersede(tx: state.Transition, cookie: str | None, now: datetime) ->
         return
     old = await sessions.lock_by_secret(tx.db, hash_secret(cookie))
     if old is not None:
-        await state.end(tx, [old], _own_end(old, EndCause.SUPERSEDED), DetectedBy.USER, now)
+        await state.end(tx, [old], own_end(old, EndCause.SUPERSEDED), DetectedBy.USER, now)
 
 
 async def _record_refusal(deps: Deps, user: User | None, place: Place, now: datetime) -> None:
@@ -212,6 +221,14 @@ async def sign_out(deps: Deps, cookie: str | None, *, everywhere: bool, place: P
     """End the session behind the cookie; with `everywhere`, all of its user's. Nothing to end is fine.
 
     A support admin who acts as somebody only ends that: signing the person out elsewhere is not theirs to do.
+
+    Args:
+        deps: what the operations of the service work with.
+        cookie: the value of the session cookie; None for none.
+        everywhere: all of the user's sessions end.
+        place: from where it is asked: address and device.
+        now: the present time, in UTC.
+
     """
     if not cookie:
         return
@@ -230,7 +247,7 @@ async def sign_out(deps: Deps, cookie: str | None, *, everywhere: bool, place: P
             await links.end_links_of(tx.db, session.user_id, now)
             await record_act(tx.db, caller, Action.SIGNED_OUT_EVERYWHERE, now)
         else:
-            await state.end(tx, [session], _own_end(session, EndCause.SIGNED_OUT), DetectedBy.USER, now)
+            await state.end(tx, [session], own_end(session, EndCause.SIGNED_OUT), DetectedBy.USER, now)
             action = Action.IMPERSONATION_ENDED if session.impersonated else Action.SIGNED_OUT
             await record_act(tx.db, caller, action, now)
 
@@ -260,7 +277,7 @@ async def who(deps: Deps, session: Session) -> Who:
     return Who(user, memberships, actor.name if actor else None)
 
 
-def _own_end(session: Session, cause: EndCause) -> EndCause:
+def own_end(session: Session, cause: EndCause) -> EndCause:
     return EndCause.IMPERSONATION_ENDED if session.impersonated else cause
 
 
@@ -276,24 +293,16 @@ def caller_of(session: Session, address: str) -> Caller:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class OwnSessions:
-    """What a person is signed in with, and when support acted as them."""
-
-    live: tuple[Session, ...]
-    support_access: tuple[Impersonation, ...]
-
-
-async def own_sessions(deps: Deps, user_id: UUID, now: datetime) -> OwnSessions:
-    """Return the live sessions of a user and the support sessions of the last 90 days."""
-    with translate_errors():
-        live = await sessions.live_of_user(deps.pool, user_id, now)
-        support = await sessions.impersonations_of(deps.pool, user_id, now - SHOW_SUPPORT_ACCESS_FOR)
-    return OwnSessions(live, support)
-
-
 async def colleagues(deps: Deps, workspace_id: UUID | None, *, after: UUID | None, limit: int) -> tuple[Member, ...]:
-    """Return the members of a workspace."""
+    """Return the members of a workspace.
+
+    Args:
+        deps: what the operations of the service work with.
+        workspace_id: the workspace; None for all.
+        after: where the page begins: behind this one; None for the first page.
+        limit: how many are returned at most.
+
+    """
     if workspace_id is None:
         return ()
     with translate_errors():
@@ -305,66 +314,3 @@ async def colleagues(deps: Deps, workspace_id: UUID | None, *, after: UUID | Non
             after=(after, workspace_id) if after else None,
             limit=limit,
         )
-
-
-async def end_own_session(deps: Deps, caller: Caller, session_id: UUID, now: datetime) -> None:
-    """A person ends one of their sessions, on this or another device, or support's session as them.
-
-    Raises:
-        NotFoundError: it is not theirs, or is over.
-
-    """
-    async with state.transition(deps) as tx:
-        await stored_people.lock_user(tx.db, caller.user_id)
-        session = await sessions.lock(tx.db, session_id)
-        if session is None or session.user_id != caller.user_id or not session.live(now):
-            raise NotFoundError("session")
-        await state.end(tx, [session], _own_end(session, EndCause.SIGNED_OUT), DetectedBy.USER, now)
-        await record_act(tx.db, caller, Action.SESSION_ENDED, now, target=("session", str(session_id)))
-
-
-async def end_other_sessions(deps: Deps, caller: Caller, now: datetime) -> int:
-    """A person ends all of their sessions but the present one; returns how many."""
-    async with state.transition(deps) as tx:
-        await stored_people.lock_user(tx.db, caller.user_id)
-        live = await sessions.lock_live_of_user(tx.db, caller.user_id)
-        others = [one for one in live if one.session_id != caller.session_id]
-        changes: list[Change] = [
-            life.ended(one, _own_end(one, EndCause.SIGNED_OUT), DetectedBy.USER, now) for one in others
-        ]
-        await state.record(tx, changes, now)
-        await links.end_links_of(tx.db, caller.user_id, now)
-        await record_act(
-            tx.db,
-            caller,
-            Action.SIGNED_OUT_EVERYWHERE,
-            now,
-            details={"ended": str(len(changes)), "kept": "this"},
-        )
-    return len(changes)
-
-
-async def switch_workspace(deps: Deps, caller: Caller, workspace_id: UUID, now: datetime) -> Session:
-    """Move the caller's session to another of their workspaces.
-
-    Raises:
-        NotAllowedError: they do not belong to it, or the session is an impersonation.
-
-    """
-    async with state.transition(deps) as tx:
-        user = await stored_people.lock_user(tx.db, caller.user_id)
-        session = await sessions.lock(tx.db, caller.session_id)
-        if user is None or session is None or not session.live(now):
-            raise NotFoundError("session")
-        membership = await stored_people.membership(tx.db, caller.user_id, workspace_id)
-        if membership is None or session.impersonated:
-            raise NotAllowedError(
-                "not_a_member", "You do not belong to this workspace.", "Ask one of its administrators to add you."
-            )
-        role = people.effective_role(support_admin=user.support_admin, membership=membership.role)
-        change = life.switched(session, workspace_id, role, now)
-        await state.record(tx, [change], now)
-        await sessions.note_departure(tx.db, session.session_id, session.workspace_id, now)
-        await stored_people.note_use(tx.db, caller.user_id, workspace_id, now)
-        await record_act(tx.db, caller, Action.WORKSPACE_SWITCHED, now, target=("workspace", str(workspace_id)))
-    return change.session

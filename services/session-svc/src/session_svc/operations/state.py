@@ -46,7 +46,15 @@ async def transition(deps: Deps) -> AsyncIterator[Transition]:
 
 
 async def open_session(tx: Transition, change: Change, secret_hash: bytes, now: datetime) -> None:
-    """A new session. Its user's row is locked, so that no forced logout slips past it."""
+    """A new session. Its user's row is locked, so that no forced logout slips past it.
+
+    Args:
+        tx: the transaction, which collects the events.
+        change: the session as it begins, with its event.
+        secret_hash: the digest under which the secret is looked up.
+        now: the present time, in UTC.
+
+    """
     await sessions.insert(tx.db, change.session, secret_hash)
     await _enqueue(tx, change.events, now)
 
@@ -66,7 +74,16 @@ async def record(tx: Transition, changes: Sequence[Change], now: datetime) -> No
 async def end(
     tx: Transition, locked: Sequence[Session], cause: EndCause, detected_by: DetectedBy, now: datetime
 ) -> int:
-    """End these sessions; those that are over already stay as they are. Returns how many ended now."""
+    """End these sessions; those that are over already stay as they are. Returns how many ended now.
+
+    Args:
+        tx: the transaction, which collects the events.
+        locked: the sessions, locked.
+        cause: why it ended.
+        detected_by: how it came to be known.
+        now: the present time, in UTC.
+
+    """
     changes = [life.ended(one, cause, detected_by, now) for one in locked if one.status is SessionStatus.ACTIVE]
     await record(tx, changes, now)
     return len(changes)
@@ -84,6 +101,15 @@ async def end_all_of_user(
     """End every session of a user, and those in which they act as somebody else; raise the user's epoch.
 
     `keep` survives under the new epoch. Returns how many ended. The user's row must be locked already.
+
+    Args:
+        tx: the transaction, which collects the events.
+        user_id: the person.
+        cause: why it ended.
+        detected_by: how it came to be known.
+        now: the present time, in UTC.
+        keep: a session that goes on under the new epoch; None for none.
+
     """
     epoch = await people.raise_epoch(tx.db, user_id)
     changes = []

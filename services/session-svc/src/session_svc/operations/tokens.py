@@ -61,6 +61,12 @@ async def live_session(deps: Deps, cookie: str | None, now: datetime) -> Session
 async def mint(deps: Deps, cookie: str | None, now: datetime, *, extend: bool) -> Minted:
     """Return a JWT for the session behind a cookie. With `extend`, the session lives on for having been used.
 
+    Args:
+        deps: what the operations of the service work with.
+        cookie: the value of the session cookie; None for none.
+        now: the present time, in UTC.
+        extend: the session lives on for having been used.
+
     Raises:
         NoSessionError: with the reason why there is none.
         NoSigningKeyError: no key may sign now.
@@ -76,6 +82,12 @@ async def mint(deps: Deps, cookie: str | None, now: datetime, *, extend: bool) -
 
 async def mint_for(deps: Deps, session: Session, now: datetime, *, extension_due: bool = False) -> Minted:
     """Return a JWT for a session that is known to be live.
+
+    Args:
+        deps: what the operations of the service work with.
+        session: the session.
+        now: the present time, in UTC.
+        extension_due: the session's end has to be moved.
 
     Raises:
         NoSigningKeyError: no key may sign now.
@@ -94,6 +106,13 @@ async def mint_for_service(
 ) -> tuple[str, tuple[str, ...], int]:
     """Return a JWT for a service client (RFC 6749, section 4.4), its scopes, and its life in seconds.
 
+    Args:
+        deps: what the operations of the service work with.
+        client_id: the service client; None for none.
+        secret: the client's secret.
+        scope: the scopes that are asked for, with spaces between; None for all of the client's.
+        now: the present time, in UTC.
+
     Raises:
         InvalidClientError: unknown, disabled, or a wrong secret. Which of these is not said.
         InvalidScopeError: it asked for a scope that it does not have.
@@ -108,7 +127,15 @@ async def mint_for_service(
 
 
 async def service_jwt(deps: Deps, client_id: str, scopes: tuple[str, ...], now: datetime) -> str:
-    """Return a JWT for a service, without further questions."""
+    """Return a JWT for a service, without further questions.
+
+    Args:
+        deps: what the operations of the service work with.
+        client_id: the service client.
+        scopes: the scopes.
+        now: the present time, in UTC.
+
+    """
     claims = jwt.service_claims(
         client_id,
         scopes,

@@ -38,7 +38,15 @@ async def add(db: Db, entries: Sequence[AuditedAct]) -> None:
 
 
 async def page(db: Db, *, workspace_id: UUID | None, before: UUID | None, limit: int) -> tuple[AuditedAct, ...]:
-    """Return the newest lines of a workspace (None: of all), older than `before`."""
+    """Return the newest lines of a workspace (None: of all), older than `before`.
+
+    Args:
+        db: the connection or the transaction to use.
+        workspace_id: the workspace; None for all.
+        before: where the page begins: with what is older than this one; None for the newest page.
+        limit: how many are returned at most.
+
+    """
     rows = await db.fetch(
         f"""SELECT {_COLUMNS} FROM audit
             WHERE ($1::uuid IS NULL OR workspace_id = $1) AND ($2::uuid IS NULL OR audit_id < $2)

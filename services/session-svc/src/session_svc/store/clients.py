@@ -23,7 +23,16 @@ async def with_secrets(pool: Pool, client_id: str) -> tuple[ServiceClient, tuple
 
 
 async def put(db: Db, client_id: str, name: str, scopes: Sequence[str], now: datetime) -> bool:
-    """Make a client, or give it these scopes; True when it is new."""
+    """Make a client, or give it these scopes; True when it is new.
+
+    Args:
+        db: the connection or the transaction to use.
+        client_id: the service client.
+        name: the name that people see.
+        scopes: the scopes.
+        now: the present time, in UTC.
+
+    """
     created: bool = await db.fetchval(
         """INSERT INTO service_clients (client_id, name, scopes, created_at) VALUES ($1, $2, $3, $4)
            ON CONFLICT (client_id) DO UPDATE SET name = excluded.name, scopes = excluded.scopes
@@ -47,7 +56,15 @@ async def lock_secrets(db: Db, client_id: str) -> tuple[bytes, ...]:
 
 
 async def add_secret(db: Db, client_id: str, secret_hash: bytes, now: datetime) -> None:
-    """One more live secret."""
+    """One more live secret.
+
+    Args:
+        db: the connection or the transaction to use.
+        client_id: the service client.
+        secret_hash: the digest under which the secret is looked up.
+        now: the present time, in UTC.
+
+    """
     await db.execute(
         """INSERT INTO service_client_secrets (client_id, secret_hash, created_at) VALUES ($1, $2, $3)
            ON CONFLICT DO NOTHING""",

@@ -18,7 +18,15 @@ async def known(db: Db | Pool, secret_hash: bytes, email_key: str) -> bool:
 
 
 async def remember(db: Db, secret_hash: bytes, user_id: UUID, now: datetime) -> bool:
-    """Note that the user signs in with this device; returns whether it is new to them."""
+    """Note that the user signs in with this device; returns whether it is new to them.
+
+    Args:
+        db: the connection or the transaction to use.
+        secret_hash: the digest of the device's cookie.
+        user_id: the person.
+        now: the present time, in UTC.
+
+    """
     row = await db.fetchrow(
         """INSERT INTO known_devices (secret_hash, user_id, first_used_at, last_used_at) VALUES ($1, $2, $3, $3)
            ON CONFLICT (user_id, secret_hash) DO UPDATE SET last_used_at = excluded.last_used_at

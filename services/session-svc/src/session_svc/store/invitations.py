@@ -90,7 +90,16 @@ async def open_for_address(pool: Pool, email_key: str, now: datetime) -> tuple[I
 async def open_in_workspace(
     pool: Pool, workspace_id: UUID, now: datetime, *, after: UUID | None, limit: int
 ) -> tuple[Invitation, ...]:
-    """Return a page of the workspace's open invitations, in the order of their ids."""
+    """Return a page of the workspace's open invitations, in the order of their ids.
+
+    Args:
+        pool: the service's database.
+        workspace_id: the workspace.
+        now: the present time, in UTC.
+        after: where the page begins: behind this one; None for the first page.
+        limit: how many are returned at most.
+
+    """
     rows = await pool.fetch(
         f"""SELECT {_COLUMNS} FROM {_FROM} WHERE i.workspace_id = $1 AND i.state = 'open' AND i.expires_at > $2
               AND ($3::uuid IS NULL OR i.invitation_id > $3)
@@ -104,7 +113,15 @@ async def open_in_workspace(
 
 
 async def decide(db: Db, invitation_id: UUID, state: InvitationState, now: datetime) -> None:
-    """Store the answer to a locked invitation; its link and its mail end with it."""
+    """Store the answer to a locked invitation; its link and its mail end with it.
+
+    Args:
+        db: the connection or the transaction to use.
+        invitation_id: the invitation.
+        state: accepted, declined or withdrawn.
+        now: the present time, in UTC.
+
+    """
     await db.execute(
         """UPDATE invitations SET state = $2, decided_at = $3, sealed_secret = NULL, mail_due_at = NULL
            WHERE invitation_id = $1""",
@@ -136,7 +153,15 @@ class DueMail:
 
 
 async def claim_due_mails(pool: Pool, now: datetime, until: datetime, limit: int) -> Sequence[DueMail]:
-    """Take invitations whose mail is due; other replicas leave them alone until `until`."""
+    """Take invitations whose mail is due; other replicas leave them alone until `until`.
+
+    Args:
+        pool: the service's database.
+        now: the present time, in UTC.
+        until: how long other replicas leave them alone, in UTC.
+        limit: how many are taken at most.
+
+    """
     rows = await pool.fetch(
         """UPDATE invitations AS i SET mail_due_at = $2, mail_attempt = i.mail_attempt + 1
            FROM (SELECT invitation_id FROM invitations
@@ -154,7 +179,15 @@ async def claim_due_mails(pool: Pool, now: datetime, until: datetime, limit: int
 
 
 async def prepare_link(pool: Pool, invitation_id: UUID, *, secret_hash: bytes, sealed_secret: bytes) -> None:
-    """Store the link that is about to be mailed. Tried again, it is the same link."""
+    """Store the link that is about to be mailed. Tried again, it is the same link.
+
+    Args:
+        pool: the service's database.
+        invitation_id: the invitation.
+        secret_hash: the digest under which the secret is looked up.
+        sealed_secret: the secret of the link, encrypted.
+
+    """
     await pool.execute(
         "UPDATE invitations SET secret_hash = $2, sealed_secret = $3 WHERE invitation_id = $1 AND state = 'open'",
         invitation_id,

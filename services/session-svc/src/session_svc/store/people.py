@@ -71,7 +71,15 @@ async def raise_epoch(db: Db, user_id: UUID) -> int:
 
 
 async def insert_user(db: Db, new: User, password_hash: str | None, now: datetime) -> bool:
-    """Return a new user; False when the address is taken."""
+    """Return a new user; False when the address is taken.
+
+    Args:
+        db: the connection or the transaction to use.
+        new: the user.
+        password_hash: the argon2id hash; None while no password was set.
+        now: the present time, in UTC.
+
+    """
     status = await db.execute(
         """INSERT INTO users (user_id, email, email_key, name, password_hash, support_admin, epoch, time_zone, locale,
                               disabled_at, password_changed_at, created_at)
@@ -94,6 +102,12 @@ async def insert_user(db: Db, new: User, password_hash: str | None, now: datetim
 async def insert_or_find(db: Db, new: User, password_hash: str | None, now: datetime) -> tuple[User, bool]:
     """Return who has this address now, and whether they are new; somebody who was here already keeps everything.
 
+    Args:
+        db: the connection or the transaction to use.
+        new: the user.
+        password_hash: the argon2id hash; None while no password was set.
+        now: the present time, in UTC.
+
     Raises:
         NotFoundError: they were here, and left at this very moment.
 
@@ -107,14 +121,30 @@ async def insert_or_find(db: Db, new: User, password_hash: str | None, now: date
 
 
 async def set_password(db: Db, user_id: UUID, password_hash: str, now: datetime) -> None:
-    """A new password."""
+    """A new password.
+
+    Args:
+        db: the connection or the transaction to use.
+        user_id: the person.
+        password_hash: the argon2id hash; None while no password was set.
+        now: the present time, in UTC.
+
+    """
     await db.execute(
         "UPDATE users SET password_hash = $2, password_changed_at = $3 WHERE user_id = $1", user_id, password_hash, now
     )
 
 
 async def replace_hash(pool: Pool, user_id: UUID, old_hash: str, new_hash: str) -> None:
-    """The same password under newer parameters, unless it was changed meanwhile."""
+    """The same password under newer parameters, unless it was changed meanwhile.
+
+    Args:
+        pool: the service's database.
+        user_id: the person.
+        old_hash: the hash that the password was checked with.
+        new_hash: the same password under newer parameters.
+
+    """
     await pool.execute(
         "UPDATE users SET password_hash = $3 WHERE user_id = $1 AND password_hash = $2", user_id, old_hash, new_hash
     )
@@ -154,7 +184,16 @@ async def membership(db: Db | Pool, user_id: UUID, workspace_id: UUID) -> Member
 
 
 async def put_membership(db: Db, user_id: UUID, workspace_id: UUID, role: Role, now: datetime) -> None:
-    """A user's role in a workspace."""
+    """A user's role in a workspace.
+
+    Args:
+        db: the connection or the transaction to use.
+        user_id: the person.
+        workspace_id: the workspace.
+        role: the role in the workspace.
+        now: the present time, in UTC.
+
+    """
     await db.execute(
         """INSERT INTO memberships (user_id, workspace_id, role, created_at) VALUES ($1, $2, $3, $4)
            ON CONFLICT (user_id, workspace_id) DO UPDATE SET role = excluded.role""",
@@ -166,7 +205,16 @@ async def put_membership(db: Db, user_id: UUID, workspace_id: UUID, role: Role, 
 
 
 async def add_membership(db: Db, user_id: UUID, workspace_id: UUID, role: Role, now: datetime) -> None:
-    """Make a user a member of a workspace; a role that they have there already stays."""
+    """Make a user a member of a workspace; a role that they have there already stays.
+
+    Args:
+        db: the connection or the transaction to use.
+        user_id: the person.
+        workspace_id: the workspace.
+        role: the role in the workspace.
+        now: the present time, in UTC.
+
+    """
     await db.execute(
         """INSERT INTO memberships (user_id, workspace_id, role, created_at) VALUES ($1, $2, $3, $4)
            ON CONFLICT (user_id, workspace_id) DO NOTHING""",
@@ -189,7 +237,15 @@ async def member_by_email(db: Db, key: str, workspace_id: UUID) -> bool:
 
 
 async def note_use(db: Db, user_id: UUID, workspace_id: UUID, now: datetime) -> None:
-    """Remember that the user works in this workspace: their next sign-in begins there."""
+    """Remember that the user works in this workspace: their next sign-in begins there.
+
+    Args:
+        db: the connection or the transaction to use.
+        user_id: the person.
+        workspace_id: the workspace.
+        now: the present time, in UTC.
+
+    """
     await db.execute(
         "UPDATE memberships SET last_used_at = $3 WHERE user_id = $1 AND workspace_id = $2", user_id, workspace_id, now
     )
@@ -223,7 +279,15 @@ async def lock_owners(db: Db, workspace_id: UUID) -> tuple[UUID, ...]:
 
 
 async def insert_workspace(db: Db, workspace_id: UUID, name: str, now: datetime) -> bool:
-    """Return a new workspace; False when the id is known."""
+    """Return a new workspace; False when the id is known.
+
+    Args:
+        db: the connection or the transaction to use.
+        workspace_id: the workspace.
+        name: the name that people see.
+        now: the present time, in UTC.
+
+    """
     status = await db.execute(
         "INSERT INTO workspaces (workspace_id, name, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
         workspace_id,
@@ -259,6 +323,15 @@ async def members(
     """People with their places, in the order of (user, workspace); one line per membership.
 
     `search` is a part of the name or the address, as a person types it; every letter of it is meant literally.
+
+    Args:
+        pool: the service's database.
+        workspace_id: the workspace; None for all.
+        user_id: only this person; None for all.
+        search: a part of the name or the address; None for all.
+        after: where the page begins: behind this one; None for the first page.
+        limit: how many are returned at most.
+
     """
     rows = await pool.fetch(
         f"""SELECT {_USER}, m.workspace_id, w.name AS workspace_name, m.role FROM memberships AS m

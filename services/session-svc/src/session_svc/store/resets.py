@@ -21,7 +21,15 @@ class Reset:
 
 
 async def insert(db: Db, reset_id: UUID, email_key: str, now: datetime) -> None:
-    """Somebody asked for a link to this address."""
+    """Somebody asked for a link to this address.
+
+    Args:
+        db: the connection or the transaction to use.
+        reset_id: the request for a link.
+        email_key: the address in the form in which addresses are compared.
+        now: the present time, in UTC.
+
+    """
     await db.execute(
         """INSERT INTO password_resets (reset_id, email_key, state, requested_at, next_attempt_at)
            VALUES ($1, $2, 'requested', $3, $3)""",
@@ -32,7 +40,15 @@ async def insert(db: Db, reset_id: UUID, email_key: str, now: datetime) -> None:
 
 
 async def claim_due(pool: Pool, now: datetime, until: datetime, limit: int) -> tuple[Reset, ...]:
-    """Take requests whose mail is due; other replicas leave them alone until `until`."""
+    """Take requests whose mail is due; other replicas leave them alone until `until`.
+
+    Args:
+        pool: the service's database.
+        now: the present time, in UTC.
+        until: how long other replicas leave them alone, in UTC.
+        limit: how many are taken at most.
+
+    """
     rows = await pool.fetch(
         """UPDATE password_resets AS r SET next_attempt_at = $2, attempt = r.attempt + 1
            FROM (SELECT reset_id FROM password_resets WHERE state = 'requested' AND next_attempt_at <= $1
@@ -61,7 +77,17 @@ async def retry_at(pool: Pool, reset_id: UUID, at: datetime) -> None:
 async def prepare(
     pool: Pool, reset_id: UUID, *, user_id: UUID, secret_hash: bytes, sealed_secret: bytes, expires_at: datetime
 ) -> None:
-    """The link that is about to be mailed. Tried again, it is the same link with a later end."""
+    """The link that is about to be mailed. Tried again, it is the same link with a later end.
+
+    Args:
+        pool: the service's database.
+        reset_id: the request for a link.
+        user_id: the person.
+        secret_hash: the digest under which the secret is looked up.
+        sealed_secret: the secret of the link, encrypted.
+        expires_at: when it ends, in UTC.
+
+    """
     await pool.execute(
         """UPDATE password_resets SET user_id = $2, secret_hash = $3, sealed_secret = $4, expires_at = $5
            WHERE reset_id = $1 AND state = 'requested'""",
@@ -94,7 +120,15 @@ async def lock_by_secret(db: Db, secret_hash: bytes) -> Reset | None:
 
 
 async def use(db: Db, reset_id: UUID, user_id: UUID, now: datetime) -> None:
-    """The link did its work; the user's other links work no more."""
+    """The link did its work; the user's other links work no more.
+
+    Args:
+        db: the connection or the transaction to use.
+        reset_id: the request for a link.
+        user_id: the person.
+        now: the present time, in UTC.
+
+    """
     await db.execute(
         """UPDATE password_resets SET state = CASE WHEN reset_id = $1 THEN 'used' ELSE 'replaced' END, used_at = $3
            WHERE reset_id = $1 OR (user_id = $2 AND state IN ('requested', 'mailed'))""",
@@ -105,7 +139,15 @@ async def use(db: Db, reset_id: UUID, user_id: UUID, now: datetime) -> None:
 
 
 async def end_of_user(db: Db, user_id: UUID, email_key: str, now: datetime) -> None:
-    """End every open link of a user, mailed or waiting to be mailed."""
+    """End every open link of a user, mailed or waiting to be mailed.
+
+    Args:
+        db: the connection or the transaction to use.
+        user_id: the person.
+        email_key: the address in the form in which addresses are compared.
+        now: the present time, in UTC.
+
+    """
     await db.execute(
         """UPDATE password_resets SET state = 'replaced', used_at = $3, sealed_secret = NULL
            WHERE state IN ('requested', 'mailed') AND (user_id = $1 OR email_key = $2)""",

@@ -107,6 +107,13 @@ async def lock_live_in_workspace(
     """Return the live sessions (of one user, or of all) that hold a JWT for the workspace, locked.
 
     A session that has left this workspace for another since `switched_after` may still have one in somebody's hands.
+
+    Args:
+        db: the connection or the transaction to use.
+        workspace_id: the workspace.
+        switched_after: sessions that left the workspace later than this count as well, in UTC.
+        user_id: only this person's; None for all.
+
     """
     rows = await db.fetch(
         f"""SELECT {_COLUMNS} FROM sessions
@@ -180,7 +187,15 @@ async def save(db: Db, sessions: Sequence[Session]) -> None:
 
 
 async def note_departure(db: Db, session_id: UUID, workspace_id: UUID, now: datetime) -> None:
-    """Remember that the session left a workspace, for whose JWTs it still answers until they are too old."""
+    """Remember that the session left a workspace, for whose JWTs it still answers until they are too old.
+
+    Args:
+        db: the connection or the transaction to use.
+        session_id: the session.
+        workspace_id: the workspace.
+        now: the present time, in UTC.
+
+    """
     await db.execute(
         """INSERT INTO session_departures (session_id, workspace_id, left_at) VALUES ($1, $2, $3)
            ON CONFLICT (session_id, workspace_id) DO UPDATE SET left_at = excluded.left_at""",
@@ -209,7 +224,17 @@ async def live_of_user(pool: Pool, user_id: UUID, now: datetime) -> tuple[Sessio
 async def live_page(
     pool: Pool, now: datetime, *, workspace_id: UUID | None, user_id: UUID | None, before: UUID | None, limit: int
 ) -> tuple[Session, ...]:
-    """Live sessions in a workspace (None: in all), of one user or of everybody, the latest sign-in first."""
+    """Live sessions in a workspace (None: in all), of one user or of everybody, the latest sign-in first.
+
+    Args:
+        pool: the service's database.
+        now: the present time, in UTC.
+        workspace_id: the workspace; None for all.
+        user_id: only this person's; None for all.
+        before: where the page begins: with what is older than this one; None for the newest page.
+        limit: how many are returned at most.
+
+    """
     rows = await pool.fetch(
         f"""SELECT {_COLUMNS} FROM sessions
             WHERE status = 'active' AND expires_at > $1 AND ($2::uuid IS NULL OR workspace_id = $2)
@@ -264,7 +289,16 @@ async def delete_old(pool: Pool, purged_before: datetime, limit: int) -> int:
 
 
 async def insert_impersonation(db: Db, session: Session, *, reason: str, ticket: str | None, now: datetime) -> None:
-    """Why this session acts as somebody else."""
+    """Why this session acts as somebody else.
+
+    Args:
+        db: the connection or the transaction to use.
+        session: the session.
+        reason: why, as it was given.
+        ticket: the support ticket.
+        now: the present time, in UTC.
+
+    """
     await db.execute(
         """INSERT INTO impersonations (session_id, actor_user_id, user_id, reason, ticket, started_at)
            VALUES ($1, $2, $3, $4, $5, $6)""",

@@ -52,6 +52,17 @@ class Child:
         """Starts it, output appended to `log`. `env` None hands on this process's own environment.
 
         The leash holds on to the *thread* that calls this: call it from one that lives as long as the child.
+
+        Args:
+            name: what it is called in messages.
+            argv: the command.
+            log: the file that its output is appended to.
+            env: its environment; None hands on this process's own.
+            cwd: its working directory; None for this process's.
+            stop_signal: the signal that asks it to end.
+            user: the user that it runs as; None for this process's.
+            pid_file: where its process id is written, so that a later start finds what was left behind.
+
         """
         log.parent.mkdir(parents=True, exist_ok=True)
         if log.exists() and log.stat().st_size > MAX_LOG_BYTES:

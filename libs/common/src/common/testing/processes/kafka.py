@@ -93,6 +93,13 @@ class Kafka:
         """Starts the process and does not wait; prepares the folder if that was not done.
 
         `port` 0 takes a free one. `advertised_port` is what clients are sent to: a proxy's, in tests of faults.
+
+        Args:
+            folder: where it keeps its data.
+            port: the port that it listens on; 0 takes a free one.
+            advertised_port: what clients are sent to; None for the port itself.
+            heap_mb: the largest heap of its JVM, in MB.
+
         """
         cls.prepare(folder)
         java, major = find_java()
@@ -134,7 +141,16 @@ class Kafka:
         heap_mb: int = 512,
         timeout_s: float = 60.0,
     ) -> "Kafka":
-        """`launch`, then `wait_ready`; a port that another program took in between is given up for another."""
+        """`launch`, then `wait_ready`; a port that another program took in between is given up for another.
+
+        Args:
+            folder: where it keeps its data.
+            port: the port that it listens on; 0 takes a free one.
+            advertised_port: what clients are sent to; None for the port itself.
+            heap_mb: the largest heap of its JVM, in MB.
+            timeout_s: seconds until it has to be ready.
+
+        """
         for attempt in range(1, BIND_ATTEMPTS + 1):
             kafka = cls.launch(folder, port=port, advertised_port=advertised_port, heap_mb=heap_mb)
             try:

@@ -99,7 +99,15 @@ class Postgres:
 
     @classmethod
     def start(cls, folder: Path, *, port: int = 0, durable: bool = True, timeout_s: float = 60.0) -> "Postgres":
-        """`launch`, then `wait_ready`; a port that another program took in between is given up for another."""
+        """`launch`, then `wait_ready`; a port that another program took in between is given up for another.
+
+        Args:
+            folder: where it keeps its data.
+            port: the port that it listens on; 0 takes a free one.
+            durable: whether commits wait for the disk.
+            timeout_s: seconds until it has to be ready.
+
+        """
         for attempt in range(1, BIND_ATTEMPTS + 1):
             server = cls.launch(folder, port=port, durable=durable)
             try:

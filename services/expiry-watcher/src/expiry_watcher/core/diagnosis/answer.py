@@ -68,7 +68,15 @@ def can_be_checked(token: Known | None) -> bool:
 
 
 def after_check(conclusion: Conclusion, token: Known, checked: Checked, public_url: str) -> Conclusion:
-    """Return the conclusion with what the platform said just now."""
+    """Return the conclusion with what the platform said just now.
+
+    Args:
+        conclusion: what the words alone say.
+        token: the token that they name.
+        checked: what the platform answered when it was asked.
+        public_url: the origin that people's browsers use.
+
+    """
     if checked.status not in DEAD:
         return replace(conclusion, words=checked.words)
     fix = fix_for(

@@ -84,7 +84,7 @@ def observe(signals: Signals) -> Iterator[Evidence]:
 
 
 def _problem_document(signals: Signals) -> Iterator[Evidence]:
-    """Yield our own problem+json says the kind itself."""
+    """Yield what our own problem+json says: it names the kind itself."""
     said = _kind(signals.member("token_kind"))
     if said is None:
         return

@@ -102,7 +102,15 @@ def _google_at(signals: Signals) -> str | None:
 
 
 def means(provider: str, failure: Failure, what: str, weight: float = STRONG) -> Evidence:
-    """Evidence that one platform said this."""
+    """Evidence that one platform said this.
+
+    Args:
+        provider: the provider's id, such as `google-ads`.
+        failure: what the answer means.
+        what: the code or answer, as it is quoted to people.
+        weight: how heavily it counts.
+
+    """
     words = failure.words or "a refusal that its documents do not explain"
     said = f"{what} is {title_of(provider)}'s way to say: {words}."
     instead = _INSTEAD.get(failure.verdict)

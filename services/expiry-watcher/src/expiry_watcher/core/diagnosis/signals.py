@@ -68,7 +68,17 @@ def read(
     area: str | None = None,
     provider: str | None = None,
 ) -> Signals:
-    """Bring what was given into one form. A body may be JSON, a string that holds JSON, or any other text."""
+    """Bring what was given into one form. A body may be JSON, a string that holds JSON, or any other text.
+
+    Args:
+        text: what a person pasted or wrote.
+        body: an answer: JSON, a string that holds JSON, or any other text.
+        status: the HTTP status.
+        path: where it appeared: a path or an address.
+        area: where in the product it appeared, in words.
+        provider: the provider that the caller names.
+
+    """
     whole = _whole(body) or _whole(text)
     document = _object(whole)
     said = [part for part in (text, body if isinstance(body, str) else None) if part]

@@ -107,7 +107,7 @@ class MailChannel:
         return await self._letters.write(messages, now)
 
     async def edit(self, parcel: MailParcel) -> Outcome:  # noqa: ARG002  a mail is not changed
-        """Return a mail cannot be changed."""
+        """Return that nothing was edited: a mail cannot be changed."""
         return Outcome(SendOutcome.NOT_EDITABLE)
 
     async def learn(self, *_: object) -> None:
@@ -121,7 +121,16 @@ class MailChannel:
         outcome: Outcome,
         now: datetime,
     ) -> None:
-        """Remember the address as refused. It is tried again after a while, and when it changes."""
+        """Remember the address as refused. It is tried again after a while, and when it changes.
+
+        Args:
+            db: the transaction that settles the deliveries.
+            claimed: the deliveries, with their leases.
+            parcel: the message that was sent.
+            outcome: what the channel's other end answered.
+            now: the present time, in UTC.
+
+        """
         await store.bury_address(db, claimed.user_id, parcel.address, reply=outcome.detail, now=now)
 
     async def send(self, parcel: MailParcel) -> Outcome:

@@ -40,6 +40,16 @@ async def dead_digests(db: Db, user_ids: Collection[UUID], now: datetime) -> fro
 
 
 async def bury_address(db: Db, user_id: UUID, address: str, *, reply: str, now: datetime) -> None:
+    """Remember that a mail server refused this address for good.
+
+    Args:
+        db: the connection or the transaction to use.
+        user_id: the person.
+        address: the mail address.
+        reply: what the server answered, without the address.
+        now: the present time, in UTC.
+
+    """
     await db.execute(
         """INSERT INTO dead_address (user_id, channel, digest, since, reply) VALUES ($1, $2, $3, $4, $5)
            ON CONFLICT (user_id, channel, digest) DO UPDATE SET since = $4, reply = $5""",
@@ -52,6 +62,15 @@ async def bury_address(db: Db, user_id: UUID, address: str, *, reply: str, now: 
 
 
 async def refusal(db: Db, user_id: UUID, address: str, now: datetime) -> Refusal | None:
+    """Return what a server answered when it refused this address for good; None where none did, or it has lapsed.
+
+    Args:
+        db: the connection or the transaction to use.
+        user_id: the person.
+        address: the mail address.
+        now: the present time, in UTC.
+
+    """
     row = await db.fetchrow(
         "SELECT since, reply FROM dead_address WHERE channel = $1 AND user_id = $2 AND digest = $3 AND since > $4",
         _CHANNEL,

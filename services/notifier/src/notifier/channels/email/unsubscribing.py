@@ -42,7 +42,15 @@ class Asked:
 
 
 async def url(vault: KeyEncryption | None, public_url: str, asked: Asked, now: datetime) -> str:
-    """Return the link for one reader of one mail; empty where there are no keys to seal it with."""
+    """Return the link for one reader of one mail; empty where there are no keys to seal it with.
+
+    Args:
+        vault: seals what the link holds; None where there are no keys.
+        public_url: the origin that people's browsers use.
+        asked: the reader, and what the link turns off.
+        now: the present time, in UTC.
+
+    """
     if vault is None:
         return ""
     made = int(now.timestamp()).to_bytes(_TIME_BYTES, "big")

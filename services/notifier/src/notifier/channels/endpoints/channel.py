@@ -56,7 +56,16 @@ class EndpointChannel(ABC):
         outcome: Outcome,
         now: datetime,
     ) -> None:
-        """Remember whether the endpoint takes messages; one that takes none for days is disabled."""
+        """Remember whether the endpoint takes messages; one that takes none for days is disabled.
+
+        Args:
+            db: the transaction that settles the deliveries.
+            claimed: the deliveries, with their leases.
+            parcel: the message that was sent.
+            outcome: what the channel's other end answered.
+            now: the present time, in UTC.
+
+        """
         if outcome.answer is SendOutcome.ACCEPTED:
             if parcel.endpoint.failing_since is not None:
                 await store.works(db, parcel.endpoint)
@@ -73,7 +82,16 @@ class EndpointChannel(ABC):
         outcome: Outcome,
         now: datetime,
     ) -> None:
-        """Disable the endpoint, and tell the workspace's admins."""
+        """Disable the endpoint, and tell the workspace's admins.
+
+        Args:
+            db: the transaction that settles the deliveries.
+            claimed: the deliveries, with their leases.
+            parcel: the message that was sent.
+            outcome: what the channel's other end answered.
+            now: the present time, in UTC.
+
+        """
         await managing.disable(db, self._deps, parcel.endpoint, outcome.detail, now)
 
     async def _secrets(self, endpoint: Endpoint) -> managing.Secrets | None:

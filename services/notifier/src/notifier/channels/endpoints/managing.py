@@ -92,6 +92,12 @@ async def put(
 async def remove(deps: Deps, channel: NoticeChannel, workspace_id: UUID, now: datetime) -> None:
     """Forget the endpoint and its secrets.
 
+    Args:
+        deps: what the operations of the service work with.
+        channel: the channel.
+        workspace_id: the workspace.
+        now: the present time, in UTC.
+
     Raises:
         NoEndpointError: there is none.
 
@@ -120,6 +126,12 @@ async def find(deps: Deps, channel: NoticeChannel, workspace_id: UUID) -> Endpoi
 async def begin_test(deps: Deps, channel: NoticeChannel, workspace_id: UUID, now: datetime) -> Endpoint:
     """Return the endpoint that is to be tested now.
 
+    Args:
+        deps: what the operations of the service work with.
+        channel: the channel.
+        workspace_id: the workspace.
+        now: the present time, in UTC.
+
     Raises:
         NoEndpointError: there is none.
         TooManyTestsError: it was tested a moment ago.
@@ -143,7 +155,16 @@ async def passed_test(deps: Deps, endpoint: Endpoint, now: datetime) -> None:
 
 
 async def disable(db: Db, deps: Deps, endpoint: Endpoint, reason: str, now: datetime) -> None:
-    """Send nothing more there, and tell the workspace's admins, once."""
+    """Send nothing more there, and tell the workspace's admins, once.
+
+    Args:
+        db: the transaction.
+        deps: what the channel works with.
+        endpoint: the workspace's endpoint.
+        reason: why, for the admins.
+        now: the present time, in UTC.
+
+    """
     disabled = await store.disable(db, endpoint, reason)
     if disabled is not None:
         _log.warning(

@@ -106,7 +106,15 @@ async def fails(db: Db, endpoint: Endpoint, now: datetime) -> datetime | None:
 
 
 async def take_test(db: Db, endpoint: Endpoint, now: datetime, pause: timedelta) -> bool:
-    """Begin a test; False when the last one was less than `pause` ago."""
+    """Begin a test; False when the last one was less than `pause` ago.
+
+    Args:
+        db: the connection or the transaction to use.
+        endpoint: the workspace's endpoint.
+        now: the present time, in UTC.
+        pause: the shortest time between two tests.
+
+    """
     status = await db.execute(
         """UPDATE endpoint SET tested_at = $2::timestamptz
             WHERE endpoint_id = $1 AND (tested_at IS NULL OR tested_at <= $2::timestamptz - $3::interval)""",

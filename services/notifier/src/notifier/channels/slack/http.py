@@ -34,7 +34,16 @@ class SlackSetup(BaseModel):
 
 
 def routes(deps: Deps, clock: Clock, managed: Managed, channel: SlackChannel, *, hooks_url: str) -> Routes:
-    """Return the endpoint."""
+    """Return the endpoint.
+
+    Args:
+        deps: what the operations of the service work with.
+        clock: where handlers read the present time.
+        managed: what managing an endpoint needs.
+        channel: the channel.
+        hooks_url: the only origin that an incoming webhook may have.
+
+    """
     r = Routes("notification-channels")
 
     @r.put(

@@ -123,7 +123,16 @@ class TelegramChannel:
         outcome: Outcome,
         now: datetime,  # noqa: ARG002
     ) -> None:
-        """Follow a chat that has a new id."""
+        """Follow a chat that has a new id.
+
+        Args:
+            db: the transaction that settles the deliveries.
+            claimed: the deliveries, with their leases.
+            parcel: the message that was sent.
+            outcome: what the channel's other end answered.
+            now: the present time, in UTC.
+
+        """
         if outcome.new_address:
             await store.move_chat(db, int(parcel.address), int(outcome.new_address))
 
@@ -135,7 +144,16 @@ class TelegramChannel:
         outcome: Outcome,  # noqa: ARG002
         now: datetime,
     ) -> None:
-        """End the links of a chat that is gone; the events of that tell its person in the app."""
+        """End the links of a chat that is gone; the events of that tell its person in the app.
+
+        Args:
+            db: the transaction that settles the deliveries.
+            claimed: the deliveries, with their leases.
+            parcel: the message that was sent.
+            outcome: what the channel's other end answered.
+            now: the present time, in UTC.
+
+        """
         await ending.breaks(db, int(parcel.address), DetectedBy.PROBE, now)
 
     async def _present(self, method: str, given: dict[str, Any], parcel: ChatParcel) -> Outcome:

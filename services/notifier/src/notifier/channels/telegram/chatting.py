@@ -26,6 +26,12 @@ class _Reply:
 async def take_update(deps: Deps, bot: TelegramChannel, update: Incoming, now: datetime) -> None:
     """Apply one update. A repeat changes nothing and is not answered.
 
+    Args:
+        deps: what the operations of the service work with.
+        bot: the Telegram channel; None where no bot is set up.
+        update: what Telegram sent.
+        now: the present time, in UTC.
+
     Raises:
         RetryableError: the database is away; Telegram (or the poller) brings the update again.
 

@@ -32,7 +32,15 @@ def issued(token: Code | Link, how: IssuedHow, now: datetime) -> list[EventBody]
 
 
 def revoked(token: Code | Link, cause: RevocationCause, detected_by: DetectedBy, now: datetime) -> list[EventBody]:
-    """A code was used, replaced or taken back; a link was ended. The version rises by one."""
+    """A code was used, replaced or taken back; a link was ended. The version rises by one.
+
+    Args:
+        token: the code or the link.
+        cause: why it ended.
+        detected_by: how it came to be known.
+        now: the present time, in UTC.
+
+    """
     ref = _ref(token, token.version + 1)
     expires_at = token.expires_at if isinstance(token, Code) else None
     return [

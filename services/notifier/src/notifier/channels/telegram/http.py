@@ -41,7 +41,15 @@ class LinkStatus(BaseModel):
 
 
 def routes(deps: Deps, clock: Clock, bot: TelegramChannel | None, *, public_url: str) -> Routes:
-    """Return the endpoints for people. Without a bot they say that Telegram is not set up."""
+    """Return the endpoints for people. Without a bot they say that Telegram is not set up.
+
+    Args:
+        deps: what the operations of the service work with.
+        clock: where handlers read the present time.
+        bot: the Telegram channel; None where no bot is set up.
+        public_url: the origin that people's browsers use.
+
+    """
     r = Routes("telegram")
     path = "/api/v1/telegram/link"
 
@@ -116,7 +124,15 @@ def _deep_link(username: str, code: str) -> str:
 
 
 def webhook_routes(deps: Deps, clock: Clock, bot: TelegramChannel | None, *, secret: SecretStr | None) -> Routes:
-    """Return the endpoint for Telegram. `secret`: what was given to `setWebhook`; None when updates are polled."""
+    """Return the endpoint for Telegram. `secret`: what was given to `setWebhook`; None when updates are polled.
+
+    Args:
+        deps: what the operations of the service work with.
+        clock: where handlers read the present time.
+        bot: the Telegram channel; None where no bot is set up.
+        secret: what was given to `setWebhook`; None when updates are polled.
+
+    """
     r = Routes("webhooks")
 
     @r.post(

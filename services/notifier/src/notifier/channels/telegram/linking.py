@@ -137,7 +137,15 @@ async def unlink(deps: Deps, reader: Reader, now: datetime) -> None:
 
 
 async def open_code(db: Db, secret: str, opened: Opened, now: datetime) -> Said:
-    """Somebody opened a link: ask them to confirm the account, or say why not."""
+    """Somebody opened a link: ask them to confirm the account, or say why not.
+
+    Args:
+        db: the connection or the transaction to use.
+        secret: what the link held.
+        opened: the chat that opened it.
+        now: the present time, in UTC.
+
+    """
     code = await store.code_by_digest(db, _digest(secret))
     if code is not None:
         await store.lock_person(db, code.user_id)
@@ -157,7 +165,16 @@ async def open_code(db: Db, secret: str, opened: Opened, now: datetime) -> Said:
 
 
 async def press(db: Db, deps: Deps, pressed: tuple[str, UUID], opened: Opened, now: datetime) -> Said:
-    """Somebody pressed a button under our question. The code is judged again: time has passed."""
+    """Somebody pressed a button under our question. The code is judged again: time has passed.
+
+    Args:
+        db: the connection or the transaction to use.
+        deps: what the operations of the service work with.
+        pressed: which button, and of which code.
+        opened: the chat in which it was pressed.
+        now: the present time, in UTC.
+
+    """
     verb, token_id = pressed
     code = await store.code(db, token_id)
     if code is not None:

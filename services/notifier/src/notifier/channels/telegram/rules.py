@@ -155,6 +155,13 @@ def judge(code: Code | None, *, chat_id: int, linked_to: UUID | None, now: datet
     """Return what a chat that shows this code is told. `linked_to`: the person whom the chat belongs to already.
 
     A waiting code belongs to the first chat that opens it: in a second one it is somebody else's.
+
+    Args:
+        code: the code; None when there is none like it.
+        chat_id: Telegram's id of the chat.
+        linked_to: the person whom the chat belongs to already.
+        now: the present time, in UTC.
+
     """
     if code is None:
         return LinkOutcome.UNKNOWN

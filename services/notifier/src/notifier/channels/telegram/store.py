@@ -28,6 +28,15 @@ async def lock_person(db: Db, user_id: UUID) -> None:
 
 
 async def add_code(db: Db, code: Code, made: CodeOrigin, now: datetime) -> None:
+    """Store a new code.
+
+    Args:
+        db: the connection or the transaction to use.
+        code: the code.
+        made: who made it, and in which session.
+        now: the present time, in UTC.
+
+    """
     await db.execute(
         """INSERT INTO telegram_code (token_id, digest, user_id, workspace_id, version, state, created_at, expires_at,
                                       session_id, epoch, sealed)
@@ -79,7 +88,15 @@ async def made_since(db: Db, user_id: UUID, since: datetime) -> list[datetime]:
 
 
 async def codes_to_end(db: Db, *, session_id: UUID | None, user_id: UUID, below_epoch: int) -> list[Code]:
-    """Return the waiting codes that a session made, and those of a person from before all of their sessions ended."""
+    """Return the waiting codes that a session made, and those of a person from before all of their sessions ended.
+
+    Args:
+        db: the connection or the transaction to use.
+        session_id: the session that is over; None for none.
+        user_id: the person whose sessions all ended; None for nobody.
+        below_epoch: the epoch of the person's newer sessions.
+
+    """
     rows = await db.fetch(
         f"""SELECT {_CODE} FROM telegram_code
              WHERE state = 'waiting' AND (session_id = $1 OR (user_id = $2 AND epoch < $3)) FOR UPDATE""",
@@ -101,6 +118,15 @@ async def expired_codes(db: Db, now: datetime, limit: int) -> list[Code]:
 
 
 async def set_code(db: Db, token_id: UUID, state: CodeState, version: int) -> None:
+    """Store a code's new state.
+
+    Args:
+        db: the connection or the transaction to use.
+        token_id: the token.
+        state: the new state.
+        version: the new version.
+
+    """
     await db.execute(
         "UPDATE telegram_code SET state = $2, version = $3, sealed = NULL WHERE token_id = $1",
         token_id,
@@ -148,6 +174,16 @@ async def links_of_chat(db: Db, chat_id: int) -> list[Link]:
 
 
 async def end_link(db: Db, token_id: UUID, state: LinkState, version: int, now: datetime) -> bool:
+    """Store that a link is over; False when it was already.
+
+    Args:
+        db: the connection or the transaction to use.
+        token_id: the token.
+        state: the new state.
+        version: the new version.
+        now: the present time, in UTC.
+
+    """
     status = await db.execute(
         "UPDATE telegram_link SET state = $2, version = $3, ended_at = $4 WHERE token_id = $1 AND state = 'linked'",
         token_id,

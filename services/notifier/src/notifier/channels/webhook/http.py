@@ -57,7 +57,15 @@ class SecretView(BaseModel):
 
 
 def routes(deps: Deps, clock: Clock, managed: Managed, channel: WebhookChannel) -> Routes:
-    """Return the endpoints."""
+    """Return the endpoints.
+
+    Args:
+        deps: what the operations of the service work with.
+        clock: where handlers read the present time.
+        managed: what managing an endpoint needs.
+        channel: the channel.
+
+    """
     r = Routes("notification-channels")
 
     @r.put(

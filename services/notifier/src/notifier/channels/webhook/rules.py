@@ -29,7 +29,15 @@ def secret_of(material: bytes) -> str:
 
 
 def sign(secrets: Sequence[str], message_id: str, at: datetime, body: bytes) -> str:
-    """Return the value of `webhook-signature`: one `v1` signature for each secret, with a space between them."""
+    """Return the value of `webhook-signature`: one `v1` signature for each secret, with a space between them.
+
+    Args:
+        secrets: the secrets that are valid now, the newest first.
+        message_id: the message's id, the same at each try.
+        at: when this try is sent, in UTC.
+        body: the body, byte by byte as it is sent.
+
+    """
     signed = f"{message_id}.{int(at.timestamp())}.".encode() + body
     return " ".join("v1," + _signature(secret, signed) for secret in secrets)
 
@@ -40,7 +48,15 @@ def _signature(secret: str, signed: bytes) -> str:
 
 
 def headers(secrets: Sequence[str], message_id: str, at: datetime, body: bytes) -> dict[str, str]:
-    """Return the headers of a message."""
+    """Return the headers of a message.
+
+    Args:
+        secrets: the secrets that are valid now, the newest first.
+        message_id: the message's id, the same at each try.
+        at: when this try is sent, in UTC.
+        body: the body, byte by byte as it is sent.
+
+    """
     return {
         "Content-Type": "application/json",
         "webhook-id": message_id,

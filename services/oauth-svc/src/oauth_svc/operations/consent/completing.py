@@ -14,10 +14,10 @@ from common.telemetry.logs import get_logger
 from oauth_svc import metrics, store
 from oauth_svc.core import errors
 from oauth_svc.core.accounts import LOOK_AGAIN_AFTER, Comparison, compare
+from oauth_svc.core.changes import AskingFailed
 from oauth_svc.core.connection import Connection, Listing
 from oauth_svc.core.flow import Profile
 from oauth_svc.core.grant import Secrets, TokenAnswer, earliest, missing_scopes
-from oauth_svc.core.lifecycle import AskingFailed
 from oauth_svc.core.refresh import lacks_permission
 from oauth_svc.operations import tokens
 from oauth_svc.operations.deps import Deps
@@ -56,7 +56,15 @@ class Consented:
 
 
 async def must_exist(db: store.Db, workspace_id: UUID, provider_id: str, connection_id: UUID) -> Connection:
-    """Return the workspace's connection of this provider. Raises `UnknownConnectionError`."""
+    """Return the workspace's connection of this provider. Raises `UnknownConnectionError`.
+
+    Args:
+        db: the connection or the transaction to use.
+        workspace_id: the workspace.
+        provider_id: the provider's id, such as `google-ads`.
+        connection_id: the connection.
+
+    """
     found = await store.connections.get(db, workspace_id, connection_id)
     if found is None or found.provider != provider_id:
         raise errors.UnknownConnectionError

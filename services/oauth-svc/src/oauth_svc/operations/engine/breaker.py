@@ -150,7 +150,15 @@ class Breakers:
             _log.info("platform_incident_closed", provider=provider)
 
     async def close_in(self, db: store.Db, provider: str, now: datetime, *, affected: int | None = None) -> bool:
-        """Close the incident and tell it, in the caller's transaction; False when another replica was faster."""
+        """Close the incident and tell it, in the caller's transaction; False when another replica was faster.
+
+        Args:
+            db: the transaction.
+            provider: the provider's id, such as `google-ads`.
+            now: the present time, in UTC.
+            affected: how many connections the incident touched.
+
+        """
         was = await store.health.close_incident(db, provider)
         if was is None or was.incident_id is None:
             return False

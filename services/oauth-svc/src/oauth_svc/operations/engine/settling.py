@@ -10,10 +10,10 @@ from common.platforms.errors import Failure
 from common.postgres import transaction
 from oauth_svc import store
 from oauth_svc.core import refresh as rules
+from oauth_svc.core.changes import Change, Doubted, RefreshFailed
 from oauth_svc.core.connection import Connection
 from oauth_svc.core.flow import Flow, OnUnknown, Profile
 from oauth_svc.core.grant import Secrets, TokenAnswer, missing_scopes
-from oauth_svc.core.lifecycle import Change, Doubted, RefreshFailed
 from oauth_svc.core.refresh import AttemptState, Facts, Settlement
 from oauth_svc.operations import tokens
 from oauth_svc.operations.deps import Deps

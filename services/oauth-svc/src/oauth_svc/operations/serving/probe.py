@@ -18,10 +18,10 @@ from common.telemetry.logs import get_logger
 from oauth_svc import metrics, store
 from oauth_svc.core import refresh as rules
 from oauth_svc.core.accounts import LOOK_AGAIN_AFTER, Comparison, compare, is_believed
+from oauth_svc.core.changes import AskingFailed, Confirmed, Doubted, Revived
 from oauth_svc.core.connection import Account, Connection, Listing
 from oauth_svc.core.errors import RefusalError, UnknownConnectionError
 from oauth_svc.core.grant import Secrets, missing_scopes
-from oauth_svc.core.lifecycle import AskingFailed, Confirmed, Doubted, Revived
 from oauth_svc.core.schedule import refresh_at, retry_at, unit_hash
 from oauth_svc.operations import tokens
 from oauth_svc.operations.deps import Deps
@@ -98,7 +98,16 @@ async def _guarded(deps: Deps, engine: Engine, connection_id: UUID) -> None:
 async def probe(
     deps: Deps, engine: Engine, connection_id: UUID, detected_by: DetectedBy, *, may_refresh: bool = True
 ) -> Finding:
-    """Ask the platform about one grant and its accounts, write what changed, and plan the next probe."""
+    """Ask the platform about one grant and its accounts, write what changed, and plan the next probe.
+
+    Args:
+        deps: what the operations of the service work with.
+        engine: what calls the platforms.
+        connection_id: the connection.
+        detected_by: how it came to be known.
+        may_refresh: a forced refresh may be tried where only the access token is over.
+
+    """
     provider, connection, secrets = await _load(deps, connection_id)
     now = deps.clock.now()
     if secrets is not None and connection.ended_by_signal:
@@ -167,7 +176,7 @@ async def _second_look(deps: Deps, provider: Provider, connection: Connection, s
 async def _after_refresh(
     deps: Deps, engine: Engine, connection: Connection, failure: Failure, detected_by: DetectedBy
 ) -> Finding:
-    """Return only the access token is over; one forced refresh tells about the grant, if it gets an answer."""
+    """Return what one forced refresh tells about the grant, if it gets an answer: only the access token is over."""
     await engine.refresh_now(connection.connection_id)
     _, now, _ = await _load(deps, connection.connection_id)
     if now.status.alive and now.last_refreshed_at == connection.last_refreshed_at:
@@ -311,6 +320,13 @@ async def report(deps: Deps, account: Account, connection: Connection, failure: 
     But what was handed out before was not used well, so a data gap that follows does not begin with it.
 
     True when the report asks for a probe at all.
+
+    Args:
+        deps: what the operations of the service work with.
+        account: the account that the service worked with.
+        connection: its connection.
+        failure: what the platform answered; None for none.
+
     """
     if failure is None:
         return False

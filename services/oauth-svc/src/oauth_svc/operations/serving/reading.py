@@ -22,6 +22,17 @@ async def connections(
     after: UUID | None,
     limit: int,
 ) -> list[Connection]:
+    """Return a page of the workspace's connections, each with what it needs.
+
+    Args:
+        deps: what the operations of the service work with.
+        workspace_id: the workspace.
+        kind: the kind of token; None for all.
+        provider: the provider; None for all.
+        after: where the page begins: behind this one; None for the first page.
+        limit: how many are returned at most.
+
+    """
     async with postgres.connection(deps.pool) as db:
         found = await store.connections.listing(
             db, workspace_id, kind=kind.value if kind else None, provider=provider, after=after, limit=limit
@@ -47,17 +58,25 @@ async def listings(deps: Deps, connections: Sequence[Connection]) -> dict[UUID, 
 async def accounts(
     deps: Deps, workspace_id: UUID, *, connection_id: UUID | None, after: UUID | None, limit: int
 ) -> list[tuple[Account, Connection]]:
+    """Return a page of the workspace's accounts.
+
+    Args:
+        deps: what the operations of the service work with.
+        workspace_id: the workspace.
+        connection_id: the connection; None for all.
+        after: where the page begins: behind this one; None for the first page.
+        limit: how many are returned at most.
+
+    """
     async with postgres.connection(deps.pool) as db:
-        found = await store.connections.accounts_page(
-            db, workspace_id, connection_id=connection_id, after=after, limit=limit
-        )
+        found = await store.accounts.page(db, workspace_id, connection_id=connection_id, after=after, limit=limit)
     return [entry for entry in found if entry[1].provider in deps.providers]
 
 
 async def account(deps: Deps, workspace_id: UUID | None, account_id: UUID) -> tuple[Account, Connection]:
     """Raises `UnknownAccountError`, also for one of another workspace. None: any workspace, for services."""
     async with postgres.connection(deps.pool) as db:
-        found = await store.connections.account(db, workspace_id, account_id)
+        found = await store.accounts.get(db, workspace_id, account_id)
     if found is None or found[1].provider not in deps.providers:
         raise UnknownAccountError
     return found
@@ -66,6 +85,16 @@ async def account(deps: Deps, workspace_id: UUID | None, account_id: UUID) -> tu
 async def gaps(
     deps: Deps, workspace_id: UUID, *, account_id: UUID | None, after: UUID | None, limit: int
 ) -> tuple[list[Gap], tuple[int, int, float]]:
+    """Return a page of the workspace's data gaps, the newest first.
+
+    Args:
+        deps: what the operations of the service work with.
+        workspace_id: the workspace.
+        account_id: the account; None for all.
+        after: where the page begins: behind this one; None for the first page.
+        limit: how many are returned at most.
+
+    """
     async with postgres.connection(deps.pool) as db:
         found = await store.gaps.listing(db, workspace_id, account_id=account_id, after=after, limit=limit)
         totals = await store.gaps.totals(db, workspace_id, deps.clock.now())

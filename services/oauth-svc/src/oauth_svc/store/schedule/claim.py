@@ -109,6 +109,15 @@ async def claim_due(
     """Lease up to `limit` due connections of a provider, in turn by workspace, the earliest end first.
 
     `exclude` names workspaces that had their share.
+
+    Args:
+        db: the connection or the transaction to use.
+        provider: the provider's id, such as `google-ads`.
+        now: the present time, in UTC.
+        limit: how many are taken at most.
+        lease: how long nobody else takes them.
+        exclude: connections that are left out.
+
     """
     rows = await db.fetch(_CLAIM_DUE, provider, now, limit, lease, list(exclude))
     return [_claim_of(row) for row in rows]

@@ -37,7 +37,15 @@ async def look_at_now(db: Db, connection_ids: Sequence[UUID], now: datetime) -> 
 
 
 async def probe_all_since(db: Db, provider: str, since: datetime, now: datetime) -> None:
-    """Probe at once every grant of a provider that was not proved good since; the bucket spreads them."""
+    """Probe at once every grant of a provider that was not proved good since; the bucket spreads them.
+
+    Args:
+        db: the connection or the transaction to use.
+        provider: the provider's id, such as `google-ads`.
+        since: grants that proved good after this time are left out, in UTC.
+        now: the present time, in UTC.
+
+    """
     await db.execute(
         """UPDATE schedule s SET probe_at = least(s.probe_at, $3) FROM connection c
            WHERE s.provider = $1 AND s.probe_at IS NOT NULL AND c.connection_id = s.connection_id
@@ -51,7 +59,16 @@ async def probe_all_since(db: Db, provider: str, since: datetime, now: datetime)
 async def claim_probes(
     db: Db, provider: str, now: datetime, *, limit: int, lease: timedelta
 ) -> list[tuple[UUID, UUID]]:
-    """Take due probes by pushing their time forward: (connection, workspace). A killed prober's become due again."""
+    """Take due probes by pushing their time forward: (connection, workspace). A killed prober's become due again.
+
+    Args:
+        db: the connection or the transaction to use.
+        provider: the provider's id, such as `google-ads`.
+        now: the present time, in UTC.
+        limit: how many are taken at most.
+        lease: how long nobody else takes them.
+
+    """
     rows = await db.fetch(
         """WITH chosen AS MATERIALIZED (
              SELECT connection_id FROM schedule WHERE provider = $1 AND probe_at <= $2

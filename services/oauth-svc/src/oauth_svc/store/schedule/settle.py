@@ -109,6 +109,15 @@ async def nothing_to_refresh(db: Db, connection_id: UUID, epoch: int) -> None:
 
 
 async def count_unknown(db: Db, connection_id: UUID, epoch: int, unknown_count: int) -> None:
+    """Store how many answers to the present credential were lost; False when the lease is lost.
+
+    Args:
+        db: the connection or the transaction to use.
+        connection_id: the connection.
+        epoch: the epoch of the lease: a claim that was taken over has a later one.
+        unknown_count: the number.
+
+    """
     await db.execute(
         "UPDATE schedule SET unknown_count = $3 WHERE connection_id = $1 AND epoch = $2",
         connection_id,
