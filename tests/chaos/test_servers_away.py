@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from common.runtime.errors import RetryableError
 from common.testing import eventually
 from devstack.chaos import Chaos, Databases, Ledger, all_ready, imported, make_due, promises_kept
 from devstack.platforms import GENERIC
@@ -59,6 +60,19 @@ async def test_what_was_accepted_is_there_afterwards(stack: Stack, chaos: Chaos)
     after = stack.supervisor.pids()
     services = [name for name in before if name not in {"postgres", "kafka"}]
     assert {name: after[name] for name in services} == {name: before[name] for name in services}
+
+
+async def answering(stack: Stack) -> None:
+    """Return when the database server takes connections again: after a crash it recovers first."""
+
+    async def asked() -> bool:
+        try:
+            async with Databases.opened(stack):
+                return True
+        except RetryableError:
+            return False
+
+    await eventually(asked, EFFECT_WITHIN_S, what="PostgreSQL answers")
 
 
 async def under_way(stack: Stack, grants: list[str]) -> None:
@@ -116,6 +130,7 @@ class Faults:
         await self._stack.supervisor.hold("postgres")
         await asyncio.sleep(POSTGRES_AWAY_S)
         self._stack.supervisor.release("postgres")
+        await answering(self._stack)
 
     async def kafka_stopped(self) -> None:
         await self._stack.supervisor.hold("kafka")
@@ -131,3 +146,5 @@ class Faults:
     async def _back(self, name: str, was: int) -> None:
         while self._stack.supervisor.pids()[name] in ([], [was]):  # noqa: ASYNC110  another process's state
             await asyncio.sleep(0.1)
+        if name == "postgres":
+            await answering(self._stack)

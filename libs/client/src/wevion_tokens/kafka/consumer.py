@@ -164,9 +164,21 @@ class EventConsumer:
         if self._handling.in_batches:
             await self._handle_in_order(consumer, [(tp, record) for tp in received for record in received[tp]])
             return
+        errors: list[Exception] = []
+
+        async def one_partition(tp: TopicPartition) -> None:
+            # What fails in one partition cuts off none of the others: a dead letter that was counted must also be
+            # written and committed, or a consumer that reached its limit would begin with the same ones again.
+            try:
+                await self._handle_in_order(consumer, [(tp, record) for record in received[tp]])
+            except Exception as error:  # noqa: BLE001  raised below
+                errors.append(error)
+
         async with asyncio.TaskGroup() as group:
-            for tp, records in received.items():
-                group.create_task(self._handle_in_order(consumer, [(tp, record) for record in records]))
+            for tp in received:
+                group.create_task(one_partition(tp))
+        if errors:
+            raise errors[0]
 
     async def _handle_in_order(
         self, consumer: AIOKafkaConsumer, records: Sequence[tuple[TopicPartition, Received]]
