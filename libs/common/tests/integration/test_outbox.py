@@ -40,6 +40,7 @@ from common.runtime.ids import new_id
 from common.telemetry import metrics
 from common.testing import eventually
 from common.testing.stack import DatabaseFactory, KafkaForTest
+from wevion_tokens.telemetry import tracing
 
 NOW = datetime(2026, 2, 1, 9, 30, tzinfo=UTC)
 PACKAGE = "common.outbox"
@@ -127,6 +128,16 @@ async def test_events_leave_in_order_per_key_however_many_write(database: Databa
 
 async def _empty(pool: Pool) -> bool:
     return bool(await pool.fetchval("SELECT NOT EXISTS (SELECT FROM outbox)"))
+
+
+async def test_an_event_of_background_work_belongs_to_a_trace_too(database: DatabaseFactory) -> None:
+    async with opened(await database(PACKAGE)) as pool, transaction(pool) as db:
+        alone = await enqueue(db, [revoked(new_id(), 1), revoked(new_id(), 1)], source="session-svc", now=NOW)
+        with tracing.span() as span:
+            inside = await enqueue(db, [revoked(new_id(), 1)], source="session-svc", now=NOW)
+    assert tracing.parse(alone[0].traceparent) is not None
+    assert alone[0].traceparent == alone[1].traceparent
+    assert inside[0].traceparent == span.traceparent
 
 
 async def test_a_rolled_back_change_sends_nothing(database: DatabaseFactory) -> None:

@@ -206,6 +206,17 @@ async def test_service_jwt_is_no_session_to_be_revoked(world: "World") -> None:
     assert (status, refused["error"]) == (400, "unsupported_token_type")
 
 
+async def test_a_client_needs_no_scope_about_its_own_jwt(world: "World") -> None:
+    client = await _client(world, "tokens:read")
+    other = await _client(world, "users:read")
+    _, mine = await client.post("/oauth2/token", grant_type="client_credentials")
+
+    status, said = await client.post("/oauth2/revoke", token=mine["access_token"])
+    assert (status, said["error"]) == (400, "unsupported_token_type"), "not refused for a scope"
+    status, said = await other.post("/oauth2/revoke", token=mine["access_token"])
+    assert (status, said["code"]) == (403, "insufficient_scope")
+
+
 async def test_two_secrets_live_and_the_third_ends_the_first(world: "World") -> None:
     client_id = f"rotating-{world.mark}"
     first = await world.client(client_id, "tokens:read")

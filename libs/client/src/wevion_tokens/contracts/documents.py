@@ -87,7 +87,7 @@ def _traits() -> dict[str, Any]:
         "cloudEvent": {
             "headers": {
                 "type": "object",
-                "required": ["ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "ce_subject"],
+                "required": ["ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "ce_subject", "traceparent"],
                 "properties": {
                     "ce_specversion": {"type": "string", "const": "1.0"},
                     "ce_id": {"type": "string", "format": "uuid"},

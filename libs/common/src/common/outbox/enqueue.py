@@ -8,7 +8,7 @@ from zlib import crc32
 from common.contracts import Event, EventBody, attributes, encode_body, signed_content
 from common.postgres import Db
 from common.runtime.ids import new_id
-from wevion_tokens.telemetry.tracing import current_traceparent
+from wevion_tokens.telemetry.tracing import current_traceparent, new_root
 
 SHARDS = 4
 """How many relays can send at once. It is part of stored rows: a change needs an empty outbox."""
@@ -46,7 +46,7 @@ async def enqueue(
     """
     if not bodies:
         return []
-    traceparent = current_traceparent()
+    traceparent = current_traceparent() or new_root().traceparent
     events = [Event(id=new_id(), time=now, source=source, body=body, traceparent=traceparent) for body in bodies]
     if sign is not None:
         events = [_signed(event, sign) for event in events]

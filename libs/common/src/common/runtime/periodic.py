@@ -13,6 +13,7 @@ import structlog
 from common.runtime.clock import monotonic
 from common.runtime.retry import fraction
 from common.runtime.tasks import describe
+from wevion_tokens.telemetry.tracing import span
 
 _log = structlog.get_logger(__name__)
 
@@ -73,8 +74,9 @@ class Periodic:
 
     async def run_once(self) -> Status | None:
         """Return one activation, bounded in time. Errors reach the caller."""
-        async with asyncio.timeout(self._timeout_s):
-            self.last_status = await self._activation()
+        with span():  # so that what it logs and the events that it writes belong together
+            async with asyncio.timeout(self._timeout_s):
+                self.last_status = await self._activation()
         self.last_success = monotonic()
         self.failures = 0
         return self.last_status

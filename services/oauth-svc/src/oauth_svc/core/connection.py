@@ -1,5 +1,6 @@
 """Values: a connection (the grant) and the accounts under it, as the rules see them."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -25,6 +26,14 @@ FROM = " at "
 """What stands in `last_failure` before the call that failed, when that was no refresh."""
 
 
+_ADDRESS = re.compile(r"(?:[^\s@<>()]+@)+([^\s@<>()]+)")
+
+
+def public_name(name: str) -> str:
+    """Return an account's name as events may hold it: an email address in it becomes its domain."""
+    return _ADDRESS.sub(r"\1", name) if "@" in name else name
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """One ad account, or the one account of an integration.
@@ -45,7 +54,10 @@ class Account:
 
     @property
     def ref(self) -> AccountRef:
-        return AccountRef.model_construct(account_id=self.account_id, external_id=self.external_id, name=self.name)
+        """Return the account as events name it."""
+        return AccountRef.model_construct(
+            account_id=self.account_id, external_id=self.external_id, name=public_name(self.name)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from common.runtime import ids
 from oauth_svc import metrics, store
 from oauth_svc.core.accounts import Comparison, pages
 from oauth_svc.core.changes import AccountsChanged, Change, Confirmed, Refreshed
-from oauth_svc.core.connection import Connection, ended_as
+from oauth_svc.core.connection import Connection, ended_as, public_name
 from oauth_svc.core.gaps import of_grant
 from oauth_svc.core.grant import died_in_testing
 from oauth_svc.core.lifecycle import Applied, apply
@@ -150,7 +150,7 @@ async def _gap_events(db: Db, connection: Connection, account_ids: Sequence[UUID
         DataGapClosedV1.model_construct(
             gap_id=gap.gap_id,
             account_id=gap.account_id,
-            account_name=gap.account_name,
+            account_name=public_name(gap.account_name),
             token_id=connection.connection_id,
             workspace_id=connection.workspace_id,
             owner_user_id=connection.owner_user_id,

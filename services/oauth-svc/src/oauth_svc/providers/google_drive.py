@@ -55,7 +55,7 @@ class GoogleDriveProvider(GoogleProvider):
         body = await self.read_api(f"{self._api_url}/about?fields=user", secrets.access_token)
         user = body.get("user")
         user = user if isinstance(user, dict) else {}
-        external_id = text(user.get("permissionId")) or text(user.get("emailAddress"))
+        external_id = text(user.get("permissionId"))
         if external_id is None:
             raise PlatformError(retry_later("about_malformed", unrecognised=True))
         name = text(user.get("emailAddress")) or text(user.get("displayName")) or external_id

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from common.runtime.clock import Clock
 from common.web import Access, Form, Problem, Reply, Routes
+from session_svc.core.clients import ServiceClient
 from session_svc.http.refusals import RefusingRoutes
 from session_svc.operations import introspection, tokens
 from session_svc.operations.deps import Deps
@@ -89,7 +90,7 @@ def routes(deps: Deps, clock: Clock) -> Routes:
     async def introspect(body: Form[TokenInQuestion], request: web.Request) -> Introspection:
         """Asks the database, so it knows of an end before any event has told of it. Needs `tokens:introspect`."""
         client_id, secret = credentials(request, body)
-        await allowed_client(client_id, secret, INTROSPECT)
+        must_have(await tokens.authenticated_client(deps, client_id, secret), INTROSPECT)
         claims = await introspection.introspect(deps, body.token.get_secret_value(), clock.now())
         if claims is None:
             return Introspection(active=False)
@@ -104,10 +105,16 @@ def routes(deps: Deps, clock: Clock) -> Routes:
         oauth_errors=True,
     )
     async def revoke(body: Form[TokenInQuestion], request: web.Request) -> Reply:
-        """Every JWT of the session is refused everywhere. One that is no token of ours is answered like success."""
+        """Every JWT of the session is refused everywhere. One that is no token of ours is answered like success.
+
+        Others' tokens need `sessions:revoke`; about its own a client needs no scope (RFC 7009, section 2.1).
+        """
         client_id, secret = credentials(request, body)
-        await allowed_client(client_id, secret, REVOKE)
-        done = await introspection.revoke(deps, body.token.get_secret_value(), client_id or "", clock.now())
+        token = body.token.get_secret_value()
+        client = await tokens.authenticated_client(deps, client_id, secret)
+        if introspection.client_of(deps, token, clock.now()) != client.client_id:
+            must_have(client, REVOKE)
+        done = await introspection.revoke(deps, token, client.client_id, clock.now())
         if not done:
             raise Problem(
                 400,
@@ -117,12 +124,13 @@ def routes(deps: Deps, clock: Clock) -> Routes:
             )
         return Reply(None, 200)
 
-    async def allowed_client(client_id: str | None, secret: str | None, scope: str) -> None:
-        client = await tokens.authenticated_client(deps, client_id, secret)
-        if scope not in client.scopes:
-            raise Problem(403, "insufficient_scope", detail=f"the client does not have the scope {scope}")
-
     return r
+
+
+def must_have(client: ServiceClient, scope: str) -> None:
+    """Refuse a client without the scope. Raises Problem."""
+    if scope not in client.scopes:
+        raise Problem(403, "insufficient_scope", detail=f"the client does not have the scope {scope}")
 
 
 def credentials(request: web.Request, body: ClientAuth) -> tuple[str | None, str | None]:

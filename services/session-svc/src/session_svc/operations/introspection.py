@@ -35,6 +35,12 @@ async def introspect(deps: Deps, token: str, now: datetime) -> Mapping[str, Any]
     return claims
 
 
+def client_of(deps: Deps, token: str, now: datetime) -> str | None:
+    """Return the service client that a JWT of ours was issued to; None for any other token."""
+    claims = _verified(deps, token, now)
+    return None if claims is None else claims.get("client_id")
+
+
 async def revoke(deps: Deps, token: str, client_id: str, now: datetime) -> bool:
     """End the session of a JWT. False: the token is a service's, which has none.
 
