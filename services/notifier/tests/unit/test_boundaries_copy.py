@@ -155,6 +155,7 @@ def test_nobody_is_told_what_they_did_here_themselves() -> None:
         RevocationCause.PERMISSION_CHANGED,
         RevocationCause.PLATFORM_ENFORCED,
         RevocationCause.COMPROMISE,
+        RevocationCause.CREDENTIAL_LOST,
     }
     assert set(RevocationCause) - OWN_WILL == told
     ended = replace(DEAD, cause=RevocationCause.DISCONNECTED)

@@ -1,6 +1,7 @@
-"""`oauth-svc run | migrate | settings | import | keys | purge | republish | google-risc`."""
+"""`oauth-svc run | migrate | settings | import | keys | purge | republish | recovery | google-risc`."""
 
 import argparse
+import json
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -9,7 +10,7 @@ from uuid import UUID
 from common.service import Verb, command
 from oauth_svc.app import offline, run
 from oauth_svc.core.errors import RefusalError
-from oauth_svc.operations import importing, keys, purge, risc
+from oauth_svc.operations import importing, keys, purge, recovery, risc, witness
 from oauth_svc.operations.deps import Deps
 from oauth_svc.operations.republish import republish
 from oauth_svc.providers.base import PlatformError
@@ -107,6 +108,24 @@ async def republish_states(settings: OauthSettings, _: argparse.Namespace) -> in
     return 0
 
 
+async def recover(settings: OauthSettings, arguments: argparse.Namespace) -> int:
+    """Show how the database stands to the log; hold or release credentials by hand."""
+    chosen = (arguments.provider, arguments.connection, arguments.all or None)
+    if arguments.action != "status" and sum(one is not None for one in chosen) != 1:
+        print("name one of --connection, --provider and --all", file=sys.stderr)
+        return 2
+    async with offline(settings) as deps:
+        if arguments.action == "status":
+            report = await recovery.status(deps, settings.kafka("oauth-svc-recovery"))
+            print(recovery.as_json(report) if arguments.json else recovery.as_text(report))
+            return 0
+        change = witness.hold if arguments.action == "hold" else witness.release
+        done = await recovery.each(deps, change, arguments.provider, arguments.connection)
+    word = "held" if arguments.action == "hold" else "released"
+    print(json.dumps({word: done}) if arguments.json else f"{done} grants {word}")
+    return 0
+
+
 async def google_risc(settings: OauthSettings, arguments: argparse.Namespace) -> int:
     """Register, show or try the stream of Google's security events."""
     async with offline(settings) as deps:
@@ -158,7 +177,18 @@ def _purge_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--connection", type=UUID, help="this dead grant alone, however long it is dead")
 
 
+def _recovery_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=("status", "hold", "release"))
+    parser.add_argument("--provider", help="hold, release: the grants of this provider alone")
+    parser.add_argument("--connection", type=UUID, help="hold, release: this grant alone")
+    parser.add_argument("--all", action="store_true", help="hold, release: every living grant")
+    parser.add_argument("--json", action="store_true", help="print one line of JSON instead of a table")
+
+
 VERBS = {
+    "recovery": Verb(
+        "an older database: what the log proves, what is held; hold, release", recover, _recovery_arguments
+    ),
     "purge": Verb("forget the credentials of grants that are long dead", purge_dead, _purge_arguments),
     "keys": Verb("status, rotation and re-encryption of the keys", manage_keys, _keys_arguments),
     "google-risc": Verb("register, show or try the stream of Google's security events", google_risc, _risc_arguments),

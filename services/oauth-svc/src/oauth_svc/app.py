@@ -13,11 +13,12 @@ from oauth_svc import http, metrics
 from oauth_svc.operations.deps import Deps
 from oauth_svc.operations.engine.breaker import Breakers
 from oauth_svc.operations.engine.refreshing import Engine
+from oauth_svc.operations.fence import Fence
 from oauth_svc.operations.serving.access import AccessTokens
 from oauth_svc.operations.vault import Vault
 from oauth_svc.providers.registry import Providers, ProvidersFileError, build_providers, read_providers_file
 from oauth_svc.settings import OauthSettings
-from oauth_svc.sweep import Waking, periodic_work
+from oauth_svc.sweep import Waking, comparing, periodic_work
 
 DRAIN_S = 12.0
 """Longer than any provider's deadline, so that a plain stop leaves no refresh with an unknown outcome."""
@@ -40,6 +41,7 @@ async def run(settings: OauthSettings) -> None:
             clock=service.clock,
             public_url=settings.public_url.rstrip("/"),
             limits=settings.limits,
+            fence=Fence(up=True),
         )
         engine, shield = Engine(deps, Breakers(deps)), Shield()
         sweeps, upkeep = periodic_work(deps, engine, poll_s=settings.poll_s)
@@ -50,7 +52,7 @@ async def run(settings: OauthSettings) -> None:
             waking.changed()
 
         deps.committed = committed
-        for work in (*sweeps, *upkeep):
+        for work in (comparing(deps, settings.kafka("oauth-svc-witness")), *sweeps, *upkeep):
             service.periodic(work)
         routes = http.routes(deps, engine, AccessTokens(deps, engine), shield, verifier.authenticate)
         await service.serve(routes, verifier)

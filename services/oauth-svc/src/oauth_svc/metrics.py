@@ -62,6 +62,15 @@ CIPHERTEXTS = gauge(
     ("kek", "state"),
 )
 
+COMPARED = gauge(
+    "wevion_oauth_database_compared",
+    "1 when this process has compared its database with token.state; until then no single-use credential is presented.",
+)
+HELD = gauge(
+    "wevion_oauth_connections_held",
+    "Living connections whose credential a restored database may hold spent, and which no refresh has settled yet.",
+    ("provider",),
+)
 API_SUNSET = gauge(
     "wevion_oauth_api_sunset_timestamp_seconds",
     "When the API version that is called is no longer served, as the platform announced it.",

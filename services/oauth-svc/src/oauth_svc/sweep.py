@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import partial
 
+from common.kafka import KafkaSettings
 from common.runtime.periodic import Periodic, Status
-from oauth_svc.operations import deadlines, disconnect, expiry, gauges, keys, purge, reconsent, risc
+from oauth_svc.operations import deadlines, disconnect, expiry, gauges, keys, purge, reconsent, risc, witness
 from oauth_svc.operations.consent.callback import forget_old_states
 from oauth_svc.operations.deps import Deps
 from oauth_svc.operations.engine.refreshing import Engine
@@ -73,6 +74,13 @@ def periodic_work(deps: Deps, engine: Engine, *, poll_s: float) -> tuple[list[Pe
         Periodic("forget-states", partial(forget_old_states, deps), interval_s=30.0),
         Periodic("forget-attempts", partial(expiry.forget_attempts, deps), interval_s=30.0),
     ]
+
+
+def comparing(deps: Deps, kafka: KafkaSettings) -> Periodic:
+    """Return the work that compares the database with the log: at the start, and whenever it is another one."""
+    made = Periodic("witness", partial(witness.sweep, deps, deps.fence, kafka), interval_s=IDLE_S, timeout_s=600)
+    deps.fence.wake = made.poke
+    return made
 
 
 def found(status: Status) -> bool:

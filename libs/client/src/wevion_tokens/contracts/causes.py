@@ -16,6 +16,7 @@ CLAUSES: dict[RevocationCause | None, str] = {
     RevocationCause.UNLINKED: "Telegram was unlinked",
     RevocationCause.USED: "the link was used",
     RevocationCause.SUPERSEDED: "a newer one took its place",
+    RevocationCause.CREDENTIAL_LOST: "Wevion restored an older database and lost its access to {name}",
 }
 """A clause for each cause; None where the platform states none."""
 

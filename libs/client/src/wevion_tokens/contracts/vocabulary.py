@@ -53,6 +53,7 @@ class RevocationCause(StrEnum):
     UNLINKED = "unlinked"
     USED = "used"
     SUPERSEDED = "superseded"
+    CREDENTIAL_LOST = "credential_lost"
 
 
 class DetectedBy(StrEnum):

@@ -4,21 +4,47 @@ What the topic holds decides. A version continues above what was published, so t
 that was published is never undone by a database that does not know of it (one that was restored from a backup).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from uuid import UUID
 
 from common.contracts import InvalidEventError, TokenStateV1, TokenStatus, decode
 from common.kafka import KafkaSettings, Record, TopicReader
 
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _OVER = frozenset({TokenStatus.REVOKED, TokenStatus.EXPIRED})
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The newest state of one token on the topic."""
+    """The newest state of one token on the topic.
+
+    Attributes:
+        version: the token's, as its owner counts.
+        over: whether the token has ended.
+        expires_at: its full expiry; None where no end is stated.
+        end: the whole state of a token that has ended; None while it lives, because there are many.
+
+    """
 
     version: int
     over: bool
+    expires_at: datetime | None = None
+    end: TokenStateV1 | None = None
+
+
+@dataclass(slots=True)
+class TopicStates:
+    """What `token.state` holds.
+
+    Attributes:
+        newest: when the newest record was written; the beginning of time when there is none.
+        tokens: the newest state of each token.
+
+    """
+
+    newest: datetime = LONG_AGO
+    tokens: dict[UUID, Published] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -39,13 +65,23 @@ class Republished:
 
 async def published(kafka: KafkaSettings) -> dict[UUID, Published]:
     """Return the newest state of each token that `token.state` holds now."""
-    found: dict[UUID, Published] = {}
+    return (await read_states(kafka)).tokens
+
+
+async def read_states(kafka: KafkaSettings, *, source: str | None = None) -> TopicStates:
+    """Return what `token.state` holds now of this service's tokens (None: of all). Waits while Kafka is away."""
+    found = TopicStates()
     async for record in TopicReader(kafka, TokenStateV1.TOPIC).present():
-        body = _body(record)
-        if body is not None:
-            known = found.get(body.token.token_id)
-            if known is None or known.version < body.token.version:
-                found[body.token.token_id] = Published(body.token.version, body.status in _OVER)
+        body = _body(record, source)
+        if body is None:
+            continue
+        found.newest = max(found.newest, record.timestamp)
+        known = found.tokens.get(body.token.token_id)
+        if known is None or known.version < body.token.version:
+            over = body.status in _OVER
+            found.tokens[body.token.token_id] = Published(
+                body.token.version, over, body.expires_at, body if over else None
+            )
     return found
 
 
@@ -72,11 +108,13 @@ def continued(version: int, known: Published | None, *, over: bool, done: Republ
     return version
 
 
-def _body(record: Record) -> TokenStateV1 | None:
+def _body(record: Record, source: str | None) -> TokenStateV1 | None:
     if record.value is None:
         return None
     try:
-        body = decode(record.value, record.headers).body
+        event = decode(record.value, record.headers)
     except InvalidEventError:
         return None
-    return body if isinstance(body, TokenStateV1) else None
+    if source is not None and event.source != source:
+        return None
+    return event.body if isinstance(event.body, TokenStateV1) else None

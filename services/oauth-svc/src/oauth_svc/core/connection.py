@@ -15,12 +15,17 @@ from common.contracts import (
     TokenKind,
     TokenRef,
     TokenStatus,
+    Verdict,
 )
 from common.platforms import sentence
 
 DOUBT = "doubted"
 """How `last_failure` begins while a refusal is not believed; it stands in for a failure class."""
 
+
+RESTORED = f"{Verdict.UNKNOWN_OUTCOME.value}:database_restored"
+"""`last_failure` of a grant whose credential may have been presented by a database that was lost: the log has a newer
+version of the token than the database has. It stays until a refresh succeeds or a person consents again."""
 
 FROM = " at "
 """What stands in `last_failure` before the call that failed, when that was no refresh."""
@@ -159,6 +164,11 @@ class Connection:
     def doubted(self) -> bool:
         """Return whether the platform's last word about it was a refusal that is not believed (yet)."""
         return self.status.alive and self.last_failure is not None and self.last_failure.startswith(DOUBT)
+
+    @property
+    def restored(self) -> bool:
+        """Return whether a database that was lost may have presented its credential, and nothing has settled it."""
+        return self.status.alive and self.last_failure == RESTORED
 
     @property
     def asking_fails(self) -> bool:

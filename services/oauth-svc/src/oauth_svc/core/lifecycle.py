@@ -38,7 +38,7 @@ from oauth_svc.core.changes import (
     Revoked,
     TimePassed,
 )
-from oauth_svc.core.connection import DOUBT, FROM, Connection
+from oauth_svc.core.connection import DOUBT, FROM, RESTORED, Connection
 from oauth_svc.core.grant import same_end
 
 WARNING_WINDOW = timedelta(days=14)
@@ -217,7 +217,7 @@ def _failed(connection: Connection, change: RefreshFailed, now: datetime) -> App
     failed = replace(
         _entered(connection, status, now),
         expires_at=expires_at,
-        last_failure=f"{change.class_.value}:{change.code}",
+        last_failure=RESTORED if connection.restored else f"{change.class_.value}:{change.code}",
     )
     event = TokenRefreshFailedV1.model_construct(
         token=failed.ref,
@@ -280,6 +280,8 @@ def _time_passed(connection: Connection, now: datetime) -> Applied:
     if connection.expires_at is None:
         return Applied(connection, ())
     if connection.expires_at <= now:
+        if connection.restored:  # it did not run out: its credential was lost with a database
+            return _revoked(connection, Revoked(RevocationCause.CREDENTIAL_LOST, DetectedBy.REFRESH, RESTORED), now)
         return _moved(connection, Trigger.FULL_EXPIRY, now)
     if in_window(connection.expires_at, now):
         return _moved(connection, Trigger.WARNING_WINDOW, now)

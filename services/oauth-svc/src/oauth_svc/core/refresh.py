@@ -214,6 +214,10 @@ def may_repeat(profile: Profile, *, proven: bool = False) -> bool:
     return profile.on_unknown is not OnUnknown.WAIT
 
 
+SAYS_NOTHING = frozenset({"never_again", "interrupted", "spent"})
+"""Codes of an unknown outcome that tell about our own past, and nothing about how the platform is now."""
+
+
 def asks_first(profile: Profile, unknown_before: int) -> bool:
     """Return whether the platform must be asked about the token before it is presented again."""
     return unknown_before > 0 and profile.on_unknown in (

@@ -8,6 +8,7 @@ from uuid import UUID
 from common.postgres import Pool
 from common.runtime import ids
 from common.runtime.clock import Clock
+from oauth_svc.operations.fence import Fence
 from oauth_svc.operations.uses import Uses
 from oauth_svc.operations.vault import Vault
 from oauth_svc.providers.registry import Providers
@@ -46,6 +47,7 @@ class Deps:
     public_url: str
     limits: Limits = field(default_factory=Limits)
     uses: Uses = field(default_factory=Uses)
+    fence: Fence = field(default_factory=Fence)
     committed: Callable[[], None] = _nothing
 
     def fix_url(self, provider: str, connection_id: object) -> str:

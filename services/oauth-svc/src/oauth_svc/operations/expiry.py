@@ -23,6 +23,8 @@ async def sweep(deps: Deps) -> SweepStatus:
     if not due:
         return SweepStatus(0)
     async with transaction(deps.pool) as db:
+        if not await deps.fence.passes(db):
+            return SweepStatus(0)
         locked = await store.connections.lock(db, due)
         await tokens.change(db, locked, dict.fromkeys(locked, TimePassed()), now)
     deps.committed()

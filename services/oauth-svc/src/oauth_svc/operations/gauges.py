@@ -13,11 +13,13 @@ async def count(deps: Deps) -> None:
         in_trouble = await store.connections.count_in_trouble(db, now)
         due = await store.schedule.count_due(db, now)
         troubled = await store.health.open_providers(db)
+        held = await store.witness.count_held(db)
         verified = await store.risc.last_verified(db)
     for gauge in (metrics.CONNECTIONS, metrics.IN_TROUBLE, metrics.DUE):
         gauge.clear()
     for known in deps.providers:
         # Here too, and not only where the breaker acts: the replica that closes an incident is one of several.
+        metrics.HELD.labels(known.profile.provider).set(held.get(known.profile.provider, 0))
         metrics.INCIDENT_OPEN.labels(known.profile.provider).set(known.profile.provider in troubled)
     for provider in deps.providers.streams:
         at = verified.get(provider)

@@ -34,7 +34,7 @@ async def sweep(deps: Deps, engine: Engine) -> SweepStatus:
     """Look at each provider that has doubted grants. Those of an outage wait until it is over."""
     now = deps.clock.now()
     async with connection(deps.pool) as db:
-        found = await store.doubts.standing(db)
+        found = await store.doubts.standing(db) if await deps.fence.passes(db) else []
     for standing in found:
         if standing.provider not in deps.providers:
             continue

@@ -63,7 +63,7 @@ async def change(
     if understood:
         await store.doubts.drop(db, understood)
     if ended:
-        await _end(db, ended)
+        await end(db, ended)
     if revived:
         events.extend(await close_gaps(db, revived, now))
     await outbox.enqueue(db, events, source=SOURCE, now=now)
@@ -164,7 +164,8 @@ async def _gap_events(db: Db, connection: Connection, account_ids: Sequence[UUID
     ]
 
 
-async def _end(db: Db, ended: Sequence[Connection]) -> None:
+async def end(db: Db, ended: Sequence[Connection]) -> None:
+    """Take connections that have ended off the schedule, and open the gaps of their accounts."""
     await store.schedule.stop(db, [connection.connection_id for connection in ended])
     gaps: list[tuple[UUID, UUID, UUID, UUID, datetime, str | None]] = []
     for connection in ended:

@@ -17,6 +17,7 @@ from oauth_svc.store import (
     risc,
     schedule,
     states,
+    witness,
 )
 
 __all__ = [
@@ -36,4 +37,5 @@ __all__ = [
     "risc",
     "schedule",
     "states",
+    "witness",
 ]

@@ -10,13 +10,14 @@ from common.testing.processes.cache import cache_folder
 from common.testing.processes.child import Child, ChildFailedError, end_leftover
 from common.testing.processes.kafka import Kafka
 from common.testing.processes.ports import choose_port, port_is_free
-from common.testing.processes.postgres import Postgres
+from common.testing.processes.postgres import Postgres, binaries
 
 __all__ = [
     "Child",
     "ChildFailedError",
     "Kafka",
     "Postgres",
+    "binaries",
     "cache_folder",
     "choose_port",
     "end_leftover",

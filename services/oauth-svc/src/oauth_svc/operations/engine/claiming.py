@@ -26,6 +26,8 @@ class Claims:
         served = self._served.setdefault(profile.provider, {})
         satisfied = [workspace for workspace, count in served.items() if count >= limits.workspace_share]
         async with transaction(self._deps.pool) as db:
+            if not await self._deps.fence.passes(db):
+                return []
             health = await store.health.take(
                 db,
                 profile.provider,
@@ -62,6 +64,9 @@ class Claims:
             if claim is None:
                 return None
             profile = self._deps.providers[claim.provider].profile
+            if not await self._deps.fence.passes(db):
+                await store.schedule.release(db, [(claim.connection_id, claim.epoch)])
+                return None
             health = await store.health.take(
                 db,
                 claim.provider,

@@ -73,8 +73,10 @@ class Settling:
             held = await store.schedule.hold(db, ids)
             proven = await store.attempts.proven(db, [open_ for r in results if (open_ := self._left_open(r))])
             for result in results:  # before any of them is decided: together they may say more than each alone
-                if (connection := locked.get(result.claim.connection_id)) is not None:
-                    self._breakers.note(connection, _failure(result), now)
+                failure = _failure(result)
+                connection = locked.get(result.claim.connection_id)
+                if connection is not None and (failure is None or failure.code not in rules.SAYS_NOTHING):
+                    self._breakers.note(connection, failure, now)
             for result in results:
                 connection, fence = locked.get(result.claim.connection_id), held.get(result.claim.connection_id)
                 if connection is not None and fence is not None and _holds(fence, result.claim):

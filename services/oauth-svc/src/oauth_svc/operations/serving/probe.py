@@ -189,6 +189,8 @@ async def _load(deps: Deps, connection_id: UUID) -> tuple[Provider, Connection, 
         found = await store.connections.read(db, connection_id)
         if found is None:
             raise UnknownConnectionError
+        if not await deps.fence.passes(db):
+            raise RetryableError("the database is not compared with the log yet")
         credential = await store.credentials.get(db, connection_id)
         if credential is None:
             return deps.providers[found.provider], found, None
