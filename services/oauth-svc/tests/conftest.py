@@ -176,7 +176,10 @@ class Stage:
             "UPDATE schedule SET refresh_at = now() - interval '1 second' WHERE provider = $1", provider
         )
 
-    async def probe_all(self) -> None:
+    async def probe_all(self, *, sparing: bool = False) -> None:
+        """Probe every connection now; `sparing`: without a list where none is due yet."""
+        if not sparing:
+            await self.pool.execute("UPDATE account_listing SET list_due_at = NULL")
         await self.pool.execute("UPDATE schedule SET probe_at = now() - interval '1 second' WHERE probe_at IS NOT NULL")
         await probe.sweep(self.deps, self.engine)
 

@@ -29,6 +29,8 @@ async def run(settings: OauthSettings) -> None:
     providers = open_providers(settings)
     metrics.begin(provider.profile.provider for provider in providers)
     metrics.tell_sunsets(providers.versions)
+    budgets = ((each.profile.provider, each.profile.operations_per_day) for each in providers)
+    metrics.tell_budgets({provider: budget for provider, budget in budgets if budget is not None})
     async with Service(settings, name="oauth-svc") as service:
         pool = await service.postgres()
         producer = await service.producer()

@@ -27,6 +27,14 @@ IN_TESTING = counter(
     "Grants that live as long as those of an app that is not published: as the platform stated it, or as they ended.",
     ("provider", "seen"),
 )
+OPERATIONS = counter(
+    "wevion_oauth_operations_total",
+    "What platforms counted of our lists of accounts against the quota of a day.",
+    ("provider",),
+)
+OPERATIONS_BUDGET = gauge(
+    "wevion_oauth_operations_budget", "Operations that a platform lets our project do in a day, as set.", ("provider",)
+)
 CALLS_FAILED = counter(
     "wevion_oauth_calls_failed_total",
     "Failed calls that are no refresh, by what was asked (probe, list, report) and the class of the answer.",
@@ -92,6 +100,12 @@ def tell_sunsets(versions: Mapping[str, str]) -> None:
             API_SUNSET.labels(provider, version).set(datetime.combine(last_day, time.max, UTC).timestamp())
 
 
+def tell_budgets(budgets: Mapping[str, int]) -> None:
+    """Show how many operations a day each platform allows; one that is not set is left out."""
+    for provider, budget in budgets.items():
+        OPERATIONS_BUDGET.labels(provider).set(budget)
+
+
 def begin(providers: Iterable[str]) -> None:
     """Make the counters of these providers exist at zero, so that the first failure is an increase."""
     ids = tuple(providers)
@@ -102,5 +116,5 @@ def begin(providers: Iterable[str]) -> None:
     from_zero(INCIDENTS, {"provider": ids, "reason": list(INCIDENT_VERDICTS)})
     from_zero(CALLS_FAILED, {"provider": ids, "call": ("probe", "list", "report"), "class": REFRESH_CLASSES[1:]})
     from_zero(IN_TESTING, {"provider": ids, "seen": ("stated", "ended")})
-    for one in (UNRECOGNISED, PURGED):
+    for one in (UNRECOGNISED, PURGED, OPERATIONS):
         from_zero(one, {"provider": ids})

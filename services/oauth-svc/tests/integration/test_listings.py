@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from common.testing import eventually
+from oauth_svc import metrics
 
 if TYPE_CHECKING:
     from tests.conftest import Person, Stage
@@ -127,3 +130,59 @@ async def test_twenty_thousand_advertisers_in_one_answer(stage: Stage) -> None:
 
     found = await stage.connection(person)
     assert (found["listing"]["state"], found["accounts_total"], found["accounts_lost"]) == ("complete", 20_000, 0)
+
+
+async def test_where_listing_costs_a_quota_it_is_done_once_a_day_or_when_somebody_asks(stage: Stage) -> None:
+    """Google counts operations a day and project; `tokeninfo` is none of them."""
+    person = stage.person()
+    assert (await stage.connect(person, "google-ads")).status == 302
+    assert stage.deps.providers["google-ads"].profile.list_every == timedelta(days=1)
+
+    await stage.probe_all(sparing=True)  # the first one lists
+    account = (await _accounts(stage, person))[0]
+    await stage.sim("PUT", f"people/avery/accounts/google-ads/{account['external_id']}", {"lost": True})
+
+    async def usable() -> bool:
+        found = await _accounts(stage, person)
+        return bool(next(each["usable"] for each in found if each["account_id"] == account["account_id"]))
+
+    await stage.probe_all(sparing=True)
+    assert await usable(), "the grant alone was asked about"
+    assert (await stage.connection(person))["status"] == "active"
+    stage.clock.advance(timedelta(days=1, minutes=1))
+    await stage.probe_all(sparing=True)
+    assert not await usable()
+
+    await stage.sim("PUT", f"people/avery/accounts/google-ads/{account['external_id']}", {"lost": False})
+    await stage.probe_all(sparing=True)
+    assert not await usable()
+    checked = await stage.ask("POST", f"/api/v1/accounts/{account['account_id']}/verify", person.headers)
+    assert (checked.status, checked.json["verified"]) == (200, True), "a person who asks is answered"
+
+    await stage.sim("PUT", f"people/avery/accounts/google-ads/{account['external_id']}", {"lost": True})
+    error = {"error": {"details": [{"errors": [{"errorCode": {"authorizationError": "USER_PERMISSION_DENIED"}}]}]}}
+    report = {"status": 403, "body": json.dumps(error)}
+    path = f"/api/v1/accounts/{account['account_id']}/failures"
+    assert (await stage.ask("POST", path, stage.service(), json=report)).status < 300
+    await stage.probe_all(sparing=True)
+    assert not await usable(), "and so is a service that was refused"
+
+
+async def test_a_revoked_grant_is_found_without_a_list(stage: Stage) -> None:
+    person = stage.person()
+    assert (await stage.connect(person, "google-ads")).status == 302
+    await stage.probe_all(sparing=True)
+    await stage.sim("POST", "grants/google-ads/avery/revoke", {"cause": "user_revoked", "webhook": "none"})
+    await stage.probe_all(sparing=True)
+    assert (await stage.connection(person))["status"] == "revoked"
+
+
+async def test_what_a_list_costs_is_counted(stage: Stage) -> None:
+    await stage.sim("PUT", "modes/google-ads", {"search_page": 2})
+    before = float(metrics.OPERATIONS.labels("google-ads")._value.get())
+    person = stage.person()
+    await stage.connect(person, "google-ads", "agency")
+    once = float(metrics.OPERATIONS.labels("google-ads")._value.get()) - before
+    assert once > 10, "each page of each customer is an operation"
+    await stage.probe_all()
+    assert float(metrics.OPERATIONS.labels("google-ads")._value.get()) - before == 2 * once

@@ -214,8 +214,10 @@ class Listing:
         accounts: what the platform named.
         complete: False when a part could not be asked for (one organization refused, one page failed, more pages than
             are read): then an account that is missing may be in that part, and nothing is said of it.
+        operations: what the platform counts of it against the quota of a day; 0 where it counts nothing.
 
     """
 
     accounts: tuple[PlatformAccount, ...]
     complete: bool = True
+    operations: int = 0

@@ -64,7 +64,8 @@ class Profile:
     `family` groups providers whose users and revocations are shared (both Google ones). `scopes` is what is asked
     for; `features` says what stops working without each of the needed ones. `adds_scopes`: a later consent adds to what
     was granted before, so the missing part can be asked for alone. `requests_per_s` and `burst` bound all replicas
-    together.
+    together. `list_every`: where listing accounts costs a quota, so often by itself; None is at each probe;
+    `operations_per_day` is that quota, where it was set.
     """
 
     provider: str
@@ -85,6 +86,8 @@ class Profile:
     burst: float = 40.0
     total_timeout_s: float = 10.0
     probe_every: timedelta = timedelta(hours=1)
+    list_every: timedelta | None = None
+    operations_per_day: int | None = None
     remove_hint: str = ""
     access_header: str = "Authorization"
     access_scheme: str = "Bearer"

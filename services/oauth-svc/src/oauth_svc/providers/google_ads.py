@@ -1,6 +1,7 @@
 """Google Ads on top of Google OAuth: customers reached directly, and children of managers (platforms/google-ads.md)."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from common.contracts import Verdict
@@ -35,6 +36,8 @@ PROFILE = Profile(
     pkce=True,
     requests_per_s=20,
     burst=40,
+    # `tokeninfo` is free, and each search is an operation of the project's day (Basic: 15,000).
+    list_every=timedelta(days=1),
     remove_hint="myaccount.google.com/permissions",
 )
 
@@ -65,23 +68,28 @@ class GoogleAdsProvider(GoogleProvider):
         if not isinstance(names, list):
             raise PlatformError(retry_later("customers_malformed", unrecognised=True))
         found: dict[str, PlatformAccount] = {}
+        operations = 1
         for name in names:
             direct = str(name).rpartition("/")[2]
             try:
-                for account in await self._clients(direct, secrets):
+                clients, searches = await self._clients(direct, secrets)
+                operations += searches
+                for account in clients:
                     found.setdefault(account.external_id, account)
             except PlatformError as error:
                 if error.failure.verdict is not Verdict.ACCOUNT_LOST_ACCESS:
                     raise
+                operations += 1
                 found.setdefault(direct, PlatformAccount(direct, direct, usable=False))
             seen(len(found))
-        return Listing(tuple(found.values()))
+        return Listing(tuple(found.values()), operations=operations)
 
-    async def _clients(self, customer: str, secrets: Secrets) -> list[PlatformAccount]:
-        """Return the customer itself and, for a manager, all of its pages of clients (10,000 rows each)."""
+    async def _clients(self, customer: str, secrets: Secrets) -> tuple[list[PlatformAccount], int]:
+        """Return the customer itself and, for a manager, its clients in pages of 10,000 rows; and how many pages."""
         accounts: list[PlatformAccount] = []
-        page = ""
+        page, searches = "", 0
         while True:
+            searches += 1
             body = await self.read(
                 self._request(
                     "POST",
@@ -94,7 +102,7 @@ class GoogleAdsProvider(GoogleProvider):
             accounts.extend(self._of_page(customer, body))
             following = body.get("nextPageToken")
             if not isinstance(following, str) or not following or following == page:
-                return accounts
+                return accounts, searches
             page = following
 
     def _of_page(self, customer: str, body: Mapping[str, Any]) -> list[PlatformAccount]:

@@ -72,6 +72,8 @@ class ProviderSettings(BaseModel):
     burst: float | None = Field(default=None, ge=1, le=100_000)
     timeout_s: float | None = Field(default=None, gt=0, le=60)
     probe_every_s: float | None = Field(default=None, ge=0.1)
+    list_every_s: float | None = Field(default=None, ge=0.1)
+    operations_per_day: int | None = Field(default=None, ge=1)
     needs_accounts: bool | None = None
     via: Annotated[str, Field(pattern=r"^direct$")] | _Url | None = None
     """In place of the file's `via` for this provider; `direct` reaches the platform itself."""
@@ -282,6 +284,7 @@ def _adjusted(profile: Profile, settings: ProviderSettings, file: ProvidersFile)
         "title": settings.title,
         "kind": TokenKind(settings.kind) if settings.kind else None,
         "scopes": settings.scopes,
+        "operations_per_day": settings.operations_per_day,
         "features": None if settings.features is None else dict(settings.features),
         "pkce": settings.pkce,
         "requests_per_s": settings.requests_per_s,
@@ -293,6 +296,8 @@ def _adjusted(profile: Profile, settings: ProviderSettings, file: ProvidersFile)
     every = settings.probe_every_s if settings.probe_every_s is not None else file.probe_every_s
     if every is not None:
         changes["probe_every"] = timedelta(seconds=every)
+    if settings.list_every_s is not None:
+        changes["list_every"] = timedelta(seconds=settings.list_every_s)
     return replace(profile, **{name: value for name, value in changes.items() if value is not None})
 
 

@@ -32,6 +32,24 @@ async def doubt(db: Db, connection_id: UUID, at: datetime | None) -> None:
     )
 
 
+async def is_due(db: Db, connection_id: UUID, now: datetime) -> bool:
+    """Return whether a probe has to list the accounts, and not only ask about the grant."""
+    due_at: datetime | None = await db.fetchval(
+        "SELECT list_due_at FROM account_listing WHERE connection_id = $1", connection_id
+    )
+    return due_at is None or due_at <= now
+
+
+async def plan(db: Db, connection_id: UUID, due_at: datetime | None) -> None:
+    """Note when the accounts are to be listed again; None: by the next probe."""
+    await db.execute(
+        """INSERT INTO account_listing (connection_id, list_due_at) VALUES ($1, $2)
+           ON CONFLICT (connection_id) DO UPDATE SET list_due_at = $2""",
+        connection_id,
+        due_at,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class ListingProgress:
     """What is to be said of a connection's list of accounts.

@@ -23,6 +23,7 @@ from oauth_svc.operations import tokens
 from oauth_svc.operations.deps import Deps
 from oauth_svc.operations.granting import NewGrant, store_grants
 from oauth_svc.operations.reporting import report_call
+from oauth_svc.operations.serving.listing import counted
 from oauth_svc.providers.base import Inspection, PlatformError, Provider
 
 LIST_WITHIN_S = 1.0
@@ -188,7 +189,7 @@ async def _list(
     """
     try:
         async with asyncio.timeout(LIST_WITHIN_S):
-            return await provider.accounts(secrets), None
+            return counted(provider, await provider.accounts(secrets)), None
     except TimeoutError:
         return None, None
     except PlatformError as error:

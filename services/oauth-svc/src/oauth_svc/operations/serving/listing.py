@@ -7,7 +7,7 @@ from common.postgres import connection
 from common.runtime.errors import RetryableError
 from common.runtime.tasks import cancel
 from common.telemetry.logs import get_logger
-from oauth_svc import store
+from oauth_svc import metrics, store
 from oauth_svc.core.connection import Listing
 from oauth_svc.core.grant import Secrets
 from oauth_svc.operations.deps import Deps
@@ -39,7 +39,7 @@ async def list_accounts(deps: Deps, provider: Provider, connection_id: UUID, sec
     writing = asyncio.create_task(progress.write())
     failure: str | None = None
     try:
-        return await provider.accounts(secrets, progress.seen)
+        return counted(provider, await provider.accounts(secrets, progress.seen))
     except PlatformError as error:
         if not error.failure.refresh_first:
             failure = f"{error.failure.verdict.value}:{error.failure.code}"
@@ -47,6 +47,12 @@ async def list_accounts(deps: Deps, provider: Provider, connection_id: UUID, sec
     finally:
         await cancel(writing)
         await progress.end(failure)
+
+
+def counted(provider: Provider, listing: Listing) -> Listing:
+    """Return a list whose cost was added to what the platform's quota of the day is used for."""
+    metrics.OPERATIONS.labels(provider.profile.provider).inc(listing.operations)
+    return listing
 
 
 class _Progress:

@@ -90,22 +90,32 @@ async def sweep(deps: Deps, engine: Engine) -> SweepStatus:
 async def _guarded(deps: Deps, engine: Engine, connection_id: UUID) -> None:
     """One probe of a batch; what fails here fails this one alone, and is due again after the lease."""
     try:
-        await probe(deps, engine, connection_id, DetectedBy.PROBE)
+        await probe(deps, engine, connection_id, DetectedBy.PROBE, sparing=True)
     except (RefusalError, RetryableError) as error:
         _log.warning("probe_failed", error=type(error).__name__)
 
 
 async def probe(
-    deps: Deps, engine: Engine, connection_id: UUID, detected_by: DetectedBy, *, may_refresh: bool = True
+    deps: Deps,
+    engine: Engine,
+    connection_id: UUID,
+    detected_by: DetectedBy,
+    *,
+    may_refresh: bool = True,
+    sparing: bool = False,
 ) -> Finding:
     """Ask the platform about one grant and its accounts, write what changed, and plan the next probe.
 
     Args:
-        deps: what the operations of the service work with.
-        engine: what calls the platforms.
-        connection_id: the connection.
-        detected_by: how it came to be known.
-        may_refresh: a forced refresh may be tried where only the access token is over.
+        deps: What every operation is given.
+        engine: Refreshes first, where only that tells.
+        connection_id: Which grant.
+        detected_by: What is written as the way in which an end was found.
+        may_refresh: Whether a refused access token is renewed first.
+        sparing: Whether the accounts are listed only when that is due, where listing costs a quota.
+
+    Returns:
+        What was learned.
 
     """
     provider, connection, secrets = await _load(deps, connection_id)
@@ -117,7 +127,8 @@ async def probe(
     try:
         inspection = await provider.inspect(secrets, now)
         try:
-            accounts = await list_accounts(deps, provider, connection_id, secrets)
+            spared = sparing and not await _must_list(deps, provider, connection_id, now)
+            accounts = None if spared else await list_accounts(deps, provider, connection_id, secrets)
         except PlatformError as error:
             if not rules.lacks_permission(provider.profile, error.failure, inspection.scopes):
                 raise
@@ -182,6 +193,13 @@ async def _after_refresh(
     if now.status.alive and now.last_refreshed_at == connection.last_refreshed_at:
         return await _trouble(deps, engine, now, retry_later(failure.code), detected_by)
     return await probe(deps, engine, connection.connection_id, detected_by, may_refresh=False)
+
+
+async def _must_list(deps: Deps, provider: Provider, connection_id: UUID, now: datetime) -> bool:
+    if provider.profile.list_every is None:
+        return True
+    async with postgres.connection(deps.pool) as db:
+        return await store.listings.is_due(db, connection_id, now)
 
 
 async def _load(deps: Deps, connection_id: UUID) -> tuple[Provider, Connection, Secrets | None]:
@@ -250,7 +268,7 @@ async def _good(
     provider: Provider,
     connection: Connection,
     inspection: Inspection,
-    accounts: Listing,
+    accounts: Listing | None,
 ) -> Finding:
     now = deps.clock.now()
     profile = provider.profile
@@ -262,7 +280,7 @@ async def _good(
         if not current.status.alive or current.authorized_at != connection.authorized_at:
             return Finding(current)  # it changed while we asked; what we learned is about the past
         look_again_at: datetime | None = None
-        if profile.needs_accounts or accounts.accounts:
+        if accounts is not None and (profile.needs_accounts or accounts.accounts):
             comparison = compare(current.accounts, accounts, now, deps.new_id, last_good_at=current.last_good_at)
             look_again_at = await _doubted(db, current, comparison, now)
             if look_again_at is not None:
@@ -275,13 +293,15 @@ async def _good(
             if inspection.scopes is None
             else missing_scopes(profile.needed_scopes, inspection.scopes),
         )
-        proved = inspection.asked or bool(accounts.accounts)
+        proved = inspection.asked or bool(accounts is not None and accounts.accounts)
         after = await tokens.change(
             db,
             {connection.connection_id: current},
             {connection.connection_id: confirmed} if proved else {},
             now,
         )
+        if accounts is not None and profile.list_every is not None:
+            await store.listings.plan(db, connection.connection_id, look_again_at or now + profile.list_every)
         usual = next_probe(deps, connection, now)
         await store.schedule.plan_probe(
             db, connection.connection_id, usual if look_again_at is None else min(usual, look_again_at)
@@ -343,6 +363,7 @@ async def report(deps: Deps, account: Account, connection: Connection, failure: 
     deps.uses.refused([account.account_id])
     async with postgres.connection(deps.pool) as db:
         await store.gaps.note_refused(db, account.account_id, now)
+        await store.listings.plan(db, connection.connection_id, None)
         await store.schedule.probe_now(db, [connection.connection_id], now)
     deps.committed()
     return True
