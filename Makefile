@@ -108,6 +108,9 @@ topics: setup ## create the running stack's missing topics
 replay: setup ## dead letters of the running stack: make replay ARGS="list"
 	@$(BIN)/devstack replay $(ARGS)
 
+openapi: setup ## rewrite docs/openapi from the running stack; refuses what breaks callers, but for ARGS=--breaking
+	@$(BIN)/devstack openapi $(ARGS)
+
 ctl: setup ## a service's own command on the running stack: make ctl S=session-svc ARGS="create-client --id sync --scope tokens:read"
 	@$(BIN)/devstack ctl $(S) $(ARGS)
 
@@ -138,4 +141,4 @@ image: ## a container image of one service, where Docker runs: make image S=noti
 	@touch $@
 
 .PHONY: help run demo logs clean test test-unit test-integration test-e2e chaos mutants check fmt fmt-check lint types arch \
-  setup lock snapshots migrate topics replay ctl bench image types-repository $(addprefix types/,$(MEMBERS))
+  setup lock snapshots migrate topics replay ctl openapi bench image types-repository $(addprefix types/,$(MEMBERS))

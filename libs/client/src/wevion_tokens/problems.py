@@ -53,6 +53,13 @@ class ProblemDocument(BaseModel):
     trace_id: str | None = Field(default=None, description="quote it to support: it finds the logs")
 
 
+class OAuthProblemDocument(ProblemDocument):
+    """An error of an OAuth endpoint (RFC 6749, section 5.2), with the members of a problem document beside its own."""
+
+    error: str = Field(description="from the closed list of RFC 6749, RFC 7009 and RFC 7662")
+    error_description: str
+
+
 class Problem(Exception):
     """Raise it anywhere below an endpoint; it becomes the answer.
 

@@ -42,6 +42,19 @@ def test_api_document_is_valid_openapi() -> None:
     OpenAPIV31SpecValidator(cast("Any", document)).validate()
 
 
+def test_refusals_of_oauth_endpoints_are_described_as_they_are() -> None:
+    document = build(_routes(), title="session-svc", version="1")
+    for path in ("/oauth2/token", "/oauth2/introspect", "/oauth2/revoke"):
+        responses = document["paths"][path]["post"]["responses"]
+        assert list(responses["401"]["content"]) == ["application/json"], "RFC 6749, section 5.2"
+        assert responses["default"] == {"$ref": "#/components/responses/OAuthError"}
+    schema = document["components"]["schemas"]["OAuthProblemDocument"]
+    assert {"error", "error_description"} <= set(schema["required"])
+    assert list(document["paths"]["/api/v1/auth/sign-in"]["post"]["responses"]["401"]["content"]) == [
+        "application/problem+json"
+    ]
+
+
 def test_paths_are_those_of_the_design() -> None:
     found = {(route.method, route.path) for route in _routes()}
 

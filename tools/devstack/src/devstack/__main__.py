@@ -53,13 +53,16 @@ def _parser() -> argparse.ArgumentParser:
     ctl_.add_argument("service", help="such as session-svc")
     ctl_.add_argument("arguments", nargs=argparse.REMAINDER)
     ctl_.set_defaults(work=lambda args: chores.ctl(_layout(args), args.service, args.arguments))
+    openapi_ = verbs.add_parser("openapi", help="store the running services' OpenAPI documents in docs/openapi")
+    openapi_.add_argument("--breaking", action="store_true", help="also what breaks callers: a new major version")
+    openapi_.set_defaults(work=lambda args: chores.openapi(_layout(args), breaking=args.breaking))
     migrate_ = verbs.add_parser("migrate", help="bring the running stack's databases up to date")
     migrate_.set_defaults(work=lambda args: chores.migrate(_layout(args)))
     topics_ = verbs.add_parser("topics", help="create the running stack's missing topics")
     topics_.set_defaults(work=lambda args: chores.topics(_layout(args)))
     clean_ = verbs.add_parser("clean", help="forget a stopped stack's data, secrets and logs")
     clean_.set_defaults(work=lambda args: chores.clean(_layout(args)))
-    for verb in (up_, demo_, logs_, replay_, ctl_, migrate_, topics_, clean_):
+    for verb in (up_, demo_, logs_, replay_, ctl_, openapi_, migrate_, topics_, clean_):
         verb.add_argument("--dir", type=Path, default=Path(".local"), help="where the stack keeps its data")
 
     tests = verbs.add_parser("test", help="the members' tests on real servers")

@@ -11,7 +11,7 @@ from typing import Any
 
 from common.kafka import KafkaSettings, create_topics
 from common.testing.processes import ChildFailedError
-from devstack import databases
+from devstack import apis, databases
 from devstack.layout import CACHE, Layout, StackBusyError
 from devstack.services import DATABASES, names, program
 from devstack.terminal import say
@@ -49,6 +49,15 @@ def replay(layout: Layout, arguments: Sequence[str]) -> int:
     env = dict(os.environ) | {"WEVION_KAFKA_BOOTSTRAP_SERVERS": running_demo(layout)["kafka_bootstrap"]}
     command = [sys.executable, "-m", "common", "replay", *(arguments or ["list"])]
     return subprocess.run(command, env=env, check=False).returncode
+
+
+def openapi(layout: Layout, *, breaking: bool) -> int:
+    """Rewrites the stored OpenAPI documents from the running stack, unless that would break who calls."""
+    found = apis.store(running_demo(layout)["services"], breaking_too=breaking)
+    say("\n".join(found) or f"{apis.STORED} is as the services are")
+    if found and not breaking:
+        say("nothing was written: add a field, a path or a version instead; --breaking writes it all the same")
+    return int(bool(found) and not breaking)
 
 
 def ctl(layout: Layout, service: str, arguments: Sequence[str]) -> int:

@@ -11,12 +11,14 @@ from pydantic_core import core_schema
 from common.web.problems import PROBLEM_JSON, Problem, ProblemDocument
 from common.web.routes import Documented, Route
 from wevion_tokens.auth.access import Access, Audience
+from wevion_tokens.problems import OAuthProblemDocument
 
 Document = dict[str, Any]
 _Mode = Literal["validation", "serialization"]
 
 _PATH_VARIABLE = re.compile(r"\{([^}:]+)(?::[^}]*)?\}")
 _NO_NUL = "^[^\\u0000]*$"
+_OAUTH_REF = {"$ref": "#/components/responses/OAuthError"}
 _PROBLEM_REF = {"$ref": "#/components/responses/Problem"}
 _BODY_STATUSES = {400: "invalid_request", 408: "request_timeout", 413: "body_too_large", 415: "unsupported_media_type"}
 
@@ -54,10 +56,12 @@ def build(routes: Iterable[Route], *, title: str, version: str) -> Document:
         "components": {
             "schemas": schemas.components(),
             "responses": {
-                "Problem": {
-                    "description": "A refusal (RFC 9457)",
-                    "content": {PROBLEM_JSON: {"schema": schemas.ref(ProblemDocument, "serialization")}},
-                }
+                "Problem": {"description": "A refusal (RFC 9457)", "content": _refusal(schemas, oauth=False)},
+                **(
+                    {"OAuthError": {"description": "A refusal (RFC 6749)", "content": _refusal(schemas, oauth=True)}}
+                    if any(route.oauth_errors for route in documented)
+                    else {}
+                ),
             },
             "securitySchemes": {
                 "user": {
@@ -83,6 +87,8 @@ class _Schemas:
 
     def __init__(self, routes: list[Route]) -> None:
         wanted: dict[tuple[type[BaseModel], _Mode], None] = {(ProblemDocument, "serialization"): None}
+        if any(route.oauth_errors for route in routes):
+            wanted[(OAuthProblemDocument, "serialization")] = None
         self._parameters: set[str] = set()
         for route in routes:
             for model in (route.path_model, route.query_model, route.body.model if route.body else None):
@@ -192,18 +198,25 @@ def _responses(route: Route, schemas: _Schemas) -> dict[str, Any]:
         known = codes.setdefault(status, [])
         if code and code not in known:
             known.append(code)
+    default = _OAUTH_REF if route.oauth_errors else _PROBLEM_REF
     for status, known in sorted(codes.items()):
         if str(status) not in responses:
             responses[str(status)] = (
-                _PROBLEM_REF
+                default
                 if not known
                 else {
                     "description": "Refused: " + ", ".join(f"`{code}`" for code in known),
-                    "content": {PROBLEM_JSON: {"schema": schemas.ref(ProblemDocument, "serialization")}},
+                    "content": _refusal(schemas, oauth=route.oauth_errors),
                 }
             )
-    responses["default"] = _PROBLEM_REF
+    responses["default"] = default
     return responses
+
+
+def _refusal(schemas: _Schemas, *, oauth: bool) -> dict[str, Any]:
+    """Return the media type and the schema of a refusal."""
+    media_type, model = ("application/json", OAuthProblemDocument) if oauth else (PROBLEM_JSON, ProblemDocument)
+    return {media_type: {"schema": schemas.ref(model, "serialization")}}
 
 
 def _status_and_code(problem: Documented) -> tuple[int, str]:
