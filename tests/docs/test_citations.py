@@ -31,7 +31,11 @@ def texts() -> list[Path]:
     return sorted(
         path
         for path in found
-        if path.name.endswith(TEXTS) and path.is_file() and path.name != "pyproject.toml" and path != Path(__file__)
+        if path.name.endswith(TEXTS)
+        and path.is_file()
+        and path.name != "pyproject.toml"
+        and path != Path(__file__)
+        and "node_modules" not in path.parts
     )
 
 

@@ -1,7 +1,8 @@
 """The OpenAPI 3.1 document, from the same models that validate the requests."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -43,10 +44,11 @@ def build(routes: Iterable[Route], *, title: str, version: str) -> Document:
     """Return the document of every route that is not raw."""
     documented = [route for route in routes if not route.raw]
     schemas = _Schemas(documented)
+    ids = _operation_ids(documented)
     paths: dict[str, dict[str, Any]] = {}
-    for route in documented:
+    for route, operation_id in zip(documented, ids, strict=True):
         template = _PATH_VARIABLE.sub(r"{\1}", route.path)
-        paths.setdefault(template, {})[route.method.lower()] = _operation(route, schemas)
+        paths.setdefault(template, {})[route.method.lower()] = _operation(route, schemas, operation_id)
     scopes = sorted({route.access.scope for route in documented if route.access.scope})
     return {
         "openapi": "3.1.0",
@@ -144,8 +146,8 @@ def _without_null(rule: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _operation(route: Route, schemas: _Schemas) -> dict[str, Any]:
-    operation: dict[str, Any] = {"tags": [route.tag], "summary": route.summary, "operationId": _operation_id(route)}
+def _operation(route: Route, schemas: _Schemas, operation_id: str) -> dict[str, Any]:
+    operation: dict[str, Any] = {"tags": [route.tag], "summary": route.summary, "operationId": operation_id}
     if route.description:
         operation["description"] = route.description
     parameters = schemas.parameters(route.path_model, "path") if route.path_model else []
@@ -166,8 +168,22 @@ def _operation(route: Route, schemas: _Schemas) -> dict[str, Any]:
     return operation
 
 
-def _operation_id(route: Route) -> str:
-    return f"{route.tag}_{route.handler.__name__}".replace("-", "_")
+def _operation_ids(routes: Sequence[Route]) -> list[str]:
+    """Return an id for each route, unique in the document (OpenAPI 3.1, section 4.8.10.1).
+
+    Where handlers of one name serve several paths, what tells the paths apart is in the id as well.
+    """
+    names = Counter((route.tag, route.handler.__name__) for route in routes)
+    ids = []
+    for route in routes:
+        parts = [route.tag, route.handler.__name__]
+        if names[route.tag, route.handler.__name__] > 1:
+            words = route.path.partition(f"/{route.tag}/")[2].split("/")
+            parts[1:1] = [word for word in words if word and "{" not in word and word != route.handler.__name__]
+        ids.append("_".join(parts).replace("-", "_"))
+    if twice := [name for name, count in Counter(ids).items() if count > 1]:
+        raise ValueError(f"several operations of the document would be called {twice[0]}")
+    return ids
 
 
 def _request_body(route: Route, schemas: _Schemas) -> dict[str, Any]:

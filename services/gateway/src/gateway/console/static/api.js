@@ -23,8 +23,13 @@ export class Problem extends Error {
 
   /** For a person, in one line: what is wrong and what helps. */
   get words() {
-    const said = this.errors.length ? this.errors.map((one) => `${one.field.replaceAll("_", " ")}: ${one.message}.`) : [this.detail];
-    return [this.title, ...said, this.fix].filter(Boolean).map((part) => (/[.!?]$/.test(part) ? part : `${part}.`)).join(" ");
+    const said = this.errors.length
+      ? this.errors.map((one) => `${one.field.replaceAll("_", " ")}: ${one.message}.`)
+      : [this.detail];
+    return [this.title, ...said, this.fix]
+      .filter(Boolean)
+      .map((part) => (/[.!?]$/.test(part) ? part : `${part}.`))
+      .join(" ");
   }
 
   /** Whether trying again by itself can help. */
@@ -67,7 +72,11 @@ export async function call(method, path, body, signal) {
     answer = JSON.parse(text);
   } catch {
     if (response.ok && text === "") return null;
-    throw new Problem({ status: response.status || 502, code: "unexpected_answer", title: "That was no answer of Wevion's" });
+    throw new Problem({
+      status: response.status || 502,
+      code: "unexpected_answer",
+      title: "That was no answer of Wevion's",
+    });
   }
   if (response.ok) return answer;
   const seconds = Number(response.headers.get("Retry-After"));

@@ -1,14 +1,10 @@
 // The console: the frame around the pages, what they read, live hints, and the session's state.
 
+/** @import { Me } from "../../../../types/api" */
+
 import { Problem, post, remove } from "./api.js";
 import { h, icon, render } from "./dom.js";
 import { Live } from "./live.js";
-import { skeletons } from "./parts.js";
-import { spot } from "./paths.js";
-import { resources, touchedBy } from "./resources.js";
-import { Session } from "./session.js";
-import { announceChanges, confirmed, toast } from "./telling.js";
-import { roleWord, span, zone } from "./words.js";
 import audit from "./pages/audit.js";
 import connections, { needing } from "./pages/connections.js";
 import diagnose from "./pages/diagnose.js";
@@ -19,6 +15,12 @@ import notices from "./pages/notices.js";
 import notifications from "./pages/notifications.js";
 import rules from "./pages/rules.js";
 import sessions from "./pages/sessions.js";
+import { skeletons } from "./parts.js";
+import { spot } from "./paths.js";
+import { resources, touchedBy } from "./resources.js";
+import { Session } from "./session.js";
+import { announceChanges, confirmed, toast } from "./telling.js";
+import { roleWord, span, zone } from "./words.js";
 
 /**
  * @typedef {object} Page
@@ -26,8 +28,8 @@ import sessions from "./pages/sessions.js";
  * @property {string} heading
  * @property {string} icon
  * @property {import("./resources.js").Name[]} reads
- * @property {() => any} show
- * @property {(me: any) => boolean} [may] whether this person has any use for it; default: everybody
+ * @property {() => import("./dom.js").Child} show
+ * @property {(me: Me) => boolean} [may] whether this person has any use for it; default: everybody
  * @property {Record<string, (id: string, element: HTMLElement) => unknown>} [actions] by `data-action`
  */
 
@@ -100,7 +102,14 @@ function side() {
               { href: one.path, "aria-current": one === page && "page", "data-key": one.path },
               icon(one.icon),
               one.heading,
-              counts[one.path] ? h("span.count", { "data-key": "count" }, counts[one.path], h("span.unseen", null, one.path === "/notices" ? " unread" : " need you")) : null,
+              counts[one.path]
+                ? h(
+                    "span.count",
+                    { "data-key": "count" },
+                    counts[one.path],
+                    h("span.unseen", null, one.path === "/notices" ? " unread" : " need you"),
+                  )
+                : null,
             ),
           ),
         ),
@@ -109,21 +118,30 @@ function side() {
     h(
       "div.who",
       null,
-      me && h("div", { "data-key": "who" }, h("p.who-name", null, me.name || me.email), h("p.quiet.small", null, several(me) ? roleWord(me.role) : `${roleWord(me.role)} · ${workspaceName(me)}`), h("p.quiet.small", null, `Times: ${zone}`)),
+      me &&
+        h(
+          "div",
+          { "data-key": "who" },
+          h("p.who-name", null, me.name || me.email),
+          h("p.quiet.small", null, several(me) ? roleWord(me.role) : `${roleWord(me.role)} · ${workspaceName(me)}`),
+          h("p.quiet.small", null, `Times: ${zone}`),
+        ),
       me && several(me) && workspaces(me),
       h("button.button", { type: "button", "data-action": "sign-out", "data-key": "sign-out" }, "Sign out"),
     ),
   ];
 }
 
-/** The pages that this person has a use for. @param {any} me */
+/** The pages that this person has a use for. @param {Me | null} me */
 const groupsFor = (me) =>
-  GROUPS.map(([heading, pages]) => ({ heading, pages: pages.filter((one) => !one.may || (me && one.may(me))) })).filter(({ pages }) => pages.length > 0);
+  GROUPS.map(([heading, pages]) => ({ heading, pages: pages.filter((one) => !one.may || (me && one.may(me))) })).filter(
+    ({ pages }) => pages.length > 0,
+  );
 
-/** Whether there is another workspace to go to. @param {any} me */
+/** Whether there is another workspace to go to. @param {Me} me */
 const several = (me) => me.workspaces.length > 1 && !me.acting_admin_user_id;
 
-/** @param {any} me */
+/** @param {Me} me */
 const workspaces = (me) =>
   h(
     "label.workspace",
@@ -132,7 +150,13 @@ const workspaces = (me) =>
     h(
       "select",
       { "data-action": "workspace" },
-      me.workspaces.map((/** @type {any} */ one) => h("option", { value: one.workspace_id, selected: one.workspace_id === me.workspace_id, "data-key": one.workspace_id }, one.name)),
+      me.workspaces.map((one) =>
+        h(
+          "option",
+          { value: one.workspace_id, selected: one.workspace_id === me.workspace_id, "data-key": one.workspace_id },
+          one.name,
+        ),
+      ),
     ),
   );
 
@@ -154,14 +178,20 @@ function banner() {
         "div.banner",
         { role: "status", "data-key": "acting" },
         icon("warning"),
-        h("span", null, `Wevion support${me.acting_admin_name ? ` (${me.acting_admin_name})` : ""} is acting as ${me.name}. Everything done is recorded. It ends in ${span((Date.parse(me.expires_at) - Date.now()) / 1000)}.`),
+        h(
+          "span",
+          null,
+          `Wevion support${me.acting_admin_name ? ` (${me.acting_admin_name})` : ""} is acting as ` +
+            `${me.name}. Everything done is recorded. ` +
+            `It ends in ${span((Date.parse(me.expires_at) - Date.now()) / 1000)}.`,
+        ),
         h("button.button", { type: "button", "data-action": "stop-acting" }, "Stop acting"),
       ),
   ];
 }
 
-/** @param {any} me */
-const workspaceName = (me) => me.workspaces?.find((/** @type {any} */ one) => one.workspace_id === me.workspace_id)?.name ?? "";
+/** @param {Me} me */
+const workspaceName = (me) => me.workspaces.find((one) => one.workspace_id === me.workspace_id)?.name ?? "";
 
 // ——— moving between pages ———
 
@@ -172,10 +202,11 @@ function go(path, push) {
   page = pageAt(url.pathname);
   if (push) history.pushState(null, "", url.pathname + url.search);
   for (const [name, resource] of Object.entries(resources)) {
-    if ([...ALWAYS, ...page.reads].includes(/** @type {any} */ (name))) resource.want();
+    if ([...ALWAYS, ...page.reads].includes(/** @type {import("./resources.js").Name} */ (name))) resource.want();
     else resource.leave();
   }
-  if (url.search) history.replaceState(null, "", url.pathname); // what it said is in `pages/arrival.js`; it is said once
+  // what it said is in `pages/arrival.js`; it is said once
+  if (url.search) history.replaceState(null, "", url.pathname);
   if (before !== page) {
     spot("main").replaceChildren();
     spot("main").focus({ preventScroll: true });
@@ -225,7 +256,7 @@ const ACTIONS = {
       session.check(); // the JWT names the workspace
     } finally {
       await resources.me.read();
-      /** @type {HTMLSelectElement} */ (select).value = resources.me.data?.workspace_id;
+      /** @type {HTMLSelectElement} */ (select).value = resources.me.data?.workspace_id ?? "";
     }
   },
   "stop-acting": async () => {
@@ -238,7 +269,8 @@ const ACTIONS = {
 async function act(element) {
   const action = page.actions?.[element.dataset.action ?? ""] ?? ACTIONS[element.dataset.action ?? ""];
   if (!action || element.getAttribute("aria-disabled") === "true") return;
-  if (element.dataset.confirm && !(await confirmed(element.dataset.confirm, element.dataset.confirmLabel ?? "Yes"))) return;
+  if (element.dataset.confirm && !(await confirmed(element.dataset.confirm, element.dataset.confirmLabel ?? "Yes")))
+    return;
   element.setAttribute("aria-disabled", "true");
   try {
     await action(element.dataset.id ?? "", element);
@@ -281,7 +313,9 @@ function begin(sid) {
     }
     for (const name of touchedBy(topic, about)) resources[name].hint();
   });
-  live.addEventListener("resync", () => wanted().forEach((resource) => resource.hint()));
+  live.addEventListener("resync", () => {
+    for (const resource of wanted()) resource.hint();
+  });
   live.addEventListener("closed", () => session.check());
   live.addEventListener("status", (event) => /** @type {CustomEvent} */ (event).detail.connected || session.check());
   go(location.pathname + location.search, false);
@@ -327,10 +361,10 @@ for (const resource of Object.values(resources)) {
 // "In 3 days" grows old by itself. Without live hints, look now and then.
 setInterval(draw, CLOCK_MS);
 setInterval(() => {
-  if (live && !live.connected && !document.hidden && session.state.kind === "live") wanted().forEach((resource) => resource.hint());
+  if (live && !live.connected && !document.hidden && session.state.kind === "live")
+    for (const resource of wanted()) resource.hint();
 }, POLL_MS);
 
 render(spot("side"), side());
 render(spot("main"), skeletons());
 session.start();
-

@@ -13,7 +13,15 @@ export function asked({ heading, words, fields, yes }, send) {
   const button = /** @type {HTMLButtonElement} */ (h("button.button.primary", { type: "submit" }, yes));
   const cancel = h("button.button", { type: "button" }, "Cancel");
   const form = /** @type {HTMLFormElement} */ (
-    h("form.form", null, h("h2", { id: "asked" }, heading), h("p.quiet", null, words), fields, refusal, h("div.dialog-actions", null, cancel, button))
+    h(
+      "form.form",
+      null,
+      h("h2", { id: "asked" }, heading),
+      h("p.quiet", null, words),
+      fields,
+      refusal,
+      h("div.dialog-actions", null, cancel, button),
+    )
   );
   const dialog = /** @type {HTMLDialogElement} */ (h("dialog.wide", { "aria-labelledby": "asked" }, form));
   cancel.addEventListener("click", () => dialog.close());

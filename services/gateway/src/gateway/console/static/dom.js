@@ -7,8 +7,8 @@ const SVG = "http://www.w3.org/2000/svg";
 /**
  * An element: `h("a.button.primary", { href: "/x" }, "Go")`. Attributes that are null, undefined or false are left out.
  * @param {string} selector tag and classes
- * @param {Record<string, any> | null} [attributes]
- * @param {...any} children
+ * @param {Record<string, unknown> | null} [attributes]
+ * @param {...Child} children
  * @returns {HTMLElement}
  */
 export function h(selector, attributes, ...children) {
@@ -24,7 +24,7 @@ export function h(selector, attributes, ...children) {
   return element;
 }
 
-/** @param {Node} parent @param {any[]} children */
+/** @param {Node} parent @param {readonly unknown[]} children */
 function append(parent, children) {
   for (const child of children) {
     if (Array.isArray(child)) append(parent, child);
@@ -41,14 +41,18 @@ const ICONS = {
   retrying: "M13 8a5 5 0 1 1-1.6-3.7 M13 2.2v2.6h-2.6",
   paused: "M5.8 4v8 M10.2 4v8",
   clock: "M8 2.2a5.8 5.8 0 1 1 0 11.6A5.8 5.8 0 0 1 8 2.2z M8 5v3.2l2 1.4",
-  bell: "M8 2.4a3.6 3.6 0 0 1 3.6 3.6c0 3.4 1.4 4.4 1.4 4.4H3s1.4-1 1.4-4.4A3.6 3.6 0 0 1 8 2.4z M6.8 12.8a1.3 1.3 0 0 0 2.4 0",
+  bell:
+    "M8 2.4a3.6 3.6 0 0 1 3.6 3.6c0 3.4 1.4 4.4 1.4 4.4H3s1.4-1 1.4-4.4A3.6 3.6 0 0 1 8 2.4z M6.8 " +
+    "12.8a1.3 1.3 0 0 0 2.4 0",
   link: "M6.6 9.4l2.8-2.8 M5.4 7.6 3.9 9.1a2.1 2.1 0 0 0 3 3l1.5-1.5 M10.6 8.4l1.5-1.5a2.1 2.1 0 0 0-3-3L7.6 5.4",
   rule: "M9 1.8 3.6 9h4l-.8 5.2L12.4 7h-4z",
   gap: "M2.5 8h3 M10.5 8h3 M7.4 5.8v4.4 M8.9 5.8v4.4",
   plug: "M6 2.2v3 M10 2.2v3 M4.4 5.2h7.2v2.4a3.6 3.6 0 0 1-7.2 0z M8 11.2v2.6",
   devices: "M2.4 3.6h9v6.2h-9z M4.8 12.4h4.2 M11.6 6.4h2v6h-3v-2.6",
   search: "M7 2.6a4.4 4.4 0 1 1 0 8.8 4.4 4.4 0 0 1 0-8.8z M10.2 10.2l3.4 3.4",
-  people: "M6 7.6a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5z M1.8 13.6c0-2.5 1.9-4 4.2-4s4.2 1.5 4.2 4 M10.6 2.9a2.4 2.4 0 0 1 0 4.4 M11.8 9.8c1.5.5 2.4 1.9 2.4 3.8",
+  people:
+    "M6 7.6a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5z M1.8 13.6c0-2.5 1.9-4 4.2-4s4.2 1.5 4.2 4 M10.6 2.9a2.4 " +
+    "2.4 0 0 1 0 4.4 M11.8 9.8c1.5.5 2.4 1.9 2.4 3.8",
   log: "M3.8 2.2h8.4v11.6H3.8z M6.2 5.4h3.6 M6.2 8h3.6 M6.2 10.6h2.2",
   send: "M13.8 2.4 2.2 7.2l4 1.6 1.6 4.4z M6.2 8.8l3.4-3",
 };

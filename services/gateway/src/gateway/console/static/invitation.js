@@ -20,11 +20,18 @@ function refuse(error) {
   const words = error.errors.length
     ? error.errors.map((one) => `The ${one.field.replaceAll("_", " ")} ${one.message}.`)
     : [error.detail || error.title, error.fix];
-  render(spot("refusal"), says("bad", "warning", words.filter(Boolean).map((word) => h("p", null, word))));
+  render(
+    spot("refusal"),
+    says(
+      "bad",
+      "warning",
+      words.filter(Boolean).map((word) => h("p", null, word)),
+    ),
+  );
   if (error.status === 410) form.hidden = true;
 }
 
-/** @param {string} words @param {any} [beside] */
+/** @param {string} words @param {import("./dom.js").Child} [beside] */
 function finish(words, beside) {
   form.hidden = true;
   render(spot("refusal"), []);
@@ -38,7 +45,16 @@ async function offer() {
   password.autocomplete = found.has_account ? "current-password" : "new-password";
   spot("password-words").textContent = found.has_account ? "Your Wevion password" : "Choose a password";
   render(spot("offer"), [
-    h("p", null, h("bdi", null, found.inviter_name), " invites ", h("bdi", null, found.email), " to the workspace ", h("strong", null, h("bdi", null, found.workspace_name)), ` as ${found.role}.`),
+    h(
+      "p",
+      null,
+      h("bdi", null, found.inviter_name),
+      " invites ",
+      h("bdi", null, found.email),
+      " to the workspace ",
+      h("strong", null, h("bdi", null, found.workspace_name)),
+      ` as ${found.role}.`,
+    ),
     h("p.quiet", null, "You become a member when you accept, and you can leave again at any time."),
   ]);
   form.hidden = false;

@@ -43,7 +43,9 @@ export class Live extends EventTarget {
     this.#sid = sid;
     this.#channel = new BroadcastChannel(`wevion-live-${sid}`);
     this.#channel.addEventListener("message", ({ data }) => this.#emit(data));
-    addEventListener("pageshow", (event) => event.persisted && this.#emit({ type: "resync" }), { signal: this.#stop.signal });
+    addEventListener("pageshow", (event) => event.persisted && this.#emit({ type: "resync" }), {
+      signal: this.#stop.signal,
+    });
     addEventListener("online", () => this.#source || this.#open(), { signal: this.#stop.signal });
     this.#lead();
   }
@@ -74,7 +76,8 @@ export class Live extends EventTarget {
     if (!this.#leading || this.#stop.signal.aborted) return;
     clearTimeout(this.#timer);
     this.#source?.close();
-    const source = (this.#source = new EventSource(URL_PATH));
+    const source = new EventSource(URL_PATH);
+    this.#source = source;
     source.addEventListener("open", () => {
       this.#faults = 0;
       this.#pass({ type: "status", connected: true });

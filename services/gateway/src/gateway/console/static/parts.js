@@ -26,14 +26,17 @@ export const whenShort = (iso) => h("time", { datetime: iso, title: moment(iso) 
 /** @param {string} iso */
 export const whenAgo = (iso) => h("time", { datetime: iso, title: moment(iso) }, ago(iso));
 
-/** Something to be read before the rest. @param {string} tone @param {string} name @param {...any} content */
+/**
+ * Something to be read before the rest.
+ * @param {string} tone @param {string} name @param {...import("./dom.js").Child} content
+ */
 export const says = (tone, name, ...content) => h("div.says", { class: tone }, icon(name), h("div", null, ...content));
 
-/** @param {string} heading @param {string} lead @param {...any} beside */
+/** @param {string} heading @param {string} lead @param {...import("./dom.js").Child} beside */
 export const pageHead = (heading, lead, ...beside) =>
   h("div.page-head", null, h("div", null, h("h1", null, heading), h("p", null, lead)), ...beside);
 
-/** @param {string} name @param {string} heading @param {...any} content */
+/** @param {string} name @param {string} heading @param {...import("./dom.js").Child} content */
 export const empty = (name, heading, ...content) =>
   h("div.card.empty", null, icon(name), h("h2", null, heading), ...content);
 
@@ -47,9 +50,11 @@ export const skeletons = (number = 3) =>
   );
 
 /**
- * What a page shows of something it has read: placeholders, the thing, and what went wrong, beside the rest of the page.
- * @param {import("./resources.js").Resource} resource
- * @param {(data: any) => any} show
+ * What a page shows of something it has read: placeholders, the thing, and what went wrong, beside the rest of the
+ * page.
+ * @template T
+ * @param {import("./resources.js").Resource<T>} resource
+ * @param {(data: T) => import("./dom.js").Child} show
  * @param {string} what such as "connections"
  */
 export function reading(resource, show, what) {
@@ -69,9 +74,21 @@ function trouble(problem, what, readAt, name) {
     problem.passing ? "warn" : "bad",
     "warning",
     h("p.strong", null, heading),
-    h("p", null, problem.passing ? problem.title + (problem.title.endsWith(".") ? "" : ".") : problem.detail, " ", problem.fix),
+    h(
+      "p",
+      null,
+      problem.passing ? problem.title + (problem.title.endsWith(".") ? "" : ".") : problem.detail,
+      " ",
+      problem.fix,
+    ),
     readAt && h("p", null, "What you see is of ", whenShort(readAt.toISOString()), "."),
-    problem.passing && h("p", null, "It is tried again by itself. ", h("button.plain", { type: "button", "data-action": "again", "data-id": name }, "Try now")),
+    problem.passing &&
+      h(
+        "p",
+        null,
+        "It is tried again by itself. ",
+        h("button.plain", { type: "button", "data-action": "again", "data-id": name }, "Try now"),
+      ),
   );
 }
 

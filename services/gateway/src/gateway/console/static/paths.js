@@ -5,7 +5,7 @@
  * @param {string | null} value
  */
 export function localPath(value) {
-  if (!value || !value.startsWith("/")) return null;
+  if (!value?.startsWith("/")) return null;
   let url;
   try {
     url = new URL(value, location.origin);
@@ -24,7 +24,8 @@ export function fixLink(address, returnTo) {
   if (!address) return null;
   const url = new URL(address, location.origin);
   if (url.protocol !== "https:" && url.protocol !== "http:") return null;
-  if (url.origin === location.origin && url.pathname.startsWith("/connect/")) url.searchParams.set("return_to", returnTo);
+  if (url.origin === location.origin && url.pathname.startsWith("/connect/"))
+    url.searchParams.set("return_to", returnTo);
   return url.origin === location.origin ? url.pathname + url.search + url.hash : url.href;
 }
 

@@ -16,9 +16,17 @@ show.addEventListener("change", () => (input.type = show.checked ? "text" : "pas
 const again = () => h("a.button", { href: "/sign-in" }, "Ask for a new link");
 if (!token) refuse(["This page needs the link that was mailed to you."], again());
 
-/** @param {string[]} words @param {any} [beside] */
+/** @param {string[]} words @param {import("./dom.js").Child} [beside] */
 function refuse(words, beside) {
-  render(spot("refusal"), says("bad", "warning", words.map((word) => h("p", null, word)), beside));
+  render(
+    spot("refusal"),
+    says(
+      "bad",
+      "warning",
+      words.map((word) => h("p", null, word)),
+      beside,
+    ),
+  );
 }
 
 form.addEventListener("submit", async (event) => {
@@ -33,7 +41,9 @@ form.addEventListener("submit", async (event) => {
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     input.setAttribute("aria-invalid", String(error.errors.length > 0));
-    const words = error.errors.length ? error.errors.map((one) => `The new password ${one.message}.`) : [error.detail || error.title, error.fix];
+    const words = error.errors.length
+      ? error.errors.map((one) => `The new password ${one.message}.`)
+      : [error.detail || error.title, error.fix];
     refuse(words, error.status === 410 && again());
   }
 });

@@ -1,6 +1,10 @@
 // What the pages have read from the API, and when to read it again. A live event is only a hint to do so.
 
-import { Problem, get, list } from "./api.js";
+/** @import { AuditEntry, Connection, Gap, Integrations, Listed, Me, Member } from "../../../../types/api" */
+/** @import { Notice, NoticePage } from "../../../../types/api" */
+/** @import { OwnSessions, Person, Preferences, Providers, Rule, TelegramLink } from "../../../../types/api" */
+
+import { get, list, Problem } from "./api.js";
 import { learnTitles } from "./words.js";
 
 const FIRST_RETRY_MS = 2_000;
@@ -8,9 +12,12 @@ const LONGEST_RETRY_MS = 30_000;
 const DEBOUNCE_MS = 80;
 const LONGEST_DEBOUNCE_MS = 400;
 
-/** One thing that is read over the API. Dispatches `change`. */
+/**
+ * One thing that is read over the API. Dispatches `change`.
+ * @template T
+ */
 export class Resource extends EventTarget {
-  /** The last good answer. @type {any} */ data = null;
+  /** The last good answer. @type {T | null} */ data = null;
   /** Why the last try gave none. @type {Problem | null} */ problem = null;
   /** @type {Date | null} */ readAt = null;
   #path;
@@ -72,7 +79,7 @@ export class Resource extends EventTarget {
     this.data = this.problem = this.readAt = null;
   }
 
-  /** Show at once what we expect to be true; the next reading says what is. @param {(data: any) => any} change */
+  /** Show at once what we expect to be true; the next reading says what is. @param {(data: T) => T} change */
   expect(change) {
     if (!this.data) return;
     this.data = change(this.data);
@@ -105,7 +112,8 @@ export class Resource extends EventTarget {
   }
 
   async #readOnce() {
-    const abort = (this.#abort = new AbortController());
+    const abort = new AbortController();
+    this.#abort = abort;
     try {
       const data = this.#most ? await list(this.#path, this.#most, abort.signal) : await get(this.#path, abort.signal);
       if (abort.signal.aborted) return;
@@ -115,7 +123,10 @@ export class Resource extends EventTarget {
       this.#faults = 0;
     } catch (error) {
       if (abort.signal.aborted) return;
-      this.problem = error instanceof Problem ? error : new Problem({ title: "The answer was not understood", detail: String(error) });
+      this.problem =
+        error instanceof Problem
+          ? error
+          : new Problem({ title: "The answer was not understood", detail: String(error) });
       if (this.problem.passing && this.#wanted) {
         const ceilingMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(this.#faults, 8));
         this.#faults += 1;
@@ -134,19 +145,25 @@ export class Resource extends EventTarget {
 
 /** Everything the console reads. */
 export const resources = {
-  me: new Resource("me", "/api/v1/auth/session"),
-  people: new Resource("people", "/api/v1/people", { most: 1_000 }),
-  connections: new Resource("connections", "/api/v1/connections?kind=platform_oauth", { most: 1_000 }),
-  providers: new Resource("providers", "/api/v1/providers"),
-  integrations: new Resource("integrations", "/api/v1/integrations"),
-  gaps: new Resource("gaps", "/api/v1/data-gaps", { most: 100 }),
-  rules: new Resource("rules", "/api/v1/rules", { most: 200 }),
-  notices: new Resource("notices", "/api/v1/notices", { most: 50 }),
-  preferences: new Resource("preferences", "/api/v1/notification-preferences"),
-  telegram: new Resource("telegram", "/api/v1/telegram/link"),
-  sessions: new Resource("sessions", "/api/v1/auth/sessions"),
-  members: new Resource("members", "/api/v1/admin/users", { most: 200 }),
-  audit: new Resource("audit", "/api/v1/admin/audit", { most: 100, still: true }), // reading it is recorded in it
+  me: /** @type {Resource<Me>} */ (new Resource("me", "/api/v1/auth/session")),
+  people: /** @type {Resource<Listed<Person>>} */ (new Resource("people", "/api/v1/people", { most: 1_000 })),
+  connections: /** @type {Resource<Listed<Connection>>} */ (
+    new Resource("connections", "/api/v1/connections?kind=platform_oauth", { most: 1_000 })
+  ),
+  providers: /** @type {Resource<Providers>} */ (new Resource("providers", "/api/v1/providers")),
+  integrations: /** @type {Resource<Integrations>} */ (new Resource("integrations", "/api/v1/integrations")),
+  gaps: /** @type {Resource<Listed<Gap>>} */ (new Resource("gaps", "/api/v1/data-gaps", { most: 100 })),
+  rules: /** @type {Resource<Listed<Rule>>} */ (new Resource("rules", "/api/v1/rules", { most: 200 })),
+  notices: /** @type {Resource<Listed<Notice, NoticePage>>} */ (
+    new Resource("notices", "/api/v1/notices", { most: 50 })
+  ),
+  preferences: /** @type {Resource<Preferences>} */ (new Resource("preferences", "/api/v1/notification-preferences")),
+  telegram: /** @type {Resource<TelegramLink>} */ (new Resource("telegram", "/api/v1/telegram/link")),
+  sessions: /** @type {Resource<OwnSessions>} */ (new Resource("sessions", "/api/v1/auth/sessions")),
+  members: /** @type {Resource<Listed<Member>>} */ (new Resource("members", "/api/v1/admin/users", { most: 200 })),
+  audit: /** @type {Resource<Listed<AuditEntry>>} */ (
+    new Resource("audit", "/api/v1/admin/audit", { most: 100, still: true })
+  ), // reading it is recorded in it
 };
 
 /** @typedef {keyof typeof resources} Name */

@@ -1,149 +1,32 @@
-// The browser's side of a Wevion session. A plain ES module without dependencies; see docs/frontend-engineer.md.
+// The browser's side of a Wevion session: modules without dependencies, of which this is the one to import.
+// See docs/frontend-engineer.md.
 //
 // The session itself is an HttpOnly cookie that no script can read. This module keeps the short-lived JWT that the
 // cookie buys: it renews it ahead of its hour, once for all tabs; it gets over networks that come and go; and it says
 // that the session is over only when the server has said so, with one of eight reasons.
 
-/**
- * The eight reasons for which Wevion refuses a session or its JWT (401): `code` of the problem document.
- * @typedef {"token_missing" | "token_invalid" | "token_expired" | "clock_skew" | "session_expired" | "session_revoked"
- *   | "impersonation_ended" | "user_disabled"} Reason
- */
+/** @import { Live, Reason, SessionOptions, SessionState, Unreachable } from "./session-states.js" */
 
-/**
- * What helps: `sign_in` (the session is over), `renew` (get a new JWT and repeat the call: `Session.fetch` does it),
- * `set_clock` (a machine's clock is wrong), `ask_admin` (nobody can sign in to this account now).
- * @typedef {"sign_in" | "renew" | "set_clock" | "ask_admin"} Remedy
- */
+import { answerOf, endedFor, faultOf } from "./session-answers.js";
+import { renewalTime } from "./session-renewal.js";
+import { REMEDIES, SessionEnded, SessionUnreachable } from "./session-states.js";
 
-/**
- * @typedef {object} Live            A session, and a JWT that is good now.
- * @property {"live"} kind
- * @property {string} token          For `Authorization: Bearer` towards services that are not behind the gateway.
- * @property {string} sid            The session's id.
- * @property {Date} issuedAt         When the JWT was made, on the server's clock.
- * @property {Date} expiresAt        When the JWT ends, on the server's clock.
- * @property {Date} sessionExpiresAt When the session ends unless it is used.
- */
+export { renewalTime, spread } from "./session-renewal.js";
+export { REMEDIES, SessionEnded, SessionUnreachable, wordsFor } from "./session-states.js";
 
-/**
- * @typedef {object} Ended           The session is over, or there never was one: ask to sign in.
- * @property {"ended"} kind
- * @property {Reason} reason         One of those whose remedy is `sign_in` or `ask_admin`.
- * @property {string} cause          Finer, where there is one: signed_out, admin_forced, password_changed,
- *                                   permission_changed, superseded, expired, impersonation_ended, account_disabled.
- * @property {string} title
- * @property {string} detail
- * @property {string} fix            What the person can do, in words.
- * @property {string} fixUrl
- */
-
-/**
- * @typedef {object} Unreachable     Nobody knows at the moment. Do not ask to sign in; it mends itself.
- * @property {"unreachable"} kind
- * @property {"offline" | "network" | "timeout" | "server"} cause
- * @property {Date} since
- * @property {Live | null} last      What was held before. Its JWT is still used while it is good.
- */
-
-/**
- * @typedef {object} Replaced        The browser now holds the session of somebody else: show nothing old; reload.
- * @property {"replaced"} kind
- * @property {string} sid
- */
-
-/** @typedef {{kind: "starting"} | Live | Ended | Unreachable | Replaced} SessionState */
-
-/** What each reason asks for. @type {Readonly<Record<Reason, Remedy>>} */
-export const REMEDIES = Object.freeze({
-  token_missing: "sign_in",
-  token_invalid: "renew",
-  token_expired: "renew",
-  clock_skew: "set_clock",
-  session_expired: "sign_in",
-  session_revoked: "sign_in",
-  impersonation_ended: "sign_in",
-  user_disabled: "ask_admin",
-});
-
-/** @type {Readonly<Record<string, [title: string, fix: string]>>} by cause, then by reason */
-const WORDS = Object.freeze({
-  signed_out: ["You signed out", "It was in this tab, in another one, or from another device. Sign in again to go on."],
-  admin_forced: [
-    "An administrator signed you out",
-    "Sign in again. If that is refused, ask your workspace's administrator.",
-  ],
-  password_changed: [
-    "The password was changed",
-    "That ends every other session. Sign in with the new one. If it was not you who changed it, reset it now.",
-  ],
-  permission_changed: ["Your role in the workspace changed", "Sign in again to go on with what you may do now."],
-  superseded: ["A newer session took this one's place", "Sign in again to go on here."],
-  token_missing: ["Sign in to go on", ""],
-  token_invalid: ["The token is not valid", "Get a new one and repeat the call."],
-  token_expired: ["The token has expired", "Get a new one and repeat the call."],
-  clock_skew: ["The clocks differ too much", "Set the clock of this device right."],
-  session_expired: ["Your session expired", "It was not used for seven days. Sign in again; nothing that you saved is lost."],
-  session_revoked: ["Your session was ended", "Sign in again to go on."],
-  impersonation_ended: ["You no longer act as somebody else", "Sign in again as yourself, the original administrator."],
-  user_disabled: ["This account is disabled", "Ask your workspace's administrator, or Wevion support, to enable it."],
-});
-
-/**
- * A reason in words, for a page that knows only the codes.
- * @param {string} reason @param {string} [cause]
- * @returns {{title: string, fix: string} | null} null for a code that is none of ours
- */
-export function wordsFor(reason, cause = "") {
-  if (!Object.hasOwn(REMEDIES, reason)) return null;
-  const [title, fix] = (Object.hasOwn(WORDS, cause) && WORDS[cause]) || WORDS[reason];
-  return { title, fix };
-}
-
-const ENDING = new Set(Object.entries(REMEDIES).flatMap(([reason, remedy]) =>
-  remedy === "sign_in" || remedy === "ask_admin" ? [reason] : [],
-));
 const TOKEN_PATH = "/api/v1/auth/token";
 const SIGN_OUT_PATH = "/api/v1/auth/sign-out";
 const CHANNEL = "wevion-session";
 const LOCK = "wevion-session-renewal";
 const LONGEST_TIMER_MS = 60_000; // a timer does not know how long a machine has slept, so it looks again
 
-/** Thrown by `token()` when the session is over. */
-export class SessionEnded extends Error {
-  /** @param {Ended} state */
-  constructor(state) {
-    super(state.title);
-    this.name = "SessionEnded";
-    this.state = state;
-    this.reason = state.reason;
-  }
-}
-
-/** Thrown by `token()` and `signOut()` when the server cannot be asked now. Try again later. */
-export class SessionUnreachable extends Error {
-  /** @param {Unreachable["cause"]} cause */
-  constructor(cause) {
-    super(`the session could not be asked for: ${cause}`);
-    this.name = "SessionUnreachable";
-    this.cause = cause;
-  }
-}
-
-/**
- * @typedef {object} SessionOptions
- * @property {string} [origin]          The gateway's origin; default: the page's own.
- * @property {number} [leadSeconds]     How long before its end a JWT is renewed, at the latest. Default 300.
- * @property {number} [timeoutMs]       How long one question to the server may take. Default 10 000.
- * @property {number} [firstRetryMs]    The first wait after a fault; it doubles. Default 1 000.
- * @property {number} [longestRetryMs]  The longest wait between two tries. Default 30 000.
- */
-
 /**
  * One session per page. Listen to `change`; its `detail` is the new state.
  *
  *     const session = new Session();
- *     session.addEventListener("change", ({ detail }) => { if (detail.kind === "ended") location.assign(detail.fixUrl); });
+ *     session.addEventListener("change", ({ detail }) => {
+ *       if (detail.kind === "ended") location.assign(detail.fixUrl);
+ *     });
  *     await session.start();
  *     const jwt = await session.token();
  */
@@ -159,7 +42,8 @@ export class Session extends EventTarget {
   #faults = 0;
   #renewAtMs = 0;
   #retryAtMs = 0;
-  /** Ended sessions never come back: an answer about one of these is a late one. @type {Set<string>} */ #over = new Set();
+  /** Ended sessions never come back: an answer about one of these is a late one. @type {Set<string>} */ #over =
+    new Set();
   /** How often another tab has told us an outcome, and when the last of them was asked for (ms since 1970). */
   #heard = 0;
   #heardAskedAtMs = 0;
@@ -192,7 +76,8 @@ export class Session extends EventTarget {
   /** Begin. Resolves with the first thing that is known. @returns {Promise<SessionState>} */
   async start() {
     if (this.#stopped) return this.#state;
-    const stopped = (this.#stopped = new AbortController());
+    const stopped = new AbortController();
+    this.#stopped = stopped;
     const { signal } = stopped;
     this.#channel = new BroadcastChannel(CHANNEL);
     this.#channel.addEventListener("message", ({ data }) => this.#hear(data), { signal });
@@ -226,7 +111,8 @@ export class Session extends EventTarget {
   }
 
   /**
-   * `fetch` with the JWT, for services that are not behind the gateway. A JWT that is refused for its own sake is renewed
+   * `fetch` with the JWT, for services that are not behind the gateway. A JWT that is refused for its own sake is
+   * renewed
    * and the call repeated, once; when the session is over, the state says so and the refusal is returned as it is.
    * @param {string | URL} url @param {RequestInit} [init]
    * @throws {SessionEnded | SessionUnreachable}
@@ -239,7 +125,13 @@ export class Session extends EventTarget {
     };
     const response = await send();
     if (response.status !== 401) return response;
-    const code = await response.clone().json().then((problem) => problem?.code, () => "");
+    const code = await response
+      .clone()
+      .json()
+      .then(
+        (problem) => problem?.code,
+        () => "",
+      );
     if (!Object.hasOwn(REMEDIES, code)) return response;
     const state = await this.check();
     return REMEDIES[/** @type {Reason} */ (code)] === "renew" && state.kind === "live" ? send() : response;
@@ -374,8 +266,7 @@ export class Session extends EventTarget {
   /**
    * GET reads; POST also tells the server that the session is in use.
    * @param {"GET" | "POST"} [method]
-   * @returns {Promise<{kind: "live", live: Live, extensionDue: boolean, extended: boolean, clockOffsetMs: number}
-   *   | Ended | {kind: "fault", cause: Unreachable["cause"], retryAfterMs: number}>}
+   * @returns {Promise<import("./session-answers.js").Answer>}
    */
   async #request(method = this.#extensionDue && !document.hidden ? "POST" : "GET") {
     let response, body;
@@ -392,25 +283,7 @@ export class Session extends EventTarget {
       // A body that is no JSON is somebody else's page (a captive portal, a broken proxy), so it says nothing.
       return { kind: "fault", cause: response ? "server" : faultOf(error), retryAfterMs: 0 };
     }
-    if (response.ok && typeof body?.token === "string" && typeof body.session_id === "string") {
-      return {
-        kind: "live",
-        extensionDue: body.extension_due === true,
-        extended: method === "POST",
-        clockOffsetMs: body.issued_at * 1000 - Date.now(),
-        live: Object.freeze({
-          kind: "live",
-          token: body.token,
-          sid: body.session_id,
-          issuedAt: new Date(body.issued_at * 1000),
-          expiresAt: new Date(body.expires_at * 1000),
-          sessionExpiresAt: new Date(body.session_expires_at),
-        }),
-      };
-    }
-    if (response.status === 401 && ENDING.has(body?.code)) return endedFor(body.code, body);
-    const seconds = Number(response.headers.get("Retry-After"));
-    return { kind: "fault", cause: "server", retryAfterMs: seconds > 0 ? Math.min(seconds, 120) * 1000 : 0 };
+    return answerOf(response, body, method === "POST");
   }
 
   // ——— other tabs ———
@@ -511,46 +384,4 @@ export class Session extends EventTarget {
     if (waitMs > LONGEST_TIMER_MS) this.#timer = setTimeout(() => this.#schedule(), LONGEST_TIMER_MS);
     else this.#timer = setTimeout(() => this.#renew(), Math.max(waitMs, 250));
   }
-}
-
-/**
- * When a JWT is to be renewed, in milliseconds on the server's clock: `leadSeconds` before its end (a quarter of its
- * life at most), and up to 5 % of its life earlier. How much earlier is a hash of the session's id, so that a morning of
- * sign-ins does not come back as one wave on the hour, and all tabs of a browser agree.
- * @param {Pick<Live, "sid" | "issuedAt" | "expiresAt">} live
- * @param {number} leadSeconds
- */
-export function renewalTime(live, leadSeconds) {
-  const lifeMs = live.expiresAt.getTime() - live.issuedAt.getTime();
-  return live.expiresAt.getTime() - Math.min(leadSeconds * 1000, lifeMs / 4) - spread(live.sid) * 0.05 * lifeMs;
-}
-
-/** A number in [0, 1) that is the same for the same text: FNV-1a, finished as murmur3 does. @param {string} text */
-export function spread(text) {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < text.length; i += 1) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return ((hash ^ (hash >>> 16)) >>> 0) / 2 ** 32;
-}
-
-/** @param {Reason} reason @param {any} problem @returns {Ended} */
-function endedFor(reason, problem) {
-  const cause = typeof problem.cause === "string" ? problem.cause : "";
-  const words = /** @type {{title: string, fix: string}} */ (wordsFor(reason, cause));
-  return {
-    kind: "ended",
-    reason,
-    cause,
-    title: problem.title ?? words.title,
-    detail: problem.detail ?? "",
-    fix: problem.fix ?? words.fix,
-    fixUrl: `/sign-in?${new URLSearchParams(cause ? { reason, cause } : { reason })}`,
-  };
-}
-
-/** @param {unknown} error @returns {Unreachable["cause"]} */
-function faultOf(error) {
-  if (error instanceof DOMException && error.name === "TimeoutError") return "timeout";
-  return navigator.onLine ? "network" : "offline";
 }

@@ -48,7 +48,9 @@ form.addEventListener("submit", async (event) => {
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     const fields = error.errors.map((one) => h("p", null, `${one.field}: ${one.message}`));
-    const words = fields.length ? fields : [error.detail && h("p", null, error.detail), error.fix && h("p", null, error.fix)];
+    const words = fields.length
+      ? fields
+      : [error.detail && h("p", null, error.detail), error.fix && h("p", null, error.fix)];
     render(refusal, says("bad", "warning", h("p.strong", null, error.title), words));
     button.disabled = false;
     button.textContent = "Sign in";

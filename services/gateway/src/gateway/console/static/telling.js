@@ -1,5 +1,7 @@
 // Telling the person: short messages (read out by screen readers), questions, and what has changed by itself.
 
+/** @import { Connection, Integration } from "../../../../types/api" */
+
 import { h, icon } from "./dom.js";
 import { spot } from "./paths.js";
 import { lookOf, title } from "./words.js";
@@ -52,23 +54,31 @@ export function confirmed(question, yes) {
 /** What was known of each connection and rule, to say what has changed. @type {Map<string, Map<string, string>>} */
 const known = new Map();
 
-/** @param {import("./resources.js").Resource} resource */
+/** @param {import("./resources.js").Resource<any>} resource */
 export function announceChanges(resource) {
   if (!resource.data || resource.problem) return;
   if (resource.name === "connections") tell("connections", resource.data.items.map(connectionFact));
   if (resource.name === "integrations") {
-    const made = resource.data.items.filter((/** @type {any} */ one) => one.connection);
-    tell("integrations", made.map((/** @type {any} */ one) => connectionFact(one.connection)));
+    const made = resource.data.items.filter((/** @type {Integration} */ one) => one.connection);
+    tell(
+      "integrations",
+      made.map((/** @type {Integration & {connection: Connection}} */ one) => connectionFact(one.connection)),
+    );
   }
 }
 
 /** @typedef {{key: string, state: string, words: string, icon: string}} Fact */
 
-/** @param {any} connection @returns {Fact} */
+/** @param {Connection} connection @returns {Fact} */
 function connectionFact(connection) {
   const look = lookOf(connection.status);
   const name = title(connection.provider) + (connection.subject_name ? ` (${connection.subject_name})` : "");
-  return { key: connection.connection_id, state: connection.status, words: `${name}: ${look.word.toLowerCase()} now.`, icon: look.icon };
+  return {
+    key: connection.connection_id,
+    state: connection.status,
+    words: `${name}: ${look.word.toLowerCase()} now.`,
+    icon: look.icon,
+  };
 }
 
 /** @param {string} name @param {Fact[]} facts */

@@ -10,7 +10,9 @@ export function learnTitles(providers) {
 
 /** The name that people know a provider by; until it is learned, it is written from its id. @param {string} provider */
 export function title(provider) {
-  return titles.get(provider) ?? provider.replaceAll(/[-_]/g, " ").replaceAll(/\b\w/g, (letter) => letter.toUpperCase());
+  return (
+    titles.get(provider) ?? provider.replaceAll(/[-_]/g, " ").replaceAll(/\b\w/g, (letter) => letter.toUpperCase())
+  );
 }
 
 /**
@@ -56,7 +58,12 @@ const moments = new Intl.DateTimeFormat(undefined, {
   minute: "2-digit",
   timeZoneName: "short",
 });
-const shortMoments = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+const shortMoments = new Intl.DateTimeFormat(undefined, {
+  day: "numeric",
+  month: "short",
+  hour: "2-digit",
+  minute: "2-digit",
+});
 
 /** The zone in which times are shown: the reader's. */
 export const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;

@@ -28,14 +28,46 @@ export function arrival() {
       "div.said",
       { "data-key": "arrival" },
       lost > 0
-        ? says("warn", "warning", h("p", null, `${title(connected)} ${done}, but ${count(lost, "account")} cannot be reached: the access to ${lost === 1 ? "it" : "them"} was removed at ${title(connected)}.`))
+        ? says(
+            "warn",
+            "warning",
+            h(
+              "p",
+              null,
+              `${title(connected)} ${done}, but ${count(lost, "account")} cannot be reached: the access to ` +
+                `${lost === 1 ? "it" : "them"} was removed at ${title(connected)}.`,
+            ),
+          )
         : missing > 0
-          ? says("warn", "warning", h("p", null, `${title(connected)} ${done}, with ${count(missing, "permission")} missing; see below what does not work without ${missing === 1 ? "it" : "them"}.`))
+          ? says(
+              "warn",
+              "warning",
+              h(
+                "p",
+                null,
+                `${title(connected)} ${done}, with ${count(missing, "permission")} missing; see below what ` +
+                  `does not work without ${missing === 1 ? "it" : "them"}.`,
+              ),
+            )
           : says("good", "ok", h("p", null, `${title(connected)} ${done}. Its accounts were checked at the platform.`)),
     );
   }
   const code = said.get("connect_error");
   if (!code) return null;
   const name = title(said.get("provider") ?? "the platform");
-  return h("div.said", { "data-key": "arrival" }, says("bad", "warning", h("p.strong", null, `${name} was not connected.`), h("p", null, REFUSALS[code] ?? "Try again; if it stays so, tell support the code ", !REFUSALS[code] && h("code", null, code))));
+  return h(
+    "div.said",
+    { "data-key": "arrival" },
+    says(
+      "bad",
+      "warning",
+      h("p.strong", null, `${name} was not connected.`),
+      h(
+        "p",
+        null,
+        REFUSALS[code] ?? "Try again; if it stays so, tell support the code ",
+        !REFUSALS[code] && h("code", null, code),
+      ),
+    ),
+  );
 }

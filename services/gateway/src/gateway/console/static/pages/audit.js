@@ -1,4 +1,7 @@
-// Who did what, as whom, from where and why. Reading it is recorded in it, so it is read when somebody looks, not by itself.
+// Who did what, as whom, from where and why. Reading it is recorded in it, so it is read when somebody looks, not by
+// itself.
+
+/** @import { AuditEntry, Listed } from "../../../../../types/api" */
 
 import { h } from "../dom.js";
 import { badge, empty, pageHead, reading, whenShort } from "../parts.js";
@@ -10,16 +13,26 @@ function show() {
   return [
     pageHead(
       "Audit log",
-      `What people and programs did ${all ? "in every workspace" : "in this workspace"}, newest first. It cannot be changed, and reading it is recorded too.`,
+      `What people and programs did ${all ? "in every workspace" : "in this workspace"}, newest first. It ` +
+        `cannot be changed, and reading it is recorded too.`,
       h("button.button", { type: "button", "data-action": "again", "data-id": "audit" }, "Read again"),
     ),
     reading(resources.audit, list, "audit log"),
   ];
 }
 
-/** @param {any} data */
+/** @param {Listed<AuditEntry>} data */
 function list({ items, more }) {
-  if (!items.length) return empty("log", "Nothing has happened yet", h("p.quiet", null, "Sign-ins, forced logouts, changes of roles and passwords, and what support does appear here."));
+  if (!items.length)
+    return empty(
+      "log",
+      "Nothing has happened yet",
+      h(
+        "p.quiet",
+        null,
+        "Sign-ins, forced logouts, changes of roles and passwords, and what support does appear here.",
+      ),
+    );
   return [
     h(
       "div.card",
@@ -27,30 +40,53 @@ function list({ items, more }) {
       h(
         "table.table.stacks",
         null,
-        h("thead", null, h("tr", null, ["When", "Who", "What", "From"].map((word) => h("th", { scope: "col" }, word)))),
+        h(
+          "thead",
+          null,
+          h(
+            "tr",
+            null,
+            ["When", "Who", "What", "From"].map((word) => h("th", { scope: "col" }, word)),
+          ),
+        ),
         h("tbody", null, items.map(row)),
       ),
     ),
-    more && h("p", { "data-key": "more" }, h("button.button", { type: "button", "data-action": "older" }, "Show older ones")),
+    more &&
+      h("p", { "data-key": "more" }, h("button.button", { type: "button", "data-action": "older" }, "Show older ones")),
   ];
 }
 
-/** @param {any} one */
+/** @param {AuditEntry} one */
 function row(one) {
   return h(
     "tr",
     { "data-key": one.audit_id },
     h("td", null, whenShort(one.at)),
-    h("td", { "data-label": "Who" }, h("span.strong", null, who(one)), one.as_name && [" ", badge("hold", "warning", `as ${one.as_name}`)]),
-    h("td", { "data-label": "What" }, happened(one), one.reason && h("p.quiet.small", null, `Reason: ${one.reason}${one.details.ticket ? ` (${one.details.ticket})` : ""}`)),
+    h(
+      "td",
+      { "data-label": "Who" },
+      h("span.strong", null, who(one)),
+      one.as_name && [" ", badge("hold", "warning", `as ${one.as_name}`)],
+    ),
+    h(
+      "td",
+      { "data-label": "What" },
+      happened(one),
+      one.reason &&
+        h("p.quiet.small", null, `Reason: ${one.reason}${one.details.ticket ? ` (${one.details.ticket})` : ""}`),
+    ),
     h("td.place", { "data-label": "From" }, h("span.small.breaks", null, one.address ?? "—")),
   );
 }
 
-/** What strangers may ask for, and what is done on the server itself, has no name. @param {any} one */
-const who = (one) => one.actor_name ?? one.client_id ?? (["sign_in_refused", "password_reset_requested"].includes(one.action) ? "Somebody" : "Wevion");
+/** What strangers may ask for, and what is done on the server itself, has no name. @param {AuditEntry} one */
+const who = (one) =>
+  one.actor_name ??
+  one.client_id ??
+  (["sign_in_refused", "password_reset_requested"].includes(one.action) ? "Somebody" : "Wevion");
 
-/** @param {any} one */
+/** @param {AuditEntry} one */
 function happened(one) {
   const whom = one.target_name ?? "somebody";
   const { sessions, ended, from, to } = one.details;

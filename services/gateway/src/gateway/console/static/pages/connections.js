@@ -1,40 +1,53 @@
 // The ad platforms: each connection with its accounts, when it ends, and the one button that fixes it.
 
+/** @import { Connection, Listed, Provider } from "../../../../../types/api" */
+
 import { post, remove } from "../api.js";
 import { h } from "../dom.js";
 import { empty, mark, pageHead, reading, says } from "../parts.js";
 import { resources } from "../resources.js";
 import { toast } from "../telling.js";
 import { count, title } from "../words.js";
-import { connectionCard } from "./connection-card.js";
 import { arrival } from "./arrival.js";
+import { connectionCard } from "./connection-card.js";
 
-/** Whether a person has to do something about it. @param {any} connection */
+/** Whether a person has to do something about it. @param {Connection} connection */
 export function needing(connection) {
   return ["expired", "revoked"].includes(connection.status) || lost(connection) > 0 || connection.missing.length > 0;
 }
 
-/** @param {any} connection */
-const lost = (connection) => connection.accounts.filter((/** @type {any} */ one) => one.access === "lost").length;
+/** @param {Connection} connection */
+const lost = (connection) => connection.accounts.filter((one) => one.access === "lost").length;
 
-/** The worst first, then what ends first. @param {any} one */
+/** The worst first, then what ends first. @param {Connection} one */
 function urgency(one) {
-  const rank = ["expired", "revoked"].includes(one.status) ? 0 : needing(one) ? 1 : one.status === "expiring" ? 2 : one.status === "degraded" ? 3 : 4;
+  const rank = ["expired", "revoked"].includes(one.status)
+    ? 0
+    : needing(one)
+      ? 1
+      : one.status === "expiring"
+        ? 2
+        : one.status === "degraded"
+          ? 3
+          : 4;
   return [rank, one.expires_at ? Date.parse(one.expires_at) : Infinity];
 }
 
-/** @param {any} one @param {any} other */
+/** @param {Connection} one @param {Connection} other */
 function byUrgency(one, other) {
   const [rank, end] = urgency(one);
   const [otherRank, otherEnd] = urgency(other);
   return rank - otherRank || (end === otherEnd ? 0 : end - otherEnd) || one.provider.localeCompare(other.provider);
 }
 
-/** @param {any} data */
+/** @param {Listed<Connection>} data */
 function summary({ items }) {
   if (!items.length) return "The ad platforms that Wevion works with for you.";
   const need = items.filter(needing).length;
-  const accounts = items.reduce((/** @type {number} */ sum, /** @type {any} */ one) => sum + one.accounts.length, 0);
+  const accounts = items.reduce(
+    (/** @type {number} */ sum, /** @type {Connection} */ one) => sum + one.accounts.length,
+    0,
+  );
   const all = `${count(items.length, "connection")} with ${count(accounts, "account")}`;
   return need ? `${all}. ${need} ${need === 1 ? "needs" : "need"} you.` : `${all}. Nothing needs you.`;
 }
@@ -45,25 +58,40 @@ const acting = () => Boolean(resources.me.data?.acting_admin_user_id);
 function show() {
   const { connections, providers } = resources;
   return [
-    pageHead("Connections", connections.data ? summary(connections.data) : "The ad platforms that Wevion works with for you."),
+    pageHead(
+      "Connections",
+      connections.data ? summary(connections.data) : "The ad platforms that Wevion works with for you.",
+    ),
     arrival(),
     reading(connections, list, "connections"),
     providers.data && !acting() && add(providers.data.items),
   ];
 }
 
-/** @param {any} data */
+/** @param {Listed<Connection>} data */
 function list({ items, more }) {
   if (!items.length) {
-    return empty("link", "Nothing is connected yet", h("p.quiet", null, "Connect a platform below: it opens the platform's own consent screen, and you choose what Wevion may see."));
+    return empty(
+      "link",
+      "Nothing is connected yet",
+      h(
+        "p.quiet",
+        null,
+        "Connect a platform below: it opens the platform's own consent screen, and you choose what Wevion may see.",
+      ),
+    );
   }
   return [
-    h("div.stack", { "data-key": "connections" }, items.toSorted(byUrgency).map((/** @type {any} */ one) => connectionCard(one, { mayFix: !acting() }))),
+    h(
+      "div.stack",
+      { "data-key": "connections" },
+      items.toSorted(byUrgency).map((/** @type {Connection} */ one) => connectionCard(one, { mayFix: !acting() })),
+    ),
     more && says("", "warning", h("p", null, `Only the first ${items.length} are shown.`)),
   ];
 }
 
-/** @param {any[]} providers */
+/** @param {Provider[]} providers */
 function add(providers) {
   const platforms = providers.filter((one) => one.kind === "platform_oauth");
   return h(
@@ -74,7 +102,13 @@ function add(providers) {
       "div.tiles",
       null,
       platforms.map((one) =>
-        h("a.card.tile", { href: `/connect/${one.provider}?return_to=/connections`, "data-key": one.provider }, mark(one.provider), one.title ?? title(one.provider), h("span.plus", null, "Connect")),
+        h(
+          "a.card.tile",
+          { href: `/connect/${one.provider}?return_to=/connections`, "data-key": one.provider },
+          mark(one.provider),
+          one.title ?? title(one.provider),
+          h("span.plus", null, "Connect"),
+        ),
       ),
     ),
   );

@@ -1,7 +1,10 @@
 // "Token expired" can mean four things. Paste the error, and read which token it is, what happened to it, and the fix.
 
+/** @import { Candidate, Diagnosis, Provider } from "../../../../../types/api" */
+
 import { post } from "../api.js";
 import { h, icon } from "../dom.js";
+import { looking } from "../looking.js";
 import { badge, fixButton, mark, pageHead, says, statusBadge } from "../parts.js";
 import { fixLink } from "../paths.js";
 import { resources } from "../resources.js";
@@ -28,16 +31,15 @@ const CERTAINTY = {
   low: ["warn", "A guess"],
 };
 
-/** The last answer, and the question that it answers. @type {any} */
-let found = null;
-/** @type {Record<string, any>} */
-let asked = {};
-
 function show() {
   return [
-    pageHead("Which token is it?", "“Token expired” can mean four things. Paste what you saw; the answer names the token, what happened to it, and what to click."),
+    pageHead(
+      "Which token is it?",
+      "“Token expired” can mean four things. Paste what you saw; the answer names the token, what happened " +
+        "to it, and what to click.",
+    ),
     form(),
-    h("div", { role: "status", "data-key": "found" }, found && answer(found)),
+    h("div", { role: "status", "data-key": "found" }, looking.diagnosis.found && answer(looking.diagnosis.found)),
   ];
 }
 
@@ -50,14 +52,28 @@ function form() {
       "label.field",
       null,
       h("span", null, "The error or notice"),
-      h("textarea.code", { name: "text", rows: 5, maxlength: LONGEST, spellcheck: "false", placeholder: "Error validating access token: Session has expired …" }),
+      h("textarea.code", {
+        name: "text",
+        rows: 5,
+        maxlength: LONGEST,
+        spellcheck: "false",
+        placeholder: "Error validating access token: Session has expired …",
+      }),
       h("small", null, "Words, an HTTP answer, or the platform's own JSON. Leave out passwords and tokens."),
     ),
     h(
       "div.form-row",
       null,
-      choice("Where did it appear?", "area", AREAS.map((area) => [area, area])),
-      choice("Platform", "provider", providers.map((/** @type {any} */ one) => [one.provider, title(one.provider)])),
+      choice(
+        "Where did it appear?",
+        "area",
+        AREAS.map((area) => [area, area]),
+      ),
+      choice(
+        "Platform",
+        "provider",
+        providers.map((/** @type {Provider} */ one) => [one.provider, title(one.provider)]),
+      ),
       h("button.button.primary", { type: "submit" }, "Find the token"),
     ),
   );
@@ -69,10 +85,15 @@ const choice = (label, name, options) =>
     "label.field",
     { "data-key": name },
     h("span", null, label),
-    h("select", { name }, h("option", { value: "" }, "I do not know"), options.map(([value, words]) => h("option", { value, "data-key": value }, words))),
+    h(
+      "select",
+      { name },
+      h("option", { value: "" }, "I do not know"),
+      options.map(([value, words]) => h("option", { value, "data-key": value }, words)),
+    ),
   );
 
-/** @param {any} one */
+/** @param {Diagnosis} one */
 function answer(one) {
   if (!one.kind) return says("hold", "warning", h("p", null, one.words));
   const [tone, sure] = CERTAINTY[one.certainty] ?? CERTAINTY.low;
@@ -91,33 +112,47 @@ function answer(one) {
         h(
           "div.item-words",
           null,
-          h("div.item-title", null, h("h3", null, sentence(name(one))), badge(tone, one.certainty === "high" ? "ok" : "warning", sure), one.token && statusBadge(one.token.status)),
+          h(
+            "div.item-title",
+            null,
+            h("h3", null, sentence(name(one))),
+            badge(tone, one.certainty === "high" ? "ok" : "warning", sure),
+            one.token && statusBadge(one.token.status),
+          ),
           h("p", null, sentence(one.words)),
           !one.nothing_wrong && one.fix && h("p.strong", null, one.fix),
           accounts(one),
           one.otherwise.length > 0 && h("div", null, h("p", null, "If that is not it:"), list(one.otherwise)),
-          one.evidence.length > 0 && h("details", { "data-key": "evidence" }, h("summary", null, "Why this answer"), list(one.evidence)),
+          one.evidence.length > 0 &&
+            h("details", { "data-key": "evidence" }, h("summary", null, "Why this answer"), list(one.evidence)),
         ),
         h("div.item-action", null, !one.nothing_wrong && button(one), one.check && !one.check.asked && checkButton()),
       ),
     ),
-    others.length > 0 && h("p.quiet", { "data-key": "others" }, "It could also be ", others.map(name).join(", or "), "."),
+    others.length > 0 &&
+      h("p.quiet", { "data-key": "others" }, "It could also be ", others.map(name).join(", or "), "."),
   );
 }
 
-/** @param {any} one */
-const name = (one) => (one.provider && one.kind !== "session" ? `${KINDS[one.kind]} (${title(one.provider)})` : KINDS[one.kind]);
+/** @param {Candidate | Diagnosis} one */
+const name = (one) =>
+  one.provider && one.kind !== "session" ? `${KINDS[one.kind ?? ""]} (${title(one.provider)})` : KINDS[one.kind ?? ""];
 
 /** @param {string[]} items */
-const list = (items) => h("ul.plain-list", null, items.map((item) => h("li", { "data-key": item }, sentence(item))));
+const list = (items) =>
+  h(
+    "ul.plain-list",
+    null,
+    items.map((item) => h("li", { "data-key": item }, sentence(item))),
+  );
 
-/** @param {any} one */
+/** @param {Diagnosis} one */
 function accounts(one) {
-  const names = one.token?.accounts?.map((/** @type {any} */ account) => account.name) ?? [];
+  const names = one.token?.accounts?.map((account) => account.name) ?? [];
   return names.length > 0 && h("p.quiet.small", null, names.join(", "));
 }
 
-/** @param {any} one */
+/** @param {Diagnosis} one */
 function button(one) {
   const url = fixLink(one.fix_url, PATH);
   return url && fixButton({ url, label: one.kind === "session" ? "Sign in again" : "Fix it" });
@@ -135,11 +170,11 @@ export default {
   actions: {
     async diagnose(_, element) {
       const given = new FormData(/** @type {HTMLFormElement} */ (element));
-      asked = Object.fromEntries([...given].filter(([, value]) => String(value).trim() !== ""));
-      found = await post("/api/v1/tokens/diagnose", asked);
+      looking.diagnosis.asked = Object.fromEntries([...given].filter(([, value]) => String(value).trim() !== ""));
+      looking.diagnosis.found = await post("/api/v1/tokens/diagnose", looking.diagnosis.asked);
     },
     async check() {
-      found = await post("/api/v1/tokens/diagnose", { ...asked, check: true });
+      looking.diagnosis.found = await post("/api/v1/tokens/diagnose", { ...looking.diagnosis.asked, check: true });
     },
   },
 };

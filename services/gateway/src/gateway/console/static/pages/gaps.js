@@ -1,5 +1,7 @@
 // Data that was never synced because an account could not be reached. Platforms do not give it later.
 
+/** @import { Gap, Listed } from "../../../../../types/api" */
+
 import { h } from "../dom.js";
 import { badge, empty, pageHead, reading, when } from "../parts.js";
 import { resources } from "../resources.js";
@@ -7,14 +9,23 @@ import { span, title } from "../words.js";
 
 function show() {
   return [
-    pageHead("Data gaps", "Times for which an account could not be synced. Platforms do not hand the data out later, so reports stay without it."),
+    pageHead(
+      "Data gaps",
+      "Times for which an account could not be synced. Platforms do not hand the data out later, so reports " +
+        "stay without it.",
+    ),
     reading(resources.gaps, list, "data gaps"),
   ];
 }
 
-/** @param {any} data */
+/** @param {Listed<Gap>} data */
 function list({ items, more }) {
-  if (!items.length) return empty("gap", "No gaps", h("p.quiet", null, "Every account has been synced without a break since it was connected."));
+  if (!items.length)
+    return empty(
+      "gap",
+      "No gaps",
+      h("p.quiet", null, "Every account has been synced without a break since it was connected."),
+    );
   return [
     h(
       "div.card",
@@ -22,15 +33,24 @@ function list({ items, more }) {
       h(
         "table.table.stacks",
         null,
-        h("thead", null, h("tr", null, ["Account", "From", "To", "Length", "Why"].map((word) => h("th", { scope: "col" }, word)))),
+        h(
+          "thead",
+          null,
+          h(
+            "tr",
+            null,
+            ["Account", "From", "To", "Length", "Why"].map((word) => h("th", { scope: "col" }, word)),
+          ),
+        ),
         h("tbody", null, items.map(row)),
       ),
     ),
-    more && h("p", { "data-key": "more" }, h("button.button", { type: "button", "data-action": "older" }, "Show older ones")),
+    more &&
+      h("p", { "data-key": "more" }, h("button.button", { type: "button", "data-action": "older" }, "Show older ones")),
   ];
 }
 
-/** @param {any} one */
+/** @param {Gap} one */
 function row(one) {
   const to = one.to ? Date.parse(one.to) : Date.now();
   return h(

@@ -1,5 +1,7 @@
 // Stripe and Google Drive. Admins and owners connect them; members see how they are and whom to ask.
 
+/** @import { Integration, Integrations } from "../../../../../types/api" */
+
 import { post, remove } from "../api.js";
 import { h } from "../dom.js";
 import { badge, empty, mark, pageHead, reading, says } from "../parts.js";
@@ -17,7 +19,8 @@ const USES = {
   "google-drive": "Reports and creatives to and from your folders.",
 };
 
-const mayManage = () => ["owner", "admin"].includes(resources.me.data?.role) && !resources.me.data?.acting_admin_user_id;
+const mayManage = () =>
+  ["owner", "admin"].includes(resources.me.data?.role ?? "") && !resources.me.data?.acting_admin_user_id;
 
 function show() {
   return [
@@ -29,21 +32,35 @@ function show() {
 }
 
 function whomToAsk() {
-  const acting = resources.me.data.acting_admin_user_id;
-  if (acting) return h("div.said", { "data-key": "ask" }, says("hold", "warning", h("p", null, "Integrations cannot be changed while support acts as this user.")));
+  const acting = resources.me.data?.acting_admin_user_id;
+  if (acting)
+    return h(
+      "div.said",
+      { "data-key": "ask" },
+      says("hold", "warning", h("p", null, "Integrations cannot be changed while support acts as this user.")),
+    );
   const people = resources.people.data?.items ?? [];
-  const able = people.filter((/** @type {any} */ one) => ["owner", "admin"].includes(one.role)).map((/** @type {any} */ one) => `${one.name} (${one.role})`);
+  const able = people.filter((one) => ["owner", "admin"].includes(one.role)).map((one) => `${one.name} (${one.role})`);
   const whom = able.length ? listed(able, 5) : "an admin or the owner of the workspace";
-  return h("div.said", { "data-key": "ask" }, says("", "warning", h("p", null, `Only admins and the owner can connect or re-authorise an integration. Ask ${whom}.`)));
+  return h(
+    "div.said",
+    { "data-key": "ask" },
+    says(
+      "",
+      "warning",
+      h("p", null, `Only admins and the owner can connect or re-authorise an integration. Ask ${whom}.`),
+    ),
+  );
 }
 
-/** @param {any} data */
+/** @param {Integrations} data */
 function list({ items }) {
-  if (!items.length) return empty("plug", "No integrations", h("p.quiet", null, "None is set up for this installation of Wevion."));
+  if (!items.length)
+    return empty("plug", "No integrations", h("p.quiet", null, "None is set up for this installation of Wevion."));
   return h("div.stack", { "data-key": "integrations" }, items.map(card));
 }
 
-/** @param {any} one */
+/** @param {Integration} one */
 function card(one) {
   if (one.connection) return connectionCard(one.connection, { returnTo: HERE, mayFix: mayManage() });
   return h(
@@ -53,8 +70,22 @@ function card(one) {
       "div.item",
       null,
       mark(one.provider),
-      h("div.item-words", null, h("div.item-title", null, h("h2", null, one.title ?? title(one.provider)), badge("", "plug", "Not connected")), h("p.quiet", null, USES[one.provider] ?? "")),
-      h("div.item-action", null, mayManage() && h("a.button.primary", { href: `/connect/${one.provider}?return_to=${HERE}` }, `Connect ${one.title ?? title(one.provider)}`)),
+      h(
+        "div.item-words",
+        null,
+        h("div.item-title", null, h("h2", null, one.title ?? title(one.provider)), badge("", "plug", "Not connected")),
+        h("p.quiet", null, USES[one.provider] ?? ""),
+      ),
+      h(
+        "div.item-action",
+        null,
+        mayManage() &&
+          h(
+            "a.button.primary",
+            { href: `/connect/${one.provider}?return_to=${HERE}` },
+            `Connect ${one.title ?? title(one.provider)}`,
+          ),
+      ),
     ),
   );
 }

@@ -1,5 +1,7 @@
 // Where this person is signed in, and when support acted as them.
 
+/** @import { OwnSession, OwnSessions } from "../../../../../types/api" */
+
 import { Problem, post, remove } from "../api.js";
 import { asked } from "../asking.js";
 import { h, icon } from "../dom.js";
@@ -11,19 +13,36 @@ import { count, lastUsed } from "../words.js";
 const acting = () => Boolean(resources.me.data?.acting_admin_user_id);
 
 function show() {
-  const others = (resources.sessions.data?.items ?? []).filter((/** @type {any} */ one) => !one.current).length;
+  const others = (resources.sessions.data?.items ?? []).filter((/** @type {OwnSession} */ one) => !one.current).length;
   return [
     pageHead(
       "Where you are signed in",
       "A session ends after seven days without use. Ending one here signs that browser out at once.",
-      !acting() && h("button.button", { type: "button", "data-action": "password", "data-key": "password" }, "Change the password"),
-      others > 0 && !acting() && h("button.button", { type: "button", "data-action": "endOthers", "data-key": "endOthers", "data-confirm": `End ${others === 1 ? "the other session" : `all ${others} other sessions`}?`, "data-confirm-label": "End" }, "End all others"),
+      !acting() &&
+        h(
+          "button.button",
+          { type: "button", "data-action": "password", "data-key": "password" },
+          "Change the password",
+        ),
+      others > 0 &&
+        !acting() &&
+        h(
+          "button.button",
+          {
+            type: "button",
+            "data-action": "endOthers",
+            "data-key": "endOthers",
+            "data-confirm": `End ${others === 1 ? "the other session" : `all ${others} other sessions`}?`,
+            "data-confirm-label": "End",
+          },
+          "End all others",
+        ),
     ),
     reading(resources.sessions, list, "sessions"),
   ];
 }
 
-/** @param {any} data */
+/** @param {OwnSessions} data */
 function list({ items, support_access: support }) {
   return [
     h("div.stack", { "data-key": "sessions" }, items.map(card)),
@@ -32,12 +51,23 @@ function list({ items, support_access: support }) {
         "section.section",
         { "data-key": "support" },
         h("h2", null, "Support acted as you"),
-        h("div.stack", null, support.map((/** @type {any} */ one) => says("hold", "warning", h("p", null, `${one.by_name}: ${one.reason}${one.ticket ? ` (${one.ticket})` : ""}`), h("p.quiet.small", null, when(one.started_at))))),
+        h(
+          "div.stack",
+          null,
+          support.map((one) =>
+            says(
+              "hold",
+              "warning",
+              h("p", null, `${one.by_name}: ${one.reason}${one.ticket ? ` (${one.ticket})` : ""}`),
+              h("p.quiet.small", null, when(one.started_at)),
+            ),
+          ),
+        ),
       ),
   ];
 }
 
-/** @param {any} one */
+/** @param {OwnSession} one */
 function card(one) {
   return h(
     "article.card",
@@ -49,10 +79,34 @@ function card(one) {
       h(
         "div.item-words",
         null,
-        h("div.item-title", null, h("h2", null, one.device || "A browser"), one.current && badge("good", "ok", "This browser"), one.support && badge("hold", "warning", "Support acts as you")),
-        h("dl.facts", null, h("div", null, h("dt", null, "From"), h("dd", null, one.address)), h("div", null, h("dt", null, "Signed in"), h("dd", null, whenAgo(one.created_at))), h("div", null, h("dt", null, "Last used"), h("dd", null, lastUsed(one))), h("div", null, h("dt", null, one.support ? "Ends" : "Ends, unless used"), h("dd", null, when(one.expires_at)))),
+        h(
+          "div.item-title",
+          null,
+          h("h2", null, one.device || "A browser"),
+          one.current && badge("good", "ok", "This browser"),
+          one.support && badge("hold", "warning", "Support acts as you"),
+        ),
+        h(
+          "dl.facts",
+          null,
+          h("div", null, h("dt", null, "From"), h("dd", null, one.address)),
+          h("div", null, h("dt", null, "Signed in"), h("dd", null, whenAgo(one.created_at))),
+          h("div", null, h("dt", null, "Last used"), h("dd", null, lastUsed(one))),
+          h(
+            "div",
+            null,
+            h("dt", null, one.support ? "Ends" : "Ends, unless used"),
+            h("dd", null, when(one.expires_at)),
+          ),
+        ),
       ),
-      h("div.item-action", null, !one.current && !acting() && h("button.button", { type: "button", "data-action": "end", "data-id": one.session_id }, "End")),
+      h(
+        "div.item-action",
+        null,
+        !one.current &&
+          !acting() &&
+          h("button.button", { type: "button", "data-action": "end", "data-id": one.session_id }, "End"),
+      ),
     ),
   );
 }
@@ -63,7 +117,12 @@ async function changePassword(fields) {
     await post("/api/v1/auth/password", { current_password: fields.get("current"), new_password: fields.get("new") });
   } catch (error) {
     if (!(error instanceof Problem) || error.code !== "wrong_credentials") throw error;
-    throw new Problem({ status: error.status, code: error.code, title: "The present password is another one", fix: "Check it, or sign out and have a link mailed." });
+    throw new Problem({
+      status: error.status,
+      code: error.code,
+      title: "The present password is another one",
+      fix: "Check it, or sign out and have a link mailed.",
+    });
   }
 }
 
@@ -85,8 +144,32 @@ export default {
           heading: "Change the password",
           words: "Every other session of yours ends with it, on every device.",
           fields: [
-            h("label.field", null, h("span", null, "Present password"), h("input", { type: "password", name: "current", required: true, maxlength: 256, autocomplete: "current-password", autofocus: true })),
-            h("label.field", null, h("span", null, "New password"), h("input", { type: "password", name: "new", required: true, maxlength: 256, autocomplete: "new-password" }), h("small", null, "At least 12 characters; a few words that only you would put together are best.")),
+            h(
+              "label.field",
+              null,
+              h("span", null, "Present password"),
+              h("input", {
+                type: "password",
+                name: "current",
+                required: true,
+                maxlength: 256,
+                autocomplete: "current-password",
+                autofocus: true,
+              }),
+            ),
+            h(
+              "label.field",
+              null,
+              h("span", null, "New password"),
+              h("input", {
+                type: "password",
+                name: "new",
+                required: true,
+                maxlength: 256,
+                autocomplete: "new-password",
+              }),
+              h("small", null, "At least 12 characters; a few words that only you would put together are best."),
+            ),
           ],
           yes: "Change it",
         },
