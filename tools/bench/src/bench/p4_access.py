@@ -11,13 +11,13 @@ import asyncpg
 from bench import identity
 from bench.ceilings import lookup
 from bench.imported import write_grants
-from bench.load import Load, drive, get
-from bench.results import Result, paired_ratio
+from bench.load import get
+from bench.pairs import Side, compared
+from bench.results import Result
 from bench.stack import Stack, free_port
 from common.crypto import Keyring
 
 MUST = 0.7
-CONNECTIONS = 32
 ACCOUNTS = 500
 PREFIX = "p4."
 CLIENT = "bench"
@@ -36,40 +36,9 @@ rotation = "reusable"
 
 async def run(stack: Stack, *, quick: bool) -> list[Result]:
     """Measure both in turn, and compare the pairs."""
-    ours_port, ours_requests = await _start_ours(stack)
-    bare_port, bare_requests = await _start_bare(stack)
-    rounds, seconds = (3, 2.0) if quick else (7, 4.0)
-    ours: list[Load] = []
-    bare: list[Load] = []
-    for number in range(-1, rounds):  # the first pair only warms up
-        pair = (
-            await drive("127.0.0.1", ours_port, ours_requests, connections=CONNECTIONS, seconds=seconds),
-            await drive("127.0.0.1", bare_port, bare_requests, connections=CONNECTIONS, seconds=seconds),
-        )
-        if number >= 0:
-            ours.append(pair[0])
-            bare.append(pair[1])
-    failures = sum(load.failures for load in (*ours, *bare))
-    ratio = paired_ratio([load.rate for load in ours], [load.rate for load in bare])
-    middle = sorted(ours, key=lambda load: load.rate)[len(ours) // 2]
-    return [
-        Result(
-            id="P4",
-            measure="access token for services, per process",
-            ours=middle.rate,
-            ceiling=sorted(load.rate for load in bare)[len(bare) // 2],
-            ratio=ratio,
-            unit="req/s",
-            must=f">= {MUST} (aim 1.0)",
-            met=ratio >= MUST and failures == 0,
-            details={
-                "p50 ms": middle.quantile_ms(0.5),
-                "p99 ms": middle.quantile_ms(0.99),
-                "failures": float(failures),
-                "connections": float(CONNECTIONS),
-            },
-        )
-    ]
+    sides = [Side(*await start(stack)) for start in (_start_ours, _start_bare)]
+    measure = "access token for services, per process"
+    return [await compared(*sides, quick=quick, id_="P4", measure=measure, must=MUST, aim=1.0)]
 
 
 async def _start_ours(stack: Stack) -> tuple[int, list[bytes]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from common.contracts import AccountAccess, TokenKind, TokenStatus
+from common.contracts import AccountAccess, TokenStatus
 from common.crypto import UnsealableError
 from common.postgres import connection
 from common.runtime.batching import Batcher
@@ -137,7 +137,3 @@ class AccessTokens:
                 db, self._deps.clock.now(), key_ids={r.sealed.key_id for r in found.values() if r.sealed}
             )
         return [found.get(account_id) for account_id in account_ids]
-
-
-def is_integration(row: AccessRow) -> bool:
-    return row.kind is TokenKind.INTEGRATION
