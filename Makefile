@@ -9,7 +9,6 @@ T ?=
 REPLICAS ?=
 ONLY ?=
 MINUTES ?= 3
-SAMPLE ?=
 SEED ?=
 ANSWERS ?=
 PROVIDER ?=
@@ -66,8 +65,8 @@ chaos: setup ## the long form of tests/chaos, with progress: MINUTES=3 each, SEE
 	@CHAOS_MINUTES=$(MINUTES) CHAOS_SEED=$(SEED) $(BIN)/python -m pytest -q -s -p no:randomly --show-capture=no --tb=short \
 	  $(or $(T),tests/chaos) $(ARGS)
 
-mutants: setup ## whether unit tests notice changes to a core (90 % at least): make mutants S=notifier; SAMPLE=150 (or all) SEED=1
-	@nice -n 15 $(BIN)/devstack mutants $(S) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED))
+mutants: setup ## whether unit tests notice changes to a core (90 % at least): make mutants S=notifier
+	@nice -n 15 $(BIN)/devstack mutants $(S)
 
 check: fmt-check lint types arch front-end ## format, lint, strict types, architecture contracts; JavaScript too
 

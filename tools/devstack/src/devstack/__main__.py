@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from common.testing.processes import ChildFailedError
-from devstack import chores, demo, infra, logbook, services, suite, up
+from devstack import chores, demo, infra, logbook, mutants, services, suite, up
 from devstack.layout import Layout, StackBusyError
 from devstack.platforms import overridden
 from devstack.terminal import only_ours, say
@@ -72,8 +72,6 @@ def _parser() -> argparse.ArgumentParser:
     tests.set_defaults(work=_test)
     mutants_ = verbs.add_parser("mutants", help="whether a service's unit tests notice changes to its core")
     mutants_.add_argument("service", nargs="?", default="", help="such as notifier")
-    mutants_.add_argument("--sample", default="150", help="how many mutants to try, or all")
-    mutants_.add_argument("--seed", type=int, default=1, help="which ones")
     mutants_.set_defaults(work=_mutants)
     return parser
 
@@ -105,9 +103,7 @@ def _test(args: argparse.Namespace) -> int:
 
 
 def _mutants(args: argparse.Namespace) -> int:
-    from devstack import mutants  # noqa: PLC0415  cosmic-ray's database would slow every other verb down
-
-    return mutants.run(Path.cwd(), args.service, args.sample, args.seed, say)
+    return mutants.run(Path.cwd(), args.service, say)
 
 
 if __name__ == "__main__":
