@@ -222,9 +222,10 @@ class MailChannel:
     def _message(self, parcel: MailParcel) -> tuple[str, str, bytes]:
         """The address on the wire, the Message-ID and the whole mail. Raises AddressError for what cannot be mailed.
 
-        Put together here on purpose: the classes of `email.mime` take ten times as long for the same bytes. Both texts
-        are quoted-printable (readable on the wire, no line beyond RFC 5322's limit), where the boundary cannot occur:
-        an equals sign has hexadecimal digits or a line break behind it.
+        Put together here on purpose: for a mail of 2.7 kB, `EmailMessage` takes 4.3 ms of processor and this 0.29
+        (2026-12-01, on a busy core), and an incident is thousands of mails within seconds (P11). Both texts are
+        quoted-printable (readable on the wire, no line beyond RFC 5322's limit), where the boundary cannot occur: an
+        equals sign has hexadecimal digits or a line break behind it.
         """
         address = mailable(parcel.address)
         message_id = f"<{parcel.delivery_id}@{self._domain}>"
