@@ -4,8 +4,8 @@ from datetime import datetime
 
 from common.runtime.clock import Clock, monotonic
 from common.runtime.periodic import Periodic
+from common.runtime.rate_limit import Bucket, RateLimit
 from expiry_watcher import metrics
-from expiry_watcher.core.pacing import BurstPace
 from expiry_watcher.operations import AnnounceStatus, Deps, announce_due, measure_backlog, next_due, tidy
 
 TIDY_EVERY_S = 3600.0
@@ -22,7 +22,9 @@ class Sweep:
     def __init__(self, deps: Deps, clock: Clock, *, rate_per_s: int) -> None:
         self._deps = deps
         self._clock = clock
-        self._pace = BurstPace.full(rate_per_s, clock.now())
+        # One second's worth at most: a stage is hours long and the nearest expiry goes first, so a burst is delayed
+        # without costing any token its stage.
+        self._pace = Bucket.full(RateLimit.per_second(rate_per_s, rate_per_s), clock.now())
         self._worthwhile = max(1, min(BATCH, int(rate_per_s * WORTHWHILE_S)))
         self._gate: datetime | None = None
 
@@ -30,13 +32,12 @@ class Sweep:
         """Return one sweep: at most a batch, and at most what the pace allows."""
         started = monotonic()
         now = self._clock.now()
-        self._pace = self._pace.refill(now)
-        limit = min(BATCH, self._pace.available)
+        limit = min(BATCH, self._pace.room(now))
         if limit < self._worthwhile:
             metrics.AT_CAPACITY.labels("pace").inc()
             return AnnounceStatus(0, 0, more=False)
         status = await announce_due(self._deps, now, limit)
-        self._pace = self._pace.take(status.said)
+        self._pace, _ = self._pace.take(now, status.said)
         if status.more:
             metrics.AT_CAPACITY.labels("batch" if limit == BATCH else "pace").inc()
         metrics.SWEEP_SECONDS.observe(monotonic() - started)
@@ -49,7 +50,7 @@ class Sweep:
             return None
         now = self._clock.now()
         until_due = (self._gate - now).total_seconds()
-        return max(until_due, self._pace.refill(now).wait_s(self._worthwhile))
+        return max(until_due, self._pace.wait_s(now, self._worthwhile))
 
     def sleeps_past(self, due_at: datetime) -> bool:
         """Return whether a deadline that was just set comes before the one that the sweep sleeps for."""

@@ -29,7 +29,6 @@ from expiry_watcher.core.fixes import fix_for
 from expiry_watcher.core.history import HistoryEvent, HistoryLine, What, line_of, told_apart, words
 from expiry_watcher.core.inventory import TokenFact, fact_of
 from expiry_watcher.core.ladder import EXPIRED_LEAD, Ladder
-from expiry_watcher.core.pacing import BurstPace
 from expiry_watcher.core.plan import Announced, Due, WarningPlan, plan
 from expiry_watcher.core.words import span
 
@@ -168,15 +167,6 @@ def test_a_ladder_has_twelve_stages_within_sixty_days_at_most(names: tuple[str, 
 def test_a_long_name_is_not_repeated_whole() -> None:
     with pytest.raises(LadderRefusedError, match=r"stage 'xxxxxxxxxxxxxxxxxxxx' is not"):
         Ladder.parse(("x" * 100,))
-
-
-def test_a_bucket_is_repaid_by_waiting() -> None:
-    owing = BurstPace.full(10, NOW).take(12)
-    assert (owing.level, owing.available) == (-2.0, -2)
-    assert owing.wait_s(1) == pytest.approx(0.3)
-    assert owing.refill(NOW + SECOND / 2) == BurstPace(10, 3.0, NOW + SECOND / 2)
-    assert BurstPace(10, 2.5, NOW).available == 2
-    assert BurstPace(10, 2.5, NOW).wait_s(2) == 0.0
 
 
 def test_each_event_says_what_it_says_and_no_more(story: Stories) -> None:

@@ -5,8 +5,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from common.contracts import IssuedHow, RevocationCause, TokenKind, TokenStatus
 from common.platforms import title_of
@@ -14,7 +12,6 @@ from common.testing.clock import DEFAULT_START as NOW
 from expiry_watcher.core.fixes import fix_for
 from expiry_watcher.core.history import HistoryEvent, What, line_of, told_apart, words
 from expiry_watcher.core.inventory import fact_of, full_expiry, waves
-from expiry_watcher.core.pacing import BurstPace
 from expiry_watcher.core.words import span
 
 Stories = Callable[..., Any]
@@ -51,30 +48,6 @@ def test_full_expiry(
         return None if days is None else NOW + timedelta(days=days)
 
     assert full_expiry(kind, status, NOW + timedelta(days=since), at(expires_at)) == at(expected)
-
-
-def test_a_burst_leaves_at_its_pace() -> None:
-    pace = BurstPace.full(100, NOW)
-    assert (pace.available, pace.wait_s(1)) == (100, 0.0)
-    empty = pace.take(100)
-    assert empty.available == 0
-    assert empty.wait_s(1) == pytest.approx(0.01)
-    assert empty.wait_s(1000) == pytest.approx(1.0), "never longer than a full bucket takes"
-    assert empty.refill(NOW + timedelta(seconds=0.5)).available == 50
-    assert empty.refill(NOW + timedelta(days=1)).available == 100
-    back = empty.refill(NOW - timedelta(days=1))
-    assert (back.available, back.at) == (0, NOW), "a clock that goes back gives nothing away"
-
-
-@given(st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 200)), max_size=40))
-def test_no_more_leaves_than_the_rate_allows(moves: list[tuple[int, int]]) -> None:
-    pace, now, left = BurstPace.full(100, NOW), NOW, 0
-    for passed_ms, wanted in moves:
-        now += timedelta(milliseconds=passed_ms)
-        pace = pace.refill(now)
-        taken = min(wanted, pace.available)
-        pace, left = pace.take(taken), left + taken
-    assert left <= 100 + 100 * (now - NOW).total_seconds() + 1e-6
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,6 @@ from notifier.channels.telegram import rules as telegram
 from notifier.core.channels import GIVE_UP_AFTER
 from notifier.core.deliveries import NOTHING, Claimed, Finished, Kind, Line, Reached, WantedDelivery
 from notifier.core.delivery import NextState, Outcome, SendOutcome, State, channel_waits_s, decide
-from notifier.core.limits import Bucket
 from notifier.core.preferences import Preferences, QuietHours
 from notifier.core.routing import History, Pace, Person, affected_by_incident, plan, recipients
 from notifier.core.words import masked
@@ -74,25 +73,6 @@ def test_what_is_given_up_is_over_and_says_nothing_of_the_address() -> None:
     verdict = decide(Outcome(SendOutcome.TRY_LATER), wait_s=1, give_up_at=NOW - timedelta(microseconds=1), now=NOW)
     assert verdict == NextState(State.FAILED, reason="gave_up")
     assert not verdict.address_dead
-
-
-@pytest.mark.parametrize("burst", [1, 2, 5])
-def test_exactly_the_burst_passes_at_once(burst: int) -> None:
-    bucket, waits = Bucket(2, burst, NOW), []
-    for _ in range(burst + 2):
-        bucket, wait = bucket.take(NOW)
-        waits.append(wait)
-    assert waits == [0.0] * burst + [0.5, 1.0]
-
-
-def test_a_bucket_fills_up_while_nothing_is_sent_and_never_beyond_its_burst() -> None:
-    bucket, _ = Bucket(2, 2, NOW).take(NOW)
-    later = NOW + timedelta(hours=1)
-    waits = []
-    for _ in range(3):
-        bucket, wait = bucket.take(later)
-        waits.append(wait)
-    assert waits == [0.0, 0.0, 0.5]
 
 
 @pytest.mark.parametrize(

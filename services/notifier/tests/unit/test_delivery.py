@@ -6,7 +6,6 @@ import pytest
 
 from notifier.core.channels import GIVE_UP_AFTER
 from notifier.core.delivery import Outcome, SendOutcome, State, channel_waits_s, decide
-from notifier.core.limits import Bucket
 
 NOW = datetime(2026, 9, 14, 12, 0, tzinfo=UTC)
 
@@ -41,16 +40,6 @@ def test_a_refusal_of_a_day_is_given_up_and_an_outage_never() -> None:
     assert decide(Outcome(SendOutcome.TRY_LATER), wait_s=1, give_up_at=NOW, now=NOW).due_at
     down = decide(Outcome(SendOutcome.CHANNEL_DOWN), wait_s=1, give_up_at=over, now=NOW)
     assert down.state is State.RETRY
-
-
-def test_a_burst_passes_and_then_the_rate_holds() -> None:
-    bucket, waits = Bucket(10, 3, NOW), []
-    for _ in range(5):
-        bucket, wait = bucket.take(NOW)
-        waits.append(round(wait, 3))
-    assert waits == [0, 0, 0, 0.1, 0.2]
-    _, later = bucket.take(NOW + timedelta(seconds=1))
-    assert later == 0
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,10 @@ from uuid import UUID
 
 import pytest
 
-from session_svc.core import clients, device, limits, passwords, people
+from session_svc.core import clients, device, passwords, people
 from session_svc.core.audit import Action, AuditedAct
 from session_svc.core.clients import ServiceClient
 from session_svc.core.errors import InvalidError, NoSessionError, TooManyAttemptsError
-from session_svc.core.limits import Decision, Limit
 from session_svc.core.people import Member, Membership, Role, User
 from session_svc.core.session import EndCause
 
@@ -86,17 +85,6 @@ def test_a_refusal_says_how_long_and_why() -> None:
     assert str(TooManyAttemptsError(timedelta(seconds=89.6))) == "retry in 90 s"
     assert str(NoSessionError()) == "there is none"
     assert str(NoSessionError(EndCause.SIGNED_OUT)) == "signed_out"
-
-
-def test_a_limit_keeps_one_time_that_says_everything() -> None:
-    limit = Limit(burst=2, every=MINUTE)
-    granted = Decision(granted=True, tat=NOW + MINUTE, retry_after=timedelta(0))
-    assert limits.spend(None, NOW, limit) == granted
-    assert limits.spend(NOW, NOW, limit) == granted
-    assert limits.spend(NOW - MINUTE, NOW, limit) == granted
-    later = NOW + 2 * MINUTE
-    assert limits.spend(NOW + MINUTE, NOW, limit) == Decision(granted=True, tat=later, retry_after=timedelta(0))
-    assert limits.spend(later, NOW, limit) == Decision(granted=False, tat=later, retry_after=MINUTE)
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,10 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from session_svc.core import clients, jwt, limits, passwords, people
+from session_svc.core import clients, jwt, passwords, people
 from session_svc.core.clients import ServiceClient
 from session_svc.core.errors import InvalidError
-from session_svc.core.limits import Limit
 from session_svc.core.people import Role
 from session_svc.core.session import Session, SessionStatus
 from session_svc.http.models import TokenView, token_json
@@ -21,51 +18,6 @@ from session_svc.operations.tokens import Minted
 
 NOW = datetime(2026, 9, 14, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
-
-
-def test_burst_is_granted_and_then_one_at_a_time() -> None:
-    limit = Limit(burst=3, every=MINUTE)
-    tat = None
-    for _ in range(3):
-        decision = limits.spend(tat, NOW, limit)
-        assert decision.granted
-        assert decision.retry_after == timedelta(0)
-        tat = decision.tat
-    refused = limits.spend(tat, NOW, limit)
-    assert not refused.granted
-    assert refused.retry_after == MINUTE
-    assert refused.tat == tat
-    assert not limits.spend(tat, NOW + MINUTE - timedelta(seconds=1), limit).granted
-    assert limits.spend(tat, NOW + MINUTE, limit).granted
-    assert not limits.spend(limits.spend(tat, NOW + MINUTE, limit).tat, NOW + MINUTE, limit).granted
-
-
-def test_limit_recovers_wholly_but_not_more() -> None:
-    limit = Limit(burst=2, every=MINUTE)
-    tat = limits.spend(limits.spend(None, NOW, limit).tat, NOW, limit).tat
-    later = NOW + timedelta(days=1)
-
-    granted = []
-    for _ in range(3):
-        decision = limits.spend(tat, later, limit)
-        granted.append(decision.granted)
-        tat = decision.tat
-
-    assert granted == [True, True, False]
-
-
-@given(st.lists(st.integers(0, 300), max_size=60), st.integers(1, 5), st.integers(1, 90))
-def test_never_more_than_burst_plus_rate(gaps: list[int], burst: int, every: int) -> None:
-    limit = Limit(burst=burst, every=timedelta(seconds=every))
-    now, tat, granted = NOW, None, 0
-    for gap in gaps:
-        now += timedelta(seconds=gap)
-        decision = limits.spend(tat, now, limit)
-        tat = decision.tat
-        granted += decision.granted
-        if not decision.granted:
-            assert limits.spend(tat, now + decision.retry_after, limit).granted
-    assert granted <= burst + (now - NOW).total_seconds() / every
 
 
 @pytest.mark.parametrize(

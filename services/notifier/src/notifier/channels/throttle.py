@@ -3,7 +3,7 @@
 import asyncio
 
 from common.runtime.clock import Clock
-from notifier.core.limits import Bucket
+from common.runtime.rate_limit import Bucket, RateLimit
 
 
 class Throttle:
@@ -11,7 +11,7 @@ class Throttle:
 
     def __init__(self, *, rate: float, burst: int, clock: Clock) -> None:
         self._clock = clock
-        self._bucket = Bucket(rate, burst, clock.now())
+        self._bucket = Bucket.full(RateLimit.per_second(rate, burst), clock.now())
 
     async def wait(self) -> None:
         """Wait for the turn of one message."""
@@ -26,17 +26,16 @@ class Turns:
     MOST = 10_000
 
     def __init__(self, *, rate: float, burst: int, clock: Clock) -> None:
-        self._rate = rate
-        self._burst = burst
+        self._limit = RateLimit.per_second(rate, burst)
         self._clock = clock
         self._buckets: dict[str, Bucket] = {}
 
     def wait_s(self, key: str) -> float:
         """Take one turn and return 0; or the seconds until there is one, and take none."""
         now = self._clock.now()
-        bucket, wait_s = self._buckets.get(key, Bucket(self._rate, self._burst, now)).take(now)
+        bucket, wait_s = self._buckets.get(key, Bucket.full(self._limit, now)).take(now)
         if wait_s <= 0:
             if len(self._buckets) >= self.MOST:  # a full bucket is as good as none
-                self._buckets = {key: held for key, held in self._buckets.items() if held.free_at > now}
+                self._buckets = {key: held for key, held in self._buckets.items() if held.tat > now}
             self._buckets[key] = bucket
         return wait_s

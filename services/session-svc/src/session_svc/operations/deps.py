@@ -9,8 +9,8 @@ from common.contracts import Event, EventBody
 from common.crypto import KeyEncryption
 from common.postgres import Db, Pool
 from common.runtime.ids import new_id
+from common.runtime.rate_limit import RateLimit
 from session_svc.core.audit import Action, AuditedAct
-from session_svc.core.limits import Limit
 from session_svc.core.people import Role
 from session_svc.core.session import Lifetimes
 from session_svc.operations.hashing import PasswordHasher
@@ -20,19 +20,19 @@ from session_svc.store import audit
 SOURCE = "session-svc"
 
 
-PER_ACCOUNT_AND_ADDRESS = Limit(burst=8, every=timedelta(seconds=60))
+PER_ACCOUNT_AND_ADDRESS = RateLimit(burst=8, every_s=60)
 """The same person from the same place: enough for honest mistakes."""
-PER_ACCOUNT = Limit(burst=50, every=timedelta(seconds=30))
+PER_ACCOUNT = RateLimit(burst=50, every_s=30)
 """The same account from everywhere. Wide, because a stranger can use it up to lock somebody out."""
-PER_ADDRESS = Limit(burst=100, every=timedelta(seconds=1))
+PER_ADDRESS = RateLimit(burst=100, every_s=1)
 """Everybody behind one address: an office signs in at nine."""
-RESETS_PER_ACCOUNT = Limit(burst=3, every=timedelta(minutes=10))
-RESETS_PER_ADDRESS = Limit(burst=20, every=timedelta(seconds=30))
+RESETS_PER_ACCOUNT = RateLimit(burst=3, every_s=600)
+RESETS_PER_ADDRESS = RateLimit(burst=20, every_s=30)
 
 
-INVITATIONS_PER_INVITER = Limit(burst=30, every=timedelta(minutes=2))
-INVITATIONS_PER_WORKSPACE = Limit(burst=100, every=timedelta(minutes=5))
-INVITATION_MAILS_PER_ADDRESS = Limit(burst=3, every=timedelta(hours=8))
+INVITATIONS_PER_INVITER = RateLimit(burst=30, every_s=120)
+INVITATIONS_PER_WORKSPACE = RateLimit(burst=100, every_s=300)
+INVITATION_MAILS_PER_ADDRESS = RateLimit(burst=3, every_s=28_800)
 """From all workspaces together: nobody's mailbox is filled by invitations."""
 
 
@@ -40,14 +40,14 @@ INVITATION_MAILS_PER_ADDRESS = Limit(burst=3, every=timedelta(hours=8))
 class AttemptLimits:
     """How often what may be tried, and how long what is kept."""
 
-    per_account_and_address: Limit = PER_ACCOUNT_AND_ADDRESS
-    per_account: Limit = PER_ACCOUNT
-    per_address: Limit = PER_ADDRESS
-    resets_per_account: Limit = RESETS_PER_ACCOUNT
-    resets_per_address: Limit = RESETS_PER_ADDRESS
-    invitations_per_inviter: Limit = INVITATIONS_PER_INVITER
-    invitations_per_workspace: Limit = INVITATIONS_PER_WORKSPACE
-    invitation_mails_per_address: Limit = INVITATION_MAILS_PER_ADDRESS
+    per_account_and_address: RateLimit = PER_ACCOUNT_AND_ADDRESS
+    per_account: RateLimit = PER_ACCOUNT
+    per_address: RateLimit = PER_ADDRESS
+    resets_per_account: RateLimit = RESETS_PER_ACCOUNT
+    resets_per_address: RateLimit = RESETS_PER_ADDRESS
+    invitations_per_inviter: RateLimit = INVITATIONS_PER_INVITER
+    invitations_per_workspace: RateLimit = INVITATIONS_PER_WORKSPACE
+    invitation_mails_per_address: RateLimit = INVITATION_MAILS_PER_ADDRESS
     reset_link_life: timedelta = timedelta(minutes=30)
     service_jwt_life: timedelta = timedelta(minutes=15)
     """A service's JWT cannot be taken back (it has no session), so it lives shortly."""

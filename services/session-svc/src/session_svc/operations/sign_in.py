@@ -8,12 +8,12 @@ from common import addresses, edge
 from common.contracts import DetectedBy
 from common.postgres import transaction, translate_errors
 from common.runtime.ids import new_id, random_token
+from common.runtime.rate_limit import RateLimit
 from session_svc import metrics
 from session_svc.core import people
 from session_svc.core import session as life
 from session_svc.core.audit import Action, AuditedAct
 from session_svc.core.errors import NotAllowedError, NotFoundError, RefusalError, WrongCredentialsError
-from session_svc.core.limits import Limit
 from session_svc.core.passwords import normalise
 from session_svc.core.people import Member, Membership, User
 from session_svc.core.session import EndCause, Session, SessionStatus
@@ -151,7 +151,7 @@ async def _sign_in(
     return SignedIn(change.session, cookie, device, user, memberships)
 
 
-async def _attempt_limits(deps: Deps, email_key: str, device_cookie: str | None, place: Place) -> dict[str, Limit]:
+async def _attempt_limits(deps: Deps, email_key: str, device_cookie: str | None, place: Place) -> dict[str, RateLimit]:
     """Return what an attempt to sign in spends.
 
     A device that has signed in to the account before has a budget of its own: whoever guesses from elsewhere uses up
