@@ -21,7 +21,7 @@ from common.postgres import Pool, Record, translate_errors
 from common.runtime.clock import monotonic
 from common.runtime.errors import PermanentError, RetryableError
 from common.runtime.ids import new_id
-from common.runtime.retry import Backoff
+from common.runtime.retry import Backoff, retry_until
 from common.runtime.tasks import describe
 from common.telemetry.logs import get_logger
 
@@ -32,6 +32,9 @@ BATCH = 500
 COMPANY = 32
 """A round with so many rows says that more are coming; the next one lingers, and costs the same for more of them."""
 LINGER_S = 0.02
+"""How long a round waits for company."""
+WAITS = Backoff(base_s=0.1, cap_s=5)
+"""After a round that found the database or Kafka away."""
 POLL_S = 2.0
 """How late an event is sent at most when nobody pokes. The lease has to be renewed as often anyway."""
 CHANNEL = "outbox"
@@ -112,18 +115,17 @@ class Relay:
 
     async def run(self) -> None:
         """Relay until cancelled; then give the shards up, so that another replica goes on at once."""
-        waits, attempt = Backoff(base_s=0.1, cap_s=5), 0
+
+        async def one_round() -> RelayStatus:
+            self._poked.clear()
+            return await self.run_once()
+
+        def waiting(error: Exception, attempt: int) -> None:
+            _log.warning("relay_waits", error=describe(error), attempt=attempt)
+
         try:
             while True:
-                self._poked.clear()
-                try:
-                    status = await self.run_once()
-                    attempt = 0
-                except RetryableError as error:
-                    attempt += 1
-                    _log.warning("relay_waits", error=describe(error), attempt=attempt)
-                    await asyncio.sleep(waits.delay(attempt, str(self._owner)))
-                    continue
+                status = await retry_until(one_round, WAITS, seed=str(self._owner), waiting=waiting)
                 if status.more:
                     continue
                 if status.passed_on:

@@ -8,7 +8,7 @@ from uuid import UUID
 from common.postgres import connection, transaction
 from common.runtime.batching import Batcher
 from common.runtime.errors import RetryableError
-from common.runtime.retry import Backoff
+from common.runtime.retry import Backoff, retry_until
 from common.runtime.shield import Shield
 from common.telemetry.logs import get_logger
 from oauth_svc import store
@@ -60,21 +60,17 @@ class Keeping:
 
     def write_later(self, connection_id: UUID, write: Callable[[], Awaitable[object]]) -> None:
         """Try until the database takes it. The epoch decides whether it still matters then."""
+        waits, seed, said = Backoff(base_s=0.2, cap_s=2.0), str(connection_id), ""
+
+        def waiting(error: Exception, _attempt: int) -> None:
+            nonlocal said
+            if not isinstance(error, RetryableError) and said != (said := type(error).__name__):
+                _log.warning("write_waits", connection_id=seed, error=said)
 
         async def again() -> None:
-            waits, attempt, said = Backoff(base_s=0.2, cap_s=2.0), 0, ""
-            while True:
-                attempt += 1
-                await asyncio.sleep(waits.delay(attempt, str(connection_id)))
-                try:
-                    await write()
-                except RetryableError:
-                    continue
-                except Exception as error:  # noqa: BLE001 - no error of the database is a reason to give it up
-                    if said != (said := type(error).__name__):
-                        _log.warning("write_waits", connection_id=str(connection_id), error=said)
-                else:
-                    return
+            await asyncio.sleep(waits.delay(1, seed))  # it has failed a moment ago
+            # No error of the database is a reason to give the answer up.
+            await retry_until(write, waits, seed=seed, on=(Exception,), waiting=waiting)
 
         self._shield.start(again())
 
