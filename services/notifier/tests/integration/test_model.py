@@ -355,6 +355,7 @@ class Notices(RuleBasedStateMachine):
 
     def _emit(self, _truth: Truth, body: EventBody) -> None:
         self.events.append(Event(id=new_id(), time=self.clock.now(), source="model", body=body))
+        self.clock.advance(timedelta(milliseconds=1))  # no two facts have the same moment
 
     def _deliver(self, event: Event[EventBody]) -> None:
         self.runner.run(events.take(self.deps, event, self.clock.now()))
