@@ -343,6 +343,18 @@ async def test_retry_now_passes_the_backoff(stage: Stage) -> None:
     assert await stage.pool.fetchval("SELECT attempt FROM schedule") == 0
 
 
+async def test_retry_now_is_not_lost_while_the_database_is_compared_with_the_log(stage: Stage) -> None:
+    person = await failed_often(stage)
+    connection = await stage.connection(person)
+    path = f"/api/v1/connections/{connection['connection_id']}/refresh"
+    stage.deps.fence._up = True
+    refused = await stage.ask("POST", path, person.headers)
+    assert (refused.status, (await stage.connection(person))["status"]) == (503, "degraded")
+    async with stage.pool.acquire() as db:
+        stage.deps.fence.compared(await store.witness.identity(db))
+    assert (await stage.ask("POST", path, person.headers)).json["status"] == "active"
+
+
 async def test_reauthorised_is_tried_at_once(stage: Stage) -> None:
     """A new consent is not punished for what the old one went through."""
     person = await failed_often(stage)

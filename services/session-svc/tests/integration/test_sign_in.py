@@ -245,14 +245,22 @@ async def test_only_the_hash_of_the_cookie_is_stored(world: "World") -> None:
     assert all(browser.cookie not in row["line"] for row in rows)
 
 
+async def _guess_from_everywhere(world: "World", email: str) -> None:
+    """Sixty strangers guess at once: what the hashing of their passwords takes is taken back from the limits."""
+    for number in range(60):
+        stranger = world.browser()
+        stranger.address = f"198.51.100.{number}"
+        await stranger.post("/api/v1/auth/sign-in", {"email": email, "password": f"guess {number}"})
+    await world.pool.execute(
+        "UPDATE rate_limits SET tat = tat + interval '30 minutes' WHERE key LIKE 'sign_in:account:%'"
+    )
+
+
 async def test_guessing_from_everywhere_does_not_keep_a_known_device_out(world: "World") -> None:
     person = await world.person("vic")
     owner = await world.signed_in(person)
     assert (await owner.post("/api/v1/auth/sign-out")).status == 204
-    for number in range(60):
-        stranger = world.browser()
-        stranger.address = f"198.51.100.{number}"
-        await stranger.post("/api/v1/auth/sign-in", {"email": person.email, "password": f"guess {number}"})
+    await _guess_from_everywhere(world, person.email)
     body = {"email": person.email, "password": person.password}
     unknown = world.browser()
     unknown.address = "203.0.113.9"
@@ -268,10 +276,7 @@ async def test_a_known_device_is_slowed_when_it_guesses_and_is_known_to_its_acco
     wrong = {"email": person.email, "password": "not the password"}
 
     statuses = [(await owner.post("/api/v1/auth/sign-in", wrong)).status for _ in range(10)]
-    for number in range(60):
-        stranger = world.browser()
-        stranger.address = f"198.51.100.{number}"
-        await stranger.post("/api/v1/auth/sign-in", {"email": other.email, "password": f"guess {number}"})
+    await _guess_from_everywhere(world, other.email)
     elsewhere = await owner.post("/api/v1/auth/sign-in", {"email": other.email, "password": other.password})
 
     assert statuses == [401] * 8 + [429] * 2
@@ -293,10 +298,7 @@ async def test_a_reset_makes_its_browser_known_and_forgets_the_others(world: "Wo
     assert await eventually(mailed)
     body = {"token": links()[-1].partition("#token=")[2], "new_password": "an entirely new passphrase"}
     assert (await browser.post("/api/v1/auth/password-reset/confirm", body)).status == 204
-    for number in range(60):
-        stranger = world.browser()
-        stranger.address = f"198.51.100.{number}"
-        await stranger.post("/api/v1/auth/sign-in", {"email": person.email, "password": f"guess {number}"})
+    await _guess_from_everywhere(world, person.email)
     right = {"email": person.email, "password": "an entirely new passphrase"}
 
     known, forgotten = await browser.post("/api/v1/auth/sign-in", right), await old.post("/api/v1/auth/sign-in", right)

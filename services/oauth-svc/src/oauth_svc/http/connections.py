@@ -5,6 +5,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from common.contracts import TokenKind
+from common.runtime.errors import RetryableError
 from common.web import Access, Page, PageQuery, Principal, Problem, Routes, decode_cursor, encode_cursor
 from oauth_svc.core.connection import ended_as
 from oauth_svc.core.roles import MANAGERS
@@ -104,7 +105,8 @@ def routes(deps: Deps, engine: Engine) -> Routes:
                     token_id=before.connection_id,
                     cause=ended_as(before.status, before.cause),
                 )
-            await engine.refresh_now(path.id)
+            if not await engine.refresh_now(path.id) and deps.fence.closed:
+                raise RetryableError("the database is compared with the log of states first")
             return connection_view(deps, await reading.connection(deps, workspace_id, path.id))
 
     @r.get("/api/v1/providers", access=PERSON, summary="What can be connected")

@@ -24,6 +24,11 @@ class Fence:
         """Called when a database is met that has to be compared."""
         self._show()
 
+    @property
+    def closed(self) -> bool:
+        """Return whether nothing is claimed now, because the database is not compared yet."""
+        return self._up and self._compared is None
+
     def is_compared(self, identity: Identity) -> bool:
         """Return whether this very database was compared."""
         return identity == self._compared
@@ -50,4 +55,4 @@ class Fence:
         return False
 
     def _show(self) -> None:
-        metrics.COMPARED.set(1 if self._compared is not None or not self._up else 0)
+        metrics.COMPARED.set(0 if self.closed else 1)
