@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -197,6 +198,36 @@ async def test_a_member_sees_integrations_and_whom_to_ask(console: Console) -> N
         await expect(ask).to_contain_text(f"{console.user('owner')['name']} (owner)", timeout=SOON_MS)
         await expect(ask).to_contain_text(f"{console.user('admin')['name']} (admin)")
         await expect(page.locator('main a[href^="/connect/"]')).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("title", "provider", "names"),
+    [("Taboola", "taboola", ("client_id", "client_secret")), ("Outbrain", "outbrain", ("username", "password"))],
+)
+async def test_a_platform_that_asks_for_credentials_is_connected_by_its_form(
+    console: Console, title: str, provider: str, names: tuple[str, str]
+) -> None:
+    """A browser sends a form's origin by the policy of the page that has it; refused once, then taken."""
+    key = f"form-{new_id().hex[:8]}"
+    order = {"key": key, "name": "Fay Form", "email": f"{key}@northwind.example", "brand": "Northwind"}
+    made = await console.platforms.order("POST", "/_sim/people", {**order, "accounts": {provider: 2}})
+    right = {
+        "taboola": (f"taboola-{key}", f"secret-{key}"),
+        "outbrain": (made["email"], made["password"]),
+    }[provider]
+    async with console.signed_in("owner") as owner:
+        page = owner.context.pages[0]
+        await page.get_by_role("link", name=f"{title} Connect").click()
+        await expect(page.get_by_role("heading", name=f"Connect {title}")).to_be_visible(timeout=SOON_MS)
+        for values in ((right[0], "not the right one"), right):
+            for name, value in zip(names, values, strict=True):
+                await page.locator(f'input[name="{name}"]').fill(value)
+            await page.get_by_role("button", name="Connect").click()
+            if values is not right:
+                await expect(page.get_by_role("alert")).to_be_visible(timeout=SOON_MS)
+        await expect(page).to_have_url(re.compile("/connections"), timeout=SOON_MS)
+        connected = (await call(page, "GET", f"/api/v1/connections?provider={provider}&limit=200"))["items"]
+        assert any(account["name"] for one in connected if one["status"] == "active" for account in one["accounts"])
 
 
 async def test_which_token_is_it_is_answered_for_a_pasted_error(console: Console) -> None:

@@ -21,7 +21,9 @@ HEADERS = {
         "base-uri 'none'"
     ),
     "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
+    # Not "no-referrer": with that, browsers send a form of this page with `Origin: null` (Fetch, "serializing a request
+    # origin"), and the gateway refuses every origin but its own.
+    "Referrer-Policy": "same-origin",
 }
 
 
